@@ -1,0 +1,1 @@
+"""Segment micrographs, and know how far to trust the result."""

@@ -1,0 +1,1 @@
+"""One file a verb: its flags, its help, its exit."""

@@ -1,0 +1,1 @@
+"""Windows, grids, blending and resampling of tiles; numpy only."""

@@ -1,0 +1,81 @@
+"""Regular grids of overlapping tiles that cover an image.
+
+::
+
+    length 10, size 4, overlap 1        |0 1 2 3|
+                                              |3 4 5 6|
+                                                    |6 7 8 9|
+"""
+
+from mstool.errors import UsageError
+from mstool.geometry.window import Window
+
+
+def check_tile_size(size: int, overlap: int) -> None:
+    """Refuse a tile size and an overlap that make no grid.
+
+    Raises
+    ------
+    UsageError
+        If ``size < 1`` or not ``0 <= overlap < size``.
+    """
+    if size < 1:
+        raise UsageError(f"--size {size}: a tile has at least 1 pixel")
+    if not 0 <= overlap < size:
+        raise UsageError(f"--overlap {overlap}: must be at least 0 and less than --size {size}")
+
+
+def spread_starts(length: int, size: int, overlap: int) -> list[int]:
+    """First pixels of tiles spread evenly along one axis.
+
+    Parameters
+    ----------
+    length : int
+        Pixels along the axis [px].
+    size : int
+        Tile edge [px].
+    overlap : int
+        Least number of pixels that neighbours share [px].
+
+    Returns
+    -------
+    list of int
+        Starts in increasing order: the first is 0, the last tile ends with the axis. A single 0
+        if the axis is no longer than a tile.
+
+    Examples
+    --------
+    >>> spread_starts(10, size=4, overlap=1)
+    [0, 3, 6]
+    """
+    check_tile_size(size, overlap)
+    if length <= size:
+        return [0]
+    n_tiles = -(-(length - overlap) // (size - overlap))
+    return [i * (length - size) // (n_tiles - 1) for i in range(n_tiles)]
+
+
+def plan_windows(height: int, width: int, size: int, overlap: int) -> list[Window]:
+    """Windows that cover an image, row by row.
+
+    Parameters
+    ----------
+    height, width : int
+        Size of the image [px].
+    size : int
+        Tile edge [px].
+    overlap : int
+        Least number of pixels that neighbours share [px].
+
+    Returns
+    -------
+    list of Window
+        All inside the image. They are `size` x `size`, or as long as the image where that is
+        smaller than a tile.
+    """
+    tall, wide = min(size, height), min(size, width)
+    return [
+        Window(row, col, tall, wide)
+        for row in spread_starts(height, size, overlap)
+        for col in spread_starts(width, size, overlap)
+    ]

@@ -1,0 +1,371 @@
+"""Micrographs from files, whole or by window."""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from mstool.errors import InputError, MissingInputError
+from mstool.io.pixel_size import pixel_size_of_tiff
+
+SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
+
+_BAND_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Micrograph:
+    """One field of view, read by window.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    shape : tuple of int
+        (H, W), or (H, W, 3) for colour [px].
+    dtype : dtype
+        uint8, uint16 or float32.
+    pixel_size_um : float or None
+        Edge length of a pixel [um/px]; None where the file does not say.
+    """
+
+    path: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    pixel_size_um: float | None
+    _read_rows: Callable[[int, int, int, int], np.ndarray] = field(repr=False)
+
+    @property
+    def height(self) -> int:
+        """Rows [px]."""
+        return self.shape[0]
+
+    @property
+    def width(self) -> int:
+        """Columns [px]."""
+        return self.shape[1]
+
+    def read(self, row: int = 0, col: int = 0, height: int | None = None, width: int | None = None):
+        """Read a window; the whole image by default.
+
+        Parameters
+        ----------
+        row, col : int
+            First row and column [px].
+        height, width : int, optional
+            Extent [px]; to the end of the image by default.
+
+        Returns
+        -------
+        ndarray, shape (height, width[, 3])
+            Pixel values, in the type of the file.
+
+        Raises
+        ------
+        InputError
+            If the data are damaged or hold NaN.
+        """
+        height = self.height - row if height is None else height
+        width = self.width - col if width is None else width
+        try:
+            values = self._read_rows(row, col, height, width)
+        except (InputError, MemoryError):
+            raise
+        except Exception as error:  # codecs raise whatever they like
+            raise _damaged(self.path, error) from error
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            at = np.argwhere(~np.isfinite(values))[0]
+            raise InputError(
+                f"{self.path}: not a number at row {row + at[0]}, column {col + at[1]}; "
+                "replace such pixels first"
+            )
+        return values
+
+    def content_sha256(self) -> str:
+        """SHA-256 of size, type and pixels: the same for the same picture in any file format."""
+        digest = hashlib.sha256(f"{self.shape} {self.dtype.name}".encode())
+        n_rows = max(1, _BAND_BYTES // max(1, self.width * 8))
+        for row in range(0, self.height, n_rows):
+            band = self.read(row, 0, min(n_rows, self.height - row))
+            digest.update(np.ascontiguousarray(band).tobytes())
+        return digest.hexdigest()
+
+
+def open_micrograph(
+    path: Path, pixel_size_um: float | None = None, grey: bool = False
+) -> Micrograph:
+    """Open an image file for reading by window.
+
+    Uncompressed TIFF is mapped into memory and compressed TIFF is decoded tile by tile (or strip
+    by strip); other formats are decoded whole when first read.
+
+    Parameters
+    ----------
+    path : Path
+        TIFF, PNG, JPEG or BMP.
+    pixel_size_um : float, optional
+        Pixel size that replaces what the file says [um/px].
+    grey : bool
+        Whether to turn colour into luminance (ITU-R BT.601).
+
+    Returns
+    -------
+    Micrograph
+        An alpha channel is left out.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no such file.
+    InputError
+        If the file is empty, damaged, or not an image of a kind that can be used.
+    """
+    micrograph = _open(path, is_label=False, expand_palette=True)
+    if pixel_size_um is not None:
+        micrograph = replace(micrograph, pixel_size_um=pixel_size_um)
+    return _to_grey(micrograph) if grey and len(micrograph.shape) == 3 else micrograph
+
+
+def open_label_values(path: Path, expand_palette: bool = False) -> Micrograph:
+    """Open a label map, values or colours as stored, for reading by window.
+
+    Parameters
+    ----------
+    path : Path
+        TIFF, PNG, BMP, JPEG, or ``.npy``.
+    expand_palette : bool
+        Whether indexed colour gives its colours rather than its indices.
+
+    Returns
+    -------
+    Micrograph
+        Of any type of pixel; an alpha channel is left out.
+
+    Raises
+    ------
+    MissingInputError, InputError
+        As `open_micrograph`.
+    """
+    return _open(path, is_label=True, expand_palette=expand_palette)
+
+
+def read_values(path: Path) -> np.ndarray:
+    """Read a label map whole, palette indices staying indices; see `open_label_values`."""
+    return open_label_values(path).read()
+
+
+def _open(path: Path, is_label: bool, expand_palette: bool) -> Micrograph:
+    if not path.exists():
+        raise MissingInputError(f"{path}: no such file")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder where an image is needed")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: the file is empty; copy it again")
+    try:
+        if is_label and path.suffix.lower() == ".npy":
+            values = np.load(path, mmap_mode="r", allow_pickle=False)
+            return _from_array(path, _checked(values, path, is_label), None)
+        if _starts_like_tiff(path):
+            return _open_tiff(path, is_label, expand_palette)
+        return _from_array(path, _checked(_decode(path, expand_palette), path, is_label), None)
+    except InputError:
+        raise
+    except Exception as error:  # codecs raise whatever they like
+        raise _damaged(path, error) from error
+
+
+def _open_tiff(path: Path, is_label: bool, expand_palette: bool) -> Micrograph:
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.pages[0]
+        if len(tiff.pages) > 1 and page.shape == tiff.pages[1].shape:
+            raise InputError(
+                f"{path}: holds a stack of {len(tiff.pages)} pages; save one page a file"
+            )
+        if page.imagewidth * page.imagelength == 0:
+            raise InputError(f"{path}: has no pixels; save it again")
+        _check_length(page, path)
+        pixel_size_um = pixel_size_of_tiff(tiff)
+        plain = (1, 2) if expand_palette else (0, 1, 2, 3) if is_label else (1, 2)
+        if page.photometric not in plain or page.planarconfig != 1 or page.samplesperpixel == 2:
+            values = _checked(_whole_page(page, expand_palette or not is_label), path, is_label)
+            return _from_array(path, values, pixel_size_um)
+        if not is_label:
+            _check_dtype(page.dtype, path)
+        reader = _map_page(path, page) if page.is_memmappable else _segment_reader(path, page)
+        shape = (page.imagelength, page.imagewidth) + ((3,) if page.samplesperpixel > 1 else ())
+        return Micrograph(path, shape, _stored_dtype(page.dtype), pixel_size_um, reader)
+
+
+def _whole_page(page: tifffile.TiffPage, expand_palette: bool) -> np.ndarray:
+    """Decode palettes, inverted greys, and planes to grey or RGB."""
+    values = page.asarray()
+    if page.photometric == 3 and expand_palette:
+        colours = np.asarray(page.colormap)
+        colours = (
+            (colours >> 8).astype(np.uint8) if colours.max() > 255 else colours.astype(np.uint8)
+        )
+        return colours.T[values]
+    if page.photometric == 0:  # white is zero
+        return np.iinfo(values.dtype).max - values
+    return values
+
+
+def _check_length(page: tifffile.TiffPage, path: Path) -> None:
+    end = max(
+        (start + n for start, n in zip(page.dataoffsets, page.databytecounts, strict=True)),
+        default=0,
+    )
+    if end > path.stat().st_size:
+        raise InputError(
+            f"{path}: the file is cut off after {path.stat().st_size} bytes; copy it again"
+        )
+
+
+def _map_page(path: Path, page: tifffile.TiffPage) -> Callable[..., np.ndarray]:
+    shape = (page.imagelength, page.imagewidth, page.samplesperpixel)
+    dtype = np.dtype(page.parent.byteorder + page.dtype.char)
+    offset = page.dataoffsets[0]
+
+    def read(row: int, col: int, height: int, width: int) -> np.ndarray:
+        pixels = np.memmap(path, dtype, "r", offset=offset, shape=shape)
+        return _tidy(pixels[row : row + height, col : col + width])
+
+    return read
+
+
+def _segment_reader(path: Path, page: tifffile.TiffPage) -> Callable[..., np.ndarray]:
+    """Read windows by decoding the tiles or strips they touch, keeping the last rows of them."""
+    tall, wide = (
+        (page.tilelength, page.tilewidth)
+        if page.is_tiled
+        else (min(page.rowsperstrip, page.imagelength), page.imagewidth)
+    )
+    n_across = -(-page.imagewidth // wide)
+    cache: OrderedDict[int, np.ndarray | None] = OrderedDict()
+
+    def segment(index: int) -> np.ndarray | None:
+        if index not in cache:
+            with open(path, "rb") as stream:
+                stream.seek(page.dataoffsets[index])
+                data = stream.read(page.databytecounts[index])
+            decoded = page.decode(data, index, jpegtables=page.jpegtables)[0] if data else None
+            cache[index] = None if decoded is None else decoded[0]
+            while len(cache) > 3 * n_across + 4:
+                cache.popitem(last=False)
+        cache.move_to_end(index)
+        return cache[index]
+
+    def read(row: int, col: int, height: int, width: int) -> np.ndarray:
+        window = np.zeros((height, width, page.samplesperpixel), page.dtype)
+        for down in range(row // tall, -(-(row + height) // tall)):
+            for across in range(col // wide, -(-(col + width) // wide)):
+                values = segment(down * n_across + across)
+                if values is not None:
+                    _paste(window, values, down * tall - row, across * wide - col)
+        return _tidy(window)
+
+    return read
+
+
+def _paste(window: np.ndarray, values: np.ndarray, row: int, col: int) -> None:
+    """Copy the part of `values` that falls inside; its corner lies at (row, col) of the window."""
+    top, left = max(row, 0), max(col, 0)
+    bottom = min(row + values.shape[0], window.shape[0])
+    right = min(col + values.shape[1], window.shape[1])
+    window[top:bottom, left:right] = values[top - row : bottom - row, left - col : right - col]
+
+
+def _tidy(values: np.ndarray) -> np.ndarray:
+    """Drop alpha and a single channel; use native bytes."""
+    values = values[..., 0] if values.shape[-1] == 1 else values[..., :3]
+    return np.ascontiguousarray(values, _stored_dtype(values.dtype))
+
+
+def _decode(path: Path, expand_palette: bool) -> np.ndarray:
+    """Decode PNG, JPEG or BMP; Pillow knows no 16-bit colour PNG, imagecodecs no palettes."""
+    from PIL import Image
+
+    data = path.read_bytes()
+    if data.startswith(b"\x89PNG") and data[24:25] == b"\x10" and data[25:26] != b"\x00":
+        import imagecodecs
+
+        return imagecodecs.png_decode(data)
+    with Image.open(path) as image:
+        if image.mode in ("P", "PA") and expand_palette:
+            image = image.convert("RGB")
+        elif image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
+            image = image.convert("RGB")
+        elif image.mode == "LA":
+            image = image.convert("L")
+        values = np.asarray(image)
+    if values.dtype == bool:
+        return values.astype(np.uint8) * (255 if expand_palette else 1)
+    return values.astype(np.uint16) if values.dtype == np.int32 else values
+
+
+def _from_array(path: Path, values: np.ndarray, pixel_size_um: float | None) -> Micrograph:
+    def read(row: int, col: int, height: int, width: int) -> np.ndarray:
+        return values[row : row + height, col : col + width]
+
+    return Micrograph(path, values.shape, values.dtype, pixel_size_um, read)
+
+
+def _checked(values: np.ndarray, path: Path, is_label: bool) -> np.ndarray:
+    values = _channels_last(values, path)
+    if not is_label:
+        _check_dtype(values.dtype, path)
+    return _tidy(values if values.ndim == 3 else values[..., None])
+
+
+def _channels_last(values: np.ndarray, path: Path) -> np.ndarray:
+    if values.ndim == 3 and values.shape[0] in (3, 4) and values.shape[2] not in (3, 4):
+        values = np.moveaxis(values, 0, -1)
+    if values.ndim == 3 and values.shape[2] == 1:
+        values = values[..., 0]
+    if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] not in (3, 4)):
+        raise InputError(
+            f"{path}: has shape {values.shape}; one grey or RGB image a file is needed"
+        )
+    if values.size == 0:
+        raise InputError(f"{path}: has no pixels; save it again")
+    return values
+
+
+def _check_dtype(dtype: np.dtype, path: Path) -> None:
+    if dtype.kind == "f" or dtype in (np.uint8, np.uint16):
+        return
+    raise InputError(f"{path}: pixels are {dtype}; save as 8-bit, 16-bit or float")
+
+
+def _stored_dtype(dtype: np.dtype) -> np.dtype:
+    return np.dtype(np.float32) if dtype.kind == "f" else dtype.newbyteorder("=")
+
+
+def _to_grey(micrograph: Micrograph) -> Micrograph:
+    def read(row: int, col: int, height: int, width: int) -> np.ndarray:
+        return luminance(micrograph.read(row, col, height, width))
+
+    return replace(micrograph, shape=micrograph.shape[:2], _read_rows=read)
+
+
+def luminance(values: np.ndarray) -> np.ndarray:
+    """Grey of an RGB array, shape (H, W), in its type; exact where the channels are equal."""
+    weights = np.array([0.299, 0.587, 0.114])
+    grey = values @ weights
+    return (grey if values.dtype.kind == "f" else np.rint(grey)).astype(values.dtype)
+
+
+def _starts_like_tiff(path: Path) -> bool:
+    with open(path, "rb") as stream:
+        return stream.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return InputError(
+        f"{path}: cannot be read as an image ({reason[:150]}); copy it again, or save it as TIFF or PNG"
+    )

@@ -1,0 +1,127 @@
+"""Output folders that resume: claimed at the start, complete when their record exists."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mstool.errors import InputError, MissingInputError, OutputExistsError, UsageError
+from mstool.io.records import read_record, to_json, write_record
+
+
+@dataclass(frozen=True)
+class OutputFolder:
+    """A folder that one verb fills.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    record : str
+        Name of the record that is written last, such as ``tiles.json``.
+    contents : tuple of str
+        Files and folders in it that the verb makes; `overwrite` removes these and no others.
+    """
+
+    path: Path
+    record: str
+    contents: tuple[str, ...]
+
+    @property
+    def claim_path(self) -> Path:
+        """File that holds settings and inputs while the work is unfinished."""
+        return self.path / f".{Path(self.record).stem}.unfinished.json"
+
+    def claim(
+        self, settings: dict[str, Any], inputs: dict[str, str], overwrite: bool = False
+    ) -> Literal["new", "unfinished", "done"]:
+        """Take the folder for work with these settings and inputs.
+
+        Returns
+        -------
+        {"new", "unfinished", "done"}
+            Whether nothing, some or all of this very work is there already.
+
+        Raises
+        ------
+        OutputExistsError
+            If the folder holds other work: made with other settings or inputs, or not by mstool.
+        """
+        claim = {"settings": settings, "inputs": inputs}
+        state = self._compare(json.loads(to_json(claim)), overwrite)
+        if state == "done":
+            os.utime(self.path / self.record)  # make compares times
+        else:
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_record(self.claim_path, claim)
+        return state
+
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        """Clear the folder if an input turns out to be unusable while it is being filled.
+
+        Finished pieces are kept after an interruption or a full disk, since the same command can
+        go on from them; with a mended input it could not.
+        """
+        try:
+            yield
+        except (InputError, MissingInputError, UsageError):
+            self._clear()
+            if not any(self.path.iterdir()):
+                self.path.rmdir()
+            raise
+
+    def finish(self, record: dict[str, Any]) -> None:
+        """Write the record, which makes the folder complete."""
+        write_record(self.path / self.record, record)
+        self.claim_path.unlink(missing_ok=True)
+
+    def _compare(
+        self, claim: dict[str, Any], overwrite: bool
+    ) -> Literal["new", "unfinished", "done"]:
+        for path, state in ((self.path / self.record, "done"), (self.claim_path, "unfinished")):
+            if not path.is_file():
+                continue
+            if overwrite:
+                self._clear()
+                return "new"
+            if differences := _differences(read_record(path), claim):
+                raise OutputExistsError(
+                    f"{self.path}: already there, with other {', '.join(differences)}; choose "
+                    "another --out, or start afresh with --overwrite"
+                )
+            return state  # type: ignore[return-value]
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise OutputExistsError(
+                f"{self.path}: already there and not made by this verb; choose another --out"
+            )
+        return "new"
+
+    def _clear(self) -> None:
+        for name in (self.record, self.claim_path.name, *self.contents):
+            path = self.path / name
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    before, after = old.get("settings", {}), new["settings"]
+    changed = [
+        f"{key} ({_short(before.get(key))}, now {_short(after.get(key))})"
+        for key in sorted({*before, *after})
+        if before.get(key) != after.get(key)
+    ]
+    if not changed and old.get("inputs") != new["inputs"]:
+        return ["inputs"]
+    return changed
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else text[:37] + "..."

@@ -1,0 +1,138 @@
+"""JSON records: what was done, with what, from which inputs."""
+
+import hashlib
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from mstool.errors import InputError, MissingInputError
+from mstool.io.atomic import write_text
+
+
+@dataclass(frozen=True)
+class Run:
+    """One call of a verb: what was typed and when.
+
+    Attributes
+    ----------
+    argv : tuple of str
+        Command line as typed.
+    started : str
+        UTC time at which the verb began, ISO 8601.
+    clock : float
+        Reading of the monotonic clock then [s].
+    """
+
+    argv: tuple[str, ...] = field(default_factory=lambda: ("mstool", *sys.argv[1:]))
+    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    clock: float = field(default_factory=time.monotonic)
+
+    def facts(self, device: str = "cpu", threads: int = 1) -> dict[str, Any]:
+        """Give the ``mstool`` entry that every record carries."""
+        return {
+            "version": version("mstool"),
+            "argv": list(self.argv),
+            "started": self.started,
+            "elapsed_s": round(time.monotonic() - self.clock, 3),
+            "peak_rss_mb": peak_rss_mb(),
+            "device": device,
+            "threads": threads,
+        }
+
+
+def peak_rss_mb() -> float | None:
+    """Largest resident memory of this process so far [MiB]; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1024 if sys.platform != "darwin" else 1024**2), 1)
+
+
+def to_json(value: Any) -> str:
+    """Give `value` as indented JSON; NaN and infinity become ``null``."""
+    return json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_record(path: Path, record: dict[str, Any]) -> None:
+    """Write a record as JSON, whole or not at all."""
+    write_text(path, to_json(record))
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read a JSON record.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no such file.
+    InputError
+        If the file is not a JSON object.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MissingInputError(
+            f"{path}: no such file; the step before has not ended, run it again"
+        ) from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a JSON record ({error}); make it again") from None
+    if not isinstance(record, dict):
+        raise InputError(f"{path}: not a JSON object; make it again")
+    return record
+
+
+def sha256_of_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def hash_inputs(paths: Iterable[Path], folder: Path) -> dict[str, str]:
+    """Hash input files for a record.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Files read.
+    folder : Path
+        Folder in which the record will lie.
+
+    Returns
+    -------
+    dict of str to str
+        SHA-256 by path relative to `folder`, with forward slashes.
+    """
+    return {relative_to(path, folder): sha256_of_file(path) for path in paths}
+
+
+def relative_to(path: Path, folder: Path) -> str:
+    """Path of a file as seen from `folder`, with forward slashes."""
+    try:
+        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+    except ValueError:  # another drive on Windows
+        return path.resolve().as_posix()
+
+
+def _plain(value: Any) -> Any:
+    """Turn numpy scalars, arrays, tuples and paths into what JSON has."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Path):
+        return value.as_posix()
+    return value

@@ -1,0 +1,71 @@
+"""Split tables: which micrograph is in which fold."""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mstool.errors import InputError, MissingInputError
+
+HEADER = ("source", "group", "fold")
+
+
+@dataclass(frozen=True)
+class SplitRow:
+    """One micrograph of a split.
+
+    Attributes
+    ----------
+    source : str
+        Name of the micrograph.
+    group : str
+        Images that must stay together.
+    fold : int
+        Part of the split, from 0.
+    """
+
+    source: str
+    group: str
+    fold: int
+
+
+def split_to_csv(rows: Iterable[SplitRow]) -> str:
+    """Give a split as CSV with a header line."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(HEADER)
+    writer.writerows((row.source, row.group, row.fold) for row in rows)
+    return stream.getvalue()
+
+
+def read_split(path: Path) -> list[SplitRow]:
+    """Read a split from CSV.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no such file.
+    InputError
+        If the header or a line is wrong, or a micrograph has two lines.
+    """
+    if not path.is_file():
+        raise MissingInputError(f"{path}: no such split; make one with mstool split")
+    with open(path, newline="", encoding="utf-8-sig") as stream:
+        reader = csv.DictReader(stream)
+        if not reader.fieldnames or not {*HEADER} <= {*reader.fieldnames}:
+            raise InputError(f"{path}: the first line must be {','.join(HEADER)}")
+        rows = [_parse(row, f"{path}:{reader.line_num}") for row in reader]
+    if not rows:
+        raise InputError(f"{path}: names no micrograph; make it again with mstool split")
+    names = [row.source for row in rows]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise InputError(f"{path}: {min(twice)} has more than one line; keep one")
+    return rows
+
+
+def _parse(row: dict[str, str | None], origin: str) -> SplitRow:
+    source, group, fold = (row[key] for key in HEADER)
+    if not source or not group or fold is None or not fold.strip().isdigit():
+        raise InputError(f"{origin}: needs a source, a group and a fold from 0, such as a.tif,a,0")
+    return SplitRow(source, group, int(fold))

@@ -1,0 +1,212 @@
+"""Tile folders and their manifests."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from mstool.errors import InputError, MissingInputError
+from mstool.geometry.window import Window
+from mstool.io.atomic import atomic_path, write_text
+from mstool.io.images import open_micrograph, read_values
+from mstool.io.records import read_record
+
+MANIFEST = "tiles.jsonl"
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One line of ``tiles.jsonl``.
+
+    Attributes
+    ----------
+    id : str
+        File name of the tile, without suffix.
+    source : str
+        Name of the micrograph.
+    group : str
+        Images that must stay together.
+    row, col, height, width : int
+        Window in the (scaled) micrograph [px].
+    pad : tuple of int
+        Rows and columns of reflection added at the bottom and right [px]; (0, 0) but for images
+        smaller than a tile.
+    counts : dict of str to int, or None
+        Labelled pixels by class name, and ``ignored``; None without labels.
+    """
+
+    id: str
+    source: str
+    group: str
+    row: int
+    col: int
+    height: int
+    width: int
+    pad: tuple[int, int] = (0, 0)
+    counts: dict[str, int] | None = None
+
+    @property
+    def window(self) -> Window:
+        """Where the tile lies in its micrograph."""
+        return Window(self.row, self.col, self.height, self.width)
+
+
+@dataclass(frozen=True)
+class SourceImage:
+    """A micrograph that tiles were cut from.
+
+    Attributes
+    ----------
+    name : str
+        File name, with suffix.
+    group : str
+        Images that must stay together.
+    sha256 : str
+        Content hash: of the pixels, not of the file.
+    path, file_sha256 : str
+        Where the file lay, relative to the record, and the hash of its bytes.
+    shape : tuple of int
+        (H, W) of the micrograph as stored [px].
+    scaled_shape : tuple of int
+        (H, W) that the tiles cover [px].
+    pixel_size_um : float or None
+        Of the micrograph as stored [um/px].
+    """
+
+    name: str
+    group: str
+    sha256: str
+    path: str
+    file_sha256: str
+    shape: tuple[int, int]
+    scaled_shape: tuple[int, int]
+    pixel_size_um: float | None = None
+
+
+def write_manifest(folder: Path, tiles: Iterable[Tile]) -> None:
+    """Write ``tiles.jsonl``."""
+    lines = [json.dumps(asdict(tile), ensure_ascii=False) for tile in tiles]
+    write_text(folder / MANIFEST, "".join(line + "\n" for line in lines))
+
+
+def read_manifest(folder: Path) -> list[Tile]:
+    """Read ``tiles.jsonl``.
+
+    Raises
+    ------
+    MissingInputError
+        If the folder or the manifest is not there.
+    InputError
+        If a line is not a tile, or names a file outside the folder.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise MissingInputError(f"{path}: no such file; make the folder with the step before")
+    with open(path, encoding="utf-8") as stream:
+        return [_parse_tile(line, f"{path}:{number}") for number, line in enumerate(stream, 1)]
+
+
+def read_sources(record_path: Path) -> dict[str, SourceImage]:
+    """Read the table of micrographs from a record such as ``tiles.json``, by name."""
+    try:
+        rows = read_record(record_path)["sources"]
+        sources = [
+            SourceImage(
+                **{**row, "shape": tuple(row["shape"]), "scaled_shape": tuple(row["scaled_shape"])}
+            )
+            for row in rows
+        ]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{record_path}: damaged table of sources ({error}); make it again"
+        ) from None
+    for source in sources:
+        _check_name(source.name, str(record_path))
+    return {source.name: source for source in sources}
+
+
+def write_tile_image(path: Path, values: np.ndarray) -> None:
+    """Write tile pixels as TIFF, grey or RGB, in their own type."""
+    with atomic_path(path) as temporary:
+        tifffile.imwrite(
+            temporary,
+            values,
+            photometric="rgb" if values.ndim == 3 else "minisblack",
+            compression="zlib",
+            metadata=None,
+        )
+
+
+def read_tile_image(folder: Path, tile: Tile) -> np.ndarray:
+    """Read tile pixels: (T, T) or (T, T, 3)."""
+    return open_micrograph(folder / "images" / f"{tile.id}.tif").read()
+
+
+def read_tile_labels(folder: Path, tile: Tile) -> np.ndarray:
+    """Read a tile's label map: uint8, (T, T), classes and 255 for ignored."""
+    return read_values(folder / "labels" / f"{tile.id}.png")
+
+
+def write_probabilities(path: Path, probabilities: np.ndarray) -> None:
+    """Write the class probabilities of a tile, (C, T, T), uint8 or float16, as TIFF."""
+    with atomic_path(path) as temporary:
+        tifffile.imwrite(
+            temporary,
+            probabilities,
+            photometric="minisblack",
+            planarconfig="separate",
+            compression="zlib",
+            metadata=None,
+        )
+
+
+def read_probabilities(path: Path, n_classes: int) -> np.ndarray:
+    """Read the class probabilities of a tile: float32, (C, T, T).
+
+    Raises
+    ------
+    MissingInputError
+        If the tile was never predicted.
+    InputError
+        If the file is damaged or holds another number of classes.
+    """
+    if not path.is_file():
+        raise MissingInputError(f"{path}: this tile has no probabilities; run predict again")
+    try:
+        values = tifffile.imread(path)
+    except Exception as error:  # codecs raise whatever they like
+        raise InputError(f"{path}: damaged ({error}); delete it and run predict again") from error
+    values = values[None] if values.ndim == 2 else values
+    if values.shape[0] != n_classes:
+        raise InputError(
+            f"{path}: holds {values.shape[0]} classes where {n_classes} are named; predict again"
+        )
+    return values.astype(np.float32) / (255 if values.dtype == np.uint8 else 1)
+
+
+def _parse_tile(line: str, origin: str) -> Tile:
+    try:
+        fields: dict[str, Any] = json.loads(line)
+        tile = Tile(**{**fields, "pad": tuple(fields.get("pad", (0, 0)))})
+        numbers = (tile.row, tile.col, tile.height, tile.width, *tile.pad)
+        if min(numbers) < 0 or not all(isinstance(number, int) for number in numbers):
+            raise ValueError("negative or fractional window")
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{origin}: not a tile ({error}); make the folder again") from None
+    _check_name(tile.id, origin)
+    _check_name(tile.source, origin)
+    return tile
+
+
+def _check_name(name: object, origin: str) -> None:
+    is_plain = (
+        isinstance(name, str) and name not in ("", ".", "..") and not set(name) & set("/\\\0")
+    )
+    if not is_plain:
+        raise InputError(
+            f"{origin}: {name!r} is no plain file name; a manifest stays in its folder"
+        )

@@ -1,0 +1,1 @@
+"""Label maps and what their values mean."""

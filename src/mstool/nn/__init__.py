@@ -1,0 +1,1 @@
+"""Networks: the only part of mstool that imports torch."""

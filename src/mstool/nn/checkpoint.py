@@ -1,0 +1,169 @@
+"""Networks on disk: safetensors that explain themselves."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from mstool.errors import InputError, MissingInputError
+from mstool.io.atomic import atomic_path
+from mstool.nn.model import ModelSpec, Segmenter, build_segmenter
+
+FORMAT = "1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that is needed to use a network, but its weights.
+
+    Attributes
+    ----------
+    spec : ModelSpec
+        Architecture.
+    classes : tuple of str
+        Class names, in order.
+    legend : str
+        Legend of the label maps it was trained on, as TOML.
+    mean, std : tuple of float
+        Normalisation in stored pixel values, one a channel.
+    pixel_size_um : float or None
+        Pixel size of the training tiles [um/px].
+    tile_size : int
+        Edge of the training crops [px].
+    receptive_field_px : int or None
+        Theoretical receptive field [px]; None where it is the whole image or not known.
+    sources : dict of str to list of dict
+        Under ``train``, ``val`` and ``test``: name, group and content hash of each micrograph.
+    metrics : dict
+        Validation scores of these weights.
+    training : dict
+        Settings of the training, versions and provenance.
+    """
+
+    spec: ModelSpec
+    classes: tuple[str, ...]
+    legend: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    pixel_size_um: float | None
+    tile_size: int
+    receptive_field_px: int | None
+    sources: dict[str, list[dict[str, str]]]
+    metrics: dict[str, Any]
+    training: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A network ready for use.
+
+    Attributes
+    ----------
+    path : Path
+        Where it was.
+    sha256 : str
+        Of the file.
+    checkpoint : Checkpoint
+        What it is.
+    segmenter : Segmenter
+        In evaluation mode, on the CPU.
+    """
+
+    path: Path
+    sha256: str
+    checkpoint: Checkpoint
+    segmenter: Segmenter
+
+
+def save_checkpoint(path: Path, segmenter: Segmenter, checkpoint: Checkpoint) -> None:
+    """Write weights and their description into one safetensors file; same input, same bytes."""
+    tensors = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in segmenter.state_dict().items()
+    }
+    description = json.dumps(asdict(checkpoint), sort_keys=True)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(save(tensors, {"mstool": description, "format": FORMAT}))
+
+
+def load_checkpoint(path: Path) -> LoadedModel:
+    """Read a network; no code in the file can run.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no such file.
+    InputError
+        If it is a pickle, damaged, or not written by mstool.
+    """
+    if path.is_dir():
+        path = path / "model.safetensors"
+    if not path.is_file():
+        raise MissingInputError(f"{path}: no such model; train one with mstool train")
+    _refuse_pickle(path)
+    try:
+        with safe_open(path, "pt") as stream:
+            description = (stream.metadata() or {}).get("mstool")
+            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: not readable as safetensors ({error}); copy it again") from None
+    if description is None:
+        raise InputError(f"{path}: safetensors, but no mstool model; give it to train --weights")
+    checkpoint = _parse(description, path)
+    segmenter = build_segmenter(checkpoint.spec, list(checkpoint.mean), list(checkpoint.std))
+    try:
+        segmenter.load_state_dict(tensors)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(f"{path}: weights do not fit its description ({reason})") from None
+    with open(path, "rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return LoadedModel(path, digest, checkpoint, segmenter.eval())
+
+
+def _parse(description: str, path: Path) -> Checkpoint:
+    try:
+        fields = json.loads(description)
+        tuples = {key: tuple(fields[key]) for key in ("classes", "mean", "std")}
+        return Checkpoint(**{**fields, **tuples, "spec": ModelSpec(**fields["spec"])})
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: its description is damaged ({error}); train it again") from None
+
+
+def _refuse_pickle(path: Path) -> None:
+    with open(path, "rb") as stream:
+        head = stream.read(4)
+    if head[:1] == b"\x80" or head == b"PK\x03\x04":
+        raise InputError(
+            f"{path}: a pickle, which can run code when opened; save the weights as safetensors and "
+            "give them to train --weights"
+        )
+
+
+def check_same_classes(models: list[LoadedModel]) -> None:
+    """Refuse an ensemble whose members name different classes.
+
+    Raises
+    ------
+    InputError
+        Naming the first model that differs.
+    """
+    first = models[0]
+    for other in models[1:]:
+        if other.checkpoint.classes != first.checkpoint.classes:
+            raise InputError(
+                f"{other.path}: classes {', '.join(other.checkpoint.classes)} differ from those of "
+                f"{first.path} ({', '.join(first.checkpoint.classes)}); ensemble like with like"
+            )
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries on which weights depend."""
+    from importlib.metadata import version
+
+    names = ("torch", "segmentation-models-pytorch", "timm", "numpy")
+    return {name: version(name) for name in names} | {"cuda": str(torch.version.cuda)}

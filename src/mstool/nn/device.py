@@ -1,0 +1,115 @@
+"""Where networks run, and in which number format."""
+
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from mstool.errors import UnavailableError
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+_TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Device and number format of a run.
+
+    Attributes
+    ----------
+    device : torch.device
+        Where tensors live.
+    dtype : torch.dtype
+        Format of convolutions and matrix products; the rest stays float32.
+    """
+
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def name(self) -> str:
+        """Device in words for records, such as ``cuda (NVIDIA H100)``."""
+        if self.device.type != "cuda":
+            return self.device.type
+        return f"{self.device} ({torch.cuda.get_device_name(self.device)})"
+
+    @property
+    def precision(self) -> str:
+        """Number format as the flag spells it."""
+        return {dtype: name for name, dtype in _TYPES.items()}[self.dtype]
+
+    def autocast(self) -> torch.autocast:
+        """Context in which networks compute in `dtype`."""
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+    def place(self, module: torch.nn.Module) -> torch.nn.Module:
+        """Move a network to the device, channels last."""
+        return module.to(self.device, memory_format=torch.channels_last)
+
+    def place_batch(self, images: torch.Tensor) -> torch.Tensor:
+        """Move a batch (N, C, H, W) to the device, channels last."""
+        return images.to(self.device, memory_format=torch.channels_last, non_blocking=True)
+
+
+def choose_compute(device: str = "auto", precision: Precision = "auto") -> Compute:
+    """Resolve ``--device`` and ``--precision``.
+
+    Parameters
+    ----------
+    device : str
+        ``auto`` (CUDA, else MPS, else CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+    precision : {"auto", "fp32", "bf16", "fp16"}
+        ``auto`` takes the fastest format that the hardware has itself, and never an emulated one.
+
+    Returns
+    -------
+    Compute
+        What to use.
+
+    Raises
+    ------
+    UnavailableError
+        If the device is not there.
+    """
+    chosen = _choose_device(device)
+    name = _choose_precision(chosen) if precision == "auto" else precision
+    if name == "fp16" and chosen.type == "cpu":
+        raise UnavailableError("--precision fp16 needs a GPU; on a CPU use fp32 or bf16")
+    return Compute(chosen, _TYPES[name])
+
+
+def make_deterministic(threads: int | None = None) -> None:
+    """Make torch give the same bytes for the same input, on every run with as many threads."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+    torch.set_num_threads(threads or available_cores())
+
+
+def available_cores() -> int:
+    """Cores that this process may use; fewer than the machine has under a batch system."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _choose_device(device: str) -> torch.device:
+    has_mps = torch.backends.mps.is_available()
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu")
+    kind, _, index = device.partition(":")
+    n_devices = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(has_mps)}.get(kind)
+    if n_devices is None or (index and not index.isdigit()):
+        raise UnavailableError(f"--device {device}: unknown; use auto, cpu, cuda, cuda:N or mps")
+    if int(index or 0) >= n_devices:
+        raise UnavailableError(f"--device {device}: not there; use --device auto or cpu")
+    return torch.device(device)
+
+
+def _choose_precision(device: torch.device) -> str:
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
+    if device.type == "cpu":
+        # mkldnn emulates bfloat16 on plain AVX-512, slower than float32
+        return "bf16" if torch.cpu._is_avx512_bf16_supported() else "fp32"
+    return "fp32"

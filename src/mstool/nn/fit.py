@@ -1,0 +1,393 @@
+"""The training loop: resumable at every step, the same whether interrupted or not."""
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from mstool.errors import InputError
+from mstool.nn.dataset import CropSet, derive_seed, epoch_batches
+from mstool.nn.device import Compute
+from mstool.nn.finetune import train_mode
+from mstool.nn.losses import Loss
+from mstool.nn.model import Segmenter
+from mstool.nn.resume import load_tensors, save_tensors
+from mstool.reporting import Reporter
+
+_SAVE_EVERY_S = 120.0
+_WARM_UP = 0.15
+_FIRST_LR, _LAST_LR = 0.05, 0.002
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How to train.
+
+    Attributes
+    ----------
+    epochs : int
+        Passes over the tiles.
+    batch_size : int
+        Crops a step.
+    lr : float
+        Highest learning rate of the decoder.
+    encoder_lr_factor : float
+        Times `lr` for the encoder.
+    weight_decay : float
+        Of AdamW.
+    ema : float
+        Decay a step of the running mean of weights that is validated and kept; 0 for none.
+    patience : int
+        Validations without gain after which to stop; 0 for never.
+    validate_every : int
+        Epochs between validations; the last epoch always has one.
+    max_time_s : float or None
+        Budget to which the schedule is fitted [s].
+    workers : int
+        Processes that cut crops; 0 for none but this one.
+    seed : int
+        Source of all chance.
+    """
+
+    epochs: int
+    batch_size: int
+    lr: float
+    encoder_lr_factor: float
+    weight_decay: float
+    ema: float
+    patience: int
+    validate_every: int
+    max_time_s: float | None
+    workers: int
+    seed: int
+
+
+@dataclass
+class FitState:
+    """Where training stands: numbers that go to JSON.
+
+    Attributes
+    ----------
+    epoch, step : int
+        Epoch under way, and batches of it that are done.
+    n_steps : int
+        Optimiser updates so far.
+    loss_sum, n_crops : float, int
+        Of the epoch under way.
+    best_score, best_epoch : float, int
+        Highest validation mean IoU so far and where.
+    n_worse : int
+        Validations since then.
+    elapsed_s : float
+        Time spent in earlier sessions [s].
+    loss_scale : float
+        Of the gradient scaler (float16 only).
+    is_done : bool
+        Whether the last epoch, or the budget, is reached.
+    history : list of dict
+        One row an epoch.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    n_steps: int = 0
+    loss_sum: float = 0.0
+    n_crops: int = 0
+    best_score: float = -1.0
+    best_epoch: int = 0
+    n_worse: int = 0
+    elapsed_s: float = 0.0
+    validation_s: float = 0.0
+    loss_scale: float = 65536.0
+    is_done: bool = False
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+Validate = Callable[[Segmenter], dict[str, Any]]
+
+
+class Fit:
+    """A training run.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        On the device; ends with the best weights.
+    crops : CropSet
+        Training crops.
+    loss : callable
+        From `build_loss`.
+    validate : callable or None
+        Gives scores of a segmenter, ``mean_iou`` among them; None to keep the last weights.
+    settings : FitSettings
+        How.
+    compute : Compute
+        Where.
+    folder : Path
+        For what is needed to go on.
+    """
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        crops: CropSet,
+        loss: Loss,
+        validate: Validate | None,
+        settings: FitSettings,
+        compute: Compute,
+        folder: Path,
+    ):
+        self.segmenter, self.crops, self.loss = segmenter, crops, loss
+        self.validate, self.settings, self.compute = validate, settings, compute
+        self.folder = folder
+        self.state = FitState()
+        self.optimizer = _build_optimizer(segmenter.network, settings)
+        self.scaler = torch.amp.GradScaler(
+            compute.device.type, enabled=compute.dtype == torch.float16
+        )
+        self.mean_weights = _copy_weights(segmenter) if settings.ema else None
+        self.best_weights: dict[str, torch.Tensor] | None = None
+        self._started = self._saved = time.monotonic()
+
+    def run(self, report: Reporter, stop_requested: Callable[[], bool]) -> bool:
+        """Train to the end, or until asked to stop.
+
+        Parameters
+        ----------
+        report : Reporter
+            Where progress goes.
+        stop_requested : callable
+            Asked after each step.
+
+        Returns
+        -------
+        bool
+            False if stopped before the end, with all saved that is needed to go on.
+        """
+        n_batches = len(epoch_batches(len(self.crops), self.settings.batch_size, 0, 0))
+        total = n_batches * self.settings.epochs
+        with report.progress("training", total) as advance:
+            advance(self.state.n_steps)
+            while not self.state.is_done:
+                if not self._run_epoch(total, advance, stop_requested):
+                    self.save()
+                    return False
+                self._end_epoch(total, report)
+        if self.best_weights is not None:
+            self.segmenter.load_state_dict(self.best_weights)
+        elif self.mean_weights is not None:
+            self.segmenter.load_state_dict(self.mean_weights)
+        return True
+
+    def progress(self, total: int) -> float:
+        """Share of the schedule that is done: of the steps, or of the budget if that is more."""
+        share = self.state.n_steps / total
+        if self.settings.max_time_s is None:
+            return min(share, 1.0)
+        budget = max(1.0, self.settings.max_time_s - 1.2 * self.state.validation_s)
+        return min(max(share, self._elapsed() / budget), 1.0)
+
+    def save(self) -> None:
+        """Write what is needed to go on."""
+        self.state.elapsed_s, self._started = self._elapsed(), time.monotonic()
+        self.state.loss_scale = self.scaler.get_scale()
+        tensors = {"weights": self.segmenter.state_dict(), "optimizer": _flatten(self.optimizer)}
+        if self.mean_weights is not None:
+            tensors["mean"] = self.mean_weights
+        if self.best_weights is not None:
+            tensors["best"] = self.best_weights
+        save_tensors(self.folder, tensors, asdict(self.state))
+        self._saved = time.monotonic()
+
+    def resume(self) -> bool:
+        """Go on where `save` left off; False if there is nothing to go on from."""
+        loaded = load_tensors(self.folder)
+        if loaded is None:
+            return False
+        tensors, state = loaded
+        try:
+            self.state = FitState(**state)
+            self.segmenter.load_state_dict(tensors["weights"])
+            _unflatten(self.optimizer, tensors["optimizer"])
+        except (TypeError, KeyError, RuntimeError) as error:
+            raise InputError(
+                f"{self.folder}: cannot go on from here ({error}); use --overwrite"
+            ) from None
+        self.mean_weights = self._to_device(tensors.get("mean"))
+        self.best_weights = self._to_device(tensors.get("best"))
+        if self.scaler.is_enabled():
+            self.scaler.load_state_dict(
+                {**self.scaler.state_dict(), "scale": self.state.loss_scale}
+            )
+        return True
+
+    def _run_epoch(self, total: int, advance: Callable, stop_requested: Callable) -> bool:
+        state, settings = self.state, self.settings
+        batches = epoch_batches(len(self.crops), settings.batch_size, settings.seed, state.epoch)
+        train_mode(self.segmenter)
+        started, n_before = time.monotonic(), state.n_crops
+        for images, labels in self._load(batches[state.step :]):
+            if self.progress(total) >= 1.0 and state.n_steps > 0:
+                break  # the budget is spent: what is left of the epoch is left out
+            self._train_step(images, labels, self.progress(total))
+            rate = (state.n_crops - n_before) / (time.monotonic() - started)
+            score = f", IoU {state.best_score:.3f}" if state.best_score >= 0 else ""
+            advance(1, f"loss {state.loss_sum / state.n_crops:.3f}{score}, {rate:.1f} images/s")
+            if stop_requested():
+                return False
+        return True
+
+    def _train_step(self, images: torch.Tensor, labels: torch.Tensor, progress: float) -> None:
+        state = self.state
+        torch.manual_seed(derive_seed(self.settings.seed, 1, state.n_steps))  # for dropout
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["highest_lr"] * one_cycle(progress)
+        labels = labels.to(self.compute.device, non_blocking=True)
+        with self.compute.autocast():
+            logits, margin = self.segmenter.forward_core(self.compute.place_batch(images))
+        labels = labels[:, margin : margin + logits.shape[-2], margin : margin + logits.shape[-1]]
+        loss = self.loss(logits, labels)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        state.step, state.n_steps = state.step + 1, state.n_steps + 1
+        state.loss_sum += float(loss.detach()) * len(images)
+        state.n_crops += len(images)
+        self._average_weights()
+
+    def _end_epoch(self, total: int, report: Reporter) -> None:
+        state, settings = self.state, self.settings
+        is_last = state.epoch + 1 >= settings.epochs or self.progress(total) >= 1.0
+        row = {
+            "epoch": state.epoch + 1,
+            "step": state.n_steps,
+            "lr": self.optimizer.param_groups[-1]["lr"],
+            "train_loss": state.loss_sum / max(1, state.n_crops),
+        }
+        if self.validate and (is_last or (state.epoch + 1) % settings.validate_every == 0):
+            row |= self._validate()
+        gave_up = 0 < settings.patience <= state.n_worse
+        state.history.append(row | {"elapsed_s": round(self._elapsed(), 1)})
+        report.note(_row_in_words(state.history[-1], settings.epochs))
+        state.epoch, state.step, state.loss_sum, state.n_crops = state.epoch + 1, 0, 0.0, 0
+        state.is_done = is_last or gave_up
+        if state.is_done or time.monotonic() - self._saved > _SAVE_EVERY_S:
+            self.save()
+
+    def _validate(self) -> dict[str, Any]:
+        state, started = self.state, time.monotonic()
+        trained = _copy_weights(self.segmenter)
+        if self.mean_weights is not None:
+            self.segmenter.load_state_dict(self.mean_weights)
+        self.segmenter.eval()
+        scores = self.validate(self.segmenter)
+        score = scores["mean_iou"]
+        if score > state.best_score:
+            state.best_score, state.best_epoch, state.n_worse = score, state.epoch + 1, 0
+            self.best_weights = _copy_weights(self.segmenter)
+        else:
+            state.n_worse += 1
+        self.segmenter.load_state_dict(trained)
+        state.validation_s = time.monotonic() - started
+        return {f"val_{key}": value for key, value in scores.items()}
+
+    def _load(self, batches: list[list[tuple[int, int]]]) -> Iterable:
+        return torch.utils.data.DataLoader(
+            self.crops,
+            batch_sampler=batches,
+            num_workers=self.settings.workers,
+            pin_memory=self.compute.device.type == "cuda",
+        )
+
+    def _average_weights(self) -> None:
+        if self.mean_weights is None:
+            return
+        n = self.state.n_steps
+        decay = min(self.settings.ema, n / (n + 9))  # quick at first, when all is new
+        with torch.no_grad():
+            for name, tensor in self.segmenter.state_dict().items():
+                mean = self.mean_weights[name]
+                if tensor.is_floating_point():
+                    mean.lerp_(tensor, 1 - decay)
+                else:
+                    mean.copy_(tensor)
+
+    def _elapsed(self) -> float:
+        return self.state.elapsed_s + time.monotonic() - self._started
+
+    def _to_device(self, weights: dict[str, torch.Tensor] | None) -> dict | None:
+        device = self.compute.device
+        return weights and {name: tensor.to(device) for name, tensor in weights.items()}
+
+
+def one_cycle(progress: float) -> float:
+    """Factor of the learning rate: up, then down, along cosines [1]_.
+
+    Parameters
+    ----------
+    progress : float
+        Share of the training that is done, 0 to 1.
+
+    Returns
+    -------
+    float
+        0.05 at the start, 1 after 15 %, 0.002 at the end.
+
+    References
+    ----------
+    .. [1] Smith, L. N., Topin, N. (2019). Proc. SPIE 11006, 1100612.
+    """
+    if progress < _WARM_UP:
+        low, share = _FIRST_LR, 1 - progress / _WARM_UP
+    else:
+        low, share = _LAST_LR, (progress - _WARM_UP) / (1 - _WARM_UP)
+    return low + (1 - low) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
+
+
+def _build_optimizer(network: nn.Module, settings: FitSettings) -> torch.optim.Optimizer:
+    encoder = {id(parameter) for parameter in network.encoder.parameters()}
+    groups = []
+    for is_encoder, factor in ((True, settings.encoder_lr_factor), (False, 1.0)):
+        parameters = [
+            parameter
+            for parameter in network.parameters()
+            if (id(parameter) in encoder) == is_encoder and parameter.requires_grad
+        ]
+        if parameters:
+            highest = settings.lr * factor
+            groups.append({"params": parameters, "lr": highest, "highest_lr": highest})
+    return torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
+
+
+def _copy_weights(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+
+
+def _flatten(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """Moments of the optimiser by ``index.name``; its settings are rebuilt, not stored."""
+    return {
+        f"{index}.{name}": tensor
+        for index, moments in optimizer.state_dict()["state"].items()
+        for name, tensor in moments.items()
+    }
+
+
+def _unflatten(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+    moments: dict[int, dict[str, torch.Tensor]] = {}
+    for key, tensor in tensors.items():
+        index, name = key.split(".", 1)
+        moments.setdefault(int(index), {})[name] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+
+
+def _row_in_words(row: dict[str, Any], epochs: int) -> str:
+    words = [f"epoch {row['epoch']}/{epochs}", f"loss {row['train_loss']:.4f}"]
+    if "val_mean_iou" in row:
+        words.append(f"validation mean IoU {row['val_mean_iou']:.4f}")
+    return ", ".join([*words, f"{row['elapsed_s']:.0f} s"])

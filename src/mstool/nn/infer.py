@@ -1,0 +1,64 @@
+"""Class probabilities of tiles."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+
+from mstool.nn.device import Compute
+from mstool.nn.model import Segmenter
+
+Augmentations = Literal["none", "flips", "d4"]
+
+# (quarter turns, mirrored) of each view; all of them are the symmetries of a square.
+_VIEWS = {
+    "none": ((0, False),),
+    "flips": ((0, False), (0, True), (2, False), (2, True)),
+    "d4": tuple((turns, mirrored) for turns in range(4) for mirrored in (False, True)),
+}
+
+
+def predict_probabilities(
+    segmenters: Sequence[Segmenter],
+    images: torch.Tensor,
+    compute: Compute,
+    tta: Augmentations = "none",
+) -> torch.Tensor:
+    """Mean class probabilities over models and views.
+
+    Parameters
+    ----------
+    segmenters : sequence of Segmenter
+        On the device, in evaluation mode; several are an ensemble.
+    images : Tensor of float32, shape (N, C, H, W)
+        Stored pixel values.
+    compute : Compute
+        Device and number format.
+    tta : {"none", "flips", "d4"}
+        Views to average over: the tile itself, its mirror images too, or turned by right angles
+        as well (test-time augmentation).
+
+    Returns
+    -------
+    Tensor of float32, shape (N, K, H, W)
+        On the CPU; sums to 1 over classes.
+    """
+    views = _VIEWS[tta]
+    total = None
+    with torch.inference_mode(), compute.autocast():
+        for segmenter in segmenters:
+            for turns, mirrored in views:
+                logits = segmenter(compute.place_batch(_view(images, turns, mirrored)))
+                probabilities = _unview(logits.float().softmax(dim=1), turns, mirrored)
+                total = probabilities if total is None else total + probabilities
+    return (total / (len(segmenters) * len(views))).cpu()
+
+
+def _view(images: torch.Tensor, turns: int, mirrored: bool) -> torch.Tensor:
+    images = images.flip(-1) if mirrored else images
+    return images.rot90(turns, (-2, -1))
+
+
+def _unview(images: torch.Tensor, turns: int, mirrored: bool) -> torch.Tensor:
+    images = images.rot90(-turns, (-2, -1))
+    return images.flip(-1) if mirrored else images

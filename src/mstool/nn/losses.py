@@ -1,0 +1,104 @@
+"""Losses by name, and sums of them; ignored pixels count in none."""
+
+import re
+from collections.abc import Callable
+
+import segmentation_models_pytorch as smp
+import torch
+from torch import nn
+
+from mstool.errors import UsageError
+
+IGNORE_INDEX = 255
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+_NAMES = ("ce", "focal", "dice", "jaccard", "lovasz")
+
+
+def parse_loss(text: str) -> dict[str, float]:
+    """Read ``ce``, ``ce+dice``, or ``ce+0.3*dice``.
+
+    Returns
+    -------
+    dict of str to float
+        Weight of each loss by name.
+
+    Raises
+    ------
+    UsageError
+        If a term is not a loss.
+    """
+    terms = {}
+    for term in text.split("+"):
+        match = re.fullmatch(r"\s*(?:(\d*\.?\d+)\s*\*)?\s*([a-z]+)\s*", term)
+        if match is None or match.group(2) not in _NAMES:
+            raise UsageError(
+                f"--loss {text}: {term.strip()!r} is no loss; use {', '.join(_NAMES)} or a sum such "
+                "as ce+0.3*dice"
+            )
+        terms[match.group(2)] = float(match.group(1) or 1)
+    return terms
+
+
+def build_loss(text: str, class_weights: list[float] | None = None) -> Loss:
+    """Build a loss of logits (N, K, H, W) and label maps (N, H, W).
+
+    Parameters
+    ----------
+    text : str
+        See `parse_loss`.
+    class_weights : list of float, optional
+        One a class; cross-entropy alone knows them.
+
+    Returns
+    -------
+    callable
+        Gives a scalar; 0 where every pixel is ignored.
+
+    Raises
+    ------
+    UsageError
+        If class weights are given and no term uses them.
+    """
+    terms = parse_loss(text)
+    if class_weights is not None and "ce" not in terms:
+        raise UsageError(f"--class-weights: only the loss ce knows them, and --loss is {text}")
+    parts = [(weight, _build_term(name, class_weights)) for name, weight in terms.items()]
+
+    def loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        logits, labels = _without_ignored(logits.float(), labels)
+        if labels.numel() == 0:
+            return logits.sum() * 0
+        return sum(weight * part(logits, labels) for weight, part in parts)
+
+    return loss
+
+
+def _build_term(name: str, class_weights: list[float] | None) -> Loss:
+    if name == "ce":
+        weights = None if class_weights is None else torch.tensor(class_weights)
+
+        def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            on_device = None if weights is None else weights.to(logits.device)
+            return nn.functional.cross_entropy(logits, labels, weight=on_device)
+
+        return cross_entropy
+    kinds = {
+        "focal": smp.losses.FocalLoss,
+        "dice": smp.losses.DiceLoss,
+        "jaccard": smp.losses.JaccardLoss,
+        "lovasz": smp.losses.LovaszLoss,
+    }
+    return kinds[name](mode="multiclass")
+
+
+def _without_ignored(
+    logits: torch.Tensor, labels: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Drop ignored pixels, so that no term needs to know of them: one long row is left."""
+    valid = labels != IGNORE_INDEX
+    if bool(valid.all()):
+        return logits, labels.long()
+    kept = logits.permute(0, 2, 3, 1)[valid]
+    return kept.T[None, :, None, :], labels[valid].long()[None, None, :]

@@ -1,0 +1,193 @@
+"""Networks by name."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from mstool.errors import UsageError
+from mstool.nn.unet_plain import UNetPlain, check_depth, valid_input_sizes, valid_margin
+
+PLAIN = "unet-plain"
+DEFAULT_ENCODER = "efficientnet-lite0"
+
+# Names that are easier to type than those of segmentation-models-pytorch.
+_ENCODER_ALIASES = {DEFAULT_ENCODER: "tu-tf_efficientnet_lite0"}
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """All that is needed to build a network.
+
+    Attributes
+    ----------
+    arch : str
+        ``unet-plain`` or an architecture of segmentation-models-pytorch.
+    encoder : str or None
+        Encoder of the latter; None for ``unet-plain``.
+    n_channels, n_classes : int
+        Image channels in, classes out.
+    depth : int
+        Poolings of ``unet-plain``.
+    width : int
+        Channels of the first level of ``unet-plain``.
+    padding : {"same", "valid"}
+        Convolutions of ``unet-plain``.
+    """
+
+    arch: str
+    encoder: str | None
+    n_channels: int
+    n_classes: int
+    depth: int = 4
+    width: int = 32
+    padding: str = "same"
+
+
+class Segmenter(nn.Module):
+    """A network with its normalisation: stored pixel values in, logits of the same size out.
+
+    Parameters
+    ----------
+    network : Module
+        Maps (N, C, H, W) to logits.
+    multiple : int
+        H and W that `network` takes are multiples of this.
+    margin : int
+        Pixels by which the output of `network` is smaller on each side.
+    mean, std : sequence of float, length C
+        Normalisation, in stored pixel values.
+    """
+
+    def __init__(
+        self, network: nn.Module, multiple: int, margin: int, mean: list[float], std: list[float]
+    ):
+        super().__init__()
+        self.network = network
+        self.multiple, self.margin = multiple, margin
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits (N, K, H, W) of images (N, C, H, W); what is missing is filled by reflection."""
+        height, width = images.shape[-2:]
+        normalised = (images - self.mean) / self.std
+        padded = self._pad(normalised)
+        logits = self.network(padded.contiguous(memory_format=torch.channels_last))
+        return logits[..., :height, :width]
+
+    def forward_core(self, images: torch.Tensor) -> tuple[torch.Tensor, int]:
+        """Logits of the pixels that rest on real pixels alone, and the margin lost on each side.
+
+        For a network that pads, that is `forward` and 0. For one that does not, the input is cut
+        to the largest size that it takes, and nothing is invented.
+        """
+        if self.margin == 0:
+            return self.forward(images), 0
+        size = min(images.shape[-2:])
+        sizes = [n for n in valid_input_sizes(self.network.depth, size) if (size - n) % 2 == 0]
+        sizes = sizes or valid_input_sizes(self.network.depth, size)
+        if not sizes:
+            raise UsageError(
+                f"--padding valid: crops of {size} pixels are too small at --depth "
+                f"{self.network.depth}; use larger tiles"
+            )
+        start = (size - sizes[-1]) // 2
+        cut = images[..., start : start + sizes[-1], start : start + sizes[-1]]
+        normalised = (cut - self.mean) / self.std
+        logits = self.network(normalised.contiguous(memory_format=torch.channels_last))
+        return logits, start + self.margin
+
+    def _pad(self, images: torch.Tensor) -> torch.Tensor:
+        height, width = images.shape[-2:]
+        if self.margin:
+            down = self._fitting(height) - height - self.margin
+            right = self._fitting(width) - width - self.margin
+        else:
+            down, right = -height % self.multiple, -width % self.multiple
+        return _reflect(images, self.margin, right, self.margin, down)
+
+    def _fitting(self, size: int) -> int:
+        least = size + 2 * self.margin
+        sizes = valid_input_sizes(self.network.depth, least + 2 * self.multiple)
+        return next(n for n in sizes if n >= least)
+
+
+def architectures() -> list[str]:
+    """Names that ``--arch`` takes."""
+    import segmentation_models_pytorch as smp
+
+    return [PLAIN, *smp.MODEL_ARCHITECTURES_MAPPING]
+
+
+def build_network(spec: ModelSpec) -> nn.Module:
+    """Build a network with random weights from torch's global generator.
+
+    Raises
+    ------
+    UsageError
+        If architecture and encoder do not exist or do not go together.
+    """
+    if spec.arch == PLAIN:
+        check_depth(spec.depth)
+        return UNetPlain(spec.n_channels, spec.n_classes, spec.depth, spec.width, spec.padding)
+    import segmentation_models_pytorch as smp
+
+    if spec.arch not in smp.MODEL_ARCHITECTURES_MAPPING:
+        raise UsageError(f"--arch {spec.arch}: unknown; use one of {', '.join(architectures())}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of renamed encoders
+            return smp.create_model(
+                spec.arch,
+                encoder_name=encoder_name(spec.encoder),
+                encoder_weights=None,
+                in_channels=spec.n_channels,
+                classes=spec.n_classes,
+            )
+    except (KeyError, ValueError, RuntimeError, TypeError, NotImplementedError) as error:
+        raise UsageError(
+            f"--encoder {spec.encoder}: cannot be used with --arch {spec.arch} "
+            f"({_one_line(error)}); {DEFAULT_ENCODER}, resnet18 and vgg16_bn go with most"
+        ) from error
+
+
+def build_segmenter(spec: ModelSpec, mean: list[float], std: list[float]) -> Segmenter:
+    """Build a network of random weights with its normalisation around it."""
+    network = build_network(spec)
+    if spec.arch != PLAIN:
+        multiple = max(32, int(getattr(network.encoder, "output_stride", 32)))
+        return Segmenter(network, multiple, 0, mean, std)
+    margin = valid_margin(spec.depth) if spec.padding == "valid" else 0
+    return Segmenter(network, 2**spec.depth, margin, mean, std)
+
+
+def encoder_name(name: str | None) -> str:
+    """Name of an encoder as segmentation-models-pytorch has it."""
+    return _ENCODER_ALIASES.get(name or "", name or "")
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Number of weights that training may change."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+def _reflect(images: torch.Tensor, left: int, right: int, top: int, bottom: int) -> torch.Tensor:
+    """Pad by reflection, again and again where the image is smaller than the border."""
+    pads = [left, right, top, bottom]
+    while any(pads):
+        height, width = images.shape[-2:]
+        limits = (width - 1, width - 1, height - 1, height - 1)
+        now = [min(pad, limit) for pad, limit in zip(pads, limits, strict=True)]
+        mode: Any = "reflect"
+        if not any(now):  # a single row or column has nothing to mirror
+            now, mode = pads, "replicate"
+        images = nn.functional.pad(images, now, mode=mode)
+        pads = [pad - done for pad, done in zip(pads, now, strict=True)]
+    return images
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:120]

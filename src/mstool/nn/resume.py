@@ -1,0 +1,53 @@
+"""Unfinished training on disk: tensors in safetensors, numbers in JSON, one generation at a time."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from mstool.errors import InputError
+from mstool.io.atomic import atomic_path
+
+_FILE = "state.safetensors"
+
+
+def save_tensors(
+    folder: Path, tensors: dict[str, dict[str, torch.Tensor]], state: dict[str, Any]
+) -> None:
+    """Write groups of tensors and the numbers beside them, in one file and so all or nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    flat = {
+        f"{group}/{name}": tensor.detach().cpu().contiguous().clone()
+        for group, members in tensors.items()
+        for name, tensor in members.items()
+    }
+    with atomic_path(folder / _FILE) as temporary:
+        save_file(flat, temporary, {"state": json.dumps(state)})
+
+
+def load_tensors(
+    folder: Path,
+) -> tuple[dict[str, dict[str, torch.Tensor]], dict[str, Any]] | None:
+    """Read what `save_tensors` wrote; None if there is nothing.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged.
+    """
+    path = folder / _FILE
+    if not path.is_file():
+        return None
+    groups: dict[str, dict[str, torch.Tensor]] = {}
+    try:
+        with safe_open(path, "pt") as stream:
+            state = json.loads((stream.metadata() or {})["state"])
+            for key in stream.keys():  # noqa: SIM118 - not a dict
+                group, name = key.split("/", 1)
+                groups.setdefault(group, {})[name] = stream.get_tensor(key)
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise InputError(f"{path}: damaged ({error}); start afresh with --overwrite") from None
+    return groups, state

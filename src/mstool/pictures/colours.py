@@ -1,0 +1,7 @@
+"""Colours that people with any colour vision can tell apart (Okabe and Ito, 2008)."""
+
+BLUE = "#0072B2"
+ORANGE = "#D55E00"
+GREEN = "#009E73"
+YELLOW = "#F0E442"
+GREY = "#808080"

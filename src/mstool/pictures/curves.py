@@ -1,0 +1,49 @@
+"""Learning curves."""
+
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from mstool.pictures.colours import BLUE, ORANGE
+
+
+def draw_curves(history: list[dict[str, Any]], best_epoch: int, title: str) -> Figure:
+    """Draw training loss and validation mean IoU against epochs.
+
+    Parameters
+    ----------
+    history : list of dict
+        Rows with ``epoch``, ``train_loss`` and, where validated, ``val_mean_iou``.
+    best_epoch : int
+        Whose weights were kept; 0 for none.
+    title : str
+        What was trained.
+
+    Returns
+    -------
+    Figure
+        Two panels, one above the other.
+    """
+    figure = Figure(figsize=(7, 6), layout="constrained")
+    figure.suptitle(title)
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    epochs = [row["epoch"] for row in history]
+    upper.plot(epochs, [row["train_loss"] for row in history], "-o", ms=3, color=ORANGE)
+    upper.set(ylabel="training loss [1]")
+    validated = [row for row in history if row.get("val_mean_iou") is not None]
+    lower.plot(
+        [row["epoch"] for row in validated],
+        [row["val_mean_iou"] for row in validated],
+        "-o",
+        ms=3,
+        color=BLUE,
+        label="validation, whole micrographs",
+    )
+    if best_epoch:
+        lower.axvline(best_epoch, color="black", ls=":", label=f"weights kept: epoch {best_epoch}")
+    lower.set(xlabel="epoch", ylabel="mean IoU [1]", ylim=(0, 1))
+    if validated:
+        lower.legend(loc="lower right")
+    for axes in (upper, lower):
+        axes.grid(alpha=0.3)
+    return figure

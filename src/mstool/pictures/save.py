@@ -1,0 +1,15 @@
+"""Figures to PNG files."""
+
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mstool.io.atomic import atomic_path
+
+
+def save_figure(path: Path, figure: Figure, dpi: int = 120) -> None:
+    """Write a figure as PNG, whole or not at all; same figure, same bytes."""
+    FigureCanvasAgg(figure)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=dpi, metadata={"Software": None})

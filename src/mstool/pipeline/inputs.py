@@ -1,0 +1,112 @@
+"""Which files a verb reads."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mstool.errors import InputError, MissingInputError
+from mstool.io.images import SUFFIXES
+from mstool.reporting import Reporter
+
+LABEL_SUFFIXES = (*SUFFIXES, ".npy")
+
+
+def list_images(operands: Sequence[Path], report: Reporter) -> list[Path]:
+    """Image files named by operands: files as they are, folders by what lies directly in them.
+
+    Parameters
+    ----------
+    operands : sequence of Path
+        Files and folders.
+    report : Reporter
+        Told how many other files were left out.
+
+    Returns
+    -------
+    list of Path
+        Sorted by name.
+
+    Raises
+    ------
+    MissingInputError
+        If an operand is not there, or no image is named.
+    InputError
+        If two images have the same name but for the suffix, so that outputs would collide.
+    """
+    paths = [path for operand in operands for path in _expand(operand, SUFFIXES, report)]
+    if not paths:
+        named = ", ".join(str(operand) for operand in operands) or "the list of files"
+        raise MissingInputError(f"{named}: no micrographs; give TIFF, PNG, JPEG or BMP files")
+    return _unique_stems(paths)
+
+
+def pair_labels(
+    images: Sequence[Path], folders: Sequence[Path], suffix: str, report: Reporter
+) -> dict[Path, Path]:
+    """Label map of each image, by name.
+
+    Parameters
+    ----------
+    images : sequence of Path
+        Micrographs, or masks.
+    folders : sequence of Path
+        Folders with label maps, or label maps.
+    suffix : str
+        What the name of a label map adds to that of its image, such as ``_mask``.
+    report : Reporter
+        Told how many label maps have no image.
+
+    Returns
+    -------
+    dict of Path to Path
+        By image.
+
+    Raises
+    ------
+    InputError
+        If an image has no label map, or two.
+    """
+    by_stem = {path.stem: path for path in list_labels(folders, report)}
+    pairs = {}
+    for image in images:
+        label = by_stem.pop(image.stem + suffix, None)
+        if label is None:
+            where = ", ".join(str(folder) for folder in folders)
+            raise InputError(
+                f"{image}: no label map {image.stem}{suffix}.* in {where}; add it, leave the image "
+                "out, or set --label-suffix"
+            )
+        pairs[image] = label
+    if by_stem:
+        report.note(f"{len(by_stem)} label maps have no image and are left out")
+    return pairs
+
+
+def list_labels(folders: Sequence[Path], report: Reporter) -> list[Path]:
+    """Label maps in folders, sorted by name; names are unique but for the file type."""
+    return _unique_stems(
+        [path for folder in folders for path in _expand(folder, LABEL_SUFFIXES, report)]
+    )
+
+
+def _expand(operand: Path, suffixes: Sequence[str], report: Reporter) -> list[Path]:
+    if not operand.exists():
+        raise MissingInputError(f"{operand}: no such file or folder")
+    if not operand.is_dir():
+        return [operand]
+    files = [path for path in operand.iterdir() if path.is_file() and path.name[0] != "."]
+    found = sorted(path for path in files if path.suffix.lower() in suffixes)
+    if n_other := len(files) - len(found):
+        report.note(f"{operand}: {n_other} files of other types are left out")
+    return found
+
+
+def _unique_stems(paths: list[Path]) -> list[Path]:
+    seen: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in seen:
+            raise InputError(
+                f"{path}: has the same name as {seen[path.stem]}; rename one, since outputs are "
+                "named after it"
+            )
+        seen[path.stem] = path
+    return sorted(paths, key=lambda path: path.name)

@@ -1,0 +1,146 @@
+"""Training, validation and test micrographs, proven apart."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mstool.errors import InputError, LeakError, UsageError
+from mstool.io.split_csv import SplitRow
+from mstool.io.tiles import SourceImage
+from mstool.splits.leaks import Source, find_leaks
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Names of the micrographs of each part.
+
+    Attributes
+    ----------
+    train, val, test : tuple of str
+        Names; `val` may be empty.
+    """
+
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    test: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, tuple[str, ...]]:
+        """Names by part."""
+        return {"train": self.train, "val": self.val, "test": self.test}
+
+
+def choose_parts(
+    rows: Sequence[SplitRow],
+    sources: dict[str, SourceImage],
+    test_fold: int | None,
+    val_fold: int | None,
+    split_path: Path,
+) -> Parts:
+    """Divide micrographs by fold, and prove that nothing leaks.
+
+    Parameters
+    ----------
+    rows : sequence of SplitRow
+        The split.
+    sources : dict of str to SourceImage
+        Micrographs of the tile folder by name.
+    test_fold : int or None
+        Fold that is not touched; None for none.
+    val_fold : int or None
+        Fold that decides when to stop; None for the one after `test_fold`, cyclically.
+    split_path : Path
+        For messages.
+
+    Raises
+    ------
+    UsageError
+        If a fold does not exist, or none is left to train on.
+    InputError
+        If the split and the tile folder name different micrographs.
+    LeakError
+        If a group or the same pixels are on two sides.
+    """
+    folds = sorted({row.fold for row in rows})
+    val_fold = _next_fold(folds, test_fold) if val_fold is None else val_fold
+    _check_folds(folds, test_fold, val_fold, split_path)
+    _check_names(rows, sources, split_path)
+    by_fold = {fold: tuple(row.source for row in rows if row.fold == fold) for fold in folds}
+    parts = Parts(
+        train=tuple(row.source for row in rows if row.fold not in (test_fold, val_fold)),
+        val=by_fold[val_fold],
+        test=() if test_fold is None else by_fold[test_fold],
+    )
+    if not parts.train:
+        raise UsageError(
+            f"{split_path}: no fold is left to train on; use more folds, or another --val-fold"
+        )
+    _check_leaks(parts, {row.source: row.group for row in rows}, sources, split_path)
+    return parts
+
+
+def keep_first_images(parts: Parts, n_images: int | None, seed: int) -> Parts:
+    """Keep `n_images` training micrographs, drawn with a seed; nested for growing numbers.
+
+    Raises
+    ------
+    UsageError
+        If there are fewer.
+    """
+    if n_images is None:
+        return parts
+    if not 1 <= n_images <= len(parts.train):
+        raise UsageError(f"--max-images {n_images}: there are {len(parts.train)} to train on")
+    order = np.random.default_rng(seed).permutation(len(parts.train))
+    kept = sorted(parts.train[index] for index in order[:n_images])
+    return Parts(tuple(kept), parts.val, parts.test)
+
+
+def _next_fold(folds: Sequence[int], test_fold: int | None) -> int:
+    if test_fold not in folds:
+        return folds[0]
+    return folds[(folds.index(test_fold) + 1) % len(folds)]
+
+
+def _check_folds(
+    folds: Sequence[int], test_fold: int | None, val_fold: int, split_path: Path
+) -> None:
+    for flag, fold in (("--test-fold", test_fold), ("--val-fold", val_fold)):
+        if fold is not None and fold not in folds:
+            named = ", ".join(str(known) for known in folds)
+            raise UsageError(f"{flag} {fold}: {split_path} has folds {named}")
+    if test_fold == val_fold:
+        raise UsageError(
+            f"--val-fold {val_fold}: the same as --test-fold; the test must not decide anything"
+        )
+
+
+def _check_names(
+    rows: Sequence[SplitRow], sources: dict[str, SourceImage], split_path: Path
+) -> None:
+    named = {row.source for row in rows}
+    if unknown := sorted(named - set(sources)):
+        raise InputError(
+            f"{split_path}: {unknown[0]} is not in the tile folder; split the same micrographs"
+        )
+    if left_out := sorted(set(sources) - named):
+        raise InputError(
+            f"{split_path}: {left_out[0]} of the tile folder has no line; give it a fold"
+        )
+
+
+def _check_leaks(
+    parts: Parts, groups: dict[str, str], sources: dict[str, SourceImage], split_path: Path
+) -> None:
+    """By the groups of the split, then by those of the tile folder, and by content both times."""
+    for group_of in (groups.__getitem__, lambda name: sources[name].group):
+        sides = {
+            part: [Source(name, group_of(name), sources[name].sha256) for name in names]
+            for part, names in parts.as_dict().items()
+        }
+        if leaks := find_leaks(sides):
+            more = f" (and {len(leaks) - 1} more)" if len(leaks) > 1 else ""
+            raise LeakError(
+                f"{split_path}: {leaks[0]}{more}; make the split again with mstool split"
+            )

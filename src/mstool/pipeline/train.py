@@ -1,0 +1,426 @@
+"""Fit a segmentation network to tiles."""
+
+import csv
+import io
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mstool.errors import InputError, Interrupted, UsageError
+from mstool.io.atomic import write_text
+from mstool.io.outputs import OutputFolder
+from mstool.io.records import Run, hash_inputs, read_record
+from mstool.io.split_csv import read_split
+from mstool.io.tiles import (
+    MANIFEST,
+    SourceImage,
+    Tile,
+    read_manifest,
+    read_sources,
+    read_tile_image,
+    read_tile_labels,
+)
+from mstool.labels.legend import Legend
+from mstool.nn.augment import Augmentation
+from mstool.nn.checkpoint import Checkpoint, save_checkpoint, versions
+from mstool.nn.dataset import (
+    CropSet,
+    Normalisation,
+    TileStore,
+    balanced_weights,
+    derive_seed,
+    fit_normalisation,
+)
+from mstool.nn.device import Compute
+from mstool.nn.finetune import freeze, parse_finetune
+from mstool.nn.fit import Fit, FitSettings
+from mstool.nn.losses import build_loss
+from mstool.nn.model import ModelSpec, Segmenter, build_segmenter, count_parameters
+from mstool.nn.receptive_field import theoretical_receptive_field
+from mstool.nn.validate import whole_image_confusions
+from mstool.nn.weights import LoadedWeights, load_weights
+from mstool.pictures.curves import draw_curves
+from mstool.pictures.save import save_figure
+from mstool.pipeline.label_maps import read_legend
+from mstool.pipeline.parts import Parts, choose_parts, keep_first_images
+from mstool.pipeline.tile import RECORD as TILES_RECORD
+from mstool.reporting import Reporter
+from mstool.scores.metrics import compute_metrics
+
+RECORD = "train.json"
+MODEL = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What to train and how.
+
+    Attributes
+    ----------
+    arch, encoder, depth, width, padding
+        See `ModelSpec`.
+    weights, finetune, loss
+        As the flags have them.
+    class_weights : str or tuple of float
+        ``none``, ``balanced`` or one a class.
+    augmentation : Augmentation
+        Ranges.
+    crop : int or None
+        Edge of training crops [px]; None for that of the tiles.
+    test_fold, val_fold : int or None
+        See `choose_parts`.
+    max_images : int or None
+        Training micrographs to keep.
+    fit : FitSettings
+        Of the loop.
+    device, precision : str
+        As resolved.
+    threads : int
+        Of torch.
+    """
+
+    arch: str
+    encoder: str | None
+    depth: int
+    width: int
+    padding: str
+    weights: str
+    finetune: str
+    loss: str
+    class_weights: str | tuple[float, ...]
+    augmentation: Augmentation
+    crop: int | None
+    test_fold: int | None
+    val_fold: int | None
+    max_images: int | None
+    fit: FitSettings
+    device: str
+    precision: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """A tile folder, divided.
+
+    Attributes
+    ----------
+    train, val : TileStore
+        Tiles with labels; `val` may be empty.
+    parts : Parts
+        Names of the micrographs.
+    sources : dict of str to SourceImage
+        Micrographs by name.
+    legend : Legend
+        Classes.
+    legend_text : str
+        The same as TOML.
+    tile_size, halo : int
+        Of the tile folder [px].
+    pixel_size_um : float or None
+        Of the tiles [um/px].
+    n_channels : int
+        1 for grey, 3 for colour.
+    """
+
+    train: TileStore
+    val: TileStore
+    parts: Parts
+    sources: dict[str, SourceImage]
+    legend: Legend
+    legend_text: str
+    tile_size: int
+    halo: int
+    pixel_size_um: float | None
+    n_channels: int
+
+
+def train_model(
+    tiles: Path,
+    split: Path,
+    settings: TrainSettings,
+    compute: Compute,
+    out: Path,
+    cache: Path,
+    overwrite: bool,
+    run: Run,
+    report: Reporter,
+    stop_requested: Callable[[], int | None],
+) -> None:
+    """Train a network and write a model folder.
+
+    Parameters
+    ----------
+    tiles : Path
+        Tile folder with labels.
+    split : Path
+        Split CSV.
+    settings : TrainSettings
+        What and how.
+    compute : Compute
+        Where.
+    out : Path
+        Folder to fill.
+    cache : Path
+        For downloaded weights.
+    overwrite : bool
+        Whether to start afresh where it holds another model.
+    run : Run
+        For the record.
+    report : Reporter
+        Where notes and progress go.
+    stop_requested : callable
+        Gives the exit code to stop with, or None to go on.
+
+    Raises
+    ------
+    Interrupted
+        If stopped; the same command goes on.
+    """
+    folder = OutputFolder(out, RECORD, (MODEL, "history.csv", "curves.png", "resume"))
+    data = read_training_data(tiles, split, settings)
+    inputs = hash_inputs([tiles / TILES_RECORD, tiles / MANIFEST, split], out)
+    inputs |= _hash_weights_file(settings, out)
+    state = folder.claim(asdict(settings), inputs, overwrite)
+    if state == "done":
+        report.note(f"{out}: nothing left to do")
+        return
+    with folder.filling():
+        fit, segmenter, normalisation, loaded = _prepare(
+            data, settings, compute, cache, out, report
+        )
+        if state == "unfinished" and fit.resume():
+            report.note(f"going on at epoch {fit.state.epoch + 1}, step {fit.state.n_steps}")
+    if not fit.run(report, lambda: stop_requested() is not None):
+        raise Interrupted(
+            f"{out}: stopped at epoch {fit.state.epoch + 1}; run the same command to go on",
+            stop_requested() or 75,
+        )
+    _write_model(out, fit, segmenter, normalisation, data, settings, loaded)
+    folder.finish(_record(fit, data, settings, compute, loaded, segmenter, inputs, run))
+    shutil.rmtree(out / "resume", ignore_errors=True)
+    report.note(_closing_words(out, fit))
+
+
+def read_training_data(tiles: Path, split: Path, settings: TrainSettings) -> TrainingData:
+    """Read manifest, legend and split, and prove the parts apart."""
+    record = read_record(tiles / TILES_RECORD)
+    manifest = read_manifest(tiles)
+    if not (tiles / "legend.toml").is_file():
+        raise InputError(f"{tiles}: was cut without labels; run mstool tile with --labels")
+    sources = read_sources(tiles / TILES_RECORD)
+    parts = choose_parts(read_split(split), sources, settings.test_fold, settings.val_fold, split)
+    parts = keep_first_images(parts, settings.max_images, settings.fit.seed)
+
+    def decode(tile: Tile) -> tuple[np.ndarray, np.ndarray]:
+        return read_tile_image(tiles, tile), read_tile_labels(tiles, tile)
+
+    def store(names: tuple[str, ...]) -> TileStore:
+        return TileStore([tile for tile in manifest if tile.source in names], decode)
+
+    train = store(parts.train)
+    if not len(train):
+        raise InputError(f"{tiles}: holds no tile of a training micrograph; tile again")
+    return TrainingData(
+        train=train,
+        val=store(parts.val),
+        parts=parts,
+        sources=sources,
+        legend=read_legend(tiles / "legend.toml"),
+        legend_text=(tiles / "legend.toml").read_text(encoding="utf-8"),
+        tile_size=record["settings"]["size"],
+        halo=record["halo"],
+        pixel_size_um=record["pixel_size_um"],
+        n_channels=train.read(0)[0].shape[0],
+    )
+
+
+def _prepare(
+    data: TrainingData,
+    settings: TrainSettings,
+    compute: Compute,
+    cache: Path,
+    out: Path,
+    report: Reporter,
+) -> tuple[Fit, Segmenter, Normalisation, LoadedWeights | None]:
+    normalisation = fit_normalisation(data.train)
+    spec = ModelSpec(
+        settings.arch,
+        settings.encoder,
+        data.n_channels,
+        len(data.legend.classes),
+        settings.depth,
+        settings.width,
+        settings.padding,
+    )
+    torch.manual_seed(derive_seed(settings.fit.seed, 0))
+    segmenter = build_segmenter(spec, list(normalisation.mean), list(normalisation.std))
+    loaded = load_weights(segmenter.network, spec, settings.weights, cache)
+    if loaded is not None:
+        report.note(
+            f"weights: {loaded.n_matched} of {loaded.n_encoder} tensors of the encoder from "
+            f"{loaded.origin}, sha256 {loaded.sha256 or 'checked by the hub'}"
+        )
+    freeze(segmenter.network, parse_finetune(settings.finetune))
+    crop = settings.crop or data.tile_size
+    report.note(
+        f"{count_parameters(segmenter)} weights to train on {len(data.train)} tiles of "
+        f"{len(data.parts.train)} micrographs, crops of {crop} pixels; {len(data.parts.val)} "
+        f"micrographs to validate; {compute.name}, {compute.precision}"
+    )
+    fit = Fit(
+        compute.place(segmenter),
+        CropSet(data.train, crop, settings.augmentation, normalisation, settings.fit.seed),
+        build_loss(settings.loss, _class_weights(settings.class_weights, data)),
+        _validator(data, settings, compute),
+        settings.fit,
+        compute,
+        out / "resume",
+    )
+    return fit, segmenter, normalisation, loaded
+
+
+def _validator(
+    data: TrainingData, settings: TrainSettings, compute: Compute
+) -> Callable[[Segmenter], dict[str, Any]]:
+    names = data.legend.names
+
+    def validate(segmenter: Segmenter) -> dict[str, Any]:
+        confusions = whole_image_confusions(
+            segmenter,
+            data.val,
+            data.sources,
+            len(names),
+            data.halo,
+            settings.fit.batch_size,
+            compute,
+        )
+        metrics = compute_metrics(confusions.sum(axis=0))
+        by_class = {f"iou_{name}": value for name, value in zip(names, metrics.iou, strict=True)}
+        return {"mean_iou": metrics.mean_iou, "accuracy": metrics.accuracy, **by_class}
+
+    return validate
+
+
+def _class_weights(choice: str | tuple[float, ...], data: TrainingData) -> list[float] | None:
+    names = data.legend.names
+    if choice == "none":
+        return None
+    if choice == "balanced":
+        counts = [sum(tile.counts[name] for tile in data.train.tiles) for name in names]
+        return balanced_weights(counts)
+    if len(choice) != len(names):
+        raise UsageError(
+            f"--class-weights: {len(choice)} numbers for {len(names)} classes ({', '.join(names)})"
+        )
+    return list(choice)
+
+
+def _hash_weights_file(settings: TrainSettings, out: Path) -> dict[str, str]:
+    path = Path(settings.weights)
+    return hash_inputs([path], out) if path.is_file() else {}
+
+
+def _write_model(
+    out: Path,
+    fit: Fit,
+    segmenter: Segmenter,
+    normalisation: Normalisation,
+    data: TrainingData,
+    settings: TrainSettings,
+    loaded: LoadedWeights | None,
+) -> None:
+    segmenter = segmenter.cpu().eval()
+    spec_channels = data.n_channels
+    checkpoint = Checkpoint(
+        spec=ModelSpec(
+            settings.arch,
+            settings.encoder,
+            spec_channels,
+            len(data.legend.classes),
+            settings.depth,
+            settings.width,
+            settings.padding,
+        ),
+        classes=data.legend.names,
+        legend=data.legend_text,
+        mean=normalisation.mean,
+        std=normalisation.std,
+        pixel_size_um=data.pixel_size_um,
+        tile_size=settings.crop or data.tile_size,
+        receptive_field_px=theoretical_receptive_field(
+            segmenter.network, spec_channels, segmenter.margin
+        ),
+        sources={
+            part: [_describe_source(data.sources[name]) for name in names]
+            for part, names in data.parts.as_dict().items()
+        },
+        metrics=_best_row(fit),
+        training={
+            "settings": asdict(settings),
+            "weights": None if loaded is None else asdict(loaded),
+            "versions": versions(),
+        },
+    )
+    save_checkpoint(out / MODEL, segmenter, checkpoint)
+    write_text(out / "history.csv", _history_csv(fit.state.history))
+    title = f"{settings.arch}, {settings.encoder or f'depth {settings.depth}'}"
+    figure = draw_curves(fit.state.history, fit.state.best_epoch, title)
+    save_figure(out / "curves.png", figure)
+
+
+def _describe_source(source: SourceImage) -> dict[str, str]:
+    return {"name": source.name, "group": source.group, "sha256": source.sha256}
+
+
+def _best_row(fit: Fit) -> dict[str, Any]:
+    """Validation scores of the weights that were kept."""
+    rows = [row for row in fit.state.history if row["epoch"] == fit.state.best_epoch]
+    return {key: value for key, value in (rows or [{}])[0].items() if key.startswith("val_")}
+
+
+def _history_csv(history: list[dict[str, Any]]) -> str:
+    columns = list(dict.fromkeys(key for row in history for key in row))
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    return stream.getvalue()
+
+
+def _record(
+    fit: Fit,
+    data: TrainingData,
+    settings: TrainSettings,
+    compute: Compute,
+    loaded: LoadedWeights | None,
+    segmenter: Segmenter,
+    inputs: dict[str, str],
+    run: Run,
+) -> dict[str, Any]:
+    return {
+        "mstool": run.facts(compute.name, settings.threads),
+        "status": "done",
+        "inputs": inputs,
+        "settings": asdict(settings),
+        "n_parameters": count_parameters(segmenter),
+        "n_steps": fit.state.n_steps,
+        "train_s": round(fit.state.elapsed_s, 1),
+        "best_epoch": fit.state.best_epoch,
+        "validation": _best_row(fit),
+        "weights": None if loaded is None else asdict(loaded),
+        "sources": {part: list(names) for part, names in data.parts.as_dict().items()},
+        "versions": versions(),
+    }
+
+
+def _closing_words(out: Path, fit: Fit) -> str:
+    return (
+        f"{out}: best validation mean IoU {fit.state.best_score:.4f} at epoch "
+        f"{fit.state.best_epoch} of {fit.state.epoch}"
+    )

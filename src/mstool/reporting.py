@@ -1,0 +1,77 @@
+"""What a run says while it works: notes and progress, all of it on standard error."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+Advance = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """Where notes and progress go.
+
+    Attributes
+    ----------
+    verb : str
+        Name in front of each note.
+    verbosity : int
+        -1 errors only, 0 notes too, 1 details too.
+    """
+
+    verb: str = ""
+    verbosity: int = -1
+
+    def note(self, message: str) -> None:
+        """Say what a user should know, unless ``-q``."""
+        self._say(message, 0)
+
+    def detail(self, message: str) -> None:
+        """Say what a curious user may know, with ``-v``."""
+        self._say(message, 1)
+
+    def _say(self, message: str, level: int) -> None:
+        if self.verbosity >= level:
+            print(f"mstool {self.verb}: {message}", file=sys.stderr, flush=True)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a person watches: standard error is a terminal that can redraw."""
+        return (
+            self.verbosity >= 0
+            and sys.stderr.isatty()
+            and os.environ.get("TERM") not in (None, "dumb")
+        )
+
+    @contextmanager
+    def progress(self, description: str, total: int) -> Iterator[Advance]:
+        """Show a bar while the block runs; on a terminal only.
+
+        Yields
+        ------
+        callable
+            ``advance(n=1, text="")`` moves the bar and sets the words at its end.
+        """
+        if not self.is_live:
+            yield lambda n=1, text="": None
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import TimeRemainingColumn
+
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[text]}", markup=False),
+        )
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(description, total=total, text="")
+
+            def advance(n: int = 1, text: str | None = None) -> None:
+                bar.update(task, advance=n, **({} if text is None else {"text": text}))
+
+            yield advance

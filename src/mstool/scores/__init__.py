@@ -1,0 +1,1 @@
+"""Agreement of predicted label maps with the truth."""

@@ -1,0 +1,146 @@
+"""Confidence intervals of scores, by resampling whole images or whole specimens.
+
+Pixels of one image, and images of one specimen, are alike; only units that could have been drawn
+independently tell how far a score would move on new material.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from mstool.scores.metrics import (
+    accuracy_from_margins,
+    iou_from_margins,
+    margins,
+    mean_iou,
+    nan_mean,
+)
+
+METHOD = "percentile bootstrap"
+
+
+@dataclass(frozen=True, eq=False)
+class Intervals:
+    """Confidence intervals of scores; each is low, high, and NaN, NaN where undefined.
+
+    Attributes
+    ----------
+    level : float
+        Confidence level [1].
+    n_units : int
+        Units that were resampled: images, or groups of images.
+    mean_iou : ndarray of float64, shape (2,)
+        Of the mean IoU of pooled counts.
+    iou : ndarray of float64, shape (C, 2)
+        Of each class's IoU of pooled counts.
+    accuracy : ndarray of float64, shape (2,)
+        Of the accuracy of pooled counts.
+    image_mean_iou : ndarray of float64, shape (2,)
+        Of the mean over images of each image's mean IoU.
+    """
+
+    level: float
+    n_units: int
+    mean_iou: np.ndarray
+    iou: np.ndarray
+    accuracy: np.ndarray
+    image_mean_iou: np.ndarray
+
+
+def bootstrap_intervals(
+    confusions: np.ndarray,
+    seed: int,
+    units: Sequence | None = None,
+    n_resamples: int = 2000,
+    level: float = 0.95,
+) -> Intervals:
+    """Percentile bootstrap intervals [1]_ over images, or over groups of images.
+
+    Each resample draws as many units as there are, with replacement, pools their counts and
+    computes the scores. A class that no drawn unit has, in truth or prediction, has no IoU in that
+    resample: it is left out of that resample's mean IoU, and that resample out of the class's
+    interval. The same holds for images without a labelled pixel. With fewer than about 20 units
+    such intervals are too narrow; treat them as a lower bound of the uncertainty.
+
+    Parameters
+    ----------
+    confusions : ndarray of int, shape (N, C, C)
+        A confusion matrix for each image.
+    seed : int
+        Decides which units are drawn.
+    units : sequence, length N, optional
+        Unit of each image, e.g. its specimen; without it every image is a unit.
+    n_resamples : int, default 2000
+        Number of resamples.
+    level : float, default 0.95
+        Confidence level [1].
+
+    Returns
+    -------
+    Intervals
+        All NaN if there is but one unit, which tells nothing of how units vary.
+
+    References
+    ----------
+    .. [1] Efron, B. & Tibshirani, R. J. (1993). An Introduction to the Bootstrap, chapter 13.
+    """
+    confusions = np.asarray(confusions)
+    members = _unit_members(len(confusions), units)
+    n_units = len(members)
+    weights = _draw_units(n_units, n_resamples, seed)
+    pooled = tuple(weights @ (members @ counts) for counts in margins(confusions))
+    class_iou = iou_from_margins(pooled)
+    return Intervals(
+        level=level,
+        n_units=n_units,
+        mean_iou=_percentile_interval(nan_mean(class_iou, axis=-1), level),
+        iou=_percentile_interval(class_iou, level),
+        accuracy=_percentile_interval(accuracy_from_margins(pooled), level),
+        image_mean_iou=_percentile_interval(
+            _weighted_mean(weights @ members, mean_iou(confusions)), level
+        ),
+    )
+
+
+def _unit_members(n_images: int, units: Sequence | None) -> np.ndarray:
+    """Which images are in which unit: 0 or 1, shape (U, N)."""
+    units = range(n_images) if units is None else units
+    if len(units) != n_images:
+        raise ValueError(f"{len(units)} units for {n_images} images; give one an image")
+    numbers = {unit: number for number, unit in enumerate(dict.fromkeys(units))}
+    members = np.zeros((len(numbers), n_images))
+    members[[numbers[unit] for unit in units], range(n_images)] = 1
+    return members
+
+
+def _draw_units(n_units: int, n_resamples: int, seed: int) -> np.ndarray:
+    """How often each unit is drawn in each resample, shape (B, U)."""
+    if n_units < 2:
+        # Without resamples every interval is NaN.
+        return np.zeros((0, n_units))
+    shares = np.full(n_units, 1 / n_units)
+    draws = np.random.default_rng(seed).multinomial(n_units, shares, size=n_resamples)
+    return draws.astype(float)
+
+
+def _weighted_mean(weights: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Mean of the defined scores under each row of weights; NaN where none has weight."""
+    is_defined = ~np.isnan(scores)
+    total = weights[:, is_defined].sum(axis=1)
+    undefined = np.full(len(weights), np.nan)
+    return np.divide(
+        weights[:, is_defined] @ scores[is_defined], total, out=undefined, where=total > 0
+    )
+
+
+def _percentile_interval(resampled: np.ndarray, level: float) -> np.ndarray:
+    """Low and high over the first axis, on a new last axis; resamples that are NaN left out."""
+    columns = resampled.reshape(len(resampled), prod(resampled.shape[1:]))
+    interval = np.full((columns.shape[1], 2), np.nan)
+    is_defined = ~np.isnan(columns).all(axis=0)
+    if is_defined.any():
+        percentiles = [50 * (1 - level), 50 * (1 + level)]
+        interval[is_defined] = np.nanpercentile(columns[:, is_defined], percentiles, axis=0).T
+    return interval.reshape(*resampled.shape[1:], 2)

@@ -1,0 +1,1 @@
+"""Splits that keep micrographs of one specimen together."""

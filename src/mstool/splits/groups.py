@@ -1,0 +1,48 @@
+"""The group of a micrograph: what must stay on one side of a split."""
+
+import re
+
+from mstool.errors import UsageError
+
+
+def group_of(source: str, pattern: str | None = None) -> str:
+    r"""Group that a micrograph belongs to.
+
+    Parameters
+    ----------
+    source : str
+        Name of the micrograph.
+    pattern : str, optional
+        Regular expression searched for in `source`; the group is its first capturing group, or all
+        that it matches if it has none. Without a pattern every micrograph is a group of its own.
+
+    Returns
+    -------
+    str
+        Name of the group, never empty.
+
+    Raises
+    ------
+    UsageError
+        If `pattern` is no regular expression, or finds no name in `source`.
+
+    Examples
+    --------
+    >>> group_of("S2_field07.tif", r"(S\d+)_")
+    'S2'
+    """
+    if pattern is None:
+        return source
+    try:
+        match = re.search(pattern, source)
+    except re.error as error:
+        raise UsageError(
+            f"group pattern {pattern!r} is no regular expression ({error}); correct it"
+        ) from error
+    group = match and match[1 if match.re.groups else 0]
+    if not group:
+        raise UsageError(
+            f"group pattern {pattern!r} finds no group in {source!r}; change the pattern so "
+            "that it matches every name"
+        )
+    return group

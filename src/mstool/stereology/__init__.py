@@ -1,0 +1,1 @@
+"""Microstructure numbers from label maps."""

@@ -1,0 +1,374 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mstool.errors import InputError, LabelError, UsageError
+from mstool.labels.legend import (
+    IGNORE_COLOUR,
+    Legend,
+    PhaseClass,
+    encode_labels,
+    index_legend,
+    legend_from_toml,
+    legend_from_values,
+    legend_to_toml,
+    palette,
+    parse_classes,
+)
+
+BLUE, RED, WHITE, BLACK = (0, 0, 255), (255, 0, 0), (255, 255, 255), (0, 0, 0)
+SUPERALLOY = "matrix=*,gamma-prime=#0000ff,tertiary=#FF0000"
+
+
+def colours(*rows):
+    return np.array(rows, np.uint8)
+
+
+# Short form
+
+
+def test_short_form_gives_classes_in_order():
+    legend = parse_classes(SUPERALLOY)
+    assert legend.names == ("matrix", "gamma-prime", "tertiary")
+    assert [phase.value for phase in legend.classes] == ["*", "#0000ff", "#ff0000"]
+    assert legend.ignore == (255,)
+
+
+def test_class_whose_value_is_a_colour_is_displayed_in_it():
+    legend = parse_classes(SUPERALLOY)
+    assert legend.classes[1].colour == BLUE
+    assert legend.classes[0].colour == BLACK
+
+
+def test_255_is_not_ignored_when_a_class_has_it():
+    assert parse_classes("background=0,phase=255").ignore == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("matrix", "not NAME=VALUE"),
+        ("", "not NAME=VALUE"),
+        ("a=0,,b=1", "not NAME=VALUE"),
+        ("=0", "empty"),
+        ("a=0,a=1", "class name 'a' occurs twice"),
+        ("a=0,b=0", "value 0 occurs twice"),
+        ("a=*,b=*", r"'\*' occurs twice"),
+        ("a=#00f", "means nothing"),
+        ("a=blue", "means nothing"),
+        ("a=1.5", "means nothing"),
+        ("a=", "means nothing"),
+        ("a=0=1", "means nothing"),
+        ("a=0,b=#0000ff", "mix integers with colours"),
+        ("a\tb=0", "unprintable"),
+    ],
+)
+def test_bad_short_form_is_refused_with_the_reason(text, message):
+    with pytest.raises(UsageError, match=message):
+        parse_classes(text)
+
+
+def test_256_classes_are_refused_and_255_are_not():
+    text = ",".join(f"c{i}={i}" for i in range(255))
+    assert len(parse_classes(text).classes) == 255
+    with pytest.raises(UsageError, match="256 classes"):
+        parse_classes(text + ",more=1000")
+
+
+def test_display_colours_differ_for_255_classes():
+    legend = legend_from_values(range(255))
+    shown = {phase.colour for phase in legend.classes}
+    assert len(shown | {IGNORE_COLOUR}) == 256
+
+
+def test_filled_in_colour_avoids_one_that_a_class_has_taken():
+    legend = parse_classes("rest=*,black=#000000")
+    assert legend.classes[0].colour != BLACK
+
+
+@pytest.mark.parametrize("name", ["", " ", "a,b", "a=b", "a\nb", " a"])
+def test_legend_refuses_names_that_the_short_form_cannot_hold(name):
+    with pytest.raises(InputError, match="class name"):
+        Legend((PhaseClass(name, 0, BLACK),))
+
+
+def test_ignored_value_that_is_a_class_is_refused():
+    with pytest.raises(InputError, match="value 3 occurs twice"):
+        Legend((PhaseClass("a", 3, BLACK),), ignore=(3,))
+
+
+def test_ignored_colour_in_a_legend_of_integers_is_refused():
+    with pytest.raises(InputError, match="ignore holds a colour"):
+        Legend((PhaseClass("a", 3, BLACK),), ignore=("#ffffff",))
+
+
+# TOML
+
+
+def test_toml_of_the_manual_reads_as_the_short_form():
+    text = """
+    ignore = [255]
+    [[class]]
+    name = "matrix"
+    value = "*"
+    [[class]]
+    name = "gamma-prime"
+    value = "#0000FF"
+    [[class]]
+    name = "tertiary"
+    value = "#ff0000"
+    """
+    assert legend_from_toml(text) == parse_classes(SUPERALLOY)
+
+
+def test_toml_colour_is_the_display_colour():
+    legend = legend_from_toml('[[class]]\nname = "a"\nvalue = 4\ncolour = "#0A0b0c"')
+    assert legend.classes[0] == PhaseClass("a", 4, (10, 11, 12))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a = ", "not TOML"),
+        ("ignore = [255]", "lacks key 'class'"),
+        ("class = 3", "not a list"),
+        ("class = []", "0 classes"),
+        ('[[class]]\nname = "a"', "lacks key 'value'"),
+        ('[[class]]\nname = "a"\nvalue = 0\ncolor = "#000000"', "unknown key 'color'"),
+        ('[[class]]\nname = "a"\nvalue = 0\ncolour = "red"', "is not a colour"),
+        ("[[class]]\nname = 3\nvalue = 0", "class name 3"),
+        ('[[class]]\nname = "a"\nvalue = true', "True means nothing"),
+        ('[[class]]\nname = "a"\nvalue = 1.0', "1.0 means nothing"),
+        ('ignore = 255\n[[class]]\nname = "a"\nvalue = 0', "not a list"),
+        ('ignore = ["*"]\n[[class]]\nname = "a"\nvalue = 0', "list the values"),
+        ('seed = 1\n[[class]]\nname = "a"\nvalue = 0', "unknown key 'seed'"),
+    ],
+)
+def test_bad_toml_is_refused_with_the_reason(text, message):
+    with pytest.raises(InputError, match=message):
+        legend_from_toml(text)
+
+
+names = st.text(min_size=1, max_size=12).filter(
+    lambda name: name.isprintable() and name == name.strip() and not set(",=") & set(name)
+)
+colour = st.tuples(*[st.integers(0, 255)] * 3)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_toml_round_trip_is_the_identity(data):
+    is_colour = data.draw(st.booleans())
+    hexes = colour.map(lambda rgb: "#" + bytes(rgb).hex())
+    values = hexes if is_colour else st.integers(-(2**63) + 1, 2**63 - 1)
+    distinct = data.draw(st.lists(values, min_size=2, max_size=6, unique=True))
+    used = data.draw(st.lists(names, min_size=1, max_size=len(distinct) - 1, unique=True))
+    classes = tuple(
+        PhaseClass(name, value, data.draw(colour))
+        for name, value in zip(used, distinct, strict=False)
+    )
+    legend = Legend(classes, tuple(distinct[len(used) :]))
+    assert legend_from_toml(legend_to_toml(legend)) == legend
+
+
+def test_quotes_and_backslashes_survive_toml():
+    legend = Legend((PhaseClass('a"\\u0041\\', 0, BLACK),))
+    assert legend_from_toml(legend_to_toml(legend)) == legend
+
+
+# Legend from values
+
+
+def test_values_without_a_legend_become_numbered_classes():
+    legend = legend_from_values(np.array([2, 0, 1, 255], np.uint8))
+    assert legend.names == ("0", "1", "2")
+    assert [phase.value for phase in legend.classes] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("values", [[0, 2], [1, 2], [-1, 0], [], [255], [0, 1, 254]])
+def test_values_that_are_not_0_to_k_are_refused(values):
+    with pytest.raises(LabelError, match=r"not 0\.\.K-1.*--classes"):
+        legend_from_values(values)
+
+
+def test_yes_no_mask_without_a_legend_is_refused_with_a_way_out():
+    with pytest.raises(LabelError, match="--classes background=0,phase=255"):
+        legend_from_values([0, 255])
+
+
+def test_many_values_are_not_all_listed():
+    with pytest.raises(LabelError, match=r"0, 3, 6, .*\(80 in all\)"):
+        legend_from_values(range(0, 240, 3))
+
+
+# Encoding
+
+
+def test_integers_become_class_indices():
+    legend = parse_classes("a=7,b=3,c=1000")
+    raw = np.array([[7, 3, 1000], [255, 7, 7]], np.uint16)
+    encoded = encode_labels(raw, legend)
+    assert encoded.dtype == np.uint8
+    assert encoded.tolist() == [[0, 1, 2], [255, 0, 0]]
+
+
+def test_colours_become_class_indices_and_alpha_is_dropped():
+    raw = colours([BLUE, RED, BLACK], [BLACK, WHITE, BLUE])
+    with_alpha = np.dstack([raw, np.arange(6, dtype=np.uint8).reshape(2, 3)])
+    expected = [[1, 2, 0], [0, 0, 1]]
+    assert encode_labels(raw, parse_classes(SUPERALLOY)).tolist() == expected
+    assert encode_labels(with_alpha, parse_classes(SUPERALLOY)).tolist() == expected
+
+
+def test_ignored_colour_becomes_255():
+    legend = legend_from_toml(
+        'ignore = ["#ffffff"]\n[[class]]\nname = "a"\nvalue = "#000000"\n'
+        '[[class]]\nname = "rest"\nvalue = "*"'
+    )
+    raw = colours([BLACK, WHITE, RED])
+    assert encode_labels(raw, legend).tolist() == [[0, 255, 1]]
+
+
+def test_star_takes_every_value_not_named_but_not_the_ignored_one():
+    legend = parse_classes("a=1,rest=*")
+    assert encode_labels(np.array([[1, 0, 255, 77, -5]]), legend).tolist() == [[0, 1, 255, 1, 1]]
+
+
+def test_unnamed_value_is_counted_and_located():
+    raw = np.zeros((9, 20), np.uint8)
+    raw[3, 17] = raw[4, 0] = 7
+    with pytest.raises(LabelError) as caught:
+        encode_labels(raw, parse_classes("a=0,b=1"))
+    assert str(caught.value) == (
+        "label value 7 in 2 pixels, first at row 3, column 17, is named by no class; "
+        "add it to the legend or to ignore"
+    )
+
+
+def test_origin_moves_the_place_in_the_message():
+    raw = np.array([[0, 9]])
+    with pytest.raises(LabelError, match="1 pixel, first at row 100, column 31,"):
+        encode_labels(raw, parse_classes("a=0"), origin=(100, 30))
+
+
+def test_unnamed_colour_is_written_as_a_colour():
+    with pytest.raises(LabelError, match="label colour #0000fe in 1 pixel"):
+        encode_labels(colours([BLUE, (0, 0, 254)]), parse_classes("b=#0000ff"))
+
+
+def test_anti_aliased_mask_names_the_commonest_and_how_many():
+    raw = np.arange(256, dtype=np.uint8).repeat(2).reshape(2, 256)
+    raw[1, 255] = 40
+    with pytest.raises(LabelError) as caught:
+        encode_labels(raw, parse_classes("background=0,phase=255"))
+    assert str(caught.value) == (
+        "254 label values are named by no class, the commonest, 40, in 3 pixels, first at row 0, "
+        "column 80; save the label map without smoothing or compression loss, or give its legend"
+    )
+
+
+def test_grey_label_map_is_compared_as_grey_colours():
+    raw = np.array([[0, 255]], np.uint8)
+    legend = parse_classes("background=#000000,phase=#ffffff")
+    assert encode_labels(raw, legend).tolist() == [[0, 1]]
+
+
+def test_grey_label_map_is_refused_where_star_would_hide_every_class():
+    raw = np.array([[0, 1, 2]], np.uint8)
+    with pytest.raises(LabelError, match="grey but no colour in the legend is"):
+        encode_labels(raw, parse_classes(SUPERALLOY))
+
+
+def test_16_bit_grey_under_a_legend_of_colours_is_refused():
+    with pytest.raises(LabelError, match="grey .uint16. but the legend names colours"):
+        encode_labels(np.zeros((1, 2), np.uint16), parse_classes("a=#000000"))
+
+
+def test_16_bit_colours_are_refused():
+    with pytest.raises(LabelError, match="reach 65535"):
+        encode_labels(np.full((1, 2, 3), 65535, np.uint16), parse_classes("a=#ffffff"))
+
+
+def test_colours_that_are_all_grey_are_read_as_integers():
+    raw = np.array([[0, 1, 255]], np.uint8)[..., None].repeat(3, axis=2)
+    assert encode_labels(raw, parse_classes("a=0,b=1")).tolist() == [[0, 1, 255]]
+
+
+def test_colours_under_a_legend_of_integers_are_refused_with_the_place():
+    with pytest.raises(LabelError, match=r"row 0, column 1, \(0, 0, 255\)"):
+        encode_labels(colours([BLACK, BLUE]), parse_classes("a=0,b=1"))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, bool])
+def test_whole_floats_and_yes_no_are_accepted(dtype):
+    raw = np.array([[0, 1]], dtype)
+    assert encode_labels(raw, parse_classes("a=0,b=1")).tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize("value", [0.5, np.nan, np.inf, -np.inf, 1e300])
+def test_floats_that_are_not_whole_are_refused_with_the_place(value):
+    raw = np.array([[0.0, 1.0], [0.0, value]])
+    with pytest.raises(LabelError, match="in 1 pixel, first at row 1, column 1, is no whole"):
+        encode_labels(raw, parse_classes("a=0,rest=*"))
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 2, 2), (2, 2, 1), (1, 2, 2, 3)])
+def test_label_map_of_another_shape_is_refused(shape):
+    with pytest.raises(LabelError, match="has shape"):
+        encode_labels(np.zeros(shape, np.uint8), parse_classes("a=0"))
+
+
+def test_text_is_refused():
+    with pytest.raises(LabelError, match="of type"):
+        encode_labels(np.array([["a"]]), parse_classes("a=0"))
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64, np.int32, np.uint16])
+@pytest.mark.parametrize("largest", [40, 60_000])
+def test_encoding_agrees_with_a_lookup_pixel_by_pixel(dtype, largest):
+    rng = np.random.default_rng(7)
+    distinct = rng.choice(largest, 6, replace=False)
+    raw = rng.choice(distinct, (13, 11)).astype(dtype)
+    legend = parse_classes(",".join(f"c{i}={v}" for i, v in enumerate(distinct[:5])) + ",r=*")
+    order = {int(value): index for index, value in enumerate(distinct)}
+    expected = [[255 if v == 255 else order[v] for v in row] for row in raw.tolist()]
+    assert encode_labels(raw, legend).tolist() == expected
+
+
+def test_huge_values_are_looked_up_one_by_one():
+    raw = np.array([[2**40, -3, 2**62]])
+    legend = parse_classes(f"a={2**40},b=-3,c={2**62}")
+    assert encode_labels(raw, legend).tolist() == [[0, 1, 2]]
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (600, 600)], ids=["by-sorting", "by-table"])
+def test_colour_encoding_agrees_with_comparison_of_channels(shape):
+    rng = np.random.default_rng(3)
+    named = rng.integers(0, 256, (4, 3), np.uint8)
+    raw = named[rng.integers(0, 4, shape)]
+    text = ",".join(f"c{i}=#{bytes(rgb).hex()}" for i, rgb in enumerate(named))
+    expected = np.argmax((raw[:, :, None] == named).all(axis=-1), axis=-1)
+    assert np.array_equal(encode_labels(raw, parse_classes(text)), expected)
+
+
+def test_empty_label_map_encodes_to_an_empty_one():
+    assert encode_labels(np.zeros((0, 5), np.uint8), parse_classes("a=0")).shape == (0, 5)
+
+
+# Palette and index legend
+
+
+def test_palette_shows_classes_and_ignored_pixels():
+    table = palette(parse_classes(SUPERALLOY))
+    assert table.shape == (256, 3) and table.dtype == np.uint8
+    assert table[[1, 2, 255, 100]].tolist() == [[0, 0, 255], [255, 0, 0], [128] * 3, [0] * 3]
+
+
+def test_encoded_label_map_is_read_back_by_the_index_legend():
+    legend = parse_classes(SUPERALLOY)
+    encoded = encode_labels(colours([BLUE, RED, BLACK]), legend)
+    again = index_legend(legend)
+    assert np.array_equal(encode_labels(encoded, again), encoded)
+    assert again.names == legend.names
+    assert np.array_equal(palette(again), palette(legend))
