@@ -294,14 +294,10 @@ def _decode(path: Path, expand_palette: bool) -> np.ndarray:
         import imagecodecs
 
         return imagecodecs.png_decode(data)
+    to_rgb = ("CMYK", "YCbCr", "LAB", "HSV", *(("P", "PA") if expand_palette else ()))
     with Image.open(path) as image:
-        if image.mode in ("P", "PA") and expand_palette:
-            image = image.convert("RGB")
-        elif image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
-            image = image.convert("RGB")
-        elif image.mode == "LA":
-            image = image.convert("L")
-        values = np.asarray(image)
+        mode = "RGB" if image.mode in to_rgb else {"LA": "L"}.get(image.mode, image.mode)
+        values = np.asarray(image if mode == image.mode else image.convert(mode))
     if values.dtype == bool:
         return values.astype(np.uint8) * (255 if expand_palette else 1)
     return values.astype(np.uint16) if values.dtype == np.int32 else values
@@ -367,5 +363,6 @@ def _starts_like_tiff(path: Path) -> bool:
 def _damaged(path: Path, error: Exception) -> InputError:
     reason = " ".join(str(error).split()) or type(error).__name__
     return InputError(
-        f"{path}: cannot be read as an image ({reason[:150]}); copy it again, or save it as TIFF or PNG"
+        f"{path}: cannot be read as an image ({reason[:150]}); copy it again, or save it as TIFF "
+        "or PNG"
     )

@@ -1,5 +1,6 @@
 """Label maps as indexed-colour files that any viewer opens."""
 
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def write_strips(
     with atomic_path(path) as temporary:
         tifffile.imwrite(
             temporary,
-            _strips(bands),
+            _encode_strips(bands),
             shape=shape,
             dtype=dtype,
             rowsperstrip=_ROWS_PER_STRIP,
@@ -90,13 +91,14 @@ def write_strips(
         )
 
 
-def _strips(bands: Iterable[np.ndarray]) -> Iterable[np.ndarray]:
+def _encode_strips(bands: Iterable[np.ndarray]) -> Iterable[bytes]:
+    """Deflated strips; tifffile takes arrays for whole pages and tiles only."""
     held = None
     for band in bands:
         held = band if held is None else np.concatenate([held, band])
         n_whole = held.shape[0] // _ROWS_PER_STRIP * _ROWS_PER_STRIP
         for row in range(0, n_whole, _ROWS_PER_STRIP):
-            yield np.ascontiguousarray(held[row : row + _ROWS_PER_STRIP])
+            yield zlib.compress(held[row : row + _ROWS_PER_STRIP].tobytes(), 6)
         held = held[n_whole:]
     if held is not None and held.shape[0]:
-        yield np.ascontiguousarray(held)
+        yield zlib.compress(held.tobytes(), 6)

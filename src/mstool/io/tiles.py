@@ -16,6 +16,8 @@ from mstool.io.images import open_micrograph, read_values
 from mstool.io.records import read_record
 
 MANIFEST = "tiles.jsonl"
+TILES_RECORD = "tiles.json"
+PREDICT_RECORD = "predict.json"
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,11 @@ def read_tile_image(folder: Path, tile: Tile) -> np.ndarray:
 def read_tile_labels(folder: Path, tile: Tile) -> np.ndarray:
     """Read a tile's label map: uint8, (T, T), classes and 255 for ignored."""
     return read_values(folder / "labels" / f"{tile.id}.png")
+
+
+def probabilities_path(folder: Path, tile: Tile) -> Path:
+    """File of a tile in a folder of probabilities."""
+    return folder / "probs" / f"{tile.id}.tif"
 
 
 def write_probabilities(path: Path, probabilities: np.ndarray) -> None:

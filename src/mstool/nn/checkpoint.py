@@ -139,8 +139,8 @@ def _refuse_pickle(path: Path) -> None:
         head = stream.read(4)
     if head[:1] == b"\x80" or head == b"PK\x03\x04":
         raise InputError(
-            f"{path}: a pickle, which can run code when opened; save the weights as safetensors and "
-            "give them to train --weights"
+            f"{path}: a pickle, which can run code when opened; save the weights as safetensors "
+            "and give them to train --weights"
         )
 
 

@@ -80,12 +80,18 @@ def choose_compute(device: str = "auto", precision: Precision = "auto") -> Compu
     return Compute(chosen, _TYPES[name])
 
 
-def make_deterministic(threads: int | None = None) -> None:
-    """Make torch give the same bytes for the same input, on every run with as many threads."""
+def make_deterministic() -> int:
+    """Make torch give the same bytes for the same input, on every run with as many threads.
+
+    Returns
+    -------
+    int
+        The number of threads.
+    """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
-    torch.set_num_threads(threads or available_cores())
+    return torch.get_num_threads()
 
 
 def available_cores() -> int:

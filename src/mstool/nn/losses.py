@@ -34,8 +34,8 @@ def parse_loss(text: str) -> dict[str, float]:
         match = re.fullmatch(r"\s*(?:(\d*\.?\d+)\s*\*)?\s*([a-z]+)\s*", term)
         if match is None or match.group(2) not in _NAMES:
             raise UsageError(
-                f"--loss {text}: {term.strip()!r} is no loss; use {', '.join(_NAMES)} or a sum such "
-                "as ce+0.3*dice"
+                f"--loss {text}: {term.strip()!r} is no loss; use {', '.join(_NAMES)} or a sum "
+                "such as ce+0.3*dice"
             )
         terms[match.group(2)] = float(match.group(1) or 1)
     return terms

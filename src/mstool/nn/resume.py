@@ -1,4 +1,4 @@
-"""Unfinished training on disk: tensors in safetensors, numbers in JSON, one generation at a time."""
+"""Unfinished training on disk: tensors and numbers in one safetensors file."""
 
 import json
 from pathlib import Path

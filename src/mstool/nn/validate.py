@@ -7,7 +7,7 @@ import torch
 
 from mstool.geometry.stitch import stitch_bands
 from mstool.geometry.window import Window
-from mstool.io.tiles import SourceImage, Tile
+from mstool.io.tiles import SourceImage
 from mstool.nn.dataset import TileStore
 from mstool.nn.device import Compute
 from mstool.nn.infer import predict_probabilities

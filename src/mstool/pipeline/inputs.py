@@ -5,6 +5,8 @@ from pathlib import Path
 
 from mstool.errors import InputError, MissingInputError
 from mstool.io.images import SUFFIXES
+from mstool.io.records import sha256_of_file
+from mstool.io.tiles import SourceImage
 from mstool.reporting import Reporter
 
 LABEL_SUFFIXES = (*SUFFIXES, ".npy")
@@ -86,6 +88,32 @@ def list_labels(folders: Sequence[Path], report: Reporter) -> list[Path]:
     return _unique_stems(
         [path for folder in folders for path in _expand(folder, LABEL_SUFFIXES, report)]
     )
+
+
+def find_micrograph(source: SourceImage, folder: Path, images: Path | None) -> Path | None:
+    """File of a micrograph: in a folder that was named, else where a record says it lay.
+
+    Parameters
+    ----------
+    source : SourceImage
+        From the record in `folder`.
+    folder : Path
+        Folder of that record.
+    images : Path or None
+        Folder that the user named.
+
+    Returns
+    -------
+    Path or None
+        None if it is not there. A recorded path is used only if the bytes have the recorded hash:
+        a record from elsewhere must not make mstool read any other file of this machine.
+    """
+    if images is not None:
+        path = images / source.name
+        return path if path.is_file() else None
+    path = folder / source.path
+    is_it = path.is_file() and sha256_of_file(path) == source.file_sha256
+    return path if is_it else None
 
 
 def _expand(operand: Path, suffixes: Sequence[str], report: Reporter) -> list[Path]:

@@ -16,7 +16,14 @@ from mstool.io.images import Micrograph, open_micrograph
 from mstool.io.masks import write_indexed_png
 from mstool.io.outputs import OutputFolder
 from mstool.io.records import Run, hash_inputs, relative_to, sha256_of_file
-from mstool.io.tiles import MANIFEST, SourceImage, Tile, write_manifest, write_tile_image
+from mstool.io.tiles import (
+    MANIFEST,
+    TILES_RECORD,
+    SourceImage,
+    Tile,
+    write_manifest,
+    write_tile_image,
+)
 from mstool.labels.legend import (
     IGNORE_INDEX,
     Legend,
@@ -28,8 +35,6 @@ from mstool.labels.legend import (
 from mstool.pipeline.label_maps import open_labels, read_label_window
 from mstool.reporting import Reporter
 from mstool.splits.groups import group_of
-
-RECORD = "tiles.json"
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,7 @@ def cut_tiles(
     report : Reporter
         Where notes and progress go.
     """
-    folder = OutputFolder(out, RECORD, (MANIFEST, "images", "labels", "legend.toml"))
+    folder = OutputFolder(out, TILES_RECORD, (MANIFEST, "images", "labels", "legend.toml"))
     inputs = hash_inputs([*images, *labels.values()], out)
     if folder.claim(asdict(settings), inputs, overwrite) == "done":
         report.note(f"{out}: nothing left to do")

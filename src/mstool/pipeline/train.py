@@ -18,6 +18,7 @@ from mstool.io.records import Run, hash_inputs, read_record
 from mstool.io.split_csv import read_split
 from mstool.io.tiles import (
     MANIFEST,
+    TILES_RECORD,
     SourceImage,
     Tile,
     read_manifest,
@@ -26,7 +27,7 @@ from mstool.io.tiles import (
     read_tile_labels,
 )
 from mstool.labels.legend import Legend
-from mstool.nn.augment import Augmentation
+from mstool.nn.augment import Augmentation, load_augmentation
 from mstool.nn.checkpoint import Checkpoint, save_checkpoint, versions
 from mstool.nn.dataset import (
     CropSet,
@@ -36,11 +37,18 @@ from mstool.nn.dataset import (
     derive_seed,
     fit_normalisation,
 )
-from mstool.nn.device import Compute
+from mstool.nn.device import Compute, available_cores
 from mstool.nn.finetune import freeze, parse_finetune
 from mstool.nn.fit import Fit, FitSettings
-from mstool.nn.losses import build_loss
-from mstool.nn.model import ModelSpec, Segmenter, build_segmenter, count_parameters
+from mstool.nn.losses import build_loss, parse_loss
+from mstool.nn.model import (
+    DEFAULT_ENCODER,
+    PLAIN,
+    ModelSpec,
+    Segmenter,
+    build_segmenter,
+    count_parameters,
+)
 from mstool.nn.receptive_field import theoretical_receptive_field
 from mstool.nn.validate import whole_image_confusions
 from mstool.nn.weights import LoadedWeights, load_weights
@@ -48,7 +56,6 @@ from mstool.pictures.curves import draw_curves
 from mstool.pictures.save import save_figure
 from mstool.pipeline.label_maps import read_legend
 from mstool.pipeline.parts import Parts, choose_parts, keep_first_images
-from mstool.pipeline.tile import RECORD as TILES_RECORD
 from mstool.reporting import Reporter
 from mstool.scores.metrics import compute_metrics
 
@@ -104,6 +111,92 @@ class TrainSettings:
     threads: int
 
 
+def resolve_settings(
+    compute: Compute,
+    threads: int,
+    arch: str,
+    encoder: str | None,
+    weights: str | None,
+    depth: int | None,
+    width: int | None,
+    padding: str | None,
+    finetune: str,
+    loss: str,
+    class_weights: str,
+    augment: str,
+    encoder_lr_factor: float | None,
+    workers: int | None,
+    crop: int | None,
+    test_fold: int | None,
+    val_fold: int | None,
+    max_images: int | None,
+    **fit: Any,
+) -> TrainSettings:
+    """Check flags and fill in what they leave open.
+
+    Raises
+    ------
+    UsageError
+        If a value is wrong, or an option does not belong to the architecture.
+    """
+    is_plain = arch == PLAIN
+    _refuse_foreign(is_plain, encoder=encoder, depth=depth, width=width, padding=padding)
+    if padding not in (None, "same", "valid"):
+        raise UsageError(f"--padding {padding}: use same or valid")
+    parse_loss(loss)
+    parse_finetune(finetune)
+    for flag, value in (("--lr", fit["lr"]), ("--weight-decay", fit["weight_decay"])):
+        if not 0 <= value < 10:
+            raise UsageError(f"{flag} {value}: must be at least 0 and below 10")
+    if not 0 <= fit["ema"] < 1:
+        raise UsageError(f"--ema {fit['ema']}: must be at least 0 and below 1")
+    weights = weights or ("none" if is_plain else "imagenet")
+    if encoder_lr_factor is None:
+        encoder_lr_factor = 1.0 if weights == "none" else 0.3
+    if workers is None:
+        workers = 0 if compute.device.type == "cpu" else max(1, available_cores() - 1)
+    return TrainSettings(
+        arch=arch,
+        encoder=None if is_plain else encoder or DEFAULT_ENCODER,
+        depth=depth or 4,
+        width=width or 32,
+        padding=padding or "same",
+        weights=weights,
+        finetune=finetune,
+        loss=loss,
+        class_weights=_parse_class_weights(class_weights),
+        augmentation=load_augmentation(augment),
+        crop=crop,
+        test_fold=test_fold,
+        val_fold=val_fold,
+        max_images=max_images,
+        fit=FitSettings(encoder_lr_factor=encoder_lr_factor, workers=workers, **fit),
+        device=compute.name,
+        precision=compute.precision,
+        threads=threads,
+    )
+
+
+def _refuse_foreign(is_plain: bool, **options: object) -> None:
+    """Refuse options that the architecture would not look at."""
+    for name, value in options.items():
+        if value is not None and is_plain == (name == "encoder"):
+            wanted = "another --arch" if is_plain else f"--arch {PLAIN}"
+            raise UsageError(f"--{name} {value}: needs {wanted}")
+
+
+def _parse_class_weights(text: str) -> str | tuple[float, ...]:
+    if text in ("none", "balanced"):
+        return text
+    try:
+        weights = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        weights = ()
+    if not weights or min(weights) < 0 or max(weights) <= 0:
+        raise UsageError(f"--class-weights {text}: use none, balanced, or numbers such as 1,2,5")
+    return weights
+
+
 @dataclass(frozen=True)
 class TrainingData:
     """A tile folder, divided.
@@ -119,7 +212,7 @@ class TrainingData:
     legend : Legend
         Classes.
     legend_text : str
-        The same as TOML.
+        Legend that the label maps were read through, as TOML.
     tile_size, halo : int
         Of the tile folder [px].
     pixel_size_um : float or None
@@ -232,7 +325,7 @@ def read_training_data(tiles: Path, split: Path, settings: TrainSettings) -> Tra
         parts=parts,
         sources=sources,
         legend=read_legend(tiles / "legend.toml"),
-        legend_text=(tiles / "legend.toml").read_text(encoding="utf-8"),
+        legend_text=record["settings"]["legend"],
         tile_size=record["settings"]["size"],
         halo=record["halo"],
         pixel_size_um=record["pixel_size_um"],

@@ -1,0 +1,115 @@
+"""The command line: verbs in pipeline order, and the one place where errors end a run."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from mstool.commands.phantom import phantom
+from mstool.commands.predict import predict
+from mstool.commands.score import score
+from mstool.commands.split import split
+from mstool.commands.stitch import stitch
+from mstool.commands.stopping import raise_on_signals
+from mstool.commands.tile import tile
+from mstool.commands.train import train
+from mstool.errors import MstoolError
+
+VERBS = (phantom, tile, split, train, predict, stitch, score)
+
+app = typer.Typer(
+    name="mstool",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"mstool {version('mstool')}")
+        raise typer.Exit
+
+
+@app.callback()
+def mstool(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "-V", "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Segment micrographs, and know how far to trust the result.
+
+    Verbs in the order in which a study uses them; each reads and writes files. See man mstool.
+    """
+
+
+for verb in VERBS:
+    app.command()(verb)
+
+
+def main() -> None:
+    """Run the command line; every failure ends in one line on stderr and an exit code."""
+    raise_on_signals()
+    verb = _verb(sys.argv[1:])
+    try:
+        status = app(prog_name="mstool", standalone_mode=False)
+    except Exception as error:
+        if _wants_traceback(sys.argv[1:]):
+            import traceback
+
+            traceback.print_exc()
+        line, status = explain(error)
+        print(f"mstool{verb and ' ' + verb}: {line}", file=sys.stderr)
+    except KeyboardInterrupt:
+        status = 130
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def explain(error: Exception) -> tuple[str, int]:
+    """Give the line and the exit code that an error ends a run with.
+
+    Parameters
+    ----------
+    error : Exception
+        Whatever was raised.
+
+    Returns
+    -------
+    line : str
+        What is wrong and what to do.
+    status : int
+        Exit code.
+    """
+    if isinstance(error, MstoolError):
+        return _one_line(str(error)), error.exit_code
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # usage, by typer
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "mstool"
+        return f"{_one_line(error.format_message()).rstrip('.')}; see {path} --help", 2
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "out of memory; use smaller tiles, or a smaller --batch-size", 69
+    if isinstance(error, OSError):
+        where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        return f"{where}{error.strerror or error}; mend it and run the same command again", 74
+    return f"a bug: {type(error).__name__}: {_one_line(str(error))}; -vv shows where", 70
+
+
+def _verb(arguments: list[str]) -> str:
+    names = [verb.__name__ for verb in VERBS]
+    return next((argument for argument in arguments[:1] if argument in names), "")
+
+
+def _wants_traceback(arguments: list[str]) -> bool:
+    return "-vv" in arguments or arguments.count("-v") + arguments.count("--verbose") > 1
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

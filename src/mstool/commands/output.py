@@ -1,0 +1,30 @@
+"""What a verb says: data on standard output, the rest on standard error."""
+
+import os
+import sys
+from typing import Any
+
+from mstool.reporting import Reporter
+
+
+def emit(text: str) -> None:
+    """Write data to standard output; end quietly if nobody reads on."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None
+
+
+def emit_plan(verb: str, settings: dict[str, Any], inputs: list, out: object) -> None:
+    """Print what ``--dry-run`` found."""
+    from mstool.io.records import to_json
+
+    plan = {"verb": verb, "settings": settings, "inputs": [str(path) for path in inputs]}
+    emit(to_json(plan | {"out": None if out is None else str(out)}))
+
+
+def make_reporter(verb: str, quiet: bool, verbose: int) -> Reporter:
+    """Reporter for ``-q`` and ``-v``."""
+    return Reporter(verb, -1 if quiet else verbose)

@@ -1,0 +1,89 @@
+"""The verb ``score``."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mstool.commands import options
+from mstool.commands.output import emit, emit_plan, make_reporter
+
+
+def score(
+    masks: Annotated[Path, typer.Argument(metavar="MASKS", help="Folder with masks, or a mask.")],
+    labels: Annotated[
+        Path, typer.Argument(metavar="LABELS", help="Folder with label maps, or a label map.")
+    ],
+    label_suffix: options.LabelSuffix = "",
+    legend: options.LegendFile = None,
+    classes: options.Classes = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            "--images",
+            metavar="DIR",
+            help="Micrographs for the Otsu baseline, where stitch.json does not lead to them.",
+        ),
+    ] = None,
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            "--group-by",
+            metavar="REGEX",
+            help="Finds the specimen in a file name; intervals are then over specimens.",
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse label maps that have no mask.")
+    ] = False,
+    min_iou: Annotated[
+        float | None,
+        typer.Option(
+            "--min-iou", metavar="X", help="End with 1 if the pooled mean IoU is below X."
+        ),
+    ] = None,
+    table: Annotated[
+        bool, typer.Option("--table", help="Print a table on stderr as well.")
+    ] = False,
+    seed: options.Seed = 0,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="FILE", help="JSON instead of stdout.")
+    ] = None,
+    overwrite: options.Overwrite = False,
+    config: options.Config = None,
+    dry_run: options.DryRun = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
+) -> None:
+    """Compare masks with label maps, and with what trivial methods reach.
+
+    IoU, Dice, precision, recall and phase fractions, per micrograph and in all, with bootstrap
+    intervals over micrographs or specimens, as JSON. What is undefined is null. Micrographs that
+    the model was trained on are named. Masks of other tools need --legend or --classes.
+
+    Example: mstool score masks/ labels/
+    """
+    from mstool.io.records import Run
+    from mstool.pipeline import score as scoring
+
+    run, report = Run(), make_reporter("score", quiet, verbose)
+    mask_set = scoring.read_mask_set(masks, report)
+    pairs = scoring.pair_masks(mask_set, labels, label_suffix, group_by, strict, report)
+    legends = scoring.choose_legends(mask_set, legend, classes, pairs)
+    settings = scoring.make_settings(legends, label_suffix, group_by, strict, min_iou, seed)
+    pairs = scoring.find_images(pairs, mask_set, images, report)
+    inputs = scoring.list_inputs(mask_set, pairs, legend)
+    if dry_run:
+        emit_plan("score", asdict(settings), inputs, out)
+        return
+    hashes = scoring.claim_record(settings, inputs, out, overwrite)
+    record = scoring.score_masks(pairs, mask_set, settings, report)
+    text = scoring.finish_record(record, hashes, settings, out, run)
+    if out is None:
+        emit(text)
+    if table:
+        from rich.console import Console
+
+        Console(stderr=True).print(scoring.tabulate(record))
+    scoring.check_min_iou(record, min_iou)

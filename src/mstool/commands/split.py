@@ -1,0 +1,78 @@
+"""The verb ``split``."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mstool.commands import options
+from mstool.commands.output import emit, emit_plan, make_reporter
+
+
+def split(
+    inputs: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="TILES|IMAGES...", help="A tile folder, or micrographs."),
+    ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option("--folds", metavar="K", help="K folds of like size and like classes."),
+    ] = None,
+    loo: Annotated[
+        bool, typer.Option("--loo", help="As many folds as groups: leave one out.")
+    ] = False,
+    holdout: Annotated[
+        float | None,
+        typer.Option(
+            "--holdout",
+            metavar="F",
+            help="One split: a share F for test (fold 0), F for validation (1), the rest (2).",
+        ),
+    ] = None,
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            "--group-by",
+            metavar="REGEX",
+            help="Finds the specimen in a file name, instead of the groups of the tile folder.",
+        ),
+    ] = None,
+    seed: options.Seed = 0,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="FILE", help="CSV instead of stdout.")
+    ] = None,
+    files_from: options.FilesFrom = None,
+    null: options.Null = False,
+    overwrite: options.Overwrite = False,
+    config: options.Config = None,
+    dry_run: options.DryRun = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
+) -> None:
+    """Divide micrographs into folds that leak nothing.
+
+    Micrographs of one group stay together, and no micrograph is ever divided: tiles of it overlap
+    and look alike. Classes are spread over the folds as evenly as the groups allow. The same
+    picture in two groups is refused. Writes CSV: source, group, fold.
+
+    Example: mstool split tiles/ --folds 6 > split.csv
+    """
+    from mstool.pipeline.split import (
+        SplitSettings,
+        list_inputs,
+        split_micrographs,
+        write_split,
+    )
+
+    report = make_reporter("split", quiet, verbose)
+    settings = SplitSettings(folds, loo, holdout, group_by, seed)
+    paths = list_inputs(options.read_operands(inputs, files_from, null), report)
+    if dry_run:
+        emit_plan("split", asdict(settings), paths, out)
+        return
+    table = split_micrographs(paths, settings, report)
+    if out is None:
+        emit(table)
+    else:
+        write_split(out, table, overwrite, report)

@@ -1,0 +1,84 @@
+"""The verb ``stitch``."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mstool.commands import options
+from mstool.commands.output import emit_plan, make_reporter
+from mstool.errors import UsageError
+
+
+def stitch(
+    probs: Annotated[
+        Path, typer.Argument(metavar="PROBS", help="Folder written by mstool predict.")
+    ] = Path("probs"),
+    blend: Annotated[
+        str,
+        typer.Option(
+            "--blend",
+            metavar="HOW",
+            help="Weights where tiles overlap: crop (each pixel from the tile it lies deepest in), "
+            "flat, hann or gaussian.",
+        ),
+    ] = "hann",
+    confidence: Annotated[
+        bool,
+        typer.Option(
+            "--confidence", help="Also write the largest probability of each pixel (0 to 255)."
+        ),
+    ] = False,
+    overlay: Annotated[
+        bool,
+        typer.Option(
+            "--overlay", help="Also draw micrograph, prediction and, with --labels, errors as PNG."
+        ),
+    ] = False,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            "--images",
+            metavar="DIR",
+            help="Micrographs for --overlay, if they are not where the tiles were cut from.",
+        ),
+    ] = None,
+    labels: Annotated[
+        list[Path] | None,
+        typer.Option("--labels", metavar="DIR", help="Label maps for --overlay."),
+    ] = None,
+    label_suffix: options.LabelSuffix = "",
+    legend: options.LegendFile = None,
+    classes: options.Classes = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write.")] = Path("masks"),
+    overwrite: options.Overwrite = False,
+    config: options.Config = None,
+    dry_run: options.DryRun = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
+) -> None:
+    """Blend tiles back into whole label maps.
+
+    Writes one indexed-colour TIFF a micrograph, in its own size and pixel size. A missing tile is
+    an error, and so is a pixel that no tile covers. Memory grows with the width of a micrograph,
+    not with its area.
+
+    Example: mstool stitch probs/ --overlay --labels labels/
+    """
+    options.require_choice("--blend", blend, ("crop", "flat", "hann", "gaussian"))
+    if not overlay and (images or labels):
+        raise UsageError("--images and --labels: are for pictures; give --overlay too")
+    if not labels and (legend or classes or label_suffix):
+        raise UsageError("--legend, --classes and --label-suffix: need --labels")
+    from mstool.io.records import Run
+    from mstool.pipeline.overlay import find_overlay_inputs
+    from mstool.pipeline.stitch import StitchSettings, stitch_masks
+
+    run, report = Run(), make_reporter("stitch", quiet, verbose)
+    settings = StitchSettings(blend, confidence, overlay)
+    if dry_run:
+        emit_plan("stitch", asdict(settings), [probs, *(labels or [])], out)
+        return
+    inputs = find_overlay_inputs(probs, images, labels, label_suffix, legend, classes, report)
+    stitch_masks(probs, settings, inputs, out, overwrite, run, report)

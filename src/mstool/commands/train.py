@@ -1,0 +1,233 @@
+"""The verb ``train``."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mstool.commands import options
+from mstool.commands.output import emit_plan, make_reporter
+from mstool.commands.stopping import stop_between_steps
+
+
+def train(
+    tiles: Annotated[Path, typer.Argument(metavar="TILES", help="Tile folder with labels.")] = Path(
+        "tiles"
+    ),
+    split: Annotated[
+        Path | None,
+        typer.Option("--split", metavar="CSV", help="Split made by mstool split; needed."),
+    ] = None,
+    test_fold: Annotated[
+        int | None,
+        typer.Option("--test-fold", metavar="K", help="Fold that is left untouched for the test."),
+    ] = None,
+    val_fold: Annotated[
+        int | None,
+        typer.Option(
+            "--val-fold",
+            metavar="J",
+            help="Fold that decides which weights to keep; by default the one after --test-fold.",
+        ),
+    ] = None,
+    arch: Annotated[
+        str,
+        typer.Option(
+            "--arch",
+            metavar="NAME",
+            help="unet-plain (the U-Net of 2015), or unet, unetplusplus, manet, linknet, fpn, "
+            "pspnet, deeplabv3, deeplabv3plus, pan, upernet, segformer, dpt.",
+        ),
+    ] = "unet",
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            "--encoder",
+            metavar="NAME",
+            help="Encoder, as segmentation-models-pytorch names it; by default "
+            "efficientnet-lite0. Not for unet-plain.",
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            metavar="NAME|FILE",
+            help="Weights to begin with: none, imagenet, micronet, or a file; by default imagenet, "
+            "and none for unet-plain.",
+        ),
+    ] = None,
+    depth: Annotated[
+        int | None, typer.Option("--depth", help="Poolings of unet-plain, 2 to 5; by default 4.")
+    ] = None,
+    width: Annotated[
+        int | None,
+        typer.Option("--width", min=1, help="First channels of unet-plain; by default 32."),
+    ] = None,
+    padding: Annotated[
+        str | None,
+        typer.Option(
+            "--padding",
+            metavar="same|valid",
+            help="Convolutions of unet-plain; valid invents no pixels, and the output is smaller "
+            "than the input. By default same.",
+        ),
+    ] = None,
+    finetune: Annotated[
+        str,
+        typer.Option(
+            "--finetune",
+            metavar="WHAT",
+            help="full; decoder (encoder frozen); or top-N (the N deepest encoder stages too).",
+        ),
+    ] = "full",
+    loss: Annotated[
+        str,
+        typer.Option(
+            "--loss",
+            metavar="LOSS",
+            help="ce, focal, dice, jaccard, lovasz, or a sum such as ce+0.3*dice.",
+        ),
+    ] = "ce+dice",
+    class_weights: Annotated[
+        str,
+        typer.Option(
+            "--class-weights",
+            metavar="WEIGHTS",
+            help="Of classes in the loss ce: none, balanced, or numbers such as 1,2,5.",
+        ),
+    ] = "none",
+    augment: Annotated[
+        str,
+        typer.Option(
+            "--augment",
+            metavar="NAME|FILE",
+            help="Random changes of crops: none, spatial, intensity, default, or a TOML file.",
+        ),
+    ] = "default",
+    crop: Annotated[
+        int | None,
+        typer.Option("--crop", min=16, help="Edge of training crops; by default that of tiles."),
+    ] = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Crops a step.")] = 4,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the tiles.")] = 40,
+    lr: Annotated[float, typer.Option("--lr", help="Highest learning rate.")] = 1e-3,
+    encoder_lr_factor: Annotated[
+        float | None,
+        typer.Option(
+            "--encoder-lr-factor",
+            help="Times --lr for the encoder; by default 0.3, and 1 for --weights none.",
+        ),
+    ] = None,
+    weight_decay: Annotated[float, typer.Option("--weight-decay", help="Of AdamW.")] = 1e-2,
+    ema: Annotated[
+        float,
+        typer.Option(
+            "--ema", help="Decay a step of the running mean of weights that is kept; 0 for none."
+        ),
+    ] = 0.99,
+    patience: Annotated[
+        int,
+        typer.Option(
+            "--patience", min=0, help="Stop after so many validations without gain; 0 for never."
+        ),
+    ] = 0,
+    validate_every: Annotated[
+        int, typer.Option("--validate-every", min=1, help="Epochs between validations.")
+    ] = 1,
+    max_time: Annotated[
+        str | None,
+        typer.Option(
+            "--max-time",
+            metavar="TIME",
+            help="Budget, such as 45m; the schedule is fitted to it and the run ends complete.",
+        ),
+    ] = None,
+    max_images: Annotated[
+        int | None,
+        typer.Option("--max-images", help="Train on so many micrographs, drawn with --seed."),
+    ] = None,
+    cache: Annotated[
+        Path,
+        typer.Option("--cache", metavar="DIR", help="For downloaded weights."),
+    ] = Path("~/.cache/mstool"),
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            min=0,
+            help="Processes that cut crops; by default none on a CPU, all cores but one on a GPU.",
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write.")] = Path("model"),
+    overwrite: options.Overwrite = False,
+    config: options.Config = None,
+    dry_run: options.DryRun = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
+) -> None:
+    """Fit a segmentation network.
+
+    Trains on the folds of the split that are neither for the test nor for validation. No group and
+    no micrograph, told by its pixels, may be on two sides. Validation is on whole micrographs, and
+    the best weights are kept. Ctrl-C, SIGTERM and SIGUSR1 save what is needed to go on; the same
+    command goes on, and ends with the same weights.
+
+    Example: mstool train tiles/ --split split.csv --test-fold 0
+    """
+    from mstool.io.records import Run
+    from mstool.nn.device import choose_compute, make_deterministic
+    from mstool.pipeline.train import resolve_settings, train_model
+
+    run, report = Run(), make_reporter("train", quiet, verbose)
+    split = options.require_path("--split", split, "make one with mstool split")
+    compute = choose_compute(device, precision)
+    settings = resolve_settings(
+        compute=compute,
+        threads=make_deterministic(),
+        arch=arch,
+        encoder=encoder,
+        weights=weights,
+        depth=depth,
+        width=width,
+        padding=padding,
+        finetune=finetune,
+        loss=loss,
+        class_weights=class_weights,
+        augment=augment,
+        crop=crop,
+        test_fold=test_fold,
+        val_fold=val_fold,
+        max_images=max_images,
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        encoder_lr_factor=encoder_lr_factor,
+        weight_decay=weight_decay,
+        ema=ema,
+        patience=patience,
+        validate_every=validate_every,
+        max_time_s=options.parse_duration("--max-time", max_time),
+        workers=workers,
+        seed=seed,
+    )
+    if dry_run:
+        emit_plan("train", asdict(settings), [tiles, split], out)
+        return
+    with stop_between_steps() as stop_requested:
+        train_model(
+            tiles,
+            split,
+            settings,
+            compute,
+            out,
+            cache.expanduser(),
+            overwrite,
+            run,
+            report,
+            stop_requested,
+        )

@@ -1,0 +1,150 @@
+"""Micrograph, prediction and error side by side."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+from skimage.segmentation import find_boundaries
+
+from mstool.pictures.colours import GREY
+
+_NICE = (1, 2, 5)
+_WRONG_WEIGHT = 0.75
+
+
+def draw_overlay(
+    image: np.ndarray,
+    prediction: np.ndarray,
+    truth: np.ndarray | None,
+    names: tuple[str, ...],
+    colours: np.ndarray,
+    title: str,
+    pixel_size_um: float | None,
+) -> Figure:
+    """Draw a micrograph, the outlines of its prediction and, given the truth, where it is wrong.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W) or (H, W, 3)
+        Micrograph.
+    prediction : ndarray of uint8, shape (H, W)
+        Class indices.
+    truth : ndarray of uint8, shape (H, W), or None
+        Class indices, or 255 for ignored.
+    names : tuple of str
+        Class names.
+    colours : ndarray of uint8, shape (256, 3)
+        Display colour of each class.
+    title : str
+        Name of the micrograph.
+    pixel_size_um : float or None
+        For the scale bar [um/px]; none is drawn without.
+
+    Returns
+    -------
+    Figure
+        Two panels, or three with the truth.
+    """
+    n_panels = 2 if truth is None else 3
+    height, width = image.shape[:2]
+    figure = Figure(figsize=(5.2 * n_panels, 5.2 * height / width + 1.3), layout="constrained")
+    figure.suptitle(title)
+    panels = figure.subplots(1, n_panels)
+    grey = stretch(image)
+    panels[0].imshow(grey)
+    panels[0].set_title("micrograph")
+    if pixel_size_um is not None:
+        _draw_scale_bar(panels[0], width, height, pixel_size_um)
+    panels[1].imshow(outline(grey, prediction, colours))
+    panels[1].set_title("prediction")
+    _add_legend(panels[1], names, colours, prediction, "")
+    if truth is not None:
+        wrong = (truth != prediction) & (truth != 255)
+        share = wrong.sum() / max(1, (truth != 255).sum())
+        panels[2].imshow(_paint_errors(grey, prediction, truth, wrong, colours))
+        panels[2].set_title(f"errors: {share:.1%} of the labelled pixels")
+        _add_legend(panels[2], names, colours, prediction[wrong], "wrong, taken for ")
+        if (truth == 255).any():
+            _add_ignored(panels[2])
+    for axes in panels:
+        axes.set(xticks=[], yticks=[])
+    return figure
+
+
+def stretch(image: np.ndarray) -> np.ndarray:
+    """Grey levels from the 0.5 to the 99.5 percentile as float RGB, 0 to 1, (H, W, 3)."""
+    low, high = np.percentile(image, [0.5, 99.5])
+    scaled = np.clip((image.astype(np.float32) - low) / max(high - low, 1e-6), 0, 1)
+    return np.repeat(scaled[..., None], 3, axis=2) if scaled.ndim == 2 else scaled
+
+
+def outline(grey: np.ndarray, labels: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """Tint an RGB picture by class, lightly, and strongly along the inner edge of each region."""
+    tint = colours[labels] / 255
+    edges = find_boundaries(labels, mode="inner")
+    weight = np.where(edges, 0.95, 0.18)[..., None]
+    return grey * (1 - weight) + tint * weight
+
+
+def nice_length(width_um: float) -> float:
+    """Round length near a fifth of a width: 1, 2 or 5 times a power of ten [um]."""
+    wanted = width_um / 5
+    power = 10.0 ** np.floor(np.log10(wanted))
+    return float(max(factor * power for factor in _NICE if factor * power <= wanted))
+
+
+def _paint_errors(
+    grey: np.ndarray,
+    prediction: np.ndarray,
+    truth: np.ndarray,
+    wrong: np.ndarray,
+    colours: np.ndarray,
+) -> np.ndarray:
+    painted = 0.35 + 0.6 * grey
+    tint = colours[prediction] / 255
+    painted[wrong] = (1 - _WRONG_WEIGHT) * painted[wrong] + _WRONG_WEIGHT * tint[wrong]
+    ignored = truth == 255
+    stripes = (np.add.outer(np.arange(truth.shape[0]), np.arange(truth.shape[1])) // 4) % 2 == 0
+    painted[ignored & stripes] = 0.5
+    return painted
+
+
+def _add_legend(
+    axes: Axes, names: tuple[str, ...], colours: np.ndarray, labels: np.ndarray, prefix: str
+) -> None:
+    present = [index for index in range(len(names)) if (labels == index).any()]
+    handles = [
+        Patch(facecolor=colours[index] / 255, edgecolor="black", label=prefix + names[index])
+        for index in present
+    ]
+    if handles:
+        axes.legend(
+            handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2, fontsize=9
+        )
+
+
+def _add_ignored(axes: Axes) -> None:
+    handles = [*(axes.get_legend().legend_handles if axes.get_legend() else [])]
+    handles.append(Patch(facecolor="white", edgecolor=GREY, hatch="////", label="ignored"))
+    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2, fontsize=9)
+
+
+def _draw_scale_bar(axes: Axes, width: int, height: int, pixel_size_um: float) -> None:
+    length_um = nice_length(width * pixel_size_um)
+    length = length_um / pixel_size_um
+    left, bottom, thick = 0.04 * width, 0.96 * height, 0.015 * height
+    box = (left - 0.015 * width, bottom - 0.085 * height)
+    axes.add_patch(
+        Rectangle(box, length + 0.03 * width, 0.11 * height, facecolor="black", alpha=0.65)
+    )
+    axes.add_patch(Rectangle((left, bottom - thick), length, thick, facecolor="white"))
+    text = f"{length_um:g} µm" if length_um >= 1 else f"{length_um * 1000:g} nm"
+    axes.text(
+        left + length / 2,
+        bottom - 1.4 * thick,
+        text,
+        color="white",
+        ha="center",
+        va="bottom",
+        fontsize=9,
+    )

@@ -1,0 +1,118 @@
+"""Pictures of stitched masks."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from mstool.errors import MissingInputError
+from mstool.io.images import Micrograph, open_label_values, open_micrograph
+from mstool.io.tiles import PREDICT_RECORD, SourceImage, read_sources
+from mstool.labels.legend import Legend, encode_labels, palette
+from mstool.pictures.overlay import draw_overlay
+from mstool.pictures.save import save_figure
+from mstool.pipeline.inputs import find_micrograph, pair_labels
+from mstool.pipeline.label_maps import choose_legend, named, open_labels
+from mstool.reporting import Reporter
+
+# Larger pictures take long to draw and show no more on a screen.
+_MOST_PIXELS = 1400
+
+
+@dataclass(frozen=True)
+class OverlayInputs:
+    """Where the pictures get micrographs and truth from.
+
+    Attributes
+    ----------
+    images : Path or None
+        Folder with micrographs; None for where the tiles were cut from.
+    labels : dict of str to Path
+        Label map by name of the micrograph; may be empty.
+    label_legend : Legend or None
+        What the label maps are read through; None for that of the model.
+    """
+
+    images: Path | None = None
+    labels: dict[str, Path] = field(default_factory=dict)
+    label_legend: Legend | None = None
+
+    def paths(self) -> list[Path]:
+        """Label maps that are read."""
+        return list(self.labels.values())
+
+
+def write_overlay(
+    source: SourceImage, probs: Path, inputs: OverlayInputs, legend: Legend, out: Path
+) -> None:
+    """Draw one mask beside its micrograph and, given labels, its errors.
+
+    Parameters
+    ----------
+    source : SourceImage
+        Micrograph, from the record in `probs`.
+    probs : Path
+        Folder of that record.
+    inputs : OverlayInputs
+        Where micrographs and label maps lie.
+    legend : Legend
+        Of the model.
+    out : Path
+        Folder with the mask; the picture goes to ``overlays/`` in it.
+
+    Raises
+    ------
+    MissingInputError
+        If the micrograph is not found.
+    """
+    path = find_micrograph(source, probs, inputs.images)
+    if path is None:
+        raise MissingInputError(
+            f"{source.name}: this micrograph is not where it was, or has changed; give its folder "
+            "with --images"
+        )
+    stem = Path(source.name).stem
+    step = -(-max(source.shape) // _MOST_PIXELS)
+    truth = None
+    if source.name in inputs.labels:
+        label_legend = inputs.label_legend or legend
+        with named(inputs.labels[source.name]):
+            labels = open_labels(inputs.labels[source.name], label_legend)
+            truth = encode_labels(read_reduced(labels, step), label_legend)
+    figure = draw_overlay(
+        read_reduced(open_micrograph(path), step),
+        read_reduced(open_label_values(out / f"{stem}.tif"), step),
+        truth,
+        legend.names,
+        palette(legend),
+        source.name,
+        None if source.pixel_size_um is None else source.pixel_size_um * step,
+    )
+    (out / "overlays").mkdir(exist_ok=True)
+    save_figure(out / "overlays" / f"{stem}.png", figure)
+
+
+def read_reduced(image: Micrograph, step: int) -> np.ndarray:
+    """Every `step`-th pixel of an image, read a band of rows at a time."""
+    if step == 1:
+        return image.read()
+    rows = [image.read(row, 0, 1)[:, ::step] for row in range(0, image.height, step)]
+    return np.concatenate(rows)
+
+
+def find_overlay_inputs(
+    probs: Path,
+    images: Path | None,
+    labels: list[Path] | None,
+    label_suffix: str,
+    legend: Path | None,
+    classes: str | None,
+    report: Reporter,
+) -> OverlayInputs:
+    """Pair the micrographs of a folder of probabilities with label maps, as the flags say."""
+    if not labels:
+        return OverlayInputs(images)
+    names = [Path(name) for name in read_sources(probs / PREDICT_RECORD)]
+    pairs = pair_labels(names, labels, label_suffix, report)
+    given = choose_legend(legend, classes, []) if legend or classes else None
+    return OverlayInputs(images, {name.name: path for name, path in pairs.items()}, given)

@@ -1,0 +1,258 @@
+"""Make synthetic micrographs with their label maps, raters and true parameters."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from mstool.errors import UsageError
+from mstool.io.atomic import atomic_path, write_text
+from mstool.io.masks import write_indexed_png
+from mstool.io.outputs import OutputFolder
+from mstool.io.pixel_size import resolution_tags
+from mstool.io.records import Run
+from mstool.labels.legend import Legend, legend_to_toml, palette, parse_classes
+from mstool.phantoms import (
+    Phantom,
+    PhantomSettings,
+    draw_habits,
+    make_phantom,
+    quantise,
+    rate_labels,
+)
+from mstool.reporting import Reporter
+
+RECORD = "phantom.json"
+
+_BIT_DEPTHS = (8, 16)
+_FLAGS = {  # how the command line names what the settings of one phantom call otherwise
+    "height": "--size: the height",
+    "width": "--size: the width",
+    "n_classes": "--classes",
+    "dose": "--etch",
+    "pixel_size_um": "--pixel-size",
+    "foreground_fraction": "--foreground",
+    "grain_size_um": "--grain-size",
+    "region_size_um": "--region-size",
+    "boundary_width_um": "--boundary-width",
+    "lath_width_um": "--lath-width",
+    "lath_edge_um": "--lath-edge",
+    "lamella_spacing_um": "--lamella-spacing",
+    "blur_um": "--blur",
+    "noise": "--noise",
+    "precipitates_per_um2": "--precipitates",
+    "precipitate_radius_um": "--precipitate-radius",
+    "n_scratches": "--scratches",
+}
+
+
+@dataclass(frozen=True)
+class PhantomSetSettings:
+    """What a set of phantoms is made of.
+
+    Attributes
+    ----------
+    n_images, n_raters : int
+        Micrographs, and annotators of each.
+    bit_depth : int
+        Bits of a grey level, 8 or 16.
+    seed : int
+        Source of all chance.
+    phantom : PhantomSettings
+        What is drawn.
+    """
+
+    n_images: int
+    n_raters: int
+    bit_depth: int
+    seed: int
+    phantom: PhantomSettings
+
+    def __post_init__(self):
+        if self.bit_depth not in _BIT_DEPTHS:
+            raise UsageError(f"--bit-depth {self.bit_depth}: use 8 or 16")
+
+    def as_record(self) -> dict[str, Any]:
+        """Give the settings as one flat table."""
+        fields = {name: value for name, value in vars(self).items() if name != "phantom"}
+        return fields | asdict(self.phantom)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Height and width from ``512`` or ``384x512``.
+
+    Parameters
+    ----------
+    text : str
+        Edge of a square, or height and width [px].
+
+    Returns
+    -------
+    tuple of int
+        (H, W) [px].
+
+    Raises
+    ------
+    UsageError
+        If the text is neither.
+
+    Examples
+    --------
+    >>> parse_size("384x512")
+    (384, 512)
+    """
+    match = re.fullmatch(r"([0-9]{1,9})(?:[xX]([0-9]{1,9}))?", text.strip())
+    if match is None:
+        raise UsageError(f"--size {text}: give an edge such as 512, or a size such as 384x512")
+    return int(match[1]), int(match[2] or match[1])
+
+
+def resolve_settings(
+    *, n_images: int, n_raters: int, bit_depth: int, seed: int, **fields: Any
+) -> PhantomSetSettings:
+    """Settings from the values of flags.
+
+    Parameters
+    ----------
+    n_images, n_raters, bit_depth, seed : int
+        As in `PhantomSetSettings`.
+    **fields
+        Those of `PhantomSettings`.
+
+    Returns
+    -------
+    PhantomSetSettings
+        Checked.
+
+    Raises
+    ------
+    UsageError
+        If a value cannot be drawn; the message names its flag.
+    """
+    try:
+        phantom = PhantomSettings(**fields)
+    except UsageError as error:
+        names = "|".join(_FLAGS)
+        message = re.sub(rf"\b({names})\b", lambda match: _FLAGS[match[0]], str(error))
+        raise UsageError(message) from None
+    return PhantomSetSettings(n_images, n_raters, bit_depth, seed, phantom)
+
+
+def make_phantoms(
+    settings: PhantomSetSettings, out: Path, overwrite: bool, run: Run, report: Reporter
+) -> None:
+    """Make a set of phantoms in a folder.
+
+    Parameters
+    ----------
+    settings : PhantomSetSettings
+        What to make.
+    out : Path
+        Folder to fill.
+    overwrite : bool
+        Whether to start afresh where it holds other phantoms.
+    run : Run
+        For the record.
+    report : Reporter
+        Where notes and progress go.
+    """
+    folder = OutputFolder(out, RECORD, ("images", "labels", "raters", "legend.toml"))
+    if folder.claim(settings.as_record(), {}, overwrite) == "done":
+        report.note(f"{out}: nothing left to do")
+        return
+    with folder.filling():
+        images = list(_make_all(settings, out, report))
+    report.note(
+        f"{out}: {settings.n_images} micrographs of {settings.phantom.height} x "
+        f"{settings.phantom.width} pixels, with label maps"
+    )
+    folder.finish(
+        {
+            "mstool": run.facts(),
+            "status": "done",
+            "inputs": {},
+            "settings": settings.as_record(),
+            "images": images,
+            "raters": [
+                {"name": _rater_name(rater), **asdict(draw_habits(settings.seed, rater))}
+                for rater in range(settings.n_raters)
+            ],
+        }
+    )
+
+
+def _make_all(
+    settings: PhantomSetSettings, out: Path, report: Reporter
+) -> Iterator[dict[str, Any]]:
+    """Write every phantom; give the true parameters of each."""
+    legend = _legend(settings.phantom)
+    write_text(out / "legend.toml", legend_to_toml(legend))
+    raters = [f"raters/{_rater_name(rater)}" for rater in range(settings.n_raters)]
+    for name in ("images", "labels", *raters):
+        (out / name).mkdir(parents=True, exist_ok=True)
+    n_digits = max(3, len(str(settings.n_images - 1)))
+    with report.progress("phantoms", settings.n_images) as advance:
+        for index in range(settings.n_images):
+            stem = f"phantom_{index:0{n_digits}d}"
+            report.detail(f"drawing {stem}")
+            phantom = make_phantom(settings.phantom, settings.seed, index)
+            _write_phantom(phantom, stem, settings, palette(legend), out)
+            ratings = _rate(phantom, stem, settings, palette(legend), out)
+            yield {"name": f"{stem}.tif", **phantom.parameters, "raters": ratings}
+            advance(1, stem)
+
+
+def _write_phantom(
+    phantom: Phantom, stem: str, settings: PhantomSetSettings, colours: np.ndarray, out: Path
+) -> None:
+    """Write a micrograph and its label map, unless an interrupted run has done so."""
+    path = out / "images" / f"{stem}.tif"
+    if not path.exists():
+        greys = quantise(phantom.image, settings.bit_depth)
+        size = resolution_tags(settings.phantom.pixel_size_um)
+        with atomic_path(path) as temporary:
+            tifffile.imwrite(
+                temporary,
+                greys,
+                photometric="minisblack",
+                compression="zlib",
+                metadata=None,
+                **size,
+            )
+    path = out / "labels" / f"{stem}.png"
+    if not path.exists():
+        write_indexed_png(path, phantom.labels, colours)
+
+
+def _rate(
+    phantom: Phantom, stem: str, settings: PhantomSetSettings, colours: np.ndarray, out: Path
+) -> list[dict[str, Any]]:
+    """Write the label map of each rater; give what each did to this image."""
+    ratings = []
+    for rater in range(settings.n_raters):
+        rating = rate_labels(
+            phantom.labels,
+            settings.phantom.pixel_size_um,
+            draw_habits(settings.seed, rater),
+            seed=settings.seed,
+            index=phantom.parameters["index"],
+            rater=rater,
+        )
+        path = out / "raters" / _rater_name(rater) / f"{stem}.png"
+        if not path.exists():
+            write_indexed_png(path, rating.labels, colours)
+        ratings.append({"name": _rater_name(rater), **rating.parameters})
+    return ratings
+
+
+def _rater_name(rater: int) -> str:
+    return f"rater_{rater + 1}"
+
+
+def _legend(settings: PhantomSettings) -> Legend:
+    names = enumerate(settings.class_names)
+    return parse_classes(",".join(f"{name}={index}" for index, name in names))

@@ -1,0 +1,249 @@
+"""Class probabilities of tiles, by one model or several."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mstool.errors import InputError, UsageError
+from mstool.io.outputs import OutputFolder
+from mstool.io.records import Run, hash_inputs, read_record, relative_to
+from mstool.io.tiles import (
+    MANIFEST,
+    PREDICT_RECORD,
+    TILES_RECORD,
+    SourceImage,
+    Tile,
+    probabilities_path,
+    read_manifest,
+    read_sources,
+    read_tile_image,
+    write_manifest,
+    write_probabilities,
+)
+from mstool.nn.checkpoint import LoadedModel, check_same_classes, load_checkpoint
+from mstool.nn.dataset import to_tensor
+from mstool.nn.device import Compute
+from mstool.nn.infer import predict_probabilities
+from mstool.pipeline.label_maps import read_legend
+from mstool.reporting import Reporter
+
+
+@dataclass(frozen=True)
+class PredictSettings:
+    """How to predict.
+
+    Attributes
+    ----------
+    select : str
+        ``train``, ``val``, ``test``, by the checkpoint's own record, or ``all``.
+    tta : str
+        ``none``, ``flips`` or ``d4``.
+    probs : str
+        ``uint8`` or ``float16``.
+    batch_size : int
+        Tiles at a time.
+    device, precision : str
+        As resolved.
+    threads : int
+        Of torch.
+    """
+
+    select: str
+    tta: str
+    probs: str
+    batch_size: int
+    device: str
+    precision: str
+    threads: int
+
+
+def predict_tiles(
+    tiles: Path,
+    model_paths: Sequence[Path],
+    settings: PredictSettings,
+    compute: Compute,
+    out: Path,
+    overwrite: bool,
+    run: Run,
+    report: Reporter,
+) -> None:
+    """Predict the tiles of a folder and write a folder of probabilities.
+
+    Parameters
+    ----------
+    tiles : Path
+        Tile folder.
+    model_paths : sequence of Path
+        Checkpoints, or model folders; several are an ensemble.
+    settings : PredictSettings
+        How.
+    compute : Compute
+        Where.
+    out : Path
+        Folder to fill.
+    overwrite : bool
+        Whether to start afresh where it holds other probabilities.
+    run : Run
+        For the record.
+    report : Reporter
+        Where notes and progress go.
+    """
+    models = [load_checkpoint(path) for path in model_paths]
+    check_same_classes(models)
+    tile_record = read_record(tiles / TILES_RECORD)
+    sources = read_sources(tiles / TILES_RECORD)
+    _check_fit(tiles, tile_record, models, report)
+    chosen = choose_tiles(read_manifest(tiles), sources, models, settings.select, tiles)
+    folder = OutputFolder(out, PREDICT_RECORD, (MANIFEST, "probs"))
+    inputs = hash_inputs(
+        [tiles / TILES_RECORD, tiles / MANIFEST, *(model.path for model in models)], out
+    )
+    if folder.claim(asdict(settings), inputs, overwrite) == "done":
+        report.note(f"{out}: nothing left to do")
+        return
+    with folder.filling():
+        n_predicted = _predict_all(chosen, tiles, models, settings, compute, out, report)
+        write_manifest(out, chosen)
+    names = {tile.source for tile in chosen}
+    megapixels = sum(np.prod(sources[name].scaled_shape) for name in names) / 1e6
+    facts = run.facts(compute.name, settings.threads)
+    record = {
+        "mstool": facts,
+        "status": "done",
+        "inputs": inputs,
+        "settings": asdict(settings),
+        "n_tiles": len(chosen),
+        "n_predicted": n_predicted,
+        "megapixels": megapixels,
+        "s_per_megapixel": facts["elapsed_s"] / megapixels,
+        "classes": models[0].checkpoint.classes,
+        "label_legend": models[0].checkpoint.legend,
+        "models": [{"name": model.path.name, "sha256": model.sha256} for model in models],
+        "trained_on": trained_on(models),
+        "tiles": {"settings": tile_record["settings"], "halo": tile_record["halo"]},
+        "sources": [
+            asdict(_move(source, tiles, out)) for name, source in sources.items() if name in names
+        ],
+    }
+    folder.finish(record)
+    report.note(
+        f"{out}: {len(chosen)} tiles of {len(names)} micrographs, "
+        f"{record['s_per_megapixel']:.2f} s a megapixel"
+    )
+
+
+def choose_tiles(
+    manifest: Sequence[Tile],
+    sources: dict[str, SourceImage],
+    models: Sequence[LoadedModel],
+    select: str,
+    tiles: Path,
+) -> list[Tile]:
+    """Tiles of the micrographs that every model's own record puts into one part.
+
+    Micrographs are told by their pixels, so renaming one changes nothing.
+
+    Raises
+    ------
+    UsageError
+        If there are none.
+    """
+    if select == "all":
+        return list(manifest)
+    hashes = [{source["sha256"] for source in model.checkpoint.sources[select]} for model in models]
+    wanted = set.intersection(*hashes)
+    chosen = [tile for tile in manifest if sources[tile.source].sha256 in wanted]
+    if not chosen:
+        raise UsageError(
+            f"--select {select}: {tiles} holds no micrograph that the models know as {select}; use "
+            "--select all for new micrographs"
+        )
+    return chosen
+
+
+def trained_on(models: Sequence[LoadedModel]) -> list[dict[str, str]]:
+    """Micrographs that decided the weights of any model: those of training and validation."""
+    seen = {
+        source["sha256"]: source
+        for model in models
+        for part in ("train", "val")
+        for source in model.checkpoint.sources[part]
+    }
+    return sorted(seen.values(), key=lambda source: source["name"])
+
+
+def _check_fit(
+    tiles: Path, record: dict[str, Any], models: Sequence[LoadedModel], report: Reporter
+) -> None:
+    checkpoint = models[0].checkpoint
+    if (tiles / "legend.toml").is_file():
+        names = read_legend(tiles / "legend.toml").names
+        if names != checkpoint.classes:
+            raise InputError(
+                f"{models[0].path}: has classes {', '.join(checkpoint.classes)}, {tiles} has "
+                f"{', '.join(names)}; tile with the legend that the model was trained with"
+            )
+    for model in models:
+        theirs, ours = model.checkpoint.pixel_size_um, record["pixel_size_um"]
+        if theirs and ours and abs(ours / theirs - 1) > 0.02:
+            report.note(
+                f"{model.path}: was trained at {theirs:.4g} um/px, the tiles have {ours:.4g}; "
+                f"mstool tile --scale {record['settings']['scale'] * ours / theirs:.4g} makes them "
+                "alike"
+            )
+
+
+def _predict_all(
+    chosen: Sequence[Tile],
+    tiles: Path,
+    models: Sequence[LoadedModel],
+    settings: PredictSettings,
+    compute: Compute,
+    out: Path,
+    report: Reporter,
+) -> int:
+    """Predict what is not there yet; give how many tiles that were."""
+    (out / "probs").mkdir(exist_ok=True)
+    segmenters = [compute.place(model.segmenter) for model in models]
+    todo = [tile for tile in chosen if not probabilities_path(out, tile).exists()]
+    n_channels = models[0].checkpoint.spec.n_channels
+    with report.progress("predicting", len(chosen)) as advance:
+        advance(len(chosen) - len(todo))
+        for batch in _batches(todo, settings.batch_size):
+            images = torch.stack([_read(tiles, tile, n_channels) for tile in batch])
+            probabilities = predict_probabilities(segmenters, images, compute, settings.tta)
+            for tile, values in zip(batch, probabilities.numpy(), strict=True):
+                write_probabilities(probabilities_path(out, tile), quantise(values, settings.probs))
+            advance(len(batch))
+    return len(todo)
+
+
+def quantise(probabilities: np.ndarray, probs: str) -> np.ndarray:
+    """Probabilities as they are stored: ``p * 255`` rounded (uint8), or float16."""
+    if probs == "float16":
+        return probabilities.astype(np.float16)
+    return np.rint(probabilities * 255).astype(np.uint8)
+
+
+def _batches(tiles: Sequence[Tile], size: int) -> Iterator[Sequence[Tile]]:
+    for start in range(0, len(tiles), size):
+        yield tiles[start : start + size]
+
+
+def _read(tiles: Path, tile: Tile, n_channels: int) -> torch.Tensor:
+    image = to_tensor(read_tile_image(tiles, tile))
+    if image.shape[0] != n_channels:
+        remedy = "tile with --grey" if n_channels == 1 else "give colour micrographs"
+        raise InputError(
+            f"{tiles}: tiles have {image.shape[0]} channels, the model takes {n_channels}; {remedy}"
+        )
+    return image
+
+
+def _move(source: SourceImage, tiles: Path, out: Path) -> SourceImage:
+    """Source with its path as seen from another folder."""
+    return replace(source, path=relative_to(tiles / source.path, out))

@@ -1,0 +1,239 @@
+"""Divide micrographs into folds, group by group."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mstool.errors import LeakError, OutputExistsError, UsageError
+from mstool.io.atomic import write_text
+from mstool.io.images import open_micrograph
+from mstool.io.split_csv import SplitRow, split_to_csv
+from mstool.io.tiles import TILES_RECORD, SourceImage, Tile, read_manifest, read_sources
+from mstool.pipeline.inputs import list_images
+from mstool.reporting import Reporter
+from mstool.splits.folds import assign_folds, holdout, leave_one_out
+from mstool.splits.groups import group_of
+from mstool.splits.leaks import Source, find_leaks
+
+_UNFINISHED = ".tiles.unfinished.json"
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """How to divide; one of the first three is set.
+
+    Attributes
+    ----------
+    folds : int or None
+        Number of folds.
+    loo : bool
+        Whether every group is a fold.
+    holdout : float or None
+        Share [1] of the groups for test, and for validation.
+    group_by : str or None
+        Pattern that finds the specimen in a file name; None for the groups of the tile folder, or
+        every micrograph by itself.
+    seed : int
+        Source of all chance.
+    """
+
+    folds: int | None
+    loo: bool
+    holdout: float | None
+    group_by: str | None
+    seed: int
+
+    def __post_init__(self):
+        n_ways = (self.folds is not None) + self.loo + (self.holdout is not None)
+        if n_ways != 1:
+            raise UsageError("give one of --folds K, --loo and --holdout F")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A micrograph to place in a fold.
+
+    Attributes
+    ----------
+    name, group : str
+        File name, and what it stays together with.
+    sha256 : str
+        Content hash.
+    counts : dict of str to int, or None
+        Labelled pixels by class name, summed over tiles; None if unknown.
+    """
+
+    name: str
+    group: str
+    sha256: str
+    counts: dict[str, int] | None
+
+
+def list_inputs(operands: Sequence[Path], report: Reporter) -> list[Path]:
+    """Files that a split is made from: the record of a tile folder alone, or micrographs.
+
+    Raises
+    ------
+    UsageError
+        If a tile folder is not the only operand, or tiles are given as if they were micrographs.
+    MissingInputError, InputError
+        As `list_images`.
+    """
+    folders = [path for path in operands if _is_tile_folder(path)]
+    if folders and len(operands) > 1:
+        raise UsageError(f"{folders[0]}: is a tile folder; give it alone")
+    if folders:
+        return [folders[0] / TILES_RECORD]
+    paths = list_images(operands, report)
+    for path in paths:
+        if path.parent.name == "images" and _is_tile_folder(path.absolute().parent.parent):
+            raise UsageError(
+                f"{path}: is a tile, and tiles of one micrograph must stay together; give the tile "
+                f"folder {path.parent.parent}"
+            )
+    return paths
+
+
+def split_micrographs(paths: Sequence[Path], settings: SplitSettings, report: Reporter) -> str:
+    """Fold of each micrograph, as CSV.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        From `list_inputs`.
+    settings : SplitSettings
+        How.
+    report : Reporter
+        Told the numbers of micrographs, groups and folds, and which folds lack a class.
+
+    Returns
+    -------
+    str
+        ``source,group,fold``, sorted by source.
+
+    Raises
+    ------
+    LeakError
+        If the same picture is in two groups.
+    UsageError
+        If the groups are too few, or the pattern does not fit the names.
+    """
+    if [path.name for path in paths] == [TILES_RECORD]:
+        candidates = _read_tile_folder(paths[0].parent, settings.group_by)
+    else:
+        candidates = _read_images(paths, settings.group_by, report)
+    _refuse_twins(candidates)
+    candidates = sorted(candidates, key=lambda candidate: candidate.name)
+    folds = _divide(candidates, settings)
+    rows = [SplitRow(each.name, each.group, folds[each.group]) for each in candidates]
+    _describe(candidates, folds, settings, report)
+    return split_to_csv(rows)
+
+
+def write_split(path: Path, table: str, overwrite: bool, report: Reporter) -> None:
+    """Write the CSV, unless another split is there already.
+
+    Raises
+    ------
+    OutputExistsError
+        If so, and `overwrite` is not set.
+    """
+    if path.exists() and not overwrite:
+        if path.is_dir() or path.read_bytes() != table.encode():
+            raise OutputExistsError(
+                f"{path}: already there, with another content; choose another --out, or replace it "
+                "with --overwrite"
+            )
+        os.utime(path)  # make compares times
+        report.note(f"{path}: nothing left to do")
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, table)
+
+
+def _is_tile_folder(path: Path) -> bool:
+    return any((path / name).is_file() for name in (TILES_RECORD, _UNFINISHED))
+
+
+def _read_tile_folder(folder: Path, group_by: str | None) -> list[Candidate]:
+    sources = read_sources(folder / TILES_RECORD)
+    counts = _sum_counts(read_manifest(folder), sources)
+    return [
+        Candidate(
+            name=name,
+            group=group_of(name, group_by) if group_by else source.group,
+            sha256=source.sha256,
+            counts=counts and counts[name],
+        )
+        for name, source in sources.items()
+    ]
+
+
+def _sum_counts(
+    tiles: Sequence[Tile], sources: dict[str, SourceImage]
+) -> dict[str, dict[str, int]] | None:
+    """Labelled pixels of each class by micrograph; None if some tile has no labels."""
+    if not tiles or any(tile.counts is None for tile in tiles):
+        return None
+    classes = [name for name in tiles[0].counts if name != "ignored"]
+    sums = {name: dict.fromkeys(classes, 0) for name in sources}
+    for tile in tiles:
+        for name in classes:
+            sums[tile.source][name] += tile.counts[name]
+    return sums
+
+
+def _read_images(paths: Sequence[Path], group_by: str | None, report: Reporter) -> list[Candidate]:
+    groups = [group_of(path.name, group_by) for path in paths]
+    candidates = []
+    with report.progress("reading", len(paths)) as advance:
+        for path, group in zip(paths, groups, strict=True):
+            sha256 = open_micrograph(path).content_sha256()
+            candidates.append(Candidate(path.name, group, sha256, None))
+            advance(1, path.name)
+    return candidates
+
+
+def _refuse_twins(candidates: Sequence[Candidate]) -> None:
+    by_group: dict[str, list[Source]] = {}
+    for each in candidates:
+        by_group.setdefault(each.group, []).append(Source(each.name, None, each.sha256))
+    for leak in find_leaks(by_group):
+        (group, names), (other_group, other_names), *_ = leak.members
+        raise LeakError(
+            f"{names[0]} and {other_names[0]}: the same picture in two groups ({group}, "
+            f"{other_group}); remove one, or bring both into one group with --group-by"
+        )
+
+
+def _divide(candidates: Sequence[Candidate], settings: SplitSettings) -> dict[str, int]:
+    groups = [candidate.group for candidate in candidates]
+    if settings.loo:
+        return leave_one_out(groups)
+    counts = [candidate.counts for candidate in candidates]
+    table = None if None in counts else np.array([[*row.values()] for row in counts])
+    if settings.holdout is not None:
+        return holdout(groups, table, settings.holdout, settings.seed)
+    return assign_folds(groups, table, settings.folds, settings.seed)
+
+
+def _describe(
+    candidates: Sequence[Candidate],
+    folds: dict[str, int],
+    settings: SplitSettings,
+    report: Reporter,
+) -> None:
+    n_folds = len(set(folds.values()))
+    roles = "" if settings.holdout is None else ": 0 for test, 1 for validation, 2 for training"
+    report.note(f"{len(candidates)} micrographs in {len(folds)} groups, {n_folds} folds{roles}")
+    if any(candidate.counts is None for candidate in candidates):
+        return
+    for name in candidates[0].counts:
+        present = {folds[each.group] for each in candidates if each.counts[name]}
+        if absent := sorted({*folds.values()} - present):
+            numbers = ", ".join(map(str, absent))
+            where = f"fold {numbers}" if len(absent) == 1 else f"folds {numbers}"
+            report.note(f"warning: class {name!r} is absent from {where}, where it has no score")

@@ -1,0 +1,199 @@
+"""Tile probabilities back into whole label maps."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mstool.errors import InputError, MissingInputError
+from mstool.geometry.blend import Blend
+from mstool.geometry.grid import plan_windows
+from mstool.geometry.resample import resample_bands
+from mstool.geometry.stitch import stitch_bands
+from mstool.geometry.window import Window
+from mstool.io.atomic import write_text
+from mstool.io.masks import write_indexed_tiff, write_strips
+from mstool.io.outputs import OutputFolder
+from mstool.io.records import Run, hash_inputs, read_record, relative_to
+from mstool.io.tiles import (
+    MANIFEST,
+    PREDICT_RECORD,
+    SourceImage,
+    Tile,
+    probabilities_path,
+    read_manifest,
+    read_probabilities,
+    read_sources,
+)
+from mstool.labels.legend import Legend, index_legend, legend_from_toml, legend_to_toml, palette
+from mstool.pipeline.overlay import OverlayInputs, write_overlay
+from mstool.reporting import Reporter
+
+RECORD = "stitch.json"
+
+
+@dataclass(frozen=True)
+class StitchSettings:
+    """How to stitch.
+
+    Attributes
+    ----------
+    blend : {"crop", "flat", "hann", "gaussian"}
+        See `mstool.geometry.blend.blend_profile`.
+    confidence : bool
+        Whether to write the largest probability of each pixel too.
+    overlay : bool
+        Whether to draw pictures.
+    """
+
+    blend: Blend
+    confidence: bool
+    overlay: bool
+
+
+def stitch_masks(
+    probs: Path,
+    settings: StitchSettings,
+    overlay: OverlayInputs,
+    out: Path,
+    overwrite: bool,
+    run: Run,
+    report: Reporter,
+) -> None:
+    """Blend the tiles of each micrograph and write a folder of label maps.
+
+    Parameters
+    ----------
+    probs : Path
+        Folder written by predict.
+    settings : StitchSettings
+        How.
+    overlay : OverlayInputs
+        Micrographs and label maps for pictures.
+    out : Path
+        Folder to fill.
+    overwrite : bool
+        Whether to start afresh where it holds other masks.
+    run : Run
+        For the record.
+    report : Reporter
+        Where notes and progress go.
+    """
+    record = read_record(probs / PREDICT_RECORD)
+    sources = read_sources(probs / PREDICT_RECORD)
+    tiles = read_manifest(probs)
+    by_source = {
+        name: sorted((t for t in tiles if t.source == name), key=lambda t: t.window)
+        for name in sources
+    }
+    for name, source in sources.items():
+        _check_complete(probs, source, by_source[name], record)
+    legend = legend_from_toml(record["label_legend"])
+    folder = OutputFolder(
+        out, RECORD, ("legend.toml", "confidence", "overlays", *map(_mask_name, sources))
+    )
+    inputs = hash_inputs([probs / PREDICT_RECORD, probs / MANIFEST], out)
+    inputs |= hash_inputs(overlay.paths(), out)
+    if folder.claim(asdict(settings), inputs, overwrite) == "done":
+        report.note(f"{out}: nothing left to do")
+        return
+    with folder.filling():
+        write_text(out / "legend.toml", legend_to_toml(index_legend(legend)))
+        with report.progress("stitching", len(sources)) as advance:
+            for name, source in sources.items():
+                stitcher = _stitcher(probs, source, by_source[name], record, settings, legend)
+                _write_source(source, stitcher, settings, legend, out)
+                if settings.overlay:
+                    write_overlay(source, probs, overlay, legend, out)
+                advance(1, name)
+    moved = [
+        asdict(replace(source, path=relative_to(probs / source.path, out)))
+        for source in sources.values()
+    ]
+    kept = {key: record[key] for key in ("classes", "label_legend", "models", "trained_on")}
+    folder.finish(
+        {
+            "mstool": run.facts(),
+            "status": "done",
+            "inputs": inputs,
+            "settings": asdict(settings),
+            "n_masks": len(sources),
+            **kept,
+            "sources": moved,
+        }
+    )
+    report.note(f"{out}: {len(sources)} masks; every pixel is covered")
+
+
+def _check_complete(
+    probs: Path, source: SourceImage, tiles: Sequence[Tile], record: dict[str, Any]
+) -> None:
+    """Refuse a micrograph with a tile missing, naming the first one."""
+    settings = record["tiles"]["settings"]
+    there = {tile.window: tile for tile in tiles}
+    for window in plan_windows(*source.scaled_shape, settings["size"], settings["overlap"]):
+        if window not in there:
+            raise InputError(
+                f"{probs / MANIFEST}: {source.name} has no tile at row {window.row}, column "
+                f"{window.col}; tile without --discard-ignored, and predict again"
+            )
+        path = probabilities_path(probs, there[window])
+        if not path.is_file():
+            raise MissingInputError(f"{path}: this tile is missing; run mstool predict again")
+
+
+def _stitcher(
+    probs: Path,
+    source: SourceImage,
+    tiles: Sequence[Tile],
+    record: dict[str, Any],
+    settings: StitchSettings,
+    legend: Legend,
+) -> Callable[[], Iterator[np.ndarray]]:
+    """Function that gives the probabilities of a micrograph anew, in bands, in its geometry."""
+    n_classes = len(legend.classes)
+
+    def read_tiles() -> Iterator[tuple[Window, np.ndarray]]:
+        for tile in tiles:
+            values = read_probabilities(probabilities_path(probs, tile), n_classes)
+            yield tile.window, values[:, : tile.height, : tile.width]
+
+    def stitch() -> Iterator[np.ndarray]:
+        bands = stitch_bands(
+            read_tiles(), *source.scaled_shape, settings.blend, record["tiles"]["halo"]
+        )
+        if source.shape == source.scaled_shape:
+            return bands
+        return resample_bands(bands, source.scaled_shape, source.shape)
+
+    return stitch
+
+
+def _write_source(
+    source: SourceImage,
+    stitch: Callable[[], Iterator[np.ndarray]],
+    settings: StitchSettings,
+    legend: Legend,
+    out: Path,
+) -> None:
+    path = out / _mask_name(source.name)
+    if not path.exists():  # a piece that an interrupted run has finished
+        labels = (band.argmax(axis=0).astype(np.uint8) for band in stitch())
+        write_indexed_tiff(path, labels, source.shape, palette(legend), source.pixel_size_um)
+    if settings.confidence:
+        (out / "confidence").mkdir(exist_ok=True)
+        # blended a second time: two files from one pass would hold one of them in memory
+        highest = (np.rint(band.max(axis=0) * 255).astype(np.uint8) for band in stitch())
+        write_strips(
+            out / "confidence" / _mask_name(source.name),
+            highest,
+            source.shape,
+            np.uint8,
+            source.pixel_size_um,
+        )
+
+
+def _mask_name(source_name: str) -> str:
+    return f"{Path(source_name).stem}.tif"
