@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from mstool.errors import InputError, LabelError, UsageError
 from mstool.labels.legend import (
     IGNORE_COLOUR,
+    OKABE_ITO,
     Legend,
     PhaseClass,
     encode_labels,
@@ -38,7 +39,7 @@ def test_short_form_gives_classes_in_order():
 def test_class_whose_value_is_a_colour_is_displayed_in_it():
     legend = parse_classes(SUPERALLOY)
     assert legend.classes[1].colour == BLUE
-    assert legend.classes[0].colour == BLACK
+    assert legend.classes[0].colour == OKABE_ITO[0]
 
 
 def test_255_is_not_ignored_when_a_class_has_it():

@@ -165,7 +165,7 @@ def write_probabilities(path: Path, probabilities: np.ndarray) -> None:
             temporary,
             probabilities,
             photometric="minisblack",
-            planarconfig="separate",
+            planarconfig="separate" if len(probabilities) > 1 else None,
             compression="zlib",
             metadata=None,
         )

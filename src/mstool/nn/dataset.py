@@ -58,7 +58,9 @@ class TileStore:
         return to_tensor(image), torch.from_numpy(labels)
 
     def _load(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        pair = tuple(np.require(part, requirements="CW") for part in self._decode(self.tiles[index]))
+        pair = tuple(
+            np.require(part, requirements="CW") for part in self._decode(self.tiles[index])
+        )
         n_bytes = sum(array.nbytes for array in pair)
         if n_bytes <= self._bytes_left:
             self._bytes_left -= n_bytes

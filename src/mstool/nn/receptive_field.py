@@ -1,29 +1,28 @@
 """How far a network looks."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
-_PHASES = 32
+# Network strides of all architectures divide this, so behaviour repeats after so many pixels.
+_PERIOD = 32
 _WIDTHS = (512, 1024, 2048, 4096)
 
 
-def theoretical_receptive_field(
-    network: nn.Module, n_channels: int, shrinks_by: int = 0
-) -> int | None:
+def theoretical_receptive_field(network: nn.Module, n_channels: int) -> int | None:
     """Width of the input that one output pixel can depend on.
 
-    Not-a-number is put into one half of the input: an output pixel that depends on any of it
-    becomes not-a-number, whatever the weights are. The half is moved through all positions
-    relative to the strides, and the widest reach counts.
+    Not-a-number is put into the input from one column on: an output pixel that depends on any of
+    it becomes not-a-number, whatever the weights are. The column is moved through all positions
+    relative to the strides, from both sides, and the pixel that looks furthest counts.
 
     Parameters
     ----------
     network : Module
-        Maps (N, C, H, W) to logits; in evaluation mode, on the CPU, float32.
+        Maps (N, C, H, W) to logits of the same size; in evaluation mode, on the CPU.
     n_channels : int
         C.
-    shrinks_by : int
-        Pixels that the network takes from each side; such a network is not probed here.
 
     Returns
     -------
@@ -31,28 +30,44 @@ def theoretical_receptive_field(
         Edge of the field [px]; None if it is as wide as any input (global pooling, attention) or
         wider than 2048 pixels.
     """
-    if shrinks_by:
-        return 2 * shrinks_by + 1
     for width in _WIDTHS:
-        reaches = [_reach(network, n_channels, width, mirrored) for mirrored in (False, True)]
-        if None not in reaches:
-            return sum(reaches) + 1
+        right = _touched(network, n_channels, width, lambda nan: int(nan.nonzero()[0]), False)
+        left = _touched(network, n_channels, width, lambda nan: int(nan.nonzero()[-1]), True)
+        if right is not None and left is not None:
+            return max(_last(right, place) - _first(left, place) for place in range(_PERIOD)) + 1
     return None
 
 
-def _reach(network: nn.Module, n_channels: int, width: int, mirrored: bool) -> int | None:
-    """Pixels to one side that an output pixel sees; None if it sees to the end."""
-    reach = 0
-    for phase in range(_PHASES):
-        first = width // 2 + phase
-        image = torch.zeros(1, n_channels, 32, width)
-        image[..., first:] = torch.nan
+def _touched(
+    network: nn.Module,
+    n_channels: int,
+    width: int,
+    pick: Callable[[torch.Tensor], int],
+    from_left: bool,
+) -> list[int] | None:
+    """Output column where the touch ends, for each phase; None if it does not end.
+
+    Columns are relative to the middle of the input.
+    """
+    middle, ends = width // 2, []
+    for phase in range(_PERIOD):
+        image = torch.zeros(1, n_channels, _PERIOD, width)
+        columns = slice(None, middle + phase + 1) if from_left else slice(middle + phase, None)
+        image[..., columns] = torch.nan
         with torch.inference_mode():
-            logits = network(image.flip(-1) if mirrored else image)
-        is_touched = logits.flip(-1).isnan() if mirrored else logits.isnan()
-        touched = is_touched.flatten(0, 2).any(dim=0).nonzero()
-        leftmost = int(touched[0]) if len(touched) else first
-        if leftmost == 0:
+            is_nan = network(image).isnan().flatten(0, 2).any(dim=0)
+        end = pick(is_nan)
+        if end in (0, width - 1):
             return None
-        reach = max(reach, first - leftmost)
-    return reach
+        ends.append(end - middle)
+    return ends
+
+
+def _last(ends: list[int], place: int) -> int:
+    """Last input column that the output column `place` sees: touch from there still reaches it."""
+    return max(phase + _PERIOD * ((place - end) // _PERIOD) for phase, end in enumerate(ends))
+
+
+def _first(ends: list[int], place: int) -> int:
+    """First input column that the output column `place` sees."""
+    return min(phase - _PERIOD * ((end - place) // _PERIOD) for phase, end in enumerate(ends))

@@ -1,7 +1,7 @@
 """Score masks against label maps."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,10 @@ from mstool.errors import (
 from mstool.geometry.window import Window
 from mstool.io.atomic import write_text
 from mstool.io.images import Micrograph, open_micrograph
-from mstool.io.records import Run, hash_inputs, read_record, sha256_of_file, to_json
+from mstool.io.records import Run, hash_inputs, read_record, to_json
 from mstool.io.tiles import SourceImage, read_sources
 from mstool.labels.legend import IGNORE_INDEX, Legend, legend_from_toml, legend_to_toml
-from mstool.pipeline.inputs import list_images, list_labels, pair_labels
+from mstool.pipeline.inputs import find_micrograph, list_images, list_labels, pair_labels
 from mstool.pipeline.label_maps import (
     choose_legend,
     named,
@@ -117,7 +117,7 @@ class MaskSet:
     records: tuple[Path, ...] = ()
     legend: Legend | None = None
     label_legend: Legend | None = None
-    sources: dict[str, SourceImage] | None = None
+    sources: dict[str, SourceImage] = field(default_factory=dict)
     trained_on: tuple[dict[str, str], ...] | None = None
 
 
@@ -223,7 +223,7 @@ def pair_masks(
         _refuse_unpaired(labels, set(found.values()))
     pairs = []
     for mask, label in found.items():
-        source = (mask_set.sources or {}).get(mask.stem)
+        source = mask_set.sources.get(mask.stem)
         name = source.name if source else mask.name
         group = source.group if source and not group_by else group_of(name, group_by)
         pairs.append(Pair(name, group, mask, label))
@@ -301,10 +301,10 @@ def find_images(
         return [replace(pair, image=by_stem[pair.mask.stem]) for pair in pairs]
     found = [_recorded_image(pair, mask_set) for pair in pairs]
     if None in found:
-        missing = pairs[found.index(None)].name
+        missing = pairs[found.index(None)].mask.name
         report.note(
-            f"no Otsu baseline, since {missing} is not at hand unchanged; give the micrographs "
-            "with --images"
+            f"no Otsu baseline: the micrograph of {missing} is not at hand, or has changed; give "
+            "the micrographs with --images"
         )
         return [*pairs]
     return [replace(pair, image=path) for pair, path in zip(pairs, found, strict=True)]
@@ -462,9 +462,15 @@ def tabulate(record: dict[str, Any]) -> Table:
             _number(fraction["truth"] * 100, 1),
             _number(fraction["predicted"] * 100, 1),
         )
-    means = _number(pooled["mean_iou"]), _range(interval and interval["mean_iou"])
     table.add_section()
-    table.add_row(Text("mean", "bold"), Text(means[0], "bold"), means[1])
+    table.add_row(
+        Text("mean", "bold"),
+        Text(_number(pooled["mean_iou"]), "bold"),
+        _range(interval and interval["mean_iou"]),
+    )
+    majority, otsu = record["baselines"]["majority"], record["baselines"]["otsu"]
+    table.add_row(Text(f"mean, always {majority['class']}"), _number(majority["mean_iou"]))
+    table.add_row("mean, Otsu", "-" if otsu is None else _number(otsu["mean_iou"]))
     return table
 
 
@@ -507,15 +513,10 @@ def _refuse_unpaired(labels: Path, paired: set[Path]) -> None:
 
 def _recorded_image(pair: Pair, mask_set: MaskSet) -> Path | None:
     """Micrograph that the mask was made from, if it is where the record says, unchanged."""
-    source = (mask_set.sources or {}).get(pair.mask.stem)
-    if source is None:
-        return None
+    source = mask_set.sources.get(pair.mask.stem)
     # A record may come from anywhere, and must not make us read any file it likes to name; so
     # nothing is decoded but the very bytes that were segmented.
-    path = mask_set.folder / source.path
-    if not path.is_file() or sha256_of_file(path) != source.file_sha256:
-        return None
-    return path
+    return source and find_micrograph(source, mask_set.folder, None)
 
 
 def _count_all(pairs: Sequence[Pair], settings: ScoreSettings, report: Reporter) -> Counts:
@@ -626,7 +627,7 @@ def _describe_confusion(confusion: np.ndarray, names: Sequence[str]) -> dict[str
 
 
 def _describe_metrics(metrics: Metrics, names: Sequence[str]) -> dict[str, Any]:
-    values = {field.name: getattr(metrics, field.name) for field in fields(metrics)}
+    values = {entry.name: getattr(metrics, entry.name) for entry in fields(metrics)}
     return {
         key: _by_class(value, names) if np.ndim(value) else value for key, value in values.items()
     }
@@ -700,7 +701,7 @@ def _describe_leak(pairs: Sequence[Pair], mask_set: MaskSet, report: Reporter) -
     trained_on = mask_set.trained_on or ()
     contents = {row["sha256"] for row in trained_on}
     seen = {(row["name"], row["group"]) for row in trained_on}
-    sources = {pair.name: (mask_set.sources or {}).get(pair.mask.stem) for pair in pairs}
+    sources = {pair.name: mask_set.sources.get(pair.mask.stem) for pair in pairs}
     leaked = [
         name
         for name, source in sources.items()
@@ -728,18 +729,15 @@ def _passes(record: dict[str, Any], min_iou: float | None) -> bool:
 
 
 def _caption(record: dict[str, Any]) -> str:
-    """Lines below the table: what trivial methods reach, and what the interval is."""
-    majority, otsu = record["baselines"]["majority"], record["baselines"]["otsu"]
-    otsu_text = "not known" if otsu is None else f"{_number(otsu['mean_iou'])} at best"
-    lines = [
-        f"mean IoU of baselines: always {majority['class']!r} {_number(majority['mean_iou'])}, "
-        f"Otsu {otsu_text}"
-    ]
+    """Lines below the table that say what its numbers are."""
+    lines = ["support: pixels"]
     if interval := record["interval"]:
         lines.append(
             f"interval: {interval['level']:.0%}, {interval['method']} over {interval['n_units']} "
-            f"{interval['unit']}s; support: pixels"
+            f"{interval['unit']}s"
         )
+    if record["baselines"]["otsu"]:
+        lines.append("Otsu: regions matched to classes with the truth in hand, an upper bound")
     return "\n".join(lines)
 
 

@@ -4,7 +4,7 @@ import csv
 import io
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ from mstool.nn.model import (
     PLAIN,
     ModelSpec,
     Segmenter,
+    build_network,
     build_segmenter,
     count_parameters,
 )
@@ -342,15 +343,7 @@ def _prepare(
     report: Reporter,
 ) -> tuple[Fit, Segmenter, Normalisation, LoadedWeights | None]:
     normalisation = fit_normalisation(data.train)
-    spec = ModelSpec(
-        settings.arch,
-        settings.encoder,
-        data.n_channels,
-        len(data.legend.classes),
-        settings.depth,
-        settings.width,
-        settings.padding,
-    )
+    spec = _spec(settings, data)
     torch.manual_seed(derive_seed(settings.fit.seed, 0))
     segmenter = build_segmenter(spec, list(normalisation.mean), list(normalisation.std))
     loaded = load_weights(segmenter.network, spec, settings.weights, cache)
@@ -376,6 +369,18 @@ def _prepare(
         out / "resume",
     )
     return fit, segmenter, normalisation, loaded
+
+
+def _spec(settings: TrainSettings, data: TrainingData) -> ModelSpec:
+    return ModelSpec(
+        settings.arch,
+        settings.encoder,
+        data.n_channels,
+        len(data.legend.classes),
+        settings.depth,
+        settings.width,
+        settings.padding,
+    )
 
 
 def _validator(
@@ -429,17 +434,9 @@ def _write_model(
     loaded: LoadedWeights | None,
 ) -> None:
     segmenter = segmenter.cpu().eval()
-    spec_channels = data.n_channels
+    spec = _spec(settings, data)
     checkpoint = Checkpoint(
-        spec=ModelSpec(
-            settings.arch,
-            settings.encoder,
-            spec_channels,
-            len(data.legend.classes),
-            settings.depth,
-            settings.width,
-            settings.padding,
-        ),
+        spec=spec,
         classes=data.legend.names,
         legend=data.legend_text,
         mean=normalisation.mean,
@@ -447,7 +444,9 @@ def _write_model(
         pixel_size_um=data.pixel_size_um,
         tile_size=settings.crop or data.tile_size,
         receptive_field_px=theoretical_receptive_field(
-            segmenter.network, spec_channels, segmenter.margin
+            # unpadded convolutions look as far as padded ones
+            build_network(replace(spec, padding="same")).eval(),
+            data.n_channels,
         ),
         sources={
             part: [_describe_source(data.sources[name]) for name in names]

@@ -1,0 +1,467 @@
+"""The verb score: answers worked out by hand on a few pixels, and what it refuses."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from mstool.io.masks import write_indexed_tiff
+from mstool.io.records import sha256_of_file, write_record
+from mstool.labels.legend import index_legend, legend_to_toml, palette, parse_classes
+from mstool.pipeline import score as scoring
+
+AB = ("--classes", "a=0,b=1")
+
+# Confusion [[1, 1], [1, 2]]: the last pixel is ignored.
+TRUTH = [[0, 0, 1], [1, 1, 255]]
+MASK = [[0, 1, 1], [1, 0, 0]]
+
+
+@pytest.fixture
+def label_maps(tmp_path):
+    """Folder of label maps made from lists of values or colours."""
+
+    def make(folder, **maps):
+        path = tmp_path / folder
+        path.mkdir(exist_ok=True)
+        for name, values in maps.items():
+            Image.fromarray(np.array(values, np.uint8)).save(path / f"{name}.png")
+        return path
+
+    return make
+
+
+@pytest.fixture
+def stitched(tmp_path):
+    """Folder as stitch writes it, and the micrographs in raw/."""
+
+    def make(masks, trained_on=(), classes="a=#ff0000,b=#0000ff", groups=None):
+        legend = parse_classes(classes)
+        folder, raw = tmp_path / "masks", tmp_path / "raw"
+        folder.mkdir()
+        raw.mkdir()
+        sources = []
+        for name, values in masks.items():
+            mask = np.array(values, np.uint8)
+            write_indexed_tiff(folder / f"{name}.tif", [mask], mask.shape, palette(legend))
+            Image.fromarray(mask * 100 + 3).save(raw / f"{name}.png")
+            sources.append(
+                {
+                    "name": f"{name}.png",
+                    "group": (groups or {}).get(name, f"{name}.png"),
+                    "sha256": content_hash(name),
+                    "path": f"../raw/{name}.png",
+                    "file_sha256": sha256_of_file(raw / f"{name}.png"),
+                    "shape": list(mask.shape),
+                    "scaled_shape": list(mask.shape),
+                }
+            )
+        (folder / "legend.toml").write_text(legend_to_toml(index_legend(legend)))
+        record = {
+            "classes": list(legend.names),
+            "label_legend": legend_to_toml(legend),
+            "sources": sources,
+            "trained_on": list(trained_on),
+        }
+        write_record(folder / "stitch.json", record)
+        return folder
+
+    return make
+
+
+def content_hash(name):
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def in_colours(values):
+    return np.array([[255, 0, 0], [0, 0, 255]], np.uint8)[np.array(values)]
+
+
+def test_scores_of_five_pixels(run_mstool, label_maps):
+    ended = run_mstool("score", label_maps("m", x=MASK), label_maps("l", x=TRUTH), *AB)
+    record = json.loads(ended.stdout)
+    pooled = record["pooled"]
+    assert ended.code == 0
+    assert record["status"] == "done"
+    assert record["classes"] == ["a", "b"]
+    assert pooled["confusion"] == [[1, 1], [1, 2]]
+    assert pooled["iou"] == pytest.approx({"a": 1 / 3, "b": 1 / 2})
+    assert pooled["mean_iou"] == pytest.approx(5 / 12)
+    assert pooled["dice"] == pytest.approx({"a": 1 / 2, "b": 2 / 3})
+    assert pooled["precision"] == pytest.approx({"a": 1 / 2, "b": 2 / 3})
+    assert pooled["recall"] == pytest.approx({"a": 1 / 2, "b": 2 / 3})
+    assert pooled["accuracy"] == pytest.approx(3 / 5)
+
+
+def test_record_has_the_keys_of_the_design(run_mstool, label_maps):
+    masks = label_maps("m", x=MASK, y=TRUTH[:1])
+    labels = label_maps("l", x=TRUTH, y=TRUTH[:1])
+    record = json.loads(run_mstool("score", masks, labels, *AB).stdout)
+    metrics = {"mean_iou", "iou", "dice", "precision", "recall", "accuracy"}
+    assert {"mstool", "status", "inputs", "settings", "n_images", "classes"} <= {*record}
+    assert {*record["pooled"]} == metrics | {"confusion"}
+    assert {*record["per_image"][0]} == metrics | {"confusion", "image", "phase_fraction"}
+    assert {*record["image_mean"]} == metrics
+    assert {"level", "method", "unit", "n_units", "mean_iou", "iou"} <= {*record["interval"]}
+    assert {*record["baselines"]} == {"majority", "otsu"}
+    assert record["leak"] == {"checked": False, "trained_on": []}
+    assert [row["image"] for row in record["per_image"]] == ["x.png", "y.png"]
+
+
+def test_large_image_weighs_more_in_the_pool_than_in_the_mean(run_mstool, label_maps):
+    masks = label_maps("m", big=[[0, 0, 0, 0, 1, 1, 1, 1]], small=[[0, 0]])
+    labels = label_maps("l", big=[[0, 0, 0, 0, 1, 1, 1, 1]], small=[[0, 1]])
+    record = json.loads(run_mstool("score", masks, labels, *AB).stdout)
+    # small: a 1/2, b 0; pooled: a 5/6, b 4/5
+    assert record["image_mean"]["mean_iou"] == pytest.approx((1 + 1 / 4) / 2)
+    assert record["pooled"]["mean_iou"] == pytest.approx((5 / 6 + 4 / 5) / 2)
+
+
+def test_absent_class_is_null_and_not_in_the_mean(run_mstool, label_maps):
+    masks, labels = label_maps("m", x=[[0, 1]]), label_maps("l", x=[[0, 1]])
+    record = json.loads(run_mstool("score", masks, labels, "--classes", "a=0,b=1,c=2").stdout)
+    assert record["pooled"]["iou"] == {"a": 1, "b": 1, "c": None}
+    assert record["pooled"]["mean_iou"] == 1
+
+
+def test_everything_ignored_is_null_and_passes_no_check(run_mstool, label_maps):
+    masks, labels = label_maps("m", x=[[0, 1]]), label_maps("l", x=[[255, 255]])
+    ended = run_mstool("score", masks, labels, *AB, "--min-iou", 0)
+    record = json.loads(ended.stdout)
+    assert record["pooled"]["mean_iou"] is None
+    assert record["phase_fraction"]["a"] == {"truth": None, "predicted": None, "error": None}
+    assert ended.code == 1
+
+
+def test_phase_fraction_is_signed_and_leaves_ignored_pixels_out(run_mstool, label_maps):
+    masks, labels = label_maps("m", x=[[0, 1, 1, 1, 0]]), label_maps("l", x=[[0, 0, 1, 1, 255]])
+    record = json.loads(run_mstool("score", masks, labels, *AB).stdout)
+    assert record["phase_fraction"] == {
+        "a": {"truth": 0.5, "predicted": 0.25, "error": -0.25},
+        "b": {"truth": 0.5, "predicted": 0.75, "error": 0.25},
+    }
+    assert record["per_image"][0]["phase_fraction"] == record["phase_fraction"]
+
+
+def test_majority_baseline(run_mstool, label_maps):
+    ended = run_mstool("score", label_maps("m", x=MASK), label_maps("l", x=TRUTH), *AB)
+    majority = json.loads(ended.stdout)["baselines"]["majority"]
+    assert majority["class"] == "b"
+    assert majority["mean_iou"] == pytest.approx((0 + 3 / 5) / 2)
+
+
+def test_one_image_has_no_interval(run_mstool, label_maps):
+    ended = run_mstool("score", label_maps("m", x=MASK), label_maps("l", x=TRUTH), *AB)
+    assert json.loads(ended.stdout)["interval"] is None
+    assert "no interval" in ended.stderr
+
+
+def test_few_images_have_a_rough_interval(run_mstool, label_maps):
+    masks, labels = label_maps("m", x=MASK, y=MASK), label_maps("l", x=TRUTH, y=TRUTH)
+    ended = run_mstool("score", masks, labels, *AB)
+    interval = json.loads(ended.stdout)["interval"]
+    assert (interval["unit"], interval["n_units"], interval["level"]) == ("image", 2, 0.95)
+    assert interval["mean_iou"] == pytest.approx([5 / 12, 5 / 12])  # both images are alike
+    assert "rough" in ended.stderr
+
+
+def test_interval_is_over_specimens_when_asked(run_mstool, label_maps):
+    names = ("s1_a", "s1_b", "s2_a", "s2_b")
+    masks = label_maps("m", **dict.fromkeys(names, MASK))
+    labels = label_maps("l", **dict.fromkeys(names, TRUTH))
+    ended = run_mstool("score", masks, labels, *AB, "--group-by", r"s\d")
+    interval = json.loads(ended.stdout)["interval"]
+    assert (interval["unit"], interval["n_units"]) == ("group", 2)
+
+
+def test_bands_of_rows_add_up(run_mstool, label_maps, monkeypatch):
+    rng = np.random.default_rng(0)
+    masks = label_maps("m", x=rng.integers(0, 2, (7, 5)))
+    labels = label_maps("l", x=rng.integers(0, 2, (7, 5)))
+    whole = json.loads(run_mstool("score", masks, labels, *AB).stdout)
+    monkeypatch.setattr(scoring, "_BAND_PIXELS", 10)
+    assert json.loads(run_mstool("score", masks, labels, *AB).stdout)["pooled"] == whole["pooled"]
+
+
+def test_mask_without_a_label_map_is_named(run_mstool, label_maps):
+    masks, labels = label_maps("m", x=MASK, y=MASK), label_maps("l", x=TRUTH)
+    ended = run_mstool("score", masks, labels, *AB)
+    assert ended.code == 65
+    assert "y.png: no label map" in ended.stderr
+    assert ended.stdout == ""
+
+
+def test_label_map_without_a_mask_is_counted(run_mstool, label_maps):
+    masks, labels = label_maps("m", x=MASK), label_maps("l", x=TRUTH, y=TRUTH, z=TRUTH)
+    ended = run_mstool("score", masks, labels, *AB)
+    assert ended.code == 0
+    assert "2 label maps" in ended.stderr
+    assert json.loads(ended.stdout)["n_images"] == 1
+
+
+def test_label_map_without_a_mask_is_an_error_when_strict(run_mstool, label_maps):
+    masks, labels = label_maps("m", x=MASK), label_maps("l", x=TRUTH, y=TRUTH, z=TRUTH)
+    ended = run_mstool("score", masks, labels, *AB, "--strict")
+    assert ended.code == 65
+    assert "y.png (and 1 more): has no mask" in ended.stderr
+
+
+def test_label_suffix_and_npy(run_mstool, label_maps, tmp_path):
+    np.save(tmp_path / "x_mask.npy", np.array(TRUTH))
+    masks = label_maps("m", x=MASK)
+    ended = run_mstool(
+        "score", masks / "x.png", tmp_path / "x_mask.npy", "--label-suffix", "_mask", *AB
+    )
+    assert json.loads(ended.stdout)["pooled"]["confusion"] == [[1, 1], [1, 2]]
+
+
+def test_other_size_names_both_files_and_sizes(run_mstool, label_maps):
+    masks, labels = label_maps("m", x=[[0, 1, 1]]), label_maps("l", x=TRUTH)
+    ended = run_mstool("score", masks, labels, *AB)
+    assert ended.code == 65
+    assert all(
+        part in ended.stderr
+        for part in (str(masks / "x.png"), str(labels / "x.png"), "1 x 3", "2 x 3")
+    )
+
+
+def test_pixels_without_a_class_are_counted_over_bands(run_mstool, label_maps, monkeypatch):
+    monkeypatch.setattr(scoring, "_BAND_PIXELS", 2)
+    masks = label_maps("m", x=[[0, 255], [0, 255], [255, 0]])
+    labels = label_maps("l", x=[[0, 255], [0, 1], [1, 1]])
+    ended = run_mstool("score", masks, labels, *AB)
+    assert ended.code == 65
+    assert "no class in 2 pixels, first at row 1, column 1" in ended.stderr
+    assert str(masks / "x.png") in ended.stderr
+
+
+def test_value_that_no_class_names_is_told(run_mstool, label_maps):
+    masks, labels = label_maps("m", x=MASK), label_maps("l", x=[[0, 7, 1], [1, 1, 1]])
+    ended = run_mstool("score", masks, labels, *AB)
+    assert ended.code == 65
+    assert "label value 7 in 1 pixel, first at row 0, column 1" in ended.stderr
+    assert str(labels / "x.png") in ended.stderr
+
+
+def test_without_a_legend_values_are_classes(run_mstool, label_maps):
+    ended = run_mstool("score", label_maps("m", x=MASK), label_maps("l", x=TRUTH))
+    assert json.loads(ended.stdout)["classes"] == ["0", "1"]
+
+
+def test_masks_of_other_tools_are_read_as_the_labels_are(run_mstool, label_maps):
+    masks = label_maps("m", x=in_colours([[0, 1]]))
+    labels = label_maps("l", x=in_colours([[0, 0]]))
+    ended = run_mstool("score", masks, labels, "--classes", "a=*,b=#0000ff")
+    assert json.loads(ended.stdout)["pooled"]["confusion"] == [[1, 1], [0, 0]]
+
+
+def test_otsu_finds_classes_that_differ_in_brightness(run_mstool, label_maps):
+    masks, labels = label_maps("m", x=[[0, 0, 0]]), label_maps("l", x=[[1, 1, 0]])
+    images = label_maps("i", x=[[20, 22, 200]])
+    otsu = json.loads(run_mstool("score", masks, labels, *AB, "--images", images).stdout)[
+        "baselines"
+    ]["otsu"]
+    assert otsu["classes_dark_to_bright"] == ["b", "a"]
+    assert otsu["mean_iou"] == 1
+    assert "upper bound" in otsu["note"]
+
+
+def test_otsu_is_null_without_images(run_mstool, label_maps):
+    ended = run_mstool("score", label_maps("m", x=MASK), label_maps("l", x=TRUTH), *AB)
+    assert json.loads(ended.stdout)["baselines"]["otsu"] is None
+    assert "--images" in ended.stderr
+
+
+def test_missing_image_is_named(run_mstool, label_maps):
+    masks, labels = label_maps("m", x=MASK, y=MASK), label_maps("l", x=TRUTH, y=TRUTH)
+    ended = run_mstool("score", masks, labels, *AB, "--images", label_maps("i", x=MASK))
+    assert ended.code == 65
+    assert "y.png: no micrograph" in ended.stderr
+
+
+def test_masks_of_stitch_bring_their_legends(run_mstool, stitched, label_maps):
+    masks = stitched({"x": [[0, 1, 1]], "y": [[0, 1, 0]]})
+    labels = label_maps("l", x=in_colours([[0, 1, 0]]), y=in_colours([[0, 1, 0]]))
+    record = json.loads(run_mstool("score", masks, labels).stdout)
+    assert record["pooled"]["confusion"] == [[3, 1], [0, 2]]
+    assert [row["image"] for row in record["per_image"]] == ["x.png", "y.png"]
+    assert record["leak"] == {"checked": True, "trained_on": []}
+
+
+def test_flag_replaces_the_recorded_legend_of_label_maps_only(run_mstool, stitched, label_maps):
+    labels = label_maps("l", x=[[10, 20, 20]])
+    ended = run_mstool("score", stitched({"x": [[0, 1, 1]]}), labels, "--classes", "a=10,b=20")
+    assert json.loads(ended.stdout)["pooled"]["mean_iou"] == 1
+
+
+def test_other_class_names_are_refused(run_mstool, stitched, label_maps):
+    labels = label_maps("l", x=[[1, 0, 0]])
+    ended = run_mstool("score", stitched({"x": [[0, 1, 1]]}), labels, "--classes", "b=0,a=1")
+    assert ended.code == 65
+    assert "classes a, b, the label maps b, a" in ended.stderr
+
+
+def test_one_mask_of_stitch_alone(run_mstool, stitched, label_maps):
+    masks = stitched({"x": [[0, 1, 1]], "y": [[0, 1, 0]]})
+    labels = label_maps("l", x=in_colours([[0, 1, 0]]))
+    record = json.loads(run_mstool("score", masks / "x.tif", labels / "x.png").stdout)
+    assert record["n_images"] == 1
+
+
+def test_recorded_micrograph_is_thresholded_if_unchanged(run_mstool, stitched, label_maps):
+    masks, labels = stitched({"x": [[0, 1, 1]]}), label_maps("l", x=in_colours([[0, 1, 1]]))
+    assert json.loads(run_mstool("score", masks, labels).stdout)["baselines"]["otsu"]
+    Image.fromarray(np.full((1, 3), 9, np.uint8)).save(masks.parent / "raw" / "x.png")
+    ended = run_mstool("score", masks, labels)
+    assert json.loads(ended.stdout)["baselines"]["otsu"] is None
+    assert "the micrograph of x.tif is not at hand, or has changed" in ended.stderr
+
+
+def test_micrographs_that_were_trained_on_are_told(run_mstool, stitched, label_maps):
+    trained_on = [
+        {"name": "renamed.png", "group": "g", "sha256": content_hash("x")},
+        {"name": "y.png", "group": "y.png", "sha256": "other pixels, say after a crop"},
+        {"name": "z.png", "group": "another specimen", "sha256": "unlike"},
+    ]
+    maps = {name: [[0, 1]] for name in "xyz"}
+    labels = label_maps("l", **{name: in_colours(values) for name, values in maps.items()})
+    ended = run_mstool("score", stitched(maps, trained_on), labels)
+    assert json.loads(ended.stdout)["leak"] == {"checked": True, "trained_on": ["x.png", "y.png"]}
+    assert "2 of 3 scored micrographs were trained on: x.png, y.png" in ended.stderr
+    assert ended.code == 0
+
+
+def test_recorded_specimens_are_the_unit(run_mstool, stitched, label_maps):
+    maps = {name: [[0, 1]] for name in "xyz"}
+    labels = label_maps("l", **{name: in_colours(values) for name, values in maps.items()})
+    masks = stitched(maps, groups={"x": "s1", "y": "s1", "z": "s2"})
+    interval = json.loads(run_mstool("score", masks, labels).stdout)["interval"]
+    assert (interval["unit"], interval["n_units"]) == ("group", 2)
+
+
+def test_mask_that_the_record_names_must_be_there(run_mstool, stitched, label_maps):
+    masks = stitched({"x": [[0, 1]], "y": [[0, 1]]})
+    (masks / "y.tif").unlink()
+    ended = run_mstool("score", masks, label_maps("l", x=in_colours([[0, 1]])))
+    assert ended.code == 66
+    assert "y.tif" in ended.stderr
+
+
+def test_unfinished_stitch_is_told(run_mstool, stitched, label_maps):
+    masks = stitched({"x": [[0, 1]]})
+    (masks / "stitch.json").rename(masks / ".stitch.unfinished.json")
+    ended = run_mstool("score", masks, label_maps("l", x=in_colours([[0, 1]])))
+    assert ended.code == 66
+    assert "stitch has not ended" in ended.stderr
+
+
+def test_damaged_list_of_training_is_told(run_mstool, stitched, label_maps):
+    masks = stitched({"x": [[0, 1]]}, trained_on=["x.png"])
+    ended = run_mstool("score", masks, label_maps("l", x=in_colours([[0, 1]])))
+    assert ended.code == 65
+    assert "stitch.json: damaged list trained_on" in ended.stderr
+
+
+@pytest.mark.parametrize("which", ["masks", "labels"])
+def test_missing_folder_is_named(run_mstool, label_maps, tmp_path, which):
+    operands = {"masks": label_maps("m", x=MASK), "labels": label_maps("l", x=TRUTH)}
+    operands[which] = tmp_path / "nowhere"
+    ended = run_mstool("score", *operands.values(), *AB)
+    assert ended.code == 66
+    assert "nowhere: no such file or folder" in ended.stderr
+
+
+def test_empty_folder_is_named(run_mstool, label_maps):
+    ended = run_mstool("score", label_maps("m"), label_maps("l", x=TRUTH), *AB)
+    assert ended.code == 66
+    assert "no masks" in ended.stderr
+
+
+def test_low_score_fails_the_check_after_the_record(run_mstool, label_maps):
+    masks, labels = label_maps("m", x=MASK), label_maps("l", x=TRUTH)
+    ended = run_mstool("score", masks, labels, *AB, "--min-iou", 0.42)
+    assert ended.code == 1
+    assert json.loads(ended.stdout)["status"] == "check failed"
+    assert "0.4167, below --min-iou 0.42" in ended.stderr
+    assert run_mstool("score", masks, labels, *AB, "--min-iou", 0.41).code == 0
+    assert run_mstool("score", masks, labels, *AB, "--min-iou", 41).code == 2
+
+
+def test_table_is_on_stderr_and_narrow(run_mstool, label_maps):
+    names = "a=0,a-phase-with-a-very-long-name=1,c=2"
+    masks, labels = label_maps("m", x=MASK, y=MASK), label_maps("l", x=TRUTH, y=TRUTH)
+    ended = run_mstool("score", masks, labels, "--classes", names, "--table", "-q")
+    assert json.loads(ended.stdout)["n_images"] == 2
+    assert max(map(len, ended.stderr.splitlines())) <= 80
+    assert "0.417" in ended.stderr
+    assert ["mean,", "Otsu", "-"] in [line.split() for line in ended.stderr.splitlines()]
+
+
+def test_table_shows_large_support_whole():
+    record = {
+        "n_images": 2,
+        "classes": ["matrix"],
+        "pooled": {
+            "iou": {"matrix": 0.91234},
+            "precision": {"matrix": float("nan")},
+            "recall": {"matrix": 1.0},
+            "mean_iou": 0.91234,
+            "confusion": [[123_456_789]],
+        },
+        "interval": {
+            "level": 0.95,
+            "method": "percentile bootstrap",
+            "unit": "image",
+            "n_units": 2,
+            "mean_iou": [0.9, 0.95],
+            "iou": {"matrix": None},
+        },
+        "baselines": {"majority": {"class": "matrix", "mean_iou": 1.0}, "otsu": None},
+        "phase_fraction": {"matrix": {"truth": 1.0, "predicted": 1.0, "error": 0.0}},
+    }
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(scoring.tabulate(record))
+    row = next(line for line in captured.get().splitlines() if line.startswith(" matrix"))
+    assert row.split() == ["matrix", "0.912", "-", "-", "1.000", "123.5", "M", "100.0", "100.0"]
+
+
+def test_out_writes_a_file_and_nothing_on_stdout(run_mstool, label_maps, tmp_path):
+    masks, labels, out = (
+        label_maps("m", x=MASK),
+        label_maps("l", x=TRUTH),
+        tmp_path / "s" / "s.json",
+    )
+    ended = run_mstool("score", masks, labels, *AB, "-o", out)
+    assert ended.stdout == ""
+    assert "../m/x.png" in json.loads(out.read_text())["inputs"]
+
+
+def test_record_of_another_score_is_not_replaced_unasked(run_mstool, label_maps, tmp_path):
+    masks, labels, out = label_maps("m", x=MASK), label_maps("l", x=TRUTH), tmp_path / "s.json"
+    assert run_mstool("score", masks, labels, *AB, "-o", out).code == 0
+    assert run_mstool("score", masks, labels, *AB, "-o", out).code == 0
+    label_maps("m", x=TRUTH)
+    assert run_mstool("score", masks, labels, *AB, "-o", out).code == 73
+    assert run_mstool("score", masks, labels, *AB, "--overwrite", "-o", out).code == 0
+    assert json.loads(out.read_text())["pooled"]["mean_iou"] == 1
+
+
+def test_dry_run_prints_settings_and_writes_nothing(run_mstool, label_maps, tmp_path):
+    out = tmp_path / "s.json"
+    masks, labels = label_maps("m", x=MASK), label_maps("l", x=TRUTH)
+    ended = run_mstool("score", masks, labels, *AB, "--min-iou", 0.5, "--dry-run", "-o", out)
+    assert json.loads(ended.stdout)["settings"]["min_iou"] == 0.5
+    assert not out.exists()
+
+
+def test_same_seed_same_numbers(run_mstool, label_maps):
+    masks, labels = label_maps("m", x=MASK, y=TRUTH[:1]), label_maps("l", x=TRUTH, y=TRUTH[:1])
+    first, second = (
+        json.loads(run_mstool("score", masks, labels, *AB, "--seed", 3).stdout) for _ in range(2)
+    )
+    del first["mstool"], second["mstool"]
+    assert first == second

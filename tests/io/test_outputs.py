@@ -1,0 +1,134 @@
+import json
+import os
+
+import pytest
+
+from mstool.errors import InputError, OutputExistsError
+from mstool.io.atomic import atomic_path, write_text
+from mstool.io.outputs import OutputFolder
+from mstool.io.records import Run, read_record, to_json
+
+SETTINGS, INPUTS = {"size": 512, "legend": None}, {"a.tif": "00ff"}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return OutputFolder(tmp_path / "tiles", "tiles.json", ("images", "tiles.jsonl"))
+
+
+def finish(folder, settings=SETTINGS, inputs=INPUTS):
+    folder.finish({"settings": settings, "inputs": inputs})
+
+
+def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+
+    def fail_half_way():
+        with atomic_path(path) as temporary:
+            temporary.write_text("half")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError):
+        fail_half_way()
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_written_file_has_the_usual_permissions(tmp_path):
+    write_text(tmp_path / "a.txt", "x")
+    (tmp_path / "b.txt").write_text("x")
+    assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "b.txt").stat().st_mode
+
+
+def test_new_then_unfinished_then_done(folder):
+    assert folder.claim(SETTINGS, INPUTS) == "new"
+    assert folder.claim(SETTINGS, INPUTS) == "unfinished"
+    finish(folder)
+    assert folder.claim(SETTINGS, INPUTS) == "done"
+    assert os.listdir(folder.path) == ["tiles.json"]
+
+
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_other_settings_are_refused_and_named(folder, is_finished):
+    folder.claim(SETTINGS, INPUTS)
+    if is_finished:
+        finish(folder)
+    with pytest.raises(OutputExistsError, match=r"size \(512, now 256\).*--overwrite"):
+        folder.claim({**SETTINGS, "size": 256}, INPUTS)
+    with pytest.raises(OutputExistsError, match="inputs"):
+        folder.claim(SETTINGS, {"a.tif": "other"})
+
+
+def test_overwrite_removes_what_the_verb_made_and_no_more(folder):
+    folder.claim(SETTINGS, INPUTS)
+    (folder.path / "images").mkdir()
+    (folder.path / "images" / "x.tif").touch()
+    (folder.path / "notes.txt").touch()
+    finish(folder)
+    assert folder.claim({**SETTINGS, "size": 1}, INPUTS, overwrite=True) == "new"
+    assert not (folder.path / "images").exists()
+    assert (folder.path / "notes.txt").exists()
+
+
+def test_folder_of_somebody_else_is_left_alone_even_with_overwrite(folder):
+    folder.path.mkdir()
+    (folder.path / "thesis.doc").touch()
+    for overwrite in (False, True):
+        with pytest.raises(OutputExistsError, match="not made by this verb"):
+            folder.claim(SETTINGS, INPUTS, overwrite)
+    assert (folder.path / "thesis.doc").exists()
+
+
+def test_bad_input_leaves_no_folder_behind(folder):
+    folder.claim(SETTINGS, INPUTS)
+
+    def fail():
+        with folder.filling():
+            (folder.path / "images").mkdir()
+            raise InputError("a.tif: damaged")
+
+    with pytest.raises(InputError):
+        fail()
+    assert not folder.path.exists()
+
+
+def test_interruption_keeps_the_finished_pieces(folder):
+    folder.claim(SETTINGS, INPUTS)
+
+    def stop():
+        with folder.filling():
+            (folder.path / "images").mkdir()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stop()
+    assert folder.claim(SETTINGS, INPUTS) == "unfinished"
+    assert (folder.path / "images").exists()
+
+
+def test_undefined_numbers_are_null_in_json():
+    assert json.loads(to_json({"a": float("nan"), "b": [float("inf"), 1.5]})) == {
+        "a": None,
+        "b": [None, 1.5],
+    }
+
+
+def test_run_tells_what_every_record_carries():
+    facts = Run().facts("cpu", 2)
+    assert set(facts) == {
+        "version",
+        "argv",
+        "started",
+        "elapsed_s",
+        "peak_rss_mb",
+        "device",
+        "threads",
+    }
+    assert facts["elapsed_s"] >= 0
+
+
+def test_damaged_record_is_refused(tmp_path):
+    (tmp_path / "a.json").write_text('{"half":')
+    with pytest.raises(InputError, match=r"a\.json"):
+        read_record(tmp_path / "a.json")
