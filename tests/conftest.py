@@ -1,10 +1,16 @@
 """Fixtures that several folders use."""
 
+import functools
+import shutil
 import signal
+import subprocess
 import sys
 from typing import NamedTuple
 
+import numpy as np
 import pytest
+import tifffile
+from PIL import Image
 
 
 class Ended(NamedTuple):
@@ -35,3 +41,45 @@ def run_mstool(monkeypatch, capsys):
         return Ended(ended.value.code or 0, *capsys.readouterr())
 
     return run
+
+
+def write_study(folder, n_images=6, shape=(80, 96), dtype=np.uint8):
+    """Micrographs whose bright half is class 1, with noise, and their label maps."""
+    rng = np.random.default_rng(0)
+    for name in ("raw", "labels"):
+        (folder / name).mkdir(parents=True)
+    for index in range(n_images):
+        truth = np.zeros(shape, np.uint8)
+        border = rng.integers(shape[1] // 4, 3 * shape[1] // 4)
+        truth[:, border:] = 1
+        grey = rng.normal(80 + 90 * truth, 20).clip(0, 255) * (np.iinfo(dtype).max // 255)
+        tifffile.imwrite(folder / "raw" / f"img{index}.tif", grey.astype(dtype))
+        Image.fromarray(truth).save(folder / "labels" / f"img{index}.png")
+    return folder
+
+
+TINY = ("--arch", "unet-plain", "--depth", "2", "--width", "4", "--augment", "spatial")
+TINY += ("--seed", "1", "--device", "cpu", "--lr", "0.02", "-q")
+
+
+@pytest.fixture(scope="session")
+def trained_study(tmp_path_factory):
+    """A folder with raw/, labels/, tiles/, split.csv and model/, small and quick; read only."""
+    folder = write_study(tmp_path_factory.mktemp("study"))
+    call = functools.partial(subprocess.run, check=True, cwd=folder)
+    mstool = (sys.executable, "-W", "error", "-m", "mstool")
+    call([*mstool, *["tile", "raw", "--labels", "labels", "--size", "48", "--overlap", "16", "-q"]])
+    split = call([*mstool, *["split", "tiles", "--folds", "3", "-q"]], stdout=subprocess.PIPE)
+    (folder / "split.csv").write_bytes(split.stdout)
+    train = ["train", "tiles", "--split", "split.csv", "--test-fold", "0", "--epochs", "8"]
+    call([*mstool, *train, *TINY])
+    return folder
+
+
+@pytest.fixture
+def study(trained_study, tmp_path, monkeypatch):
+    """A copy of the trained study that a test may change, as the working directory."""
+    folder = tmp_path / "study"
+    shutil.copytree(trained_study, folder)
+    monkeypatch.chdir(folder)
+    return folder

@@ -1,6 +1,7 @@
 """The command line: verbs in pipeline order, and the one place where errors end a run."""
 
 import os
+import re
 import sys
 from typing import Annotated
 
@@ -62,6 +63,9 @@ def main() -> None:
     try:
         status = app(prog_name="mstool", standalone_mode=False)
     except Exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # bare mstool: help, but not as data
+            print(error.format_message(), file=sys.stderr)  # type: ignore[attr-defined]
+            sys.exit(2)
         if _wants_traceback(sys.argv[1:]):
             import traceback
 
@@ -103,12 +107,13 @@ def explain(error: Exception) -> tuple[str, int]:
 
 
 def _verb(arguments: list[str]) -> str:
-    names = [verb.__name__ for verb in VERBS]
+    names = [verb.__name__.replace("_", "-") for verb in VERBS]
     return next((argument for argument in arguments[:1] if argument in names), "")
 
 
 def _wants_traceback(arguments: list[str]) -> bool:
-    return "-vv" in arguments or arguments.count("-v") + arguments.count("--verbose") > 1
+    switches = "".join(word for word in arguments if re.fullmatch(r"-[qvn0]+", word))
+    return switches.count("v") + arguments.count("--verbose") > 1
 
 
 def _one_line(text: str) -> str:

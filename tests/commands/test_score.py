@@ -8,10 +8,11 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from mstool.commands.score_table import tabulate
 from mstool.io.masks import write_indexed_tiff
 from mstool.io.records import sha256_of_file, write_record
 from mstool.labels.legend import index_legend, legend_to_toml, palette, parse_classes
-from mstool.pipeline import score as scoring
+from mstool.pipeline import score_counts
 
 AB = ("--classes", "a=0,b=1")
 
@@ -107,7 +108,7 @@ def test_record_has_the_keys_of_the_design(run_mstool, label_maps):
     assert {*record["image_mean"]} == metrics
     assert {"level", "method", "unit", "n_units", "mean_iou", "iou"} <= {*record["interval"]}
     assert {*record["baselines"]} == {"majority", "otsu"}
-    assert record["leak"] == {"checked": False, "trained_on": []}
+    assert record["leak"] == {"checked": False, "trained_on": [], "same_group": []}
     assert [row["image"] for row in record["per_image"]] == ["x.png", "y.png"]
 
 
@@ -182,7 +183,7 @@ def test_bands_of_rows_add_up(run_mstool, label_maps, monkeypatch):
     masks = label_maps("m", x=rng.integers(0, 2, (7, 5)))
     labels = label_maps("l", x=rng.integers(0, 2, (7, 5)))
     whole = json.loads(run_mstool("score", masks, labels, *AB).stdout)
-    monkeypatch.setattr(scoring, "_BAND_PIXELS", 10)
+    monkeypatch.setattr(score_counts, "_BAND_PIXELS", 10)
     assert json.loads(run_mstool("score", masks, labels, *AB).stdout)["pooled"] == whole["pooled"]
 
 
@@ -198,7 +199,7 @@ def test_label_map_without_a_mask_is_counted(run_mstool, label_maps):
     masks, labels = label_maps("m", x=MASK), label_maps("l", x=TRUTH, y=TRUTH, z=TRUTH)
     ended = run_mstool("score", masks, labels, *AB)
     assert ended.code == 0
-    assert "2 label maps" in ended.stderr
+    assert "2 label maps have no mask" in ended.stderr
     assert json.loads(ended.stdout)["n_images"] == 1
 
 
@@ -229,7 +230,7 @@ def test_other_size_names_both_files_and_sizes(run_mstool, label_maps):
 
 
 def test_pixels_without_a_class_are_counted_over_bands(run_mstool, label_maps, monkeypatch):
-    monkeypatch.setattr(scoring, "_BAND_PIXELS", 2)
+    monkeypatch.setattr(score_counts, "_BAND_PIXELS", 2)
     masks = label_maps("m", x=[[0, 255], [0, 255], [255, 0]])
     labels = label_maps("l", x=[[0, 255], [0, 1], [1, 1]])
     ended = run_mstool("score", masks, labels, *AB)
@@ -288,7 +289,7 @@ def test_masks_of_stitch_bring_their_legends(run_mstool, stitched, label_maps):
     record = json.loads(run_mstool("score", masks, labels).stdout)
     assert record["pooled"]["confusion"] == [[3, 1], [0, 2]]
     assert [row["image"] for row in record["per_image"]] == ["x.png", "y.png"]
-    assert record["leak"] == {"checked": True, "trained_on": []}
+    assert record["leak"] == {"checked": True, "trained_on": [], "same_group": []}
 
 
 def test_flag_replaces_the_recorded_legend_of_label_maps_only(run_mstool, stitched, label_maps):
@@ -329,9 +330,37 @@ def test_micrographs_that_were_trained_on_are_told(run_mstool, stitched, label_m
     maps = {name: [[0, 1]] for name in "xyz"}
     labels = label_maps("l", **{name: in_colours(values) for name, values in maps.items()})
     ended = run_mstool("score", stitched(maps, trained_on), labels)
-    assert json.loads(ended.stdout)["leak"] == {"checked": True, "trained_on": ["x.png", "y.png"]}
+    leak = json.loads(ended.stdout)["leak"]
+    assert leak == {"checked": True, "trained_on": ["x.png", "y.png"], "same_group": []}
     assert "2 of 3 scored micrographs were trained on: x.png, y.png" in ended.stderr
     assert ended.code == 0
+
+
+def test_new_fields_of_specimens_that_were_trained_on_are_told(run_mstool, stitched, label_maps):
+    trained_on = [
+        {"name": "old.png", "group": "s1", "sha256": "unlike"},
+        {"name": "y.png", "group": "s1", "sha256": content_hash("y")},
+        {"name": "u.png", "group": "u.png", "sha256": "unlike too"},
+    ]
+    maps = {name: [[0, 1]] for name in "xyzu"}
+    labels = label_maps("l", **{name: in_colours(values) for name, values in maps.items()})
+    masks = stitched(maps, trained_on, groups={"x": "s1", "y": "s1", "z": "s2"})
+    ended = run_mstool("score", masks, labels)
+    leak = json.loads(ended.stdout)["leak"]
+    assert leak == {"checked": True, "trained_on": ["u.png", "y.png"], "same_group": ["x.png"]}
+    assert "1 of 4 scored micrographs are new, but of groups that were trained on: x.png" in (
+        ended.stderr
+    )
+    assert ended.code == 0
+
+
+def test_same_file_name_alone_is_no_specimen(run_mstool, stitched, label_maps):
+    trained_on = [{"name": "other.png", "group": "x.png", "sha256": "unlike"}]
+    labels = label_maps("l", x=in_colours([[0, 1]]))
+    ended = run_mstool("score", stitched({"x": [[0, 1]]}, trained_on), labels)
+    leak = json.loads(ended.stdout)["leak"]
+    assert leak == {"checked": True, "trained_on": [], "same_group": []}
+    assert "trained on" not in ended.stderr
 
 
 def test_recorded_specimens_are_the_unit(run_mstool, stitched, label_maps):
@@ -424,7 +453,7 @@ def test_table_shows_large_support_whole():
     }
     console = Console(width=80)
     with console.capture() as captured:
-        console.print(scoring.tabulate(record))
+        console.print(tabulate(record))
     row = next(line for line in captured.get().splitlines() if line.startswith(" matrix"))
     assert row.split() == ["matrix", "0.912", "-", "-", "1.000", "123.5", "M", "100.0", "100.0"]
 

@@ -5,7 +5,7 @@ import pytest
 
 from mstool.errors import InputError, OutputExistsError
 from mstool.io.atomic import atomic_path, write_text
-from mstool.io.outputs import OutputFolder
+from mstool.io.outputs import OutputFolder, is_unfinished
 from mstool.io.records import Run, read_record, to_json
 
 SETTINGS, INPUTS = {"size": 512, "legend": None}, {"a.tif": "00ff"}
@@ -47,6 +47,15 @@ def test_new_then_unfinished_then_done(folder):
     finish(folder)
     assert folder.claim(SETTINGS, INPUTS) == "done"
     assert os.listdir(folder.path) == ["tiles.json"]
+
+
+def test_folder_is_unfinished_between_claim_and_record(folder):
+    assert not is_unfinished(folder.path, "tiles.json")
+    folder.claim(SETTINGS, INPUTS)
+    assert is_unfinished(folder.path, "tiles.json")
+    assert not is_unfinished(folder.path, "predict.json")
+    finish(folder)
+    assert not is_unfinished(folder.path, "tiles.json")
 
 
 @pytest.mark.parametrize("is_finished", [True, False])

@@ -66,14 +66,15 @@ def score(
     """
     from mstool.io.records import Run
     from mstool.pipeline import score as scoring
+    from mstool.pipeline import score_inputs as finding
 
     run, report = Run(), make_reporter("score", quiet, verbose)
-    mask_set = scoring.read_mask_set(masks, report)
-    pairs = scoring.pair_masks(mask_set, labels, label_suffix, group_by, strict, report)
-    legends = scoring.choose_legends(mask_set, legend, classes, pairs)
+    mask_set = finding.read_mask_set(masks, report)
+    pairs = finding.pair_masks(mask_set, labels, label_suffix, group_by, strict, report)
+    legends = finding.choose_legends(mask_set, legend, classes, pairs)
     settings = scoring.make_settings(legends, label_suffix, group_by, strict, min_iou, seed)
-    pairs = scoring.find_images(pairs, mask_set, images, report)
-    inputs = scoring.list_inputs(mask_set, pairs, legend)
+    pairs = finding.find_images(pairs, mask_set, images, report)
+    inputs = finding.list_inputs(mask_set, pairs, legend)
     if dry_run:
         emit_plan("score", asdict(settings), inputs, out)
         return
@@ -83,7 +84,7 @@ def score(
     if out is None:
         emit(text)
     if table:
-        from rich.console import Console
+        from mstool.commands.score_table import print_table
 
-        Console(stderr=True).print(scoring.tabulate(record))
+        print_table(record)
     scoring.check_min_iou(record, min_iou)

@@ -34,7 +34,7 @@ class OutputFolder:
     @property
     def claim_path(self) -> Path:
         """File that holds settings and inputs while the work is unfinished."""
-        return self.path / f".{Path(self.record).stem}.unfinished.json"
+        return _claim_path(self.path, self.record)
 
     def claim(
         self, settings: dict[str, Any], inputs: dict[str, str], overwrite: bool = False
@@ -108,6 +108,23 @@ class OutputFolder:
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
+
+
+def is_unfinished(folder: Path, record: str) -> bool:
+    """Whether a verb began to fill a folder and has not ended.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder, which need not exist.
+    record : str
+        Name of the record that is written last, such as ``tiles.json``.
+    """
+    return _claim_path(folder, record).is_file() and not (folder / record).is_file()
+
+
+def _claim_path(folder: Path, record: str) -> Path:
+    return folder / f".{Path(record).stem}.unfinished.json"
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

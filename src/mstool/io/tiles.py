@@ -18,6 +18,7 @@ from mstool.io.records import read_record
 MANIFEST = "tiles.jsonl"
 TILES_RECORD = "tiles.json"
 PREDICT_RECORD = "predict.json"
+STITCH_RECORD = "stitch.json"
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ def balanced_weights(counts: Sequence[int]) -> list[float]:
     """
     counts = np.asarray(counts, float)
     weights = np.divide(1, np.sqrt(counts), out=np.zeros_like(counts), where=counts > 0)
-    return list(weights / weights[counts > 0].mean())
+    return (weights / weights[counts > 0].mean()).tolist()
 
 
 def to_tensor(image: np.ndarray) -> torch.Tensor:

@@ -77,7 +77,7 @@ def build_loss(text: str, class_weights: list[float] | None = None) -> Loss:
 
 def _build_term(name: str, class_weights: list[float] | None) -> Loss:
     if name == "ce":
-        weights = None if class_weights is None else torch.tensor(class_weights)
+        weights = None if class_weights is None else torch.tensor(class_weights).float()
 
         def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
             on_device = None if weights is None else weights.to(logits.device)

@@ -8,7 +8,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from mstool.errors import InputError
+from mstool.errors import InputError, OutputError
 from mstool.io.atomic import atomic_path
 
 _FILE = "state.safetensors"
@@ -24,8 +24,12 @@ def save_tensors(
         for group, members in tensors.items()
         for name, tensor in members.items()
     }
-    with atomic_path(folder / _FILE) as temporary:
-        save_file(flat, temporary, {"state": json.dumps(state)})
+    path = folder / _FILE
+    try:
+        with atomic_path(path) as temporary:
+            save_file(flat, temporary, {"state": json.dumps(state)})
+    except SafetensorError as error:
+        raise OutputError(f"{path}: cannot be written ({error}); make room and run again") from None
 
 
 def load_tensors(

@@ -17,7 +17,7 @@ from mstool.nn.model import DEFAULT_ENCODER, PLAIN, ModelSpec, encoder_name
 
 MICRONET_URL = (
     "https://nasa-public-data.s3.amazonaws.com/microscopy_segmentation_models/"
-    "{encoder}_pretrained_micronet_v1.0.pth.tar"
+    "{encoder}_pretrained_microscopynet_{version}.pth.tar"
 )
 
 
@@ -58,7 +58,7 @@ def load_weights(
     cache : Path
         Folder for downloads.
     url : str
-        Where MicroNet lies, with ``{encoder}`` to fill in.
+        Where MicroNet [1]_ lies, with ``{encoder}`` and ``{version}`` to fill in.
 
     Returns
     -------
@@ -73,6 +73,10 @@ def load_weights(
         If the file does not fit the network; nothing is ever left out in silence.
     UnavailableError
         If a download fails; the message says which file to put where.
+
+    References
+    ----------
+    .. [1] Stuckner, J., Harder, B., Smith, T. M. (2022). npj Comput. Mater. 8, 200.
     """
     if weights == "none":
         return None
@@ -86,7 +90,8 @@ def load_weights(
     if weights == "imagenet":
         return _fill(network, _hub_state(spec), f"ImageNet (hub, {spec.encoder})", None)
     if weights == "micronet":
-        path = fetch(url.format(encoder=spec.encoder), cache)
+        version = "v1.1" if spec.encoder == "resnet50" else "v1.0"
+        path = fetch(url.format(encoder=spec.encoder, version=version), cache)
         return _fill(network, read_state(path), f"MicroNet ({path.name})", sha256_hex(path))
     path = Path(weights)
     if not path.is_file():

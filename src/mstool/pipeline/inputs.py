@@ -42,7 +42,11 @@ def list_images(operands: Sequence[Path], report: Reporter) -> list[Path]:
 
 
 def pair_labels(
-    images: Sequence[Path], folders: Sequence[Path], suffix: str, report: Reporter
+    images: Sequence[Path],
+    folders: Sequence[Path],
+    suffix: str,
+    report: Reporter,
+    noun: str = "image",
 ) -> dict[Path, Path]:
     """Label map of each image, by name.
 
@@ -56,6 +60,8 @@ def pair_labels(
         What the name of a label map adds to that of its image, such as ``_mask``.
     report : Reporter
         Told how many label maps have no image.
+    noun : str, default "image"
+        What messages call `images`.
 
     Returns
     -------
@@ -74,12 +80,12 @@ def pair_labels(
         if label is None:
             where = ", ".join(str(folder) for folder in folders)
             raise InputError(
-                f"{image}: no label map {image.stem}{suffix}.* in {where}; add it, leave the image "
-                "out, or set --label-suffix"
+                f"{image}: no label map {image.stem}{suffix}.* in {where}; add it, leave the "
+                f"{noun} out, or set --label-suffix"
             )
         pairs[image] = label
     if by_stem:
-        report.note(f"{len(by_stem)} label maps have no image and are left out")
+        report.note(f"{len(by_stem)} label maps have no {noun} and are left out")
     return pairs
 
 

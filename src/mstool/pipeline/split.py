@@ -10,6 +10,7 @@ import numpy as np
 from mstool.errors import LeakError, OutputExistsError, UsageError
 from mstool.io.atomic import write_text
 from mstool.io.images import open_micrograph
+from mstool.io.outputs import is_unfinished
 from mstool.io.split_csv import SplitRow, split_to_csv
 from mstool.io.tiles import TILES_RECORD, SourceImage, Tile, read_manifest, read_sources
 from mstool.pipeline.inputs import list_images
@@ -17,8 +18,6 @@ from mstool.reporting import Reporter
 from mstool.splits.folds import assign_folds, holdout, leave_one_out
 from mstool.splits.groups import group_of
 from mstool.splits.leaks import Source, find_leaks
-
-_UNFINISHED = ".tiles.unfinished.json"
 
 
 @dataclass(frozen=True)
@@ -155,7 +154,7 @@ def write_split(path: Path, table: str, overwrite: bool, report: Reporter) -> No
 
 
 def _is_tile_folder(path: Path) -> bool:
-    return any((path / name).is_file() for name in (TILES_RECORD, _UNFINISHED))
+    return (path / TILES_RECORD).is_file() or is_unfinished(path, TILES_RECORD)
 
 
 def _read_tile_folder(folder: Path, group_by: str | None) -> list[Candidate]:

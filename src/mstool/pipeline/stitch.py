@@ -20,6 +20,7 @@ from mstool.io.records import Run, hash_inputs, read_record, relative_to
 from mstool.io.tiles import (
     MANIFEST,
     PREDICT_RECORD,
+    STITCH_RECORD,
     SourceImage,
     Tile,
     probabilities_path,
@@ -30,8 +31,6 @@ from mstool.io.tiles import (
 from mstool.labels.legend import Legend, index_legend, legend_from_toml, legend_to_toml, palette
 from mstool.pipeline.overlay import OverlayInputs, write_overlay
 from mstool.reporting import Reporter
-
-RECORD = "stitch.json"
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def stitch_masks(
         _check_complete(probs, source, by_source[name], record)
     legend = legend_from_toml(record["label_legend"])
     folder = OutputFolder(
-        out, RECORD, ("legend.toml", "confidence", "overlays", *map(_mask_name, sources))
+        out, STITCH_RECORD, ("legend.toml", "confidence", "overlays", *map(_mask_name, sources))
     )
     inputs = hash_inputs([probs / PREDICT_RECORD, probs / MANIFEST], out)
     inputs |= hash_inputs(overlay.paths(), out)

@@ -1,0 +1,94 @@
+"""A score as a table for people; imported late, since rich is slow to load."""
+
+import math
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_NUMBER_TITLES = ("IoU", "interval", "prec.", "recall", "support", "true %", "pred. %")
+
+
+def print_table(record: dict[str, Any]) -> None:
+    """Print the table of a score on standard error."""
+    Console(stderr=True).print(tabulate(record))
+
+
+def tabulate(record: dict[str, Any]) -> Table:
+    """Table of a score, at most 80 columns wide.
+
+    Parameters
+    ----------
+    record : dict
+        From `mstool.pipeline.score.score_masks`.
+    """
+    n_images = record["n_images"]
+    table = Table(
+        title=f"pooled over {n_images} micrograph{'s' * (n_images != 1)}",
+        caption=Text(_caption(record)),
+        caption_justify="left",
+        box=None,
+        padding=(0, 1),
+    )
+    table.add_column("class", overflow="fold")
+    for title in _NUMBER_TITLES:
+        table.add_column(title, justify="right", no_wrap=True)
+    _add_classes(table, record)
+    table.add_section()
+    _add_means(table, record)
+    return table
+
+
+def _add_classes(table: Table, record: dict[str, Any]) -> None:
+    pooled, interval = record["pooled"], record["interval"]
+    for name, row in zip(record["classes"], pooled["confusion"], strict=True):
+        fraction = record["phase_fraction"][name]
+        table.add_row(
+            Text(name),
+            _number(pooled["iou"][name]),
+            _range(interval and interval["iou"][name]),
+            _number(pooled["precision"][name]),
+            _number(pooled["recall"][name]),
+            _pixels(sum(row)),
+            _number(fraction["truth"] * 100, 1),
+            _number(fraction["predicted"] * 100, 1),
+        )
+
+
+def _add_means(table: Table, record: dict[str, Any]) -> None:
+    interval = record["interval"]
+    majority, otsu = record["baselines"]["majority"], record["baselines"]["otsu"]
+    table.add_row(
+        Text("mean", "bold"),
+        Text(_number(record["pooled"]["mean_iou"]), "bold"),
+        _range(interval and interval["mean_iou"]),
+    )
+    table.add_row(Text(f"mean, always {majority['class']}"), _number(majority["mean_iou"]))
+    table.add_row("mean, Otsu", "-" if otsu is None else _number(otsu["mean_iou"]))
+
+
+def _caption(record: dict[str, Any]) -> str:
+    """Lines below the table that say what its numbers are."""
+    lines = ["support: pixels"]
+    if interval := record["interval"]:
+        lines.append(
+            f"interval: {interval['level']:.0%}, {interval['method']} over {interval['n_units']} "
+            f"{interval['unit']}s"
+        )
+    if record["baselines"]["otsu"]:
+        lines.append("Otsu: regions matched to classes with the truth in hand, an upper bound")
+    return "\n".join(lines)
+
+
+def _number(value: float, digits: int = 3) -> str:
+    return "-" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _range(bounds: list[float] | None) -> str:
+    return "-" if bounds is None else f"{bounds[0]:.3f}-{bounds[1]:.3f}"
+
+
+def _pixels(count: int) -> str:
+    """At most seven characters."""
+    return str(count) if count < 1e6 else f"{count / 1e6:.4g} M"

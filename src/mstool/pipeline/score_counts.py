@@ -1,0 +1,151 @@
+"""Confusion matrices of masks, and of Otsu regions, read from files in bands of rows."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mstool.errors import InputError, LabelError
+from mstool.geometry.window import Window
+from mstool.io.images import Micrograph, open_micrograph
+from mstool.labels.legend import IGNORE_INDEX, Legend
+from mstool.pipeline.label_maps import named, open_labels, read_label_window
+from mstool.pipeline.score_inputs import Pair
+from mstool.reporting import Reporter
+from mstool.scores.baselines import otsu_labels
+from mstool.scores.confusion import confusion_matrix
+
+_BAND_PIXELS = 2**22
+_MOST_OTSU_PIXELS = 2**26
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """Confusion matrices of all micrographs.
+
+    Attributes
+    ----------
+    masks : ndarray of int64, shape (N, C, C)
+        Rows truth, columns masks.
+    regions : ndarray of int64, shape (N, C, C), or None
+        Rows truth, columns Otsu regions; None where a micrograph is not at hand.
+    """
+
+    masks: np.ndarray
+    regions: np.ndarray | None
+
+
+def count_pairs(
+    pairs: Sequence[Pair], mask_legend: Legend, label_legend: Legend, report: Reporter
+) -> Counts:
+    """Compare every mask, and the Otsu regions of every micrograph, with the truth.
+
+    Parameters
+    ----------
+    pairs : sequence of Pair
+        What to compare.
+    mask_legend, label_legend : Legend
+        What masks and label maps are read through; the same classes in the same order.
+    report : Reporter
+        Told of progress, and why there is no Otsu baseline.
+
+    Raises
+    ------
+    InputError
+        If two files differ in size, or cannot be read.
+    LabelError
+        If a value means nothing, or a mask has no class where its label map has one.
+    """
+    with_regions = _can_threshold(pairs, report)
+    masks, regions = [], []
+    with report.progress("scoring", len(pairs)) as advance:
+        for pair in pairs:
+            report.detail(f"comparing {pair.mask} with {pair.labels}")
+            counts, region_counts = _count(pair, mask_legend, label_legend, with_regions)
+            masks.append(counts)
+            regions.append(region_counts)
+            advance(1, pair.name)
+    return Counts(np.stack(masks), np.stack(regions) if with_regions else None)
+
+
+def _can_threshold(pairs: Sequence[Pair], report: Reporter) -> bool:
+    if any(pair.image is None for pair in pairs):
+        return False
+    for pair in pairs:
+        image = open_micrograph(pair.image)
+        if image.height * image.width > _MOST_OTSU_PIXELS:
+            report.note(
+                f"no Otsu baseline, since {pair.image} is too large to be thresholded whole"
+            )
+            return False
+    return True
+
+
+def _count(
+    pair: Pair, mask_legend: Legend, label_legend: Legend, with_regions: bool
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Confusion matrices of the mask and of Otsu regions, summed over bands of rows."""
+    truth, mask = open_labels(pair.labels, label_legend), open_labels(pair.mask, mask_legend)
+    _check_same_size(mask, truth)
+    shape, n_classes = (truth.height, truth.width), len(label_legend.classes)
+    regions = _read_regions(pair, truth, n_classes) if with_regions else None
+    counts = np.zeros((2, n_classes, n_classes), np.int64)
+    gaps = _Gaps(pair)
+    for window in _bands(*shape):
+        truth_band = read_label_window(truth, label_legend, window, shape)
+        mask_band = read_label_window(mask, mask_legend, window, shape)
+        gaps.add(truth_band, mask_band, window.row)
+        if not gaps.n_pixels:
+            counts[0] += confusion_matrix(truth_band, mask_band, n_classes)
+        if regions is not None:
+            counts[1] += confusion_matrix(truth_band, regions[window.slices], n_classes)
+    gaps.refuse()
+    return counts[0], counts[1] if with_regions else None
+
+
+def _bands(height: int, width: int) -> Iterator[Window]:
+    n_rows = max(1, _BAND_PIXELS // width)
+    for row in range(0, height, n_rows):
+        yield Window(row, 0, min(n_rows, height - row), width)
+
+
+class _Gaps:
+    """Pixels where the truth has a class and the mask has none."""
+
+    def __init__(self, pair: Pair):
+        self.pair = pair
+        self.n_pixels = 0
+        self.first: tuple[int, int] | None = None
+
+    def add(self, truth: np.ndarray, mask: np.ndarray, row: int) -> None:
+        """Look through a band that begins at `row`."""
+        is_gap = (truth != IGNORE_INDEX) & (mask == IGNORE_INDEX)
+        if is_gap.any():
+            self.n_pixels += np.count_nonzero(is_gap)
+            down, across = np.unravel_index(np.argmax(is_gap), is_gap.shape)
+            self.first = self.first or (row + int(down), int(across))
+
+    def refuse(self) -> None:
+        """Raise LabelError if there was one."""
+        if self.n_pixels:
+            n_pixels = "1 pixel" if self.n_pixels == 1 else f"{self.n_pixels} pixels"
+            raise LabelError(
+                f"{self.pair.mask}: has no class in {n_pixels}, first at row {self.first[0]}, "
+                f"column {self.first[1]}, where {self.pair.labels} has one; segment these too, or "
+                "set them to an ignored value in the label map"
+            )
+
+
+def _read_regions(pair: Pair, truth: Micrograph, n_classes: int) -> np.ndarray:
+    image = open_micrograph(pair.image)
+    _check_same_size(image, truth)
+    with named(pair.image):
+        return otsu_labels(image.read(), n_classes)
+
+
+def _check_same_size(one: Micrograph, truth: Micrograph) -> None:
+    if (one.height, one.width) != (truth.height, truth.width):
+        raise InputError(
+            f"{one.path}: is {one.height} x {one.width} pixels, its label map {truth.path} is "
+            f"{truth.height} x {truth.width}; give both in the same size"
+        )

@@ -1,0 +1,128 @@
+"""Entries of a score record: what confusion matrices say, by class name, NaN where undefined."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from mstool.pipeline.score_counts import Counts
+from mstool.reporting import Reporter
+from mstool.scores.baselines import majority_baseline, match_regions, relabel_regions
+from mstool.scores.metrics import Metrics, compute_metrics
+from mstool.scores.statistics import METHOD, bootstrap_intervals
+from mstool.stereology.fractions import phase_fraction_from_counts
+
+_FEW_UNITS = 10
+_OTSU_NOTE = (
+    "regions were matched to classes with the truth in hand, so this is an upper bound of what "
+    "thresholds can reach"
+)
+
+
+def describe_confusion(confusion: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+    """Metrics of one confusion matrix, and the matrix itself.
+
+    Parameters
+    ----------
+    confusion : ndarray of int64, shape (C, C)
+        Rows truth, columns prediction.
+    names : sequence of str
+        Classes, in order.
+    """
+    metrics = describe_metrics(compute_metrics(confusion), names)
+    return metrics | {"confusion": confusion.tolist()}
+
+
+def describe_metrics(metrics: Metrics, names: Sequence[str]) -> dict[str, Any]:
+    """Metrics as plain values; those of each class by its name."""
+    values = {entry.name: getattr(metrics, entry.name) for entry in fields(metrics)}
+    return {
+        key: _by_class(value, names) if np.ndim(value) else value for key, value in values.items()
+    }
+
+
+def compare_fractions(confusion: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+    """Phase fractions [1] of truth and prediction, and the error, by class.
+
+    Parameters
+    ----------
+    confusion : ndarray of int64, shape (C, C)
+        Rows truth, columns prediction.
+    names : sequence of str
+        Classes, in order.
+    """
+    truth = phase_fraction_from_counts(confusion.sum(axis=1))
+    predicted = phase_fraction_from_counts(confusion.sum(axis=0))
+    rows = np.stack([truth, predicted, predicted - truth], axis=1).tolist()
+    keys = ("truth", "predicted", "error")
+    return {name: dict(zip(keys, row, strict=True)) for name, row in zip(names, rows, strict=True)}
+
+
+def describe_interval(
+    confusions: np.ndarray,
+    names: Sequence[str],
+    groups: Sequence[str] | None,
+    seed: int,
+    report: Reporter,
+) -> dict[str, Any] | None:
+    """Bootstrap intervals of the metrics; None if there is but one unit to draw.
+
+    Parameters
+    ----------
+    confusions : ndarray of int64, shape (N, C, C)
+        Of each micrograph.
+    names : sequence of str
+        Classes, in order.
+    groups : sequence of str, or None
+        Group of each micrograph, if whole groups are drawn; None to draw micrographs.
+    seed : int
+        Source of all chance.
+    report : Reporter
+        Told if the interval is rough, or why there is none.
+    """
+    found = bootstrap_intervals(confusions, seed, groups)
+    unit = "image" if groups is None else "group"
+    if found.n_units < 2:
+        report.note(f"no interval, since one {unit} does not tell how {unit}s vary")
+        return None
+    if found.n_units < _FEW_UNITS:
+        report.note(f"the interval is rough, and likely too narrow: only {found.n_units} {unit}s")
+    return {
+        "level": found.level,
+        "method": METHOD,
+        "unit": unit,
+        "n_units": found.n_units,
+        "mean_iou": _bounds(found.mean_iou),
+        "image_mean_iou": _bounds(found.image_mean_iou),
+        "iou": {name: _bounds(row) for name, row in zip(names, found.iou, strict=True)},
+        "accuracy": _bounds(found.accuracy),
+    }
+
+
+def describe_baselines(counts: Counts, names: Sequence[str]) -> dict[str, Any]:
+    """What the commonest class everywhere, and what thresholds, would have scored."""
+    majority = majority_baseline(counts.masks).sum(axis=0)
+    commonest = names[counts.masks.sum(axis=(0, 2)).argmax()]
+    return {
+        "majority": {"class": commonest, **describe_confusion(majority, names)},
+        "otsu": None if counts.regions is None else _describe_otsu(counts.regions, names),
+    }
+
+
+def _describe_otsu(regions: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+    pooled = regions.sum(axis=0)
+    classes = match_regions(pooled)
+    return {
+        "note": _OTSU_NOTE,
+        "classes_dark_to_bright": [names[index] for index in classes],
+        **describe_confusion(relabel_regions(pooled, classes), names),
+    }
+
+
+def _by_class(values: np.ndarray, names: Sequence[str]) -> dict[str, float]:
+    return dict(zip(names, values.tolist(), strict=True))
+
+
+def _bounds(interval: np.ndarray) -> list[float] | None:
+    return None if np.isnan(interval).any() else interval.tolist()

@@ -1,0 +1,282 @@
+"""What is scored: masks, their label maps, legends and micrographs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from mstool.errors import InputError, MissingInputError
+from mstool.io.outputs import is_unfinished
+from mstool.io.records import read_record
+from mstool.io.tiles import STITCH_RECORD, SourceImage, read_sources
+from mstool.labels.legend import Legend, legend_from_toml
+from mstool.pipeline.inputs import find_micrograph, list_images, list_labels, pair_labels
+from mstool.pipeline.label_maps import choose_legend, named, read_legend
+from mstool.reporting import Reporter
+from mstool.splits.groups import group_of
+
+_LEGEND = "legend.toml"
+
+
+@dataclass(frozen=True)
+class MaskSet:
+    """Masks, and what is known about them.
+
+    Attributes
+    ----------
+    folder : Path
+        Where they lie.
+    paths : tuple of Path
+        Sorted by name.
+    records : tuple of Path
+        Files beside them that were read.
+    legend : Legend or None
+        Legend of masks that mstool wrote; None for others.
+    label_legend : Legend or None
+        Legend of the label maps that the model learnt from.
+    sources : dict of str to SourceImage
+        Micrographs by the name of their mask, without suffix.
+    trained_on : tuple of dict, or None
+        Name, group and content hash of the micrographs that decided the weights; None if unknown.
+    """
+
+    folder: Path
+    paths: tuple[Path, ...]
+    records: tuple[Path, ...] = ()
+    legend: Legend | None = None
+    label_legend: Legend | None = None
+    sources: dict[str, SourceImage] = field(default_factory=dict)
+    trained_on: tuple[dict[str, str], ...] | None = None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A mask and its truth.
+
+    Attributes
+    ----------
+    name : str
+        Of the micrograph, where it is recorded; otherwise of the mask.
+    group : str
+        Micrographs that are alike.
+    mask, labels : Path
+        The two label maps.
+    image : Path or None
+        The micrograph, where it is at hand.
+    """
+
+    name: str
+    group: str
+    mask: Path
+    labels: Path
+    image: Path | None = None
+
+
+def read_mask_set(operand: Path, report: Reporter) -> MaskSet:
+    """Find masks, and read what stitch recorded beside them.
+
+    Parameters
+    ----------
+    operand : Path
+        A folder, or one mask.
+    report : Reporter
+        Told how many other files a folder without a record holds.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no mask, or stitch has not ended.
+    InputError
+        If a record is damaged.
+    """
+    folder = operand if operand.is_dir() else operand.parent
+    legend_path, record_path = folder / _LEGEND, folder / STITCH_RECORD
+    if is_unfinished(folder, STITCH_RECORD):
+        raise MissingInputError(f"{record_path}: no such file; stitch has not ended, run it again")
+    record = read_record(record_path) if record_path.is_file() else {}
+    sources = read_sources(record_path) if "sources" in record else {}
+    by_stem = {Path(name).stem: source for name, source in sources.items()}
+    return MaskSet(
+        folder=folder,
+        paths=tuple(_list_masks(operand, by_stem, report)),
+        records=tuple(path for path in (record_path, legend_path) if path.is_file()),
+        legend=read_legend(legend_path) if legend_path.is_file() else None,
+        label_legend=_recorded_legend(record, record_path),
+        sources=by_stem,
+        trained_on=_recorded_training(record, record_path),
+    )
+
+
+def pair_masks(
+    mask_set: MaskSet,
+    labels: Path,
+    label_suffix: str,
+    group_by: str | None,
+    strict: bool,
+    report: Reporter,
+) -> list[Pair]:
+    """Label map of each mask, by name.
+
+    Parameters
+    ----------
+    mask_set : MaskSet
+        Masks.
+    labels : Path
+        Folder with label maps, or one label map.
+    label_suffix : str
+        What the name of a label map adds to that of its mask.
+    group_by : str or None
+        Pattern that finds the specimen in a file name; None for the recorded groups.
+    strict : bool
+        Whether a label map without a mask is refused.
+    report : Reporter
+        Told how many label maps have no mask.
+
+    Raises
+    ------
+    MissingInputError
+        If `labels` is not there.
+    InputError
+        If a mask has no label map or, with `strict`, a label map has no mask.
+    """
+    found = pair_labels(mask_set.paths, [labels], label_suffix, report, noun="mask")
+    if strict:
+        _refuse_unpaired(labels, set(found.values()))
+    pairs = []
+    for mask, label in found.items():
+        source = mask_set.sources.get(mask.stem)
+        name = source.name if source else mask.name
+        group = source.group if source and not group_by else group_of(name, group_by)
+        pairs.append(Pair(name, group, mask, label))
+    return pairs
+
+
+def choose_legends(
+    mask_set: MaskSet, legend_path: Path | None, classes: str | None, pairs: Sequence[Pair]
+) -> tuple[Legend, Legend]:
+    """Legends to read masks and label maps through.
+
+    Masks of mstool have their own; other masks are read as the label maps are. For label maps, a
+    flag comes before the legend that training used, and that before the legend of the masks.
+
+    Raises
+    ------
+    InputError
+        If the two name different classes.
+    UsageError, MissingInputError
+        As `choose_legend`.
+    """
+    known = mask_set.label_legend or mask_set.legend
+    if legend_path or classes or not known:
+        paths = [path for pair in pairs for path in (pair.mask, pair.labels)]
+        known = choose_legend(legend_path, classes, paths)
+    mask_legend = mask_set.legend or known
+    if mask_legend.names != known.names:
+        raise InputError(
+            f"{mask_set.folder / _LEGEND}: the masks have classes {', '.join(mask_legend.names)}, "
+            f"the label maps {', '.join(known.names)}; give the label maps' legend with the same "
+            "names in the same order"
+        )
+    return mask_legend, known
+
+
+def find_images(
+    pairs: Sequence[Pair], mask_set: MaskSet, images: Path | None, report: Reporter
+) -> list[Pair]:
+    """Find the micrograph of each mask, or of none if one is not at hand.
+
+    Parameters
+    ----------
+    pairs : sequence of Pair
+        Masks.
+    mask_set : MaskSet
+        What is recorded of them.
+    images : Path or None
+        ``--images``, which comes first.
+    report : Reporter
+        Told why there will be no Otsu baseline.
+
+    Raises
+    ------
+    InputError
+        If `images` lacks one.
+    """
+    if images is not None:
+        return _pair_images(pairs, images, report)
+    found = [_recorded_image(pair, mask_set) for pair in pairs]
+    if None in found:
+        missing = pairs[found.index(None)].mask.name
+        report.note(
+            f"no Otsu baseline: the micrograph of {missing} is not at hand, or has changed; give "
+            "the micrographs with --images"
+        )
+        return [*pairs]
+    return [replace(pair, image=path) for pair, path in zip(pairs, found, strict=True)]
+
+
+def list_inputs(mask_set: MaskSet, pairs: Sequence[Pair], legend: Path | None) -> list[Path]:
+    """All files that decide the score."""
+    paths = [path for pair in pairs for path in (pair.mask, pair.labels, pair.image)]
+    return [path for path in (*mask_set.records, legend, *paths) if path is not None]
+
+
+def _list_masks(operand: Path, sources: dict[str, SourceImage], report: Reporter) -> list[Path]:
+    if operand.is_dir() and sources:
+        return [_recorded_mask(operand, stem) for stem in sorted(sources)]
+    paths = list_labels([operand], report)
+    if not paths:
+        raise MissingInputError(f"{operand}: no masks; give TIFF, PNG or .npy files")
+    return paths
+
+
+def _recorded_mask(folder: Path, stem: str) -> Path:
+    path = folder / f"{stem}.tif"
+    if not path.is_file():
+        raise MissingInputError(
+            f"{path}: no such mask, though {folder / STITCH_RECORD} names it; stitch again"
+        )
+    return path
+
+
+def _recorded_legend(record: dict[str, Any], path: Path) -> Legend | None:
+    text = record.get("label_legend")
+    if text is None:
+        return None
+    with named(path):
+        return legend_from_toml(str(text))
+
+
+def _recorded_training(record: dict[str, Any], path: Path) -> tuple[dict[str, str], ...] | None:
+    rows = record.get("trained_on")
+    if rows is None:
+        return None
+    try:
+        return tuple({key: row[key] for key in ("name", "group", "sha256")} for row in rows)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path}: damaged list trained_on ({error}); stitch again") from None
+
+
+def _refuse_unpaired(labels: Path, paired: set[Path]) -> None:
+    unpaired = [path for path in list_labels([labels], Reporter()) if path not in paired]
+    if unpaired:
+        more = f" (and {len(unpaired) - 1} more)" if len(unpaired) > 1 else ""
+        raise InputError(
+            f"{unpaired[0]}{more}: has no mask; segment its micrograph too, or score without "
+            "--strict"
+        )
+
+
+def _pair_images(pairs: Sequence[Pair], images: Path, report: Reporter) -> list[Pair]:
+    by_stem = {path.stem: path for path in list_images([images], report)}
+    for pair in pairs:
+        if pair.mask.stem not in by_stem:
+            raise InputError(f"{pair.mask}: no micrograph {pair.mask.stem}.* in {images}")
+    return [replace(pair, image=by_stem[pair.mask.stem]) for pair in pairs]
+
+
+def _recorded_image(pair: Pair, mask_set: MaskSet) -> Path | None:
+    """Micrograph that the mask was made from, if it is where the record says, unchanged."""
+    source = mask_set.sources.get(pair.mask.stem)
+    # A record may come from anywhere, and must not make us read any file it likes to name; so
+    # nothing is decoded but the very bytes that were segmented.
+    return source and find_micrograph(source, mask_set.folder, None)

@@ -1,0 +1,77 @@
+"""Which of the scored micrographs, or of their specimens, the model has seen before."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mstool.io.tiles import SourceImage
+from mstool.pipeline.score_inputs import MaskSet, Pair
+from mstool.reporting import Reporter
+
+
+def describe_leak(pairs: Sequence[Pair], mask_set: MaskSet, report: Reporter) -> dict[str, Any]:
+    """Scored micrographs that decided the weights, or whose specimen did.
+
+    Parameters
+    ----------
+    pairs : sequence of Pair
+        What is scored.
+    mask_set : MaskSet
+        What is recorded of the micrographs, and of those of training and validation.
+    report : Reporter
+        Told what was found, or that nothing could be checked.
+
+    Returns
+    -------
+    dict
+        ``checked``; ``trained_on``, names of micrographs that decided the weights; ``same_group``,
+        names of others from a group of which some did. A group that is the file name is none.
+    """
+    sources = {pair.name: mask_set.sources.get(pair.mask.stem) for pair in pairs}
+    known = {name: source for name, source in sources.items() if source}
+    trained_on = _find_trained(known, mask_set.trained_on or ())
+    rest = {name: source for name, source in known.items() if name not in trained_on}
+    same_group = _find_same_group(rest, mask_set.trained_on or ())
+    is_checked = mask_set.trained_on is not None and None not in sources.values()
+    _report(trained_on, same_group, is_checked, len(pairs), report)
+    return {"checked": is_checked, "trained_on": trained_on, "same_group": same_group}
+
+
+def _find_trained(sources: dict[str, SourceImage], rows: Sequence[dict[str, str]]) -> list[str]:
+    contents = {row["sha256"] for row in rows}
+    seen = {(row["name"], row["group"]) for row in rows}
+    return [
+        name
+        for name, source in sources.items()
+        if source.sha256 in contents or (source.name, source.group) in seen
+    ]
+
+
+def _find_same_group(sources: dict[str, SourceImage], rows: Sequence[dict[str, str]]) -> list[str]:
+    groups = {row["group"] for row in rows}
+    return [
+        name
+        for name, source in sources.items()
+        if source.group != source.name and source.group in groups
+    ]
+
+
+def _report(
+    trained_on: list[str], same_group: list[str], is_checked: bool, n_pairs: int, report: Reporter
+) -> None:
+    if trained_on:
+        report.note(
+            f"warning: {len(trained_on)} of {n_pairs} scored micrographs were trained on: "
+            f"{_list_names(trained_on)}; the score says nothing about new ones"
+        )
+    if same_group:
+        report.note(
+            f"{len(same_group)} of {n_pairs} scored micrographs are new, but of groups that were "
+            f"trained on: {_list_names(same_group)}; the score says nothing about new groups"
+        )
+    if not is_checked:
+        report.note("not checked whether the model was trained on these: no record says so")
+
+
+def _list_names(names: Sequence[str], most: int = 5) -> str:
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

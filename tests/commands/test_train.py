@@ -1,0 +1,273 @@
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from mstool.nn.checkpoint import load_checkpoint
+
+TRAIN = ("train", "tiles", "--split", "split.csv", "--test-fold", "0")
+TINY = ("--arch", "unet-plain", "--depth", "2", "--width", "4", "--augment", "spatial")
+TINY += ("--seed", "1", "--device", "cpu", "--lr", "0.02")
+
+
+def rows(path):
+    with open(path, newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_model_explains_itself(study):
+    checkpoint = load_checkpoint(study / "model").checkpoint
+    assert checkpoint.classes == ("0", "1")
+    assert checkpoint.tile_size == 48
+    assert checkpoint.receptive_field_px > 40
+    assert 80 < checkpoint.mean[0] < 170
+    assert {part: len(names) for part, names in checkpoint.sources.items()} == {
+        "train": 2,
+        "val": 2,
+        "test": 2,
+    }
+    assert checkpoint.training["versions"]["torch"] == torch.__version__.split("+")[0]
+    assert checkpoint.metrics["val_mean_iou"] > 0.8
+    record = json.loads((study / "model" / "train.json").read_text())
+    assert record["status"] == "done"
+    assert record["validation"] == checkpoint.metrics
+    assert len(rows(study / "model" / "history.csv")) == 8
+    assert (study / "model" / "curves.png").stat().st_size > 5000
+    assert not (study / "model" / "resume").exists()
+
+
+def test_same_seed_gives_the_same_bytes(run_mstool, study):
+    assert run_mstool(*TRAIN, "--epochs", 8, *TINY, "-o", "again").code == 0
+    first, second = (load_file(study / name / "model.safetensors") for name in ("model", "again"))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("stop_after", [3, 4, 7])
+def test_stopped_run_goes_on_and_ends_with_the_same_weights(
+    run_mstool, study, monkeypatch, stop_after
+):
+    from mstool.nn import fit
+
+    stepped, n_steps = fit.Fit._train_step, 0
+
+    def step_and_stop(self, *args):
+        nonlocal n_steps
+        stepped(self, *args)
+        n_steps += 1
+        if n_steps == stop_after:
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    command = (*TRAIN, "--epochs", 8, *TINY, "--batch-size", 4, "-o", "stopped")
+    monkeypatch.setattr(fit.Fit, "_train_step", step_and_stop)
+    ended = run_mstool(*command)
+    assert ended.code == 75
+    assert "run the same command to go on" in ended.stderr
+    assert not (study / "stopped" / "model.safetensors").exists()
+    monkeypatch.setattr(fit.Fit, "_train_step", stepped)
+    ended = run_mstool(*command)
+    assert ended.code == 0
+    assert "going on at epoch" in ended.stderr
+    whole, stopped = (
+        load_file(study / name / "model.safetensors") for name in ("model", "stopped")
+    )
+    assert all(torch.equal(whole[name], stopped[name]) for name in whole)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_from_outside_saves_and_ends_with_its_code(study, number, code):
+    command = [sys.executable, "-m", "mstool", *TRAIN, "--epochs", "5000", *TINY, "-o", "long"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            if "epoch 1/" in line:
+                break
+        process.send_signal(number)
+        rest = process.stderr.read()
+        assert process.wait(60) == code
+    assert "run the same command to go on" in rest
+    assert "Traceback" not in rest
+    assert (study / "long" / "resume" / "state.safetensors").exists()
+    assert not (study / "long" / "train.json").exists()
+
+
+def test_budget_ends_complete(run_mstool, study):
+    started = time.monotonic()
+    ended = run_mstool(*TRAIN, "--epochs", 100000, "--max-time", "4s", *TINY, "-o", "budget")
+    assert ended.code == 0
+    assert time.monotonic() - started < 60
+    history = rows(study / "budget" / "history.csv")
+    assert float(history[-1]["lr"]) < 0.02 * 0.05  # the schedule came to its end
+    assert load_checkpoint(study / "budget").checkpoint.metrics["val_mean_iou"] > 0.5
+
+
+def test_patience_stops_early_and_keeps_the_best(run_mstool, study):
+    options = ("--epochs", 30, "--patience", 1, "--lr", 1e-9, "--ema", 0)
+    assert run_mstool(*TRAIN, *TINY[:-2], *options, "-o", "early").code == 0
+    history = rows(study / "early" / "history.csv")
+    assert len(history) < 30
+    best = max(float(row["val_mean_iou"]) for row in history)
+    assert load_checkpoint(study / "early").checkpoint.metrics["val_mean_iou"] == best
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--loss", "focal"),
+        ("--loss", "jaccard+lovasz"),
+        ("--class-weights", "balanced"),
+        ("--class-weights", "1,3"),
+        ("--finetune", "decoder"),
+        ("--finetune", "top-1"),
+        ("--augment", "default", "--crop", "32"),
+        ("--max-images", "1"),
+        ("--workers", "1"),
+        ("--val-fold", "2"),
+        ("--precision", "fp32", "--batch-size", "1"),
+    ],
+)
+def test_options_run(run_mstool, study, options):
+    ended = run_mstool(*TRAIN, *TINY, "--epochs", 1, *options, "-o", "other")
+    assert ended.code == 0, ended.stderr
+    assert (study / "other" / "train.json").exists()
+
+
+def test_unpadded_network_trains(run_mstool, study):
+    assert run_mstool("tile", "raw", "--labels", "labels", "--size", 80, "-o", "large").code == 0
+    command = ("train", "large", *TRAIN[2:], *TINY, "--padding", "valid", "--epochs", 3)
+    assert run_mstool(*command, "-o", "valid").code == 0
+    assert load_checkpoint(study / "valid").segmenter.margin == 20
+
+
+def test_pretrained_weights_are_told_and_recorded(run_mstool, study):
+    ended = run_mstool(*TRAIN, "--epochs", 1, "-o", "lite", "--device", "cpu")
+    assert ended.code == 0
+    assert "240 of 240 tensors of the encoder" in ended.stderr
+    assert len(load_checkpoint(study / "lite").checkpoint.training["weights"]["sha256"]) == 64
+
+
+def test_model_of_mstool_serves_as_weights(run_mstool, study):
+    weights = ("--weights", "model/model.safetensors")
+    ended = run_mstool(*TRAIN, *TINY, "--epochs", 1, *weights, "-o", "next")
+    assert ended.code == 0
+    assert "from model.safetensors" in ended.stderr
+
+
+def leak_by(kind):
+    split = Path("split.csv")
+    lines = split.read_text().splitlines()
+    if kind == "group":
+        split.write_text("\n".join(line.replace(",img", ",one") for line in lines[:1]) + "\n")
+        body = [line.split(",") for line in lines[1:]]
+        one = "".join(f"{source},heat7,{fold}\n" for source, _, fold in body)
+        split.write_text("source,group,fold\n" + one)
+    else:
+        shutil.copy("raw/img0.tif", "raw/img1.tif")
+        shutil.copy("labels/img0.png", "labels/img1.png")
+
+
+@pytest.mark.parametrize("kind", ["group", "content"])
+def test_leak_is_refused_before_the_first_step(run_mstool, study, kind):
+    leak_by(kind)
+    if kind == "content":
+        rows_of = "".join(f"img{i}.tif,img{i},{i % 3}\n" for i in range(6))
+        Path("split.csv").write_text("source,group,fold\n" + rows_of)
+        run_mstool(
+            "tile", "raw", "--labels", "labels", "--size", 48, "--overlap", 16, "--overwrite"
+        )
+    ended = run_mstool(*TRAIN, *TINY, "--epochs", 1, "-o", "leaky")
+    assert ended.code == 65
+    assert kind in ended.stderr or "heat7" in ended.stderr
+    assert "split.csv" in ended.stderr
+    assert not (study / "leaky").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "word"),
+    [
+        (["--arch", "unet"], 2, "--depth 2"),
+        (["--encoder", "resnet18"], 2, "--encoder"),
+        (["--loss", "mse"], 2, "--loss mse"),
+        (["--finetune", "some"], 2, "--finetune some"),
+        (["--class-weights", "1,2,3"], 2, "--class-weights"),
+        (["--class-weights", "a"], 2, "--class-weights a"),
+        (["--augment", "much"], 2, "--augment much"),
+        (["--padding", "round"], 2, "--padding round"),
+        (["--depth", "9"], 2, "--depth 9"),
+        (["--weights", "nothing.pth"], 2, "nothing.pth"),
+        (["--weights", "imagenet"], 2, "unet-plain"),
+        (["--test-fold", "7"], 2, "--test-fold 7"),
+        (["--val-fold", "0"], 2, "--val-fold 0"),
+        (["--max-images", "9"], 2, "--max-images 9"),
+        (["--max-time", "soon"], 2, "--max-time soon"),
+        (["--lr", "-1"], 2, "--lr"),
+        (["--ema", "1"], 2, "--ema"),
+        (["--device", "tpu"], 69, "--device tpu"),
+        (["--device", "cuda:99"], 69, "cuda:99"),
+        (["--precision", "fp16"], 69, "fp16"),
+        (["--split", "none.csv"], 66, "none.csv"),
+    ],
+)
+def test_bad_usage_names_what_is_wrong(run_mstool, study, options, code, word):
+    ended = run_mstool(*TRAIN, *TINY, "--epochs", 1, *options, "-o", "other", "-q")
+    assert ended.code == code
+    assert word in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert not (study / "other").exists()
+
+
+@pytest.mark.parametrize(
+    "options", [("--arch", "nonet"), ("--arch", "unet", "--encoder", "resnet17")]
+)
+def test_unknown_network_is_refused_with_choices(run_mstool, study, options):
+    ended = run_mstool(*TRAIN, *options, "--weights", "none", "-o", "other", "-q")
+    assert ended.code == 2
+    assert " ".join(options[-2:]) in ended.stderr
+    assert "use one of" in ended.stderr or "resnet18" in ended.stderr
+    assert not (study / "other").exists()
+
+
+def test_tiles_without_labels_and_missing_folders_are_told(run_mstool, study):
+    run_mstool("tile", "raw", "--size", 48, "--overlap", 16, "-o", "bare")
+    ended = run_mstool("train", "bare", *TRAIN[2:])
+    assert (ended.code, "--labels" in ended.stderr) == (65, True)
+    assert run_mstool("train", "nowhere", *TRAIN[2:]).code == 66
+    assert run_mstool("train", "tiles").code == 2
+
+
+def test_model_with_other_settings_is_not_overwritten(run_mstool, study):
+    before = (study / "model" / "model.safetensors").read_bytes()
+    ended = run_mstool(*TRAIN, *TINY, "--epochs", 3)
+    assert ended.code == 73
+    assert "epochs" in ended.stderr
+    assert (study / "model" / "model.safetensors").read_bytes() == before
+    again = run_mstool(*TRAIN, *TINY, "--epochs", 8, "-q")
+    assert (again.code, again.stderr) == (0, "")
+
+
+def test_metadata_is_readable_without_mstool(study):
+    with safe_open(study / "model" / "model.safetensors", "pt") as stream:
+        description = json.loads(stream.metadata()["mstool"])
+    assert description["spec"]["arch"] == "unet-plain"
+
+
+def test_full_disk_is_one_line_and_leaves_no_half_file(study):
+    script = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000));"
+        "from mstool.cli import main; sys.argv[0] = 'mstool'; main()"
+    )
+    command = [sys.executable, "-c", script, *TRAIN, *TINY, "--epochs", "1", "-o", "full"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 74
+    assert ended.stderr.splitlines()[-1].startswith("mstool train: ")
+    assert "Traceback" not in ended.stderr
+    assert not (study / "full" / "train.json").exists()
+    assert not list((study / "full").rglob("*.safetensors"))

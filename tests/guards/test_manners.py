@@ -1,0 +1,243 @@
+"""Manners that every verb has: usage errors, help, configuration files, the error boundary."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+import typer
+
+from mstool import errors
+from mstool.cli import VERBS, app, explain
+
+COMMANDS = typer.main.get_command(app).commands
+each_verb = pytest.mark.parametrize("verb", COMMANDS)
+
+
+def assert_one_line(stderr, *words):
+    assert stderr.count("\n") == 1
+    assert stderr.endswith("\n")
+    assert len(stderr) < 300, "help folded into a line?"
+    for word in words:
+        assert word in stderr
+
+
+# Usage
+
+
+def test_bare_call_prints_the_help_but_not_as_data(run_mstool):
+    ended = run_mstool()
+    assert (ended.code, ended.stdout) == (2, "")
+    assert ended.stderr.rstrip() == run_mstool("--help").stdout.rstrip()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["segmentate"], ["segmentate"]),
+        (["--frobnicate"], ["--frobnicate"]),
+        (["ti"], ["ti"]),
+        *[([verb, "--frobnicate"], [f"mstool {verb}: ", "--frobnicate"]) for verb in COMMANDS],
+        *[([verb, "--dry-ru"], ["--dry-ru"]) for verb in COMMANDS],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_exits_2_with_one_line(run_mstool, arguments, words):
+    result = run_mstool(*arguments)
+    assert (result.code, result.stdout) == (2, "")
+    assert_one_line(result.stderr, "mstool", *words)
+
+
+@pytest.mark.parametrize("flag", ["-V", "--version"])
+def test_version(run_mstool, flag):
+    assert run_mstool(flag) == (0, f"mstool {version('mstool')}\n", "")
+
+
+def test_short_help_is_long_help(run_mstool):
+    result = run_mstool("-h")
+    assert (result.code, result.stderr) == (0, "")
+    assert result == run_mstool("--help")
+    assert [line.split()[0] for line in result.stdout.split("Commands:\n")[1].splitlines()] == list(
+        COMMANDS
+    )
+
+
+@each_verb
+def test_short_help_of_verb_is_long_help(run_mstool, verb):
+    result = run_mstool(verb, "-h")
+    assert (result.code, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"Usage: mstool {verb} ")
+    assert "Example:" in result.stdout
+    assert result == run_mstool(verb, "--help")
+
+
+@each_verb
+def test_verb_has_the_common_flags(verb):
+    flags = {flag for parameter in COMMANDS[verb].params for flag in parameter.opts}
+    common = {"-q", "--quiet", "-v", "--verbose", "--config", "-n", "--dry-run", "-o", "--out"}
+    assert common | {"--overwrite"} <= flags
+
+
+@each_verb
+def test_flag_has_help_and_hyphens(verb):
+    for parameter in COMMANDS[verb].params:
+        assert parameter.help, parameter.name
+        assert not any("_" in flag for flag in parameter.opts if flag.startswith("-"))
+
+
+def test_verbs_are_commands_in_order():
+    assert list(COMMANDS) == [verb.__name__.replace("_", "-") for verb in VERBS]
+
+
+# Configuration files
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "options.toml"
+
+    def write(text):
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return path
+
+    return write
+
+
+def plan_settings(result):
+    assert (result.code, result.stderr) == (0, "")
+    return json.loads(result.stdout)["settings"]
+
+
+def test_config_gives_values(run_mstool, config):
+    path = config('size = "64x96"\nimages = 3\nscale-bar = true\nforeground = [0.2, 0.4]\n')
+    settings = plan_settings(run_mstool("phantom", "--config", path, "--dry-run"))
+    assert (settings["height"], settings["width"], settings["n_images"]) == (64, 96, 3)
+    assert settings["scale_bar"] is True
+    assert settings["foreground_fraction"] == [0.2, 0.4]
+
+
+def test_flag_wins_over_config(run_mstool, config):
+    path = config("images = 3\nlath_width = 1.5\n")
+    arguments = ("--images", 5, "--config", path, "--lath-width", 2, "--dry-run")
+    settings = plan_settings(run_mstool("phantom", *arguments))
+    assert (settings["n_images"], settings["lath_width_um"]) == (5, 2)
+
+
+@each_verb
+@pytest.mark.parametrize("key", ["frobnicate", "config", "help"])
+def test_unknown_key_exits_2_and_names_it(run_mstool, config, verb, key):
+    result = run_mstool(verb, "--config", config(f"{key} = 1\n"), "--dry-run")
+    assert (result.code, result.stdout) == (2, "")
+    assert_one_line(result.stderr, key)
+
+
+def test_value_of_wrong_type_exits_2_and_names_the_flag(run_mstool, config):
+    result = run_mstool("phantom", "--config", config('images = "many"\n'), "--dry-run")
+    assert result.code == 2
+    assert_one_line(result.stderr, "--images")
+
+
+@pytest.mark.parametrize("text", ["images 3", b"seed = 1 # \xff\xfe"], ids=["not-toml", "not-utf8"])
+def test_broken_config_exits_65_and_names_the_file(run_mstool, config, text):
+    path = config(text)
+    result = run_mstool("phantom", "--config", path, "--dry-run")
+    assert (result.code, result.stdout) == (65, "")
+    assert_one_line(result.stderr, str(path))
+
+
+def test_missing_config_exits_66_and_names_the_file(run_mstool, tmp_path):
+    path = tmp_path / "none.toml"
+    result = run_mstool("phantom", "--config", path, "--dry-run")
+    assert (result.code, result.stdout) == (66, "")
+    assert_one_line(result.stderr, str(path))
+
+
+# The error boundary
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (errors.MstoolError("x; y"), 70, "x; y"),
+        (errors.CheckFailed("IoU is 0.5; train longer"), 1, "IoU is 0.5; train longer"),
+        (errors.UsageError("--size 0: no"), 2, "--size 0: no"),
+        (errors.InputError("a.tif: bad"), 65, "a.tif: bad"),
+        (errors.LabelError("b.png: bad"), 65, "b.png: bad"),
+        (errors.LeakError("c.tif: twice"), 65, "c.tif: twice"),
+        (errors.MissingInputError("d.tif: no"), 66, "d.tif: no"),
+        (errors.UnavailableError("--device cuda: no"), 69, "--device cuda: no"),
+        (errors.OutputExistsError("tiles: there"), 73, "tiles: there"),
+        (errors.OutputError("disk full"), 74, "disk full"),
+        (errors.Interrupted("stopped"), 75, "stopped"),
+        (errors.Interrupted("stopped", 143), 143, "stopped"),
+        (OSError(28, "No space left on device", "out/a.tif"), 74, "out/a.tif: No space left"),
+        (PermissionError(13, "Permission denied", b"b.tif"), 74, "b.tif: Permission denied"),
+        (MemoryError(), 69, "out of memory"),
+        (ValueError("two\nlines"), 70, "a bug: ValueError: two lines"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_every_error_becomes_a_line_and_a_code(error, status, words):
+    line, code = explain(error)
+    assert code == status
+    assert words in line
+    assert "\n" not in line
+
+
+@pytest.fixture
+def broken_phantom(monkeypatch):
+    """Make ``mstool phantom`` do something else."""
+
+    def install(action):
+        monkeypatch.setattr("mstool.pipeline.phantom.make_phantom", action)
+
+    return install
+
+
+def raise_bug(*arguments):
+    raise RuntimeError("impossible\nthing")
+
+
+@pytest.mark.parametrize("flags", [[], ["-v"], ["-q"]], ids=["plain", "v", "q"])
+def test_bug_exits_70_with_one_line(run_mstool, tmp_path, broken_phantom, flags):
+    broken_phantom(raise_bug)
+    result = run_mstool("phantom", "-o", tmp_path / "out", *flags)
+    assert (result.code, result.stdout) == (70, "")
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("mstool phantom: a bug: RuntimeError: impossible thing; ")
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("flags", [["-vv"], ["-v", "-v"], ["--verbose", "-v"], ["-vvv"], ["-qvv"]])
+def test_very_verbose_shows_the_traceback(run_mstool, tmp_path, broken_phantom, flags):
+    broken_phantom(raise_bug)
+    result = run_mstool("phantom", "-o", tmp_path / "out", *flags)
+    assert result.code == 70
+    assert "Traceback (most recent call last)" in result.stderr
+    assert "raise_bug" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129), ("SIGUSR1", 75)]
+)
+def test_signal_ends_with_its_code_and_leaves_nothing_half_written(
+    run_mstool, tmp_path, broken_phantom, name, code
+):
+    number = getattr(signal, name)
+    broken_phantom(lambda *arguments: os.kill(os.getpid(), number))
+    result = run_mstool("phantom", "-o", tmp_path / "out", "--size", 64)
+    assert (result.code, result.stdout) == (code, "")
+    assert_one_line(result.stderr, "run the same command")
+    files = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert files == {"legend.toml", ".phantom.unfinished.json"}
+
+
+def test_closed_pipe_exits_141_in_silence():
+    command = [sys.executable, "-m", "mstool", "phantom", "--dry-run"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        stderr = process.stderr.read()
+        assert (process.wait(60), stderr) == (141, b"")

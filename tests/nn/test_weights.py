@@ -1,0 +1,166 @@
+import hashlib
+import http.server
+import threading
+from functools import partial
+
+import pytest
+import skimage.data
+import torch
+from safetensors.torch import save_file
+
+from mstool.errors import InputError, UnavailableError, UsageError
+from mstool.nn.model import DEFAULT_ENCODER, PLAIN, ModelSpec, build_network
+from mstool.nn.weights import fetch, load_weights, packaged_imagenet_file, read_state
+
+SPEC = ModelSpec("unet", DEFAULT_ENCODER, 1, 2)
+RESNET = ModelSpec("unet", "resnet18", 3, 2)
+
+
+def network(spec=SPEC, seed=0):
+    torch.manual_seed(seed)
+    return build_network(spec)
+
+
+def test_cat_comes_out_as_a_cat(tmp_path):
+    import timm
+
+    classifier = timm.create_model("tf_efficientnet_lite0").eval()
+    state = torch.load(packaged_imagenet_file(), map_location="cpu", weights_only=True)
+    assert len(state) == len(classifier.state_dict()) == 296
+    model = network(ModelSpec("unet", DEFAULT_ENCODER, 3, 2))
+    loaded = load_weights(model, ModelSpec("unet", DEFAULT_ENCODER, 3, 2), "imagenet", tmp_path)
+    encoder = {
+        name.removeprefix("model."): tensor for name, tensor in model.encoder.state_dict().items()
+    }
+    tail = dict(zip([*classifier.state_dict()][-8:], [*state.values()][-8:], strict=True))
+    classifier.load_state_dict({**encoder, **tail})
+    cat = torch.from_numpy(skimage.data.chelsea()[:, 75:375].copy()).permute(2, 0, 1)[None] / 255
+    cat = torch.nn.functional.interpolate(cat, (224, 224), mode="bilinear", antialias=True)
+    with torch.inference_mode():
+        best = int(classifier((cat - 0.5) / 0.5).argmax())
+    assert best in (281, 282, 285)
+    assert best == 285  # Egyptian cat
+    assert loaded.n_matched == loaded.n_encoder > 200
+
+
+def test_grey_network_answers_as_the_colour_one_on_grey(tmp_path):
+    grey, colour = network(SPEC), network(ModelSpec("unet", DEFAULT_ENCODER, 3, 2))
+    load_weights(grey, SPEC, "imagenet", tmp_path)
+    load_weights(colour, ModelSpec("unet", DEFAULT_ENCODER, 3, 2), "imagenet", tmp_path)
+    image = torch.rand(1, 1, 64, 64)
+    with torch.inference_mode():
+        ours = grey.eval().encoder(image)[-1]
+        theirs = colour.eval().encoder(image.expand(1, 3, 64, 64))[-1]
+    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("prefix", ["", "encoder.", "module.encoder.", "network.encoder."])
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_file_is_matched_by_name_whatever_wraps_it(tmp_path, prefix, suffix):
+    donor, model = network(RESNET, seed=1), network(RESNET, seed=2)
+    state = {prefix + name: tensor for name, tensor in donor.encoder.state_dict().items()}
+    path = tmp_path / f"w{suffix}"
+    if suffix == ".pth":
+        torch.save({"state_dict": state}, path)
+    else:
+        save_file(state, path)
+    loaded = load_weights(model, RESNET, str(path), tmp_path)
+    assert loaded.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    for name, tensor in donor.encoder.state_dict().items():
+        torch.testing.assert_close(model.encoder.state_dict()[name], tensor, rtol=0, atol=0)
+
+
+def test_wrong_key_does_not_pass_in_silence(tmp_path):
+    state = network(RESNET, seed=1).encoder.state_dict()
+    state["layer1.0.conv1.weights"] = state.pop("layer1.0.conv1.weight")
+    torch.save(state, tmp_path / "w.pth")
+    model = network(RESNET)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with pytest.raises(InputError, match=r"99 of 100.*layer1\.0\.conv1\.weight"):
+        load_weights(model, RESNET, str(tmp_path / "w.pth"), tmp_path)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_weights_of_another_encoder_are_refused(tmp_path):
+    other = ModelSpec("unet", "resnet34", 3, 2)
+    torch.save(network(other).encoder.state_dict(), tmp_path / "w.pth")
+    load_weights(
+        network(RESNET), RESNET, str(tmp_path / "w.pth"), tmp_path
+    )  # a longer sibling fits
+    with pytest.raises(InputError, match="tensors of the encoder|has shape"):
+        load_weights(network(), SPEC, str(tmp_path / "w.pth"), tmp_path)
+
+
+def test_file_that_changes_nothing_is_refused(tmp_path):
+    torch.save(network(RESNET).encoder.state_dict(), tmp_path / "w.pth")
+    with pytest.raises(InputError, match="changed no tensor"):
+        load_weights(network(RESNET), RESNET, str(tmp_path / "w.pth"), tmp_path)
+
+
+class Evil:
+    def __reduce__(self):
+        return (open, ("owned", "w"))
+
+
+def test_pickle_with_code_is_refused_and_not_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"state_dict": Evil()}, tmp_path / "w.pth")
+    with pytest.raises(InputError, match=r"w\.pth"):
+        read_state(tmp_path / "w.pth")
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A local server of the folder ``served``; gives its address."""
+    (tmp_path / "served").mkdir()
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    handler = partial(Quiet, directory=str(tmp_path / "served"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+        thread.join()
+
+
+def test_micronet_is_downloaded_once_checked_and_loaded(tmp_path, server):
+    donor = network(RESNET, seed=3)
+    served = tmp_path / "served" / "resnet18_pretrained_microscopynet_v1.0.pth.tar"
+    torch.save({"state_dict": donor.encoder.state_dict()}, served)
+    url = server + "/{encoder}_pretrained_microscopynet_{version}.pth.tar"
+    model, cache = network(RESNET), tmp_path / "cache"
+    loaded = load_weights(model, RESNET, "micronet", cache, url)
+    assert loaded.sha256 == hashlib.sha256(served.read_bytes()).hexdigest()
+    served.unlink()
+    again = load_weights(network(RESNET), RESNET, "micronet", cache, url)
+    assert again == loaded
+    assert torch.equal(model.encoder.conv1.weight, donor.encoder.conv1.weight)
+
+
+def test_missing_download_says_which_file_to_put_where(tmp_path, server):
+    with pytest.raises(UnavailableError, match=r"nothing\.pth.*put it at .*cache.nothing\.pth"):
+        fetch(f"{server}/nothing.pth", tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_hub_that_cannot_be_reached_says_which_file_to_give(tmp_path, monkeypatch):
+    import segmentation_models_pytorch as smp
+
+    def fail(*args, **kwargs):
+        raise OSError("no network")
+
+    monkeypatch.setattr(smp.encoders, "get_encoder", fail)
+    with pytest.raises(UnavailableError, match=r"resnet18.*model\.safetensors.*--weights FILE"):
+        load_weights(network(RESNET), RESNET, "imagenet", tmp_path)
+
+
+@pytest.mark.parametrize("weights", ["imagenet", "micronet"])
+def test_plain_network_has_no_pretrained_weights(tmp_path, weights):
+    spec = ModelSpec(PLAIN, None, 1, 2, 2, 4)
+    with pytest.raises(UsageError, match=PLAIN):
+        load_weights(network(spec), spec, weights, tmp_path)
