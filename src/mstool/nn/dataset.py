@@ -12,7 +12,7 @@ from mstool.nn.augment import Augmentation, change_grey_levels, cut_crop
 Decode = Callable[[Tile], tuple[np.ndarray, np.ndarray]]
 
 # Share of the memory that is free now which decoded tiles may take.
-_CACHE_SHARE = 0.4
+_CACHE_SHARE = 0.3
 
 
 @dataclass(frozen=True)

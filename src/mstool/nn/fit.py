@@ -1,6 +1,7 @@
 """The training loop: resumable at every step, the same whether interrupted or not."""
 
 import math
+import signal
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
@@ -130,6 +131,8 @@ class Fit:
         Where.
     folder : Path
         For what is needed to go on.
+    started : float
+        Reading of the monotonic clock from which the budget counts [s].
     """
 
     def __init__(
@@ -141,6 +144,7 @@ class Fit:
         settings: FitSettings,
         compute: Compute,
         folder: Path,
+        started: float,
     ):
         self.segmenter, self.crops, self.loss = segmenter, crops, loss
         self.validate, self.settings, self.compute = validate, settings, compute
@@ -152,7 +156,7 @@ class Fit:
         )
         self.mean_weights = _copy_weights(segmenter) if settings.ema else None
         self.best_weights: dict[str, torch.Tensor] | None = None
-        self._started = self._saved = time.monotonic()
+        self._started, self._saved = started, time.monotonic()
 
     def run(self, report: Reporter, stop_requested: Callable[[], bool]) -> bool:
         """Train to the end, or until asked to stop.
@@ -303,6 +307,7 @@ class Fit:
             batch_sampler=batches,
             num_workers=self.settings.workers,
             pin_memory=self.compute.device.type == "cuda",
+            worker_init_fn=_leave_signals_to_parent,
         )
 
     def _average_weights(self) -> None:
@@ -348,6 +353,14 @@ def one_cycle(progress: float) -> float:
     else:
         low, share = _LAST_LR, (progress - _WARM_UP) / (1 - _WARM_UP)
     return low + (1 - low) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
+
+
+def _leave_signals_to_parent(worker: int) -> None:
+    """Let the terminal's Ctrl-C reach the parent alone, which stops its workers itself."""
+    for name in ("SIGINT", "SIGUSR1", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _build_optimizer(network: nn.Module, settings: FitSettings) -> torch.optim.Optimizer:

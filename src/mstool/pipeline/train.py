@@ -340,6 +340,7 @@ def _prepare(
     compute: Compute,
     cache: Path,
     out: Path,
+    run: Run,
     report: Reporter,
 ) -> tuple[Fit, Segmenter, Normalisation, LoadedWeights | None]:
     normalisation = fit_normalisation(data.train)
@@ -367,6 +368,7 @@ def _prepare(
         settings.fit,
         compute,
         out / "resume",
+        run.clock,
     )
     return fit, segmenter, normalisation, loaded
 
