@@ -286,7 +286,7 @@ def train_model(
         return
     with folder.filling():
         fit, segmenter, normalisation, loaded = _prepare(
-            data, settings, compute, cache, out, report
+            data, settings, compute, cache, out, run, report
         )
         if state == "unfinished" and fit.resume():
             report.note(f"going on at epoch {fit.state.epoch + 1}, step {fit.state.n_steps}")
