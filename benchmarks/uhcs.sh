@@ -26,11 +26,11 @@ mstool tile "$data/images" --labels "$data/labels" --size 512 --overlap 64 --sca
 # two networks that differ in decoder and loss, for an ensemble
 train() {
   mstool train "$work/tiles" --split "$work/split.csv" --test-fold 2 --val-fold 1 \
-    --crop 384 --augment "$here/uhcs-augment.toml" --epochs 12 --validate-every 3 \
+    --crop 384 --augment "$here/uhcs-augment.toml" --epochs 12 --validate-every 4 \
     --max-time 19m "$@"
 }
-train --arch unet --loss ce+lovasz -o "$work/unet"
-train --arch fpn --loss ce+dice --seed 1 -o "$work/fpn"
+train --arch unet --loss 'ce+0.3*dice' -o "$work/unet"
+train --arch fpn --loss ce+lovasz --seed 1 -o "$work/fpn"
 
 mstool predict "$work/tiles" --model "$work/unet" --model "$work/fpn" --select test --tta flips \
   -o "$work/probs"

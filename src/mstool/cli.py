@@ -15,7 +15,8 @@ from mstool.commands.stitch import stitch
 from mstool.commands.stopping import raise_on_signals
 from mstool.commands.tile import tile
 from mstool.commands.train import train
-from mstool.errors import MstoolError
+from mstool.errors import Interrupted, MstoolError
+from mstool.reporting import say
 
 VERBS = (phantom, tile, split, train, predict, stitch, score)
 
@@ -62,27 +63,32 @@ def main() -> None:
     verb = _verb(sys.argv[1:])
     try:
         status = app(prog_name="mstool", standalone_mode=False)
-    except Exception as error:
+    except (Exception, Interrupted) as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # bare mstool: help, but not as data
-            print(error.format_message(), file=sys.stderr)  # type: ignore[attr-defined]
+            say(error.format_message())  # type: ignore[attr-defined]
             sys.exit(2)
         if _wants_traceback(sys.argv[1:]):
             import traceback
 
-            traceback.print_exc()
+            say(traceback.format_exc().rstrip())
         line, status = explain(error)
-        print(f"mstool{verb and ' ' + verb}: {line}", file=sys.stderr)
+        say(f"mstool{verb and ' ' + verb}: {line}")
     except KeyboardInterrupt:
         status = 130
+    except SystemExit as ended:
+        if not isinstance(ended.__context__, BrokenPipeError):  # typer makes one of the other
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 141
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def explain(error: Exception) -> tuple[str, int]:
+def explain(error: BaseException) -> tuple[str, int]:
     """Give the line and the exit code that an error ends a run with.
 
     Parameters
     ----------
-    error : Exception
+    error : BaseException
         Whatever was raised.
 
     Returns
@@ -92,7 +98,7 @@ def explain(error: Exception) -> tuple[str, int]:
     status : int
         Exit code.
     """
-    if isinstance(error, MstoolError):
+    if isinstance(error, MstoolError | Interrupted):
         return _one_line(str(error)), error.exit_code
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # usage, by typer
         context = getattr(error, "ctx", None)

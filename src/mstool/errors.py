@@ -65,8 +65,17 @@ class OutputError(MstoolError):
     exit_code = 74
 
 
-class Interrupted(MstoolError):
-    """Work stopped on request after saving what is needed to go on."""
+class Interrupted(BaseException):
+    """Work stopped on request after saving what is needed to go on.
+
+    No `Exception`, for the same reason as `KeyboardInterrupt`: a signal may come anywhere, and what
+    catches the errors of a codec must not take it for one.
+
+    Attributes
+    ----------
+    exit_code : int
+        Exit status of the command that it ends.
+    """
 
     def __init__(self, message: str, exit_code: int = 75):
         super().__init__(message)

@@ -9,6 +9,16 @@ from dataclasses import dataclass
 Advance = Callable[..., None]
 
 
+def say(line: str) -> None:
+    """Print a line on standard error; work must not fail because nobody can hear of it."""
+    if sys.stderr is None:  # closed from the start; print would turn to standard output
+        return
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        sys.stderr = None  # else what is left in its buffer fails once more at exit
+
+
 @dataclass(frozen=True)
 class Reporter:
     """Where notes and progress go.
@@ -34,13 +44,14 @@ class Reporter:
 
     def _say(self, message: str, level: int) -> None:
         if self.verbosity >= level:
-            print(f"mstool {self.verb}: {message}", file=sys.stderr, flush=True)
+            say(f"mstool {self.verb}: {message}")
 
     @property
     def is_live(self) -> bool:
         """Whether a person watches: standard error is a terminal that can redraw."""
         return (
             self.verbosity >= 0
+            and sys.stderr is not None
             and sys.stderr.isatty()
             and os.environ.get("TERM") not in (None, "dumb")
         )

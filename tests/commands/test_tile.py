@@ -99,6 +99,26 @@ def test_colour_legend_and_label_suffix(run_mstool, tmp_path, monkeypatch):
     assert tile.counts == {"matrix": 16, "secondary": 32, "tertiary": 16, "ignored": 0}
 
 
+def test_values_that_occur_are_gathered_in_bands(tmp_path, monkeypatch):
+    from mstool.io.images import Micrograph
+    from mstool.pipeline import label_maps
+
+    labels = np.repeat(np.arange(4, dtype=np.uint8), 5)[:, None].repeat(10, axis=1)
+    tifffile.imwrite(tmp_path / "a.tif", labels)
+    heights, read = [], Micrograph.read
+
+    def watched(self, *window):
+        values = read(self, *window)
+        heights.append(len(values))
+        return values
+
+    monkeypatch.setattr(Micrograph, "read", watched)
+    monkeypatch.setattr(label_maps, "_BAND_PIXELS", 30)
+    legend = label_maps.choose_legend(None, None, [tmp_path / "a.tif"])
+    assert legend.names == ("0", "1", "2", "3")
+    assert (max(heights), sum(heights)) == (3, 20)
+
+
 def test_specimens_are_found_in_file_names(run_mstool, raw, tmp_path):
     image = tifffile.imread("raw/a.tif")
     for name in ("heat7_1", "heat7_2", "heat8_1"):
@@ -231,7 +251,21 @@ def test_bad_input_is_one_line_with_file_and_remedy(
         (["raw", "--overlap", "32"], 2, "--overlap"),
         (["raw", "--scale", "0"], 2, "--scale"),
         (["raw", "--pixel-size", "-1"], 2, "--pixel-size"),
-        (["raw", "--discard-ignored", "2"], 2, "--discard-ignored"),
+        (["raw", "--pixel-size", "nan"], 2, "--pixel-size"),
+        (["raw", "--pixel-size", "inf"], 2, "--pixel-size"),
+        (["raw", "--scale", "nan"], 2, "--scale"),
+        (["raw", "--discard-ignored", "0.1"], 2, "--discard-ignored: needs --labels;"),
+        (["raw", "--discard-ignored", "0"], 2, "--discard-ignored: needs --labels;"),
+        (["raw", "--classes", "a=*"], 2, "--classes: needs --labels;"),
+        (
+            ["raw", "--legend", "l.toml", "--label-suffix", "_m"],
+            2,
+            "--label-suffix, --legend: need",
+        ),
+        (["raw", "raw"], 2, "raw: is named twice;"),
+        (["raw/a.tif", "./raw/../raw/a.tif"], 2, "a.tif: is named twice;"),
+        (["raw", "--labels", "labels", "--discard-ignored", "2"], 2, "must be between"),
+        (["raw", "--labels", "labels", "--discard-ignored", "nan"], 2, "must be between"),
         (["raw", "--group-by", "("], 2, "group pattern"),
         (["raw", "--group-by", "heat"], 2, "a.tif"),
         (["raw", "--labels", "labels", "--classes", "a=1,a=2"], 2, "a"),

@@ -12,6 +12,8 @@ import typer
 
 from mstool import errors
 from mstool.cli import VERBS, app, explain
+from mstool.commands.stopping import EXIT_CODES, raise_on_signals, stop_between_steps
+from mstool.reporting import Reporter
 
 COMMANDS = typer.main.get_command(app).commands
 each_verb = pytest.mark.parametrize("verb", COMMANDS)
@@ -178,7 +180,7 @@ def test_missing_config_exits_66_and_names_the_file(run_mstool, tmp_path):
         (MemoryError(), 69, "out of memory"),
         (ValueError("two\nlines"), 70, "a bug: ValueError: two lines"),
     ],
-    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
 def test_every_error_becomes_a_line_and_a_code(error, status, words):
     line, code = explain(error)
@@ -235,8 +237,64 @@ def test_signal_ends_with_its_code_and_leaves_nothing_half_written(
     assert files == {"legend.toml", ".phantom.unfinished.json"}
 
 
-def test_closed_pipe_exits_141_in_silence():
-    command = [sys.executable, "-m", "mstool", "phantom", "--dry-run"]
+@pytest.fixture
+def ignored_hangup():
+    """Ignore SIGHUP, as nohup does, and put all handlers back at the end."""
+    before = {number: signal.getsignal(number) for number in EXIT_CODES}
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    yield signal.SIGHUP
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_ignored_signal_stays_ignored(ignored_hangup):
+    raise_on_signals()
+    assert signal.getsignal(ignored_hangup) == signal.SIG_IGN
+    with stop_between_steps() as stop_requested:
+        os.kill(os.getpid(), ignored_hangup)
+        assert stop_requested() is None
+    assert signal.getsignal(ignored_hangup) == signal.SIG_IGN
+
+
+def test_interruption_is_no_error_that_a_codec_may_raise():
+    assert not issubclass(errors.Interrupted, Exception)
+
+
+class Deaf:
+    """A standard error that nobody reads."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def write(self, text):
+        raise self.error
+
+    def flush(self):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "stderr", [None, Deaf(BrokenPipeError()), Deaf(OSError(28, "full")), Deaf(ValueError("closed"))]
+)
+def test_notes_that_nobody_hears_do_not_end_the_work(monkeypatch, capsys, stderr):
+    monkeypatch.setattr(sys, "stderr", stderr)
+    report = Reporter("tile", 0)
+    report.note("first")
+    report.note("second")
+    assert not report.is_live
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
+def test_error_that_nobody_hears_keeps_its_exit_code(redirection):
+    command = f'"{sys.executable}" -m mstool score nowhere nowhere {redirection}'
+    ended = subprocess.run(command, shell=True, stdout=subprocess.PIPE, check=False)
+    assert (ended.returncode, ended.stdout) == (66, b"")
+
+
+@pytest.mark.parametrize("arguments", [["phantom", "--dry-run"], ["train", "--help"], ["-V"]])
+def test_closed_pipe_exits_141_in_silence(arguments):
+    command = [sys.executable, "-m", "mstool", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
         stderr = process.stderr.read()

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from mstool.errors import InputError, OutputExistsError
+from mstool.errors import InputError, OutputError, OutputExistsError
 from mstool.io.atomic import atomic_path, write_text
 from mstool.io.outputs import OutputFolder, is_unfinished
 from mstool.io.records import Run, read_record, to_json
@@ -29,10 +29,46 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
             temporary.write_text("half")
             raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError):
+    with pytest.raises(OutputError):
         fail_half_way()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_full_disk_names_the_file_that_was_meant(tmp_path):
+    def write_on_full_disk():
+        with atomic_path(tmp_path / "a.tif"):
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OutputError, match=r"/a\.tif: No space left on device; make room .* again$"):
+        write_on_full_disk()
+
+
+def test_missing_folder_names_the_file_that_was_meant(tmp_path):
+    with pytest.raises(
+        OutputError, match=r"/none/a\.txt: No such file or directory; make the folder"
+    ):
+        write_text(tmp_path / "none" / "a.txt", "x")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError(2, "No such file or directory", "input.tif"),
+        ConnectionResetError(104, "Connection reset by peer"),
+        OSError("only 5 of 9 bytes came"),
+    ],
+    ids=["another file", "network", "no system error"],
+)
+def test_other_troubles_inside_the_block_keep_their_name(tmp_path, error):
+    def fail():
+        with atomic_path(tmp_path / "a.tif"):
+            raise error
+
+    with pytest.raises(type(error)) as caught:
+        fail()
+    assert caught.value is error
+    assert os.listdir(tmp_path) == []
 
 
 def test_written_file_has_the_usual_permissions(tmp_path):
@@ -90,10 +126,10 @@ def test_folder_of_somebody_else_is_left_alone_even_with_overwrite(folder):
 
 
 def test_bad_input_leaves_no_folder_behind(folder):
-    folder.claim(SETTINGS, INPUTS)
+    state = folder.claim(SETTINGS, INPUTS)
 
     def fail():
-        with folder.filling():
+        with folder.filling(state):
             (folder.path / "images").mkdir()
             raise InputError("a.tif: damaged")
 
@@ -103,10 +139,10 @@ def test_bad_input_leaves_no_folder_behind(folder):
 
 
 def test_interruption_keeps_the_finished_pieces(folder):
-    folder.claim(SETTINGS, INPUTS)
+    state = folder.claim(SETTINGS, INPUTS)
 
     def stop():
-        with folder.filling():
+        with folder.filling(state):
             (folder.path / "images").mkdir()
             raise KeyboardInterrupt
 

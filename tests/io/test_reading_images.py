@@ -4,7 +4,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from mstool.errors import InputError, MissingInputError
+from mstool.errors import InputError, Interrupted, MissingInputError
 from mstool.io.images import luminance, open_label_values, open_micrograph, read_values
 
 
@@ -72,6 +72,73 @@ def test_inverted_grey_is_turned_right(tmp_path):
     image = grey()
     tifffile.imwrite(tmp_path / "a.tif", image, photometric="miniswhite")
     np.testing.assert_array_equal(open_micrograph(tmp_path / "a.tif").read(), 255 - image)
+
+
+def test_inverted_float_is_refused_for_its_black_is_unknown(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", grey(np.float32), photometric="miniswhite")
+    with pytest.raises(InputError, match="float greys with white as zero; save"):
+        open_micrograph(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("planarconfig", ["contig", "separate"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_grey_beside_alpha_is_taken(tmp_path, planarconfig, dtype):
+    both = grey(dtype, (6, 7, 2))
+    stored = both if planarconfig == "contig" else np.moveaxis(both, 2, 0)
+    kind = {"photometric": "minisblack", "extrasamples": [2], "planarconfig": planarconfig}
+    tifffile.imwrite(tmp_path / "a.tif", stored, metadata=None, **kind)
+    np.testing.assert_array_equal(open_micrograph(tmp_path / "a.tif").read(), both[..., 0])
+
+
+def test_printers_colours_are_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", grey(shape=(6, 7, 4)), photometric="separated")
+    with pytest.raises(InputError, match="CMYK.*; save as RGB"):
+        open_micrograph(tmp_path / "a.tif")
+
+
+def test_pixels_stay_as_stored_whatever_the_camera_says_is_up(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by a quarter
+    Image.fromarray(grey(shape=(6, 7))).save(tmp_path / "a.jpg", exif=exif)
+    assert open_micrograph(tmp_path / "a.jpg").shape == (6, 7)
+
+
+def test_size_of_a_micrograph_is_no_bomb(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    for n_pixels, name in ((15, "warned.png"), (21, "refused.png")):
+        Image.fromarray(grey(shape=(1, n_pixels))).save(tmp_path / name)
+        assert open_micrograph(tmp_path / name).shape == (1, n_pixels)
+    assert Image.MAX_IMAGE_PIXELS == 10
+
+
+def test_row_of_windows_decodes_each_strip_once(tmp_path, monkeypatch):
+    image = grey(shape=(64, 96))
+    tifffile.imwrite(tmp_path / "a.tif", image, compression="zlib", rowsperstrip=1)
+    decoded, original = [], tifffile.TiffPage.decode.func
+
+    def counting(page):
+        decode = original(page)
+        return lambda data, index, **options: (
+            decoded.append(index) or decode(data, index, **options)
+        )
+
+    monkeypatch.setattr(tifffile.TiffPage, "decode", property(counting))
+    micrograph = open_micrograph(tmp_path / "a.tif")
+    for col in (0, 32, 64):
+        window = micrograph.read(0, col, 64, 32)
+        np.testing.assert_array_equal(window, image[:, col : col + 32])
+    assert sorted(decoded) == list(range(64))
+
+
+def test_signal_while_decoding_is_no_damage(tmp_path, monkeypatch):
+    Image.fromarray(grey()).save(tmp_path / "a.png")
+
+    def interrupt(*arguments):
+        raise Interrupted("stopped")
+
+    monkeypatch.setattr(Image, "open", interrupt)
+    with pytest.raises(Interrupted):
+        open_micrograph(tmp_path / "a.png")
 
 
 def test_palette_gives_indices_or_colours_for_label_maps(tmp_path):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -6,16 +7,21 @@ import pytest
 from mstool.errors import InputError, MissingInputError
 from mstool.io.images import open_label_values, read_values
 from mstool.io.masks import write_indexed_png, write_indexed_tiff
+from mstool.io.records import require_keys, write_record
 from mstool.io.split_csv import SplitRow, read_split, split_to_csv
 from mstool.io.tiles import (
+    SourceImage,
     Tile,
+    check_windows,
     read_manifest,
     read_probabilities,
+    read_sources,
     write_manifest,
     write_probabilities,
 )
 
 TILE = Tile("a_r00000_c00000", "a.tif", "a", 0, 0, 4, 4, (0, 0), {"matrix": 16, "ignored": 0})
+SOURCE = SourceImage("a.tif", "a", "00ff", "../raw/a.tif", "00ff", (8, 9), (4, 5), 0.5)
 PALETTE = np.arange(768, dtype=np.uint32).astype(np.uint8).reshape(256, 3)
 
 
@@ -34,11 +40,66 @@ def test_manifest_may_not_name_files_outside_its_folder(tmp_path, key, name):
         read_manifest(tmp_path)
 
 
-@pytest.mark.parametrize("line", ["{", "[]", '{"id": "a"}', "null"])
+TILE_LINE = json.dumps(asdict(TILE))
+BAD_LINES = [
+    "{",
+    "[]",
+    '{"id": "a"}',
+    "null",
+    TILE_LINE.replace('"height": 4', '"height": 0'),
+    TILE_LINE.replace("[0, 0]", "[0]"),
+]
+
+
+@pytest.mark.parametrize("line", BAD_LINES)
 def test_damaged_line_is_named(tmp_path, line):
     (tmp_path / "tiles.jsonl").write_text(line + "\n")
     with pytest.raises(InputError, match=r"tiles\.jsonl:1"):
         read_manifest(tmp_path)
+
+
+def test_windows_lie_inside_their_micrographs(tmp_path):
+    path, sources = tmp_path / "tiles.jsonl", {"a.tif": SOURCE}
+    check_windows([TILE, replace(TILE, col=1)], sources, path)
+    for moved in ({"row": 1}, {"col": 2}):
+        with pytest.raises(
+            InputError, match=r"tiles\.jsonl: tile a_r.*beyond a\.tif, 4 x 5.*; make"
+        ):
+            check_windows([TILE, replace(TILE, **moved)], sources, path)
+    with pytest.raises(InputError, match=r"of b\.tif, which the record does not list; make"):
+        check_windows([replace(TILE, source="b.tif")], sources, path)
+
+
+def test_sources_round_trip(tmp_path):
+    write_record(tmp_path / "tiles.json", {"sources": [asdict(SOURCE)]})
+    assert read_sources(tmp_path / "tiles.json") == {"a.tif": SOURCE}
+
+
+GOOD_ROW = asdict(SOURCE)
+BAD_TABLES = {
+    "no table": ({}, "lacks 'sources'"),
+    "null": ({"sources": None}, "damaged"),
+    "text": ({"sources": ["a"]}, "damaged"),
+    "no shape": ({"sources": [{"name": "a.tif"}]}, "shape"),
+    "three sides": ({"sources": [GOOD_ROW | {"scaled_shape": [4, 4, 3]}]}, "scaled_shape"),
+    "word for a number": ({"sources": [GOOD_ROW | {"shape": ["4", 4]}]}, "shape"),
+    "number for a word": ({"sources": [GOOD_ROW | {"group": 7}]}, "group"),
+    "no size": ({"sources": [GOOD_ROW | {"pixel_size_um": "x"}]}, "pixel_size_um"),
+}
+
+
+@pytest.mark.parametrize(("record", "word"), BAD_TABLES.values(), ids=BAD_TABLES)
+def test_damaged_table_of_sources_is_named(tmp_path, record, word):
+    write_record(tmp_path / "tiles.json", record)
+    with pytest.raises(InputError, match=rf"tiles\.json.*{word}.*; make the folder again"):
+        read_sources(tmp_path / "tiles.json")
+
+
+@pytest.mark.parametrize("record", [{"size": 4}, None, [1]], ids=["other keys", "null", "list"])
+def test_record_that_lacks_a_key_is_named(tmp_path, record):
+    assert require_keys({"halo": 2, "size": 4}, tmp_path, "size", "halo") == (4, 2)
+    with pytest.raises(InputError, match=r"tiles\.json: lacks 'halo'; make the folder again"):
+        require_keys(record, tmp_path / "tiles.json", "halo")
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float16])

@@ -65,12 +65,11 @@ def predict(
     from mstool.pipeline.predict import PredictSettings, predict_tiles
 
     run, report = Run(), make_reporter("predict", quiet, verbose)
+    make_deterministic()
     compute = choose_compute(device, precision)
-    settings = PredictSettings(
-        select, tta, probs, batch_size, compute.name, compute.precision, make_deterministic()
-    )
+    settings = PredictSettings(select, tta, probs, compute.precision)
     models = model or [Path("model")]
     if dry_run:
         emit_plan("predict", asdict(settings), [tiles, *models], out)
         return
-    predict_tiles(tiles, models, settings, compute, out, overwrite, run, report)
+    predict_tiles(tiles, models, settings, batch_size, compute, out, overwrite, run, report)

@@ -20,7 +20,7 @@ def raise_on_signals() -> None:
     def stop(number: int, frame: object) -> None:
         raise Interrupted("stopped; run the same command to go on", EXIT_CODES[number])
 
-    for number in EXIT_CODES:
+    for number in _wanted_signals():
         signal.signal(number, stop)
 
 
@@ -34,16 +34,21 @@ def stop_between_steps() -> Iterator[Callable[[], int | None]]:
         Gives the exit code to stop with, or None to go on.
     """
     asked: list[int] = []
-    before = {number: signal.getsignal(number) for number in EXIT_CODES}
+    before = {number: signal.getsignal(number) for number in _wanted_signals()}
 
     def ask(number: int, frame: object) -> None:
         asked.append(EXIT_CODES[number])
         signal.signal(number, before[number])
 
-    for number in EXIT_CODES:
+    for number in before:
         signal.signal(number, ask)
     try:
         yield lambda: asked[0] if asked else None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _wanted_signals() -> list[int]:
+    """Signals to act on; those ignored from the start stay so, as nohup and shells ask."""
+    return [number for number in EXIT_CODES if signal.getsignal(number) != signal.SIG_IGN]

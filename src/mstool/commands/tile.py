@@ -8,6 +8,7 @@ import typer
 
 from mstool.commands import options
 from mstool.commands.output import emit_plan, make_reporter
+from mstool.errors import UsageError
 
 
 def tile(
@@ -66,6 +67,15 @@ def tile(
 
     Example: mstool tile raw/ --labels labels/ --size 512 --overlap 64
     """
+    if not labels:
+        _refuse_without_labels(
+            {
+                "--label-suffix": label_suffix,
+                "--legend": legend,
+                "--classes": classes,
+                "--discard-ignored": discard_ignored is not None,
+            }
+        )
     from mstool.io.records import Run
     from mstool.labels.legend import legend_to_toml
     from mstool.pipeline.inputs import list_images, pair_labels
@@ -73,7 +83,9 @@ def tile(
     from mstool.pipeline.tile import TileSettings, cut_tiles
 
     run, report = Run(), make_reporter("tile", quiet, verbose)
-    paths = list_images(options.read_operands(images, files_from, null), report)
+    operands = options.read_operands(images, files_from, null)
+    _refuse_repeated(operands)
+    paths = list_images(operands, report)
     pairs = pair_labels(paths, labels, label_suffix, report) if labels else {}
     legend_text = (
         legend_to_toml(choose_legend(legend, classes, list(pairs.values()))) if pairs else None
@@ -85,3 +97,18 @@ def tile(
         emit_plan("tile", asdict(settings), [*paths, *pairs.values()], out)
         return
     cut_tiles(paths, pairs, settings, out, overwrite, run, report)
+
+
+def _refuse_without_labels(flags: dict[str, object]) -> None:
+    given = [flag for flag, value in flags.items() if value]
+    if given:
+        need = "needs" if len(given) == 1 else "need"
+        raise UsageError(f"{', '.join(given)}: {need} --labels; name the folder, or leave out")
+
+
+def _refuse_repeated(operands: list[Path]) -> None:
+    seen: set[Path] = set()
+    for path in operands:
+        if path.resolve() in seen:
+            raise UsageError(f"{path}: is named twice; name it once")
+        seen.add(path.resolve())

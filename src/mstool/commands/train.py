@@ -185,10 +185,10 @@ def train(
 
     run, report = Run(), make_reporter("train", quiet, verbose)
     split = options.require_path("--split", split, "make one with mstool split")
+    make_deterministic()
     compute = choose_compute(device, precision)
     settings = resolve_settings(
         compute=compute,
-        threads=make_deterministic(),
         arch=arch,
         encoder=encoder,
         weights=weights,

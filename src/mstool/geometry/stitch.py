@@ -15,6 +15,7 @@ def stitch_bands(
     width: int,
     blend: Blend = "hann",
     halo: int = 0,
+    allow_gaps: bool = False,
 ) -> Iterator[np.ndarray]:
     """Blend overlapping tiles into bands of rows, from the top down.
 
@@ -30,6 +31,8 @@ def stitch_bands(
         See `blend_profile`.
     halo : int
         Border that ``crop`` leaves to the neighbours [px].
+    allow_gaps : bool
+        Whether pixels that no tile covers are 0 in every channel, rather than an error.
 
     Yields
     ------
@@ -39,7 +42,7 @@ def stitch_bands(
     Raises
     ------
     InputError
-        If the tiles are not sorted, or a pixel is covered by none.
+        If the tiles are not sorted, or a pixel is covered by none and gaps are not allowed.
     """
     total = weight = None
     top = 0
@@ -48,20 +51,19 @@ def stitch_bands(
             total, weight = _empty_band(values.shape[0], window.height, width)
         if window.row < top:
             raise InputError(f"tiles are out of order at row {window.row}; sort them by row")
-        if window.row > top:
+        while window.row > top:
             n_done = min(window.row - top, total.shape[1])
-            yield _finish(total[:, :n_done], weight[:n_done], top)
+            yield _finish(total[:, :n_done], weight[:n_done], top, allow_gaps)
             total, weight = _shift(total, n_done), _shift(weight, n_done)
-            if window.row - top > n_done:
-                raise InputError(f"no tile covers row {top + n_done}; predict the missing tiles")
-            top = window.row
+            top += n_done
         _add_tile(total, weight, window, values, top, (height, width), blend, halo)
     if total is None:
         raise InputError("there are no tiles to stitch; predict them first")
-    n_left = height - top
-    if n_left > total.shape[1]:
-        raise InputError(f"no tile covers row {top + total.shape[1]}; predict the missing tiles")
-    yield _finish(total[:, :n_left], weight[:n_left], top)
+    while top < height:
+        n_done = min(height - top, total.shape[1])
+        yield _finish(total[:, :n_done], weight[:n_done], top, allow_gaps)
+        total, weight = _shift(total, n_done), _shift(weight, n_done)
+        top += n_done
 
 
 def stitch_tiles(
@@ -104,12 +106,16 @@ def _add_tile(
     weight[place] += tile_weight
 
 
-def _finish(total: np.ndarray, weight: np.ndarray, top: int) -> np.ndarray:
-    if not (weight > 0).all():
-        row, col = np.argwhere(weight <= 0)[0]
-        raise InputError(
-            f"no tile covers the pixel at row {top + row}, column {col}; predict the missing tiles"
-        )
+def _finish(total: np.ndarray, weight: np.ndarray, top: int, allow_gaps: bool) -> np.ndarray:
+    is_bare = weight <= 0
+    if is_bare.any():
+        if not allow_gaps:
+            row, col = np.argwhere(is_bare)[0]
+            raise InputError(
+                f"no tile covers the pixel at row {top + row}, column {col}; predict the missing "
+                "tiles"
+            )
+        weight = np.where(is_bare, 1, weight)
     return total / weight.astype(np.float32)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mstool.errors import OutputError
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -21,23 +23,26 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Path
         Empty file in the same folder, hidden, with the same suffix.
 
+    Raises
+    ------
+    OutputError
+        If the system refuses to write: no room, no permission, no such folder.
+
     Notes
     -----
     On any exception, an interrupt included, the temporary file is removed and `path` is left as
     it was. The data reach the disk before the rename, so a power cut leaves the old or the new.
     """
-    handle, name = tempfile.mkstemp(
-        prefix=f".{path.stem[:80]}.", suffix=path.suffix, dir=path.parent
-    )
-    os.close(handle)
-    temporary = Path(name)
+    temporary = _make_beside(path)
     try:
         yield temporary
         _flush_to_disk(temporary)
         temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and _is_from_writing(error, temporary):
+            raise _refused(path, error) from error
         raise
 
 
@@ -45,6 +50,30 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8 to `path`, whole or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _make_beside(path: Path) -> Path:
+    try:
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem[:80]}.", suffix=path.suffix, dir=path.parent
+        )
+    except OSError as error:
+        raise _refused(path, error) from error
+    os.close(handle)
+    return Path(name)
+
+
+def _is_from_writing(error: OSError, temporary: Path) -> bool:
+    """Whether the disk refused; the block may also read other files, or from the network."""
+    if error.errno is None or isinstance(error, ConnectionError | TimeoutError):
+        return False
+    return error.filename is None or os.fsdecode(error.filename) == str(temporary)
+
+
+def _refused(path: Path, error: OSError) -> OutputError:
+    is_there = path.parent.is_dir()
+    remedy = "make room or mend the permissions" if is_there else f"make the folder {path.parent}"
+    return OutputError(f"{path}: {error.strerror}; {remedy}, and run the same command again")
 
 
 def _flush_to_disk(path: Path) -> None:

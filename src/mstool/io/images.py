@@ -2,7 +2,8 @@
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -86,7 +87,7 @@ class Micrograph:
         return values
 
     def content_sha256(self) -> str:
-        """SHA-256 of size, type and pixels: the same for the same picture in any file format."""
+        """SHA-256 of size, type and pixels: the same for the same image in any file format."""
         digest = hashlib.sha256(f"{self.shape} {self.dtype.name}".encode())
         n_rows = max(1, _BAND_BYTES // max(1, self.width * 8))
         for row in range(0, self.height, n_rows):
@@ -101,7 +102,11 @@ def open_micrograph(
     """Open an image file for reading by window.
 
     Uncompressed TIFF is mapped into memory and compressed TIFF is decoded tile by tile (or strip
-    by strip); other formats are decoded whole when first read.
+    by strip); other formats, and TIFF with a palette, with separate planes, with grey beside alpha
+    or with white as zero, are decoded whole on opening.
+
+    Pixels are taken as they are stored: an orientation that a camera noted in EXIF or TIFF tags is
+    not applied, so that a label map drawn on the stored pixels fits.
 
     Parameters
     ----------
@@ -172,7 +177,7 @@ def _open(path: Path, is_label: bool, expand_palette: bool) -> Micrograph:
         if _starts_like_tiff(path):
             return _open_tiff(path, is_label, expand_palette)
         return _from_array(path, _checked(_decode(path, expand_palette), path, is_label), None)
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # codecs raise whatever they like
         raise _damaged(path, error) from error
@@ -187,12 +192,14 @@ def _open_tiff(path: Path, is_label: bool, expand_palette: bool) -> Micrograph:
             )
         if page.imagewidth * page.imagelength == 0:
             raise InputError(f"{path}: has no pixels; save it again")
+        if page.photometric == 5:
+            raise InputError(f"{path}: is in printer's colours (CMYK); save as RGB or grey")
         _check_length(page, path)
         pixel_size_um = pixel_size_of_tiff(tiff)
         plain = (1, 2) if expand_palette else (0, 1, 2, 3) if is_label else (1, 2)
         if page.photometric not in plain or page.planarconfig != 1 or page.samplesperpixel == 2:
-            values = _checked(_whole_page(page, expand_palette or not is_label), path, is_label)
-            return _from_array(path, values, pixel_size_um)
+            values = _whole_page(page, path, expand_palette)
+            return _from_array(path, _checked(values, path, is_label), pixel_size_um)
         if not is_label:
             _check_dtype(page.dtype, path)
         reader = _map_page(path, page) if page.is_memmappable else _segment_reader(path, page)
@@ -200,18 +207,27 @@ def _open_tiff(path: Path, is_label: bool, expand_palette: bool) -> Micrograph:
         return Micrograph(path, shape, _stored_dtype(page.dtype), pixel_size_um, reader)
 
 
-def _whole_page(page: tifffile.TiffPage, expand_palette: bool) -> np.ndarray:
-    """Decode palettes, inverted greys, and planes to grey or RGB."""
+def _whole_page(page: tifffile.TiffPage, path: Path, expand_palette: bool) -> np.ndarray:
+    """Decode palettes, inverted greys, grey with alpha, and planes to grey or RGB."""
     values = page.asarray()
+    if page.samplesperpixel == 2 and page.extrasamples and page.extrasamples[0] in (1, 2):
+        values = values[..., 0] if page.planarconfig == 1 else values[0]
     if page.photometric == 3 and expand_palette:
         colours = np.asarray(page.colormap)
         colours = (
             (colours >> 8).astype(np.uint8) if colours.max() > 255 else colours.astype(np.uint8)
         )
         return colours.T[values]
-    if page.photometric == 0:  # white is zero
-        return np.iinfo(values.dtype).max - values
-    return values
+    return _turn_right(values, path) if page.photometric == 0 else values
+
+
+def _turn_right(values: np.ndarray, path: Path) -> np.ndarray:
+    """Grey whose zero was white; floats are refused, for nothing says what their black is."""
+    if values.dtype == bool:
+        return ~values
+    if values.dtype.kind == "f":
+        raise InputError(f"{path}: float greys with white as zero; save with black as zero")
+    return np.iinfo(values.dtype).max - values
 
 
 def _check_length(page: tifffile.TiffPage, path: Path) -> None:
@@ -238,7 +254,10 @@ def _map_page(path: Path, page: tifffile.TiffPage) -> Callable[..., np.ndarray]:
 
 
 def _segment_reader(path: Path, page: tifffile.TiffPage) -> Callable[..., np.ndarray]:
-    """Read windows by decoding the tiles or strips they touch, keeping the last rows of them."""
+    """Read windows by decoding the tiles or strips they touch.
+
+    Kept are as many as a row of windows touches, since the next window lies beside the last.
+    """
     tall, wide = (
         (page.tilelength, page.tilewidth)
         if page.is_tiled
@@ -247,23 +266,24 @@ def _segment_reader(path: Path, page: tifffile.TiffPage) -> Callable[..., np.nda
     n_across = -(-page.imagewidth // wide)
     cache: OrderedDict[int, np.ndarray | None] = OrderedDict()
 
-    def segment(index: int) -> np.ndarray | None:
+    def segment(index: int, n_kept: int) -> np.ndarray | None:
         if index not in cache:
             with open(path, "rb") as stream:
                 stream.seek(page.dataoffsets[index])
                 data = stream.read(page.databytecounts[index])
             decoded = page.decode(data, index, jpegtables=page.jpegtables)[0] if data else None
             cache[index] = None if decoded is None else decoded[0]
-            while len(cache) > 3 * n_across + 4:
+            while len(cache) > n_kept:
                 cache.popitem(last=False)
         cache.move_to_end(index)
         return cache[index]
 
     def read(row: int, col: int, height: int, width: int) -> np.ndarray:
         window = np.zeros((height, width, page.samplesperpixel), page.dtype)
+        n_kept = n_across * (-(-height // tall) + 2)
         for down in range(row // tall, -(-(row + height) // tall)):
             for across in range(col // wide, -(-(col + width) // wide)):
-                values = segment(down * n_across + across)
+                values = segment(down * n_across + across, n_kept)
                 if values is not None:
                     _paste(window, values, down * tall - row, across * wide - col)
         return _tidy(window)
@@ -294,13 +314,29 @@ def _decode(path: Path, expand_palette: bool) -> np.ndarray:
         import imagecodecs
 
         return imagecodecs.png_decode(data)
-    to_rgb = ("CMYK", "YCbCr", "LAB", "HSV", *(("P", "PA") if expand_palette else ()))
-    with Image.open(path) as image:
-        mode = "RGB" if image.mode in to_rgb else {"LA": "L"}.get(image.mode, image.mode)
+    with _any_size(), Image.open(path) as image:
+        mode = _mode_to_read(image.mode, expand_palette)
         values = np.asarray(image if mode == image.mode else image.convert(mode))
     if values.dtype == bool:
         return values.astype(np.uint8) * (255 if expand_palette else 1)
     return values.astype(np.uint16) if values.dtype == np.int32 else values
+
+
+def _mode_to_read(mode: str, expand_palette: bool) -> str:
+    to_rgb = ("CMYK", "YCbCr", "LAB", "HSV", *(("P", "PA") if expand_palette else ()))
+    return "RGB" if mode in to_rgb else {"LA": "L"}.get(mode, mode)
+
+
+@contextmanager
+def _any_size() -> Iterator[None]:
+    """Lift Pillow's guard against bombs from the web: micrographs are as large as that."""
+    from PIL import Image
+
+    most, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = most
 
 
 def _from_array(path: Path, values: np.ndarray, pixel_size_um: float | None) -> Micrograph:

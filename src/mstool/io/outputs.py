@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mstool.errors import InputError, MissingInputError, OutputExistsError, UsageError
+from mstool.errors import (
+    InputError,
+    MissingInputError,
+    OutputExistsError,
+    UnavailableError,
+    UsageError,
+)
 from mstool.io.records import read_record, to_json, write_record
 
 
@@ -61,15 +67,22 @@ class OutputFolder:
         return state
 
     @contextmanager
-    def filling(self) -> Iterator[None]:
-        """Clear the folder if an input turns out to be unusable while it is being filled.
+    def filling(self, state: str) -> Iterator[None]:
+        """Take a new folder back if an input turns out to be unusable.
 
-        Finished pieces are kept after an interruption or a full disk, since the same command can
-        go on from them; with a mended input it could not.
+        Finished pieces are kept after an interruption or a full disk, and whatever an earlier run
+        has finished is kept in any case, since the same command can go on from it.
+
+        Parameters
+        ----------
+        state : str
+            As `claim` gave it.
         """
         try:
             yield
-        except (InputError, MissingInputError, UsageError):
+        except (InputError, MissingInputError, UnavailableError, UsageError):
+            if state != "new":
+                raise
             self._clear()
             if not any(self.path.iterdir()):
                 self.path.rmdir()

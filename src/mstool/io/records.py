@@ -60,7 +60,7 @@ def peak_rss_mb() -> float | None:
 
 def to_json(value: Any) -> str:
     """Give `value` as indented JSON; NaN and infinity become ``null``."""
-    return json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(to_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:
@@ -89,6 +89,35 @@ def read_record(path: Path) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise InputError(f"{path}: not a JSON object; make it again")
     return record
+
+
+def require_keys(record: Any, path: Path, *keys: str) -> tuple[Any, ...]:
+    """Values of a record, or of a table in it, that a later step cannot do without.
+
+    Parameters
+    ----------
+    record : dict
+        As read; a table in it may be passed as it is, whatever it turned out to be.
+    path : Path
+        File it came from, for the message.
+    *keys : str
+        What is needed.
+
+    Returns
+    -------
+    tuple
+        The values, in the order of `keys`.
+
+    Raises
+    ------
+    InputError
+        If one is missing, as in records of another program or version.
+    """
+    table = record if isinstance(record, dict) else {}
+    for key in keys:
+        if key not in table:
+            raise InputError(f"{path}: lacks {key!r}; make the folder again")
+    return tuple(table[key] for key in keys)
 
 
 def sha256_of_file(path: Path) -> str:
@@ -123,14 +152,14 @@ def relative_to(path: Path, folder: Path) -> str:
         return path.resolve().as_posix()
 
 
-def _plain(value: Any) -> Any:
-    """Turn numpy scalars, arrays, tuples and paths into what JSON has."""
+def to_plain(value: Any) -> Any:
+    """Turn numpy scalars, arrays, tuples and paths into what JSON has; NaN becomes None."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [to_plain(item) for item in value]
     if hasattr(value, "tolist"):
-        return _plain(value.tolist())
+        return to_plain(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Path):

@@ -1,7 +1,8 @@
 """Tile folders and their manifests."""
 
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from mstool.errors import InputError, MissingInputError
 from mstool.geometry.window import Window
 from mstool.io.atomic import atomic_path, write_text
 from mstool.io.images import open_micrograph, read_values
-from mstool.io.records import read_record
+from mstool.io.records import read_record, require_keys
 
 MANIFEST = "tiles.jsonl"
 TILES_RECORD = "tiles.json"
@@ -113,19 +114,54 @@ def read_manifest(folder: Path) -> list[Tile]:
         return [_parse_tile(line, f"{path}:{number}") for number, line in enumerate(stream, 1)]
 
 
-def read_sources(record_path: Path) -> dict[str, SourceImage]:
-    """Read the table of micrographs from a record such as ``tiles.json``, by name."""
-    try:
-        rows = read_record(record_path)["sources"]
-        sources = [
-            SourceImage(
-                **{**row, "shape": tuple(row["shape"]), "scaled_shape": tuple(row["scaled_shape"])}
+def check_windows(tiles: Iterable[Tile], sources: Mapping[str, SourceImage], path: Path) -> None:
+    """Check that tiles lie inside their micrographs.
+
+    Parameters
+    ----------
+    tiles : iterable of Tile
+        From the manifest.
+    sources : mapping of str to SourceImage
+        Micrographs by name, from the record beside it.
+    path : Path
+        The manifest, for the message.
+
+    Raises
+    ------
+    InputError
+        If one does not, or is of a micrograph that the record does not list.
+    """
+    for tile in tiles:
+        source = sources.get(tile.source)
+        if source is None:
+            raise InputError(
+                f"{path}: tile {tile.id} is of {tile.source}, which the record does not list; make "
+                "the folder again"
             )
-            for row in rows
-        ]
-    except (KeyError, TypeError, AttributeError) as error:
+        height, width = source.scaled_shape
+        if tile.row + tile.height > height or tile.col + tile.width > width:
+            raise InputError(
+                f"{path}: tile {tile.id} reaches beyond {source.name}, {height} x {width} pixels; "
+                "make the folder again"
+            )
+
+
+def read_sources(record_path: Path) -> dict[str, SourceImage]:
+    """Read the table of micrographs from a record such as ``tiles.json``, by name.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no such record.
+    InputError
+        If it has no such table, or one that is damaged.
+    """
+    (rows,) = require_keys(read_record(record_path), record_path, "sources")
+    try:
+        sources = [_parse_source(row) for row in rows]
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{record_path}: damaged table of sources ({error}); make it again"
+            f"{record_path}: damaged table of sources ({error}); make the folder again"
         ) from None
     for source in sources:
         _check_name(source.name, str(record_path))
@@ -157,6 +193,23 @@ def read_tile_labels(folder: Path, tile: Tile) -> np.ndarray:
 def probabilities_path(folder: Path, tile: Tile) -> Path:
     """File of a tile in a folder of probabilities."""
     return folder / "probs" / f"{tile.id}.tif"
+
+
+@dataclass(frozen=True)
+class LabelledTileReader:
+    """Gives image and label map of a tile; can be sent to other processes.
+
+    Attributes
+    ----------
+    folder : Path
+        Tile folder with labels.
+    """
+
+    folder: Path
+
+    def __call__(self, tile: Tile) -> tuple[np.ndarray, np.ndarray]:
+        """Image (T, T[, C]) and label map (T, T)."""
+        return read_tile_image(self.folder, tile), read_tile_labels(self.folder, tile)
 
 
 def write_probabilities(path: Path, probabilities: np.ndarray) -> None:
@@ -203,11 +256,28 @@ def _parse_tile(line: str, origin: str) -> Tile:
         numbers = (tile.row, tile.col, tile.height, tile.width, *tile.pad)
         if min(numbers) < 0 or not all(isinstance(number, int) for number in numbers):
             raise ValueError("negative or fractional window")
+        if len(tile.pad) != 2 or min(tile.height, tile.width) < 1:
+            raise ValueError("empty window, or pad of another length than 2")
     except (TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{origin}: not a tile ({error}); make the folder again") from None
     _check_name(tile.id, origin)
     _check_name(tile.source, origin)
     return tile
+
+
+def _parse_source(row: dict[str, Any]) -> SourceImage:
+    shapes = {key: tuple(row[key]) for key in ("shape", "scaled_shape")}
+    source = SourceImage(**{**row, **shapes})
+    for key, shape in shapes.items():
+        if len(shape) != 2 or not all(isinstance(n, int) and n > 0 for n in shape):
+            raise ValueError(f"{key} {shape}")
+    for key in ("group", "sha256", "path", "file_sha256"):
+        if not isinstance(row[key], str):
+            raise ValueError(f"{key} {row[key]!r}")
+    size = source.pixel_size_um
+    if size is not None and not (isinstance(size, int | float) and 0 < size < math.inf):
+        raise ValueError(f"pixel_size_um {size!r}")
+    return source
 
 
 def _check_name(name: object, origin: str) -> None:

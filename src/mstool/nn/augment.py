@@ -9,8 +9,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
 
 from mstool.errors import InputError, UsageError
-
-IGNORE_INDEX = 255
+from mstool.labels.legend import IGNORE_INDEX
 
 
 @dataclass(frozen=True)
@@ -190,7 +189,7 @@ def change_grey_levels(
     Returns
     -------
     Tensor of float32, shape (C, H, W)
-        Not clipped, so that no information is lost.
+        Gamma clips to black and white; the rest does not clip.
     """
     gamma = _log_uniform(augmentation.gamma, generator)
     if abs(gamma - 1) > 1e-3:
@@ -217,15 +216,18 @@ def _checked_value(key: str, value: object, default: object, origin: str) -> obj
         if numbers is None or not all(_is_number(n) for n in numbers) or numbers[0] > numbers[1]:
             raise InputError(f"{origin}: {key} must be [least, largest], not {value!r}")
         is_factor = key in ("zoom", "contrast", "gamma")
-        if numbers[0] < 0 or (is_factor and numbers[0] == 0):
-            raise InputError(f"{origin}: {key} must not be negative or zero, is {value!r}")
+        least = 0.05 if is_factor else 0
+        if not least <= numbers[0] <= numbers[1] <= 1000:
+            raise InputError(f"{origin}: {key} must be between {least} and 1000, is {value!r}")
         return tuple(float(n) for n in numbers)
     if isinstance(default, bool):
         if not isinstance(value, bool):
             raise InputError(f"{origin}: {key} must be true or false, not {value!r}")
         return value
-    if not _is_number(value) or value < 0:
-        raise InputError(f"{origin}: {key} must be a number of at least 0, not {value!r}")
+    most = {"flip": 1, "rotation_deg": 180}.get(key, 1000)
+    least = 1 if key == "elastic_smooth_px" else 0
+    if not _is_number(value) or not least <= value <= most:
+        raise InputError(f"{origin}: {key} must be from {least} to {most}, not {value!r}")
     return float(value)
 
 
@@ -293,6 +295,10 @@ def _warp(
     generator: torch.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Displace pixels smoothly: a coarse random field, interpolated."""
+    size = image.shape[-1]
+    rim = math.ceil(4 * augmentation.elastic_px) + 1  # so that the warp finds pixels outside
+    rows, cols = (_mirror(torch.arange(-rim, n + rim), n) for n in image.shape[-2:])
+    image, labels = image[:, rows][:, :, cols], labels[rows][:, cols]
     height, width = image.shape[-2:]
     cells = [max(2, round(n / augmentation.elastic_smooth_px) + 1) for n in (height, width)]
     coarse = torch.randn((1, 2, *cells), generator=generator)
@@ -301,12 +307,11 @@ def _warp(
     )
     field = field * augmentation.elastic_px / field.std().clamp(min=1e-6)
     displacement = field.permute(0, 2, 3, 1) * torch.tensor([2 / width, 2 / height])
-    return (
-        transforms.elastic(image, displacement, InterpolationMode.BILINEAR),
-        transforms.elastic(
-            labels[None], displacement, InterpolationMode.NEAREST, fill=[float(IGNORE_INDEX)]
-        )[0],
-    )
+    image = transforms.elastic(image, displacement, InterpolationMode.BILINEAR)
+    labels = transforms.elastic(
+        labels[None], displacement, InterpolationMode.NEAREST, fill=[float(IGNORE_INDEX)]
+    )[0]
+    return transforms.center_crop(image, [size, size]), transforms.center_crop(labels, [size, size])
 
 
 def _flip_and_rotate(

@@ -1,6 +1,5 @@
 """Networks on disk: safetensors that explain themselves."""
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,11 +9,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from mstool.errors import InputError, MissingInputError
+from mstool.errors import InputError, MissingInputError, UsageError
 from mstool.io.atomic import atomic_path
+from mstool.io.records import sha256_of_file, to_plain
 from mstool.nn.model import ModelSpec, Segmenter, build_segmenter
 
-FORMAT = "1"
+_FORMAT = "1"
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Checkpoint:
         Legend of the label maps it was trained on, as TOML.
     mean, std : tuple of float
         Normalisation in stored pixel values, one a channel.
+    dtype : str
+        Type of the stored pixel values, such as ``uint8``.
     pixel_size_um : float or None
         Pixel size of the training tiles [um/px].
     tile_size : int
@@ -38,7 +40,8 @@ class Checkpoint:
     receptive_field_px : int or None
         Theoretical receptive field [px]; None where it is the whole image or not known.
     sources : dict of str to list of dict
-        Under ``train``, ``val`` and ``test``: name, group and content hash of each micrograph.
+        Under ``train``, ``val`` and ``test``: name, group and content hash of each micrograph;
+        under ``inherited`` those that decided the weights it began with.
     metrics : dict
         Validation scores of these weights.
     training : dict
@@ -50,6 +53,7 @@ class Checkpoint:
     legend: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    dtype: str
     pixel_size_um: float | None
     tile_size: int
     receptive_field_px: int | None
@@ -85,9 +89,9 @@ def save_checkpoint(path: Path, segmenter: Segmenter, checkpoint: Checkpoint) ->
     tensors = {
         name: tensor.detach().cpu().contiguous() for name, tensor in segmenter.state_dict().items()
     }
-    description = json.dumps(asdict(checkpoint), sort_keys=True)
+    description = json.dumps(to_plain(asdict(checkpoint)), sort_keys=True, allow_nan=False)
     with atomic_path(path) as temporary:
-        temporary.write_bytes(save(tensors, {"mstool": description, "format": FORMAT}))
+        temporary.write_bytes(save(tensors, {"mstool": description, "format": _FORMAT}))
 
 
 def load_checkpoint(path: Path) -> LoadedModel:
@@ -114,22 +118,45 @@ def load_checkpoint(path: Path) -> LoadedModel:
     if description is None:
         raise InputError(f"{path}: safetensors, but no mstool model; give it to train --weights")
     checkpoint = _parse(description, path)
-    segmenter = build_segmenter(checkpoint.spec, list(checkpoint.mean), list(checkpoint.std))
     try:
+        segmenter = build_segmenter(checkpoint.spec, list(checkpoint.mean), list(checkpoint.std))
         segmenter.load_state_dict(tensors)
+    except UsageError as error:
+        raise InputError(f"{path}: cannot be built here ({error}); update mstool") from None
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{path}: weights do not fit its description ({reason})") from None
-    with open(path, "rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return LoadedModel(path, digest, checkpoint, segmenter.eval())
+    return LoadedModel(path, sha256_of_file(path), checkpoint, segmenter.eval())
+
+
+def read_training_sources(path: Path) -> list[dict[str, str]]:
+    """Micrographs that decided the weights in a file; none if it is no model of mstool."""
+    if path.suffix != ".safetensors":
+        return []
+    with safe_open(path, "pt") as stream:
+        description = (stream.metadata() or {}).get("mstool")
+    return [] if description is None else deciding_sources(_parse(description, path))
+
+
+def deciding_sources(checkpoint: Checkpoint) -> list[dict[str, str]]:
+    """Micrographs of training and validation, and those behind the weights it began with.
+
+    Each carries under ``part`` which of ``train`` and ``val`` it was.
+    """
+    own = [
+        {**source, "part": part} for part in ("train", "val") for source in checkpoint.sources[part]
+    ]
+    return own + checkpoint.sources.get("inherited", [])
 
 
 def _parse(description: str, path: Path) -> Checkpoint:
     try:
         fields = json.loads(description)
         tuples = {key: tuple(fields[key]) for key in ("classes", "mean", "std")}
-        return Checkpoint(**{**fields, **tuples, "spec": ModelSpec(**fields["spec"])})
+        checkpoint = Checkpoint(**{**fields, **tuples, "spec": ModelSpec(**fields["spec"])})
+        if not all(isinstance(checkpoint.sources[part], list) for part in ("train", "val", "test")):
+            raise TypeError("sources")
+        return checkpoint
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: its description is damaged ({error}); train it again") from None
 

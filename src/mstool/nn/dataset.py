@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -48,6 +49,10 @@ class TileStore:
         self._decode = decode
         self._kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._bytes_left = _CACHE_SHARE * free_memory_bytes()
+
+    def __getstate__(self) -> dict:
+        """Leave decoded tiles behind where a worker process is started afresh."""
+        return {**self.__dict__, "_kept": {}}
 
     def __len__(self) -> int:
         return len(self.tiles)
@@ -113,7 +118,9 @@ class CropSet(torch.utils.data.Dataset):
 
 def derive_seed(*numbers: int) -> int:
     """A seed that belongs to these numbers and no others."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+    # the count goes in too, since trailing zeros alone would not tell
+    entropy = (len(numbers), *numbers)
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1)
 
 
 def epoch_batches(n_tiles: int, batch_size: int, seed: int, epoch: int) -> list[list[tuple]]:
@@ -168,6 +175,12 @@ def free_memory_bytes() -> float:
     try:
         with open("/proc/meminfo", encoding="ascii") as stream:
             fields = dict(line.split(":", 1) for line in stream)
-        return float(fields["MemAvailable"].split()[0]) * 1024
+        free = float(fields["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):
         return 4 * 2.0**30
+    try:  # a batch system or a container may allow less
+        group = Path("/sys/fs/cgroup")
+        limit = float((group / "memory.max").read_text())
+        return min(free, limit - float((group / "memory.current").read_text()))
+    except (OSError, ValueError):  # no limit
+        return free

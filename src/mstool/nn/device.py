@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 
-from mstool.errors import UnavailableError
+from mstool.errors import UnavailableError, UsageError
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -70,9 +70,13 @@ def choose_compute(device: str = "auto", precision: Precision = "auto") -> Compu
 
     Raises
     ------
+    UsageError
+        If there is no such format.
     UnavailableError
         If the device is not there.
     """
+    if precision not in ("auto", *_TYPES):
+        raise UsageError(f"--precision {precision}: use auto, fp32, bf16 or fp16")
     chosen = _choose_device(device)
     name = _choose_precision(chosen) if precision == "auto" else precision
     if name == "fp16" and chosen.type == "cpu":
@@ -80,18 +84,11 @@ def choose_compute(device: str = "auto", precision: Precision = "auto") -> Compu
     return Compute(chosen, _TYPES[name])
 
 
-def make_deterministic() -> int:
-    """Make torch give the same bytes for the same input, on every run with as many threads.
-
-    Returns
-    -------
-    int
-        The number of threads.
-    """
+def make_deterministic() -> None:
+    """Make torch give the same bytes for the same input, on every run with as many threads."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
-    return torch.get_num_threads()
 
 
 def available_cores() -> int:

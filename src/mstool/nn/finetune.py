@@ -74,10 +74,21 @@ def encoder_stages(network: nn.Module) -> list[list[nn.Parameter]]:
         return [list(block.parameters()) for block in network.encoder]
     parameters = list(network.encoder.parameters())
     was_training = network.training
-    n_channels = network.encoder.out_channels[0]
+    n_channels = next(p for p in parameters if p.ndim == 4).shape[1]
     network.eval()
-    features = network.encoder(torch.rand(1, n_channels, 64, 64))
-    network.train(was_training)
+    try:
+        features = list(network.encoder(torch.rand(1, n_channels, 64, 64)))
+        stages = _stages(features, parameters)
+    except (RuntimeError, AttributeError, AssertionError, ValueError) as error:
+        raise UsageError("--finetune top-N: this encoder has no stages; use full") from error
+    finally:
+        network.train(was_training)
+    return stages
+
+
+def _stages(
+    features: list[torch.Tensor], parameters: list[nn.Parameter]
+) -> list[list[nn.Parameter]]:
     stages, seen = [], set()
     for feature in features:
         if not feature.requires_grad:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mstool.errors import InputError
+from mstool.errors import CheckFailed, InputError
 from mstool.nn.dataset import CropSet, derive_seed, epoch_batches
 from mstool.nn.device import Compute
 from mstool.nn.finetune import train_mode
@@ -86,8 +86,12 @@ class FitState:
         Validations since then.
     elapsed_s : float
         Time spent in earlier sessions [s].
-    loss_scale : float
-        Of the gradient scaler (float16 only).
+    training_s, validation_s : float
+        Time spent in steps, and in validations [s].
+    n_validations : int
+        Validations so far.
+    scaler : dict
+        State of the gradient scaler (float16 only).
     is_done : bool
         Whether the last epoch, or the budget, is reached.
     history : list of dict
@@ -103,8 +107,10 @@ class FitState:
     best_epoch: int = 0
     n_worse: int = 0
     elapsed_s: float = 0.0
+    training_s: float = 0.0
     validation_s: float = 0.0
-    loss_scale: float = 65536.0
+    n_validations: int = 0
+    scaler: dict[str, Any] = field(default_factory=dict)
     is_done: bool = False
     history: list[dict[str, Any]] = field(default_factory=list)
 
@@ -193,13 +199,19 @@ class Fit:
         share = self.state.n_steps / total
         if self.settings.max_time_s is None:
             return min(share, 1.0)
-        budget = max(1.0, self.settings.max_time_s - 1.2 * self.state.validation_s)
-        return min(max(share, self._elapsed() / budget), 1.0)
+        state, elapsed = self.state, self._elapsed()
+        one_validation = state.validation_s / max(1, state.n_validations)
+        if elapsed + one_validation >= self.settings.max_time_s:
+            return 1.0
+        # time to train is what validations, at the rate so far, and the start leave of the budget
+        share_of_training = state.training_s / max(1e-9, state.training_s + state.validation_s)
+        left = (self.settings.max_time_s - elapsed - one_validation) * share_of_training
+        return min(max(share, state.training_s / max(1e-9, state.training_s + left)), 1.0)
 
     def save(self) -> None:
         """Write what is needed to go on."""
         self.state.elapsed_s, self._started = self._elapsed(), time.monotonic()
-        self.state.loss_scale = self.scaler.get_scale()
+        self.state.scaler = self.scaler.state_dict()
         tensors = {"weights": self.segmenter.state_dict(), "optimizer": _flatten(self.optimizer)}
         if self.mean_weights is not None:
             tensors["mean"] = self.mean_weights
@@ -217,7 +229,7 @@ class Fit:
         try:
             self.state = FitState(**state)
             self.segmenter.load_state_dict(tensors["weights"])
-            _unflatten(self.optimizer, tensors["optimizer"])
+            _unflatten(self.optimizer, tensors.get("optimizer", {}))
         except (TypeError, KeyError, RuntimeError) as error:
             raise InputError(
                 f"{self.folder}: cannot go on from here ({error}); use --overwrite"
@@ -225,9 +237,7 @@ class Fit:
         self.mean_weights = self._to_device(tensors.get("mean"))
         self.best_weights = self._to_device(tensors.get("best"))
         if self.scaler.is_enabled():
-            self.scaler.load_state_dict(
-                {**self.scaler.state_dict(), "scale": self.state.loss_scale}
-            )
+            self.scaler.load_state_dict(self.state.scaler)
         return True
 
     def _run_epoch(self, total: int, advance: Callable, stop_requested: Callable) -> bool:
@@ -236,14 +246,19 @@ class Fit:
         train_mode(self.segmenter)
         started, n_before = time.monotonic(), state.n_crops
         for images, labels in self._load(batches[state.step :]):
-            if self.progress(total) >= 1.0 and state.n_steps > 0:
+            progress = self.progress(total)
+            if progress >= 1.0 and state.n_steps > 0:
                 break  # the budget is spent: what is left of the epoch is left out
-            self._train_step(images, labels, self.progress(total))
+            step_started = time.monotonic()
+            self._train_step(images, labels, progress)
+            state.training_s += time.monotonic() - step_started
             rate = (state.n_crops - n_before) / (time.monotonic() - started)
             score = f", IoU {state.best_score:.3f}" if state.best_score >= 0 else ""
             advance(1, f"loss {state.loss_sum / state.n_crops:.3f}{score}, {rate:.1f} images/s")
             if stop_requested():
                 return False
+            if time.monotonic() - self._saved > _SAVE_EVERY_S:
+                self.save()
         return True
 
     def _train_step(self, images: torch.Tensor, labels: torch.Tensor, progress: float) -> None:
@@ -261,21 +276,29 @@ class Fit:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         state.step, state.n_steps = state.step + 1, state.n_steps + 1
-        state.loss_sum += float(loss.detach()) * len(images)
+        value = float(loss.detach())
+        if not math.isfinite(value) and not self.scaler.is_enabled():
+            raise CheckFailed(
+                f"{self.folder.parent}: the loss is not a number at step {state.n_steps}; use a "
+                "lower --lr, or another --loss, and --overwrite"
+            )
+        state.loss_sum += value * len(images)
         state.n_crops += len(images)
         self._average_weights()
 
     def _end_epoch(self, total: int, report: Reporter) -> None:
         state, settings = self.state, self.settings
         is_last = state.epoch + 1 >= settings.epochs or self.progress(total) >= 1.0
+        is_due = is_last or (state.epoch + 1) % settings.validate_every == 0
         row = {
             "epoch": state.epoch + 1,
             "step": state.n_steps,
             "lr": self.optimizer.param_groups[-1]["lr"],
-            "train_loss": state.loss_sum / max(1, state.n_crops),
+            "train_loss": state.loss_sum / state.n_crops if state.n_crops else None,
         }
-        if self.validate and (is_last or (state.epoch + 1) % settings.validate_every == 0):
+        if self.validate and is_due:
             row |= self._validate()
+            is_last = is_last or self.progress(total) >= 1.0
         gave_up = 0 < settings.patience <= state.n_worse
         state.history.append(row | {"elapsed_s": round(self._elapsed(), 1)})
         report.note(_row_in_words(state.history[-1], settings.epochs))
@@ -298,7 +321,8 @@ class Fit:
         else:
             state.n_worse += 1
         self.segmenter.load_state_dict(trained)
-        state.validation_s = time.monotonic() - started
+        state.validation_s += time.monotonic() - started
+        state.n_validations += 1
         return {f"val_{key}": value for key, value in scores.items()}
 
     def _load(self, batches: list[list[tuple[int, int]]]) -> Iterable:
@@ -356,11 +380,10 @@ def one_cycle(progress: float) -> float:
 
 
 def _leave_signals_to_parent(worker: int) -> None:
-    """Let the terminal's Ctrl-C reach the parent alone, which stops its workers itself."""
-    for name in ("SIGINT", "SIGUSR1", "SIGHUP"):
+    """Ignore what is sent to the whole process group: the parent ends its workers itself."""
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _build_optimizer(network: nn.Module, settings: FitSettings) -> torch.optim.Optimizer:
@@ -400,7 +423,9 @@ def _unflatten(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor
 
 
 def _row_in_words(row: dict[str, Any], epochs: int) -> str:
-    words = [f"epoch {row['epoch']}/{epochs}", f"loss {row['train_loss']:.4f}"]
+    words = [f"epoch {row['epoch']}/{epochs}"]
+    if row["train_loss"] is not None:
+        words.append(f"loss {row['train_loss']:.4f}")
     if "val_mean_iou" in row:
         words.append(f"validation mean IoU {row['val_mean_iou']:.4f}")
     return ", ".join([*words, f"{row['elapsed_s']:.0f} s"])

@@ -8,8 +8,7 @@ import torch
 from torch import nn
 
 from mstool.errors import UsageError
-
-IGNORE_INDEX = 255
+from mstool.labels.legend import IGNORE_INDEX
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -37,7 +36,7 @@ def parse_loss(text: str) -> dict[str, float]:
                 f"--loss {text}: {term.strip()!r} is no loss; use {', '.join(_NAMES)} or a sum "
                 "such as ce+0.3*dice"
             )
-        terms[match.group(2)] = float(match.group(1) or 1)
+        terms[match.group(2)] = terms.get(match.group(2), 0.0) + float(match.group(1) or 1)
     return terms
 
 
@@ -67,7 +66,7 @@ def build_loss(text: str, class_weights: list[float] | None = None) -> Loss:
     parts = [(weight, _build_term(name, class_weights)) for name, weight in terms.items()]
 
     def loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        logits, labels = _without_ignored(logits.float(), labels)
+        logits, labels = _labelled_pixels(logits.float(), labels)
         if labels.numel() == 0:
             return logits.sum() * 0
         return sum(weight * part(logits, labels) for weight, part in parts)
@@ -90,15 +89,25 @@ def _build_term(name: str, class_weights: list[float] | None) -> Loss:
         "jaccard": smp.losses.JaccardLoss,
         "lovasz": smp.losses.LovaszLoss,
     }
-    return kinds[name](mode="multiclass")
+    kind = kinds[name](mode="multiclass")
+
+    def of_one_row(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return kind(logits.T[None, :, None, :], labels[None, None, :])
+
+    return of_one_row
 
 
-def _without_ignored(
+def _labelled_pixels(
     logits: torch.Tensor, labels: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Drop ignored pixels, so that no term needs to know of them: one long row is left."""
-    valid = labels != IGNORE_INDEX
+    """Logits (P, K) and classes (P,) of the P pixels that are not ignored.
+
+    A row of pixels serves every term: none needs to know of ignored ones, and the cross-entropy of
+    rows, unlike that of images, is deterministic on CUDA.
+    """
+    rows = logits.permute(0, 2, 3, 1).reshape(-1, logits.shape[1])
+    classes = labels.reshape(-1)
+    valid = classes != IGNORE_INDEX
     if bool(valid.all()):
-        return logits, labels.long()
-    kept = logits.permute(0, 2, 3, 1)[valid]
-    return kept.T[None, :, None, :], labels[valid].long()[None, None, :]
+        return rows, classes.long()
+    return rows[valid], classes[valid].long()

@@ -13,6 +13,9 @@ from mstool.nn.unet_plain import UNetPlain, check_depth, valid_input_sizes, vali
 PLAIN = "unet-plain"
 DEFAULT_ENCODER = "efficientnet-lite0"
 
+# They normalise features pooled to one value a crop, which a batch of one does not allow.
+POOLING_ARCHITECTURES = ("deeplabv3", "deeplabv3plus", "pan", "pspnet", "upernet")
+
 # Names that are easier to type than those of segmentation-models-pytorch.
 _ENCODER_ALIASES = {DEFAULT_ENCODER: "tu-tf_efficientnet_lite0"}
 
@@ -87,18 +90,27 @@ class Segmenter(nn.Module):
         if self.margin == 0:
             return self.forward(images), 0
         size = min(images.shape[-2:])
-        sizes = [n for n in valid_input_sizes(self.network.depth, size) if (size - n) % 2 == 0]
-        sizes = sizes or valid_input_sizes(self.network.depth, size)
-        if not sizes:
-            raise UsageError(
-                f"--padding valid: crops of {size} pixels are too small at --depth "
-                f"{self.network.depth}; use larger tiles"
-            )
+        self.check_crop(size)
+        sizes = valid_input_sizes(self.network.depth, size)
         start = (size - sizes[-1]) // 2
         cut = images[..., start : start + sizes[-1], start : start + sizes[-1]]
         normalised = (cut - self.mean) / self.std
         logits = self.network(normalised.contiguous(memory_format=torch.channels_last))
         return logits, start + self.margin
+
+    def check_crop(self, size: int) -> None:
+        """Refuse training crops that an unpadded network eats up.
+
+        Raises
+        ------
+        UsageError
+            If no pixel would be left.
+        """
+        if self.margin and not valid_input_sizes(self.network.depth, size):
+            raise UsageError(
+                f"--padding valid: crops of {size} pixels are too small at --depth "
+                f"{self.network.depth}; use larger tiles"
+            )
 
     def _pad(self, images: torch.Tensor) -> torch.Tensor:
         height, width = images.shape[-2:]

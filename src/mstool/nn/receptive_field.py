@@ -27,8 +27,8 @@ def theoretical_receptive_field(network: nn.Module, n_channels: int) -> int | No
     Returns
     -------
     int or None
-        Edge of the field [px]; None if it is as wide as any input (global pooling, attention) or
-        wider than 2048 pixels.
+        Edge of the field [px]; None if it is as wide as any input (global pooling, attention),
+        wider than 2048 pixels, or not to be found in this way.
     """
     for width in _WIDTHS:
         right = _touched(network, n_channels, width, lambda nan: int(nan.nonzero()[0]), False)
@@ -54,8 +54,11 @@ def _touched(
         image = torch.zeros(1, n_channels, _PERIOD, width)
         columns = slice(None, middle + phase + 1) if from_left else slice(middle + phase, None)
         image[..., columns] = torch.nan
-        with torch.inference_mode():
-            is_nan = network(image).isnan().flatten(0, 2).any(dim=0)
+        try:
+            with torch.inference_mode():
+                is_nan = network(image).isnan().flatten(0, 2).any(dim=0)
+        except RuntimeError:  # the strip is too low for this network
+            return None
         end = pick(is_nan)
         if end in (0, width - 1):
             return None

@@ -8,13 +8,12 @@ import torch
 from mstool.geometry.stitch import stitch_bands
 from mstool.geometry.window import Window
 from mstool.io.tiles import SourceImage
+from mstool.labels.legend import IGNORE_INDEX
 from mstool.nn.dataset import TileStore
 from mstool.nn.device import Compute
 from mstool.nn.infer import predict_probabilities
 from mstool.nn.model import Segmenter
 from mstool.scores.confusion import confusion_matrix
-
-IGNORE_INDEX = 255
 
 
 def whole_image_confusions(
@@ -74,14 +73,20 @@ def _confusion_of_source(
         (tile.window, index) for index, tile in enumerate(store.tiles) if tile.source == source.name
     )
     height, width = source.scaled_shape
+    # tiles with many ignored pixels may have been left out: what they covered is ignored as well
     predicted = stitch_bands(
-        _predicted_tiles(segmenter, store, places, batch_size, compute), height, width
+        _predicted_tiles(segmenter, store, places, batch_size, compute),
+        height,
+        width,
+        allow_gaps=True,
     )
-    truth = stitch_bands(_truth_tiles(store, places, n_classes), height, width, "crop", halo)
+    truth = stitch_bands(
+        _truth_tiles(store, places, n_classes), height, width, "crop", halo, allow_gaps=True
+    )
     confusion = np.zeros((n_classes, n_classes), np.int64)
     for probabilities, one_hot in zip(predicted, truth, strict=True):
         labels = one_hot.argmax(axis=0).astype(np.uint8)
-        labels[labels == n_classes] = IGNORE_INDEX
+        labels[(labels == n_classes) | ~one_hot.any(axis=0)] = IGNORE_INDEX
         confusion += confusion_matrix(
             labels, probabilities.argmax(axis=0).astype(np.uint8), n_classes
         )

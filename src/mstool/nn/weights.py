@@ -1,10 +1,9 @@
 """Weights to begin with: inside a package, from the hub, from a file, from NASA."""
 
-import hashlib
 import re
 import shutil
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,6 +12,8 @@ from torch import nn
 
 from mstool.errors import InputError, UnavailableError, UsageError
 from mstool.io.atomic import atomic_path
+from mstool.io.records import sha256_of_file
+from mstool.nn.checkpoint import read_training_sources
 from mstool.nn.model import DEFAULT_ENCODER, PLAIN, ModelSpec, encoder_name
 
 MICRONET_URL = (
@@ -33,12 +34,19 @@ class LoadedWeights:
         Of the file; None if a library loaded it.
     n_matched, n_encoder : int
         Tensors of the encoder that were found, and that it has.
+    n_rest, n_random : int
+        Other tensors that were found, and those that stay random, such as a new decoder's.
+    inherited : tuple of dict
+        Micrographs that decided these weights, if they come from a model of mstool.
     """
 
     origin: str
     sha256: str | None
     n_matched: int
     n_encoder: int
+    n_rest: int
+    n_random: int
+    inherited: tuple[dict[str, str], ...] = ()
 
 
 def load_weights(
@@ -86,19 +94,20 @@ def load_weights(
         path = packaged_imagenet_file()
         state = torch.load(path, map_location="cpu", weights_only=True)
         state = _rename_in_order(state, network)
-        return _fill(network, state, f"ImageNet ({path.name})", sha256_hex(path))
+        return _fill(network, state, f"ImageNet ({path.name})", sha256_of_file(path))
     if weights == "imagenet":
         return _fill(network, _hub_state(spec), f"ImageNet (hub, {spec.encoder})", None)
     if weights == "micronet":
         version = "v1.1" if spec.encoder == "resnet50" else "v1.0"
         path = fetch(url.format(encoder=spec.encoder, version=version), cache)
-        return _fill(network, read_state(path), f"MicroNet ({path.name})", sha256_hex(path))
+        return _fill(network, read_state(path), f"MicroNet ({path.name})", sha256_of_file(path))
     path = Path(weights)
     if not path.is_file():
         raise UsageError(
             f"--weights {weights}: no such file; use none, imagenet, micronet or a file"
         )
-    return _fill(network, read_state(path), path.name, sha256_hex(path))
+    loaded = _fill(network, read_state(path), path.name, sha256_of_file(path))
+    return replace(loaded, inherited=tuple(read_training_sources(path)))
 
 
 def packaged_imagenet_file() -> Path:
@@ -170,16 +179,15 @@ def fetch(url: str, cache: Path) -> Path:
     return path
 
 
-def sha256_hex(path: Path) -> str:
-    """SHA-256 of a file."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _rename_in_order(state: dict[str, torch.Tensor], network: nn.Module) -> dict[str, torch.Tensor]:
     """Name tensors as timm does; order and shapes are the same, only the names differ."""
     names = [name.removeprefix("model.") for name in network.encoder.state_dict()]
     n_tail = 8  # head and classifier, which an encoder does not have
+    if len(names) != len(state) - n_tail:
+        raise UsageError(
+            f"--weights imagenet: those of {DEFAULT_ENCODER} do not fit this --arch; use --weights "
+            "none, or an --encoder that is made for it"
+        )
     return dict(zip(names, list(state.values())[: len(state) - n_tail], strict=True))
 
 
@@ -238,7 +246,10 @@ def _fill(
     if all(torch.equal(found[name], before[name]) for name in encoder):
         raise InputError(f"{origin}: loading changed no tensor; the file holds no other weights")
     network.load_state_dict({**before, **found})
-    return LoadedWeights(origin, sha256, len(encoder), len(encoder))
+    learnt = [name for name in before if not name.endswith("num_batches_tracked")]
+    n_rest = sum(name in found for name in learnt) - len(encoder)
+    n_random = len(learnt) - len(encoder) - n_rest
+    return LoadedWeights(origin, sha256, len(encoder), len(encoder), n_rest, n_random)
 
 
 def _bare_name(name: str) -> str:

@@ -62,7 +62,7 @@ def draw_overlay(
         wrong = (truth != prediction) & (truth != 255)
         share = wrong.sum() / max(1, (truth != 255).sum())
         panels[2].imshow(_paint_errors(grey, prediction, truth, wrong, colours))
-        panels[2].set_title(f"errors: {share:.1%} of the labelled pixels")
+        panels[2].set_title(f"errors: {share:.1%} of the labelled area")
         _add_legend(panels[2], names, colours, prediction[wrong], "wrong, taken for ")
         if (truth == 255).any():
             _add_ignored(panels[2])

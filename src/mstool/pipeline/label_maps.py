@@ -18,6 +18,8 @@ from mstool.labels.legend import (
     parse_classes,
 )
 
+_BAND_PIXELS = 2**24
+
 
 def choose_legend(
     legend_path: Path | None, classes: str | None, label_paths: Sequence[Path]
@@ -90,12 +92,16 @@ def named(path: Path) -> Iterator[None]:
 
 
 def _distinct_values(path: Path) -> set[int]:
-    values = open_label_values(path).read()
-    if values.ndim == 3:
+    labels = open_label_values(path)
+    if len(labels.shape) == 3:
         raise LabelError(
             f"{path}: is in colours; name the classes, e.g. --classes 'matrix=*,phase=#0000ff'"
         )
-    distinct = np.unique(values)
-    if (distinct != distinct.astype(np.int64)).any():
-        raise LabelError(f"{path}: holds fractions; a label map holds whole numbers")
-    return {int(value) for value in distinct}
+    found: set[int] = set()
+    n_rows = max(1, _BAND_PIXELS // labels.width)
+    for row in range(0, labels.height, n_rows):
+        distinct = np.unique(labels.read(row, 0, min(n_rows, labels.height - row)))
+        if (distinct != distinct.astype(np.int64)).any():
+            raise LabelError(f"{path}: holds fractions; a label map holds whole numbers")
+        found.update(map(int, distinct))
+    return found

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mstool.errors import MissingInputError
+from mstool.errors import InputError, MissingInputError
 from mstool.io.images import Micrograph, open_label_values, open_micrograph
 from mstool.io.tiles import PREDICT_RECORD, SourceImage, read_sources
-from mstool.labels.legend import Legend, encode_labels, palette
+from mstool.labels.legend import Legend, encode_labels, legend_to_toml, palette
 from mstool.pictures.overlay import draw_overlay
 from mstool.pictures.save import save_figure
 from mstool.pipeline.inputs import find_micrograph, pair_labels
@@ -36,6 +36,14 @@ class OverlayInputs:
     images: Path | None = None
     labels: dict[str, Path] = field(default_factory=dict)
     label_legend: Legend | None = None
+
+    def as_record(self) -> dict[str, str | None]:
+        """What decides the pictures, beside the files that are read."""
+        legend = None if self.label_legend is None else legend_to_toml(self.label_legend)
+        return {
+            "images": None if self.images is None else self.images.as_posix(),
+            "label_legend": legend,
+        }
 
     def paths(self) -> list[Path]:
         """Label maps that are read."""
@@ -76,11 +84,14 @@ def write_overlay(
     truth = None
     if source.name in inputs.labels:
         label_legend = inputs.label_legend or legend
-        with named(inputs.labels[source.name]):
-            labels = open_labels(inputs.labels[source.name], label_legend)
+        labels = open_labels(inputs.labels[source.name], label_legend)
+        _check_size(labels, source)
+        with named(labels.path):
             truth = encode_labels(read_reduced(labels, step), label_legend)
+    micrograph = open_micrograph(path)
+    _check_size(micrograph, source)
     figure = draw_overlay(
-        read_reduced(open_micrograph(path), step),
+        read_reduced(micrograph, step),
         read_reduced(open_label_values(out / f"{stem}.tif"), step),
         truth,
         legend.names,
@@ -90,6 +101,14 @@ def write_overlay(
     )
     (out / "overlays").mkdir(exist_ok=True)
     save_figure(out / "overlays" / f"{stem}.png", figure)
+
+
+def _check_size(image: Micrograph, source: SourceImage) -> None:
+    if (image.height, image.width) != source.shape:
+        raise InputError(
+            f"{image.path}: is {image.height} x {image.width} pixels, the mask of {source.name} is "
+            f"{source.shape[0]} x {source.shape[1]}; give the one that was tiled"
+        )
 
 
 def read_reduced(image: Micrograph, step: int) -> np.ndarray:

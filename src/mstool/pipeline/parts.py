@@ -80,6 +80,30 @@ def choose_parts(
     return parts
 
 
+def refuse_inherited_leak(
+    inherited: Sequence[dict[str, str]],
+    parts: Parts,
+    sources: dict[str, SourceImage],
+    weights: str,
+) -> None:
+    """Refuse weights that know the test, or that were trained on what is to validate now.
+
+    Raises
+    ------
+    LeakError
+        Naming the first one.
+    """
+    trained = {source["sha256"] for source in inherited if source["part"] == "train"}
+    seen = {"val": trained, "test": {source["sha256"] for source in inherited}}
+    for part in ("val", "test"):
+        for name in getattr(parts, part):
+            if sources[name].sha256 in seen[part]:
+                raise LeakError(
+                    f"{weights}: has already seen {name}, which is in {part} now; use other "
+                    "--weights, or the same split"
+                )
+
+
 def keep_first_images(parts: Parts, n_images: int | None, seed: int) -> Parts:
     """Keep `n_images` training micrographs, drawn with a seed; nested for growing numbers.
 

@@ -161,10 +161,11 @@ def make_phantoms(
         Where notes and progress go.
     """
     folder = OutputFolder(out, RECORD, ("images", "labels", "raters", "legend.toml"))
-    if folder.claim(settings.as_record(), {}, overwrite) == "done":
+    state = folder.claim(settings.as_record(), {}, overwrite)
+    if state == "done":
         report.note(f"{out}: nothing left to do")
         return
-    with folder.filling():
+    with folder.filling(state):
         images = list(_make_all(settings, out, report))
     report.note(
         f"{out}: {settings.n_images} micrographs of {settings.phantom.height} x "

@@ -24,12 +24,17 @@ from mstool.io.tiles import (
     write_manifest,
     write_probabilities,
 )
-from mstool.nn.checkpoint import LoadedModel, check_same_classes, load_checkpoint
+from mstool.nn.checkpoint import (
+    LoadedModel,
+    check_same_classes,
+    deciding_sources,
+    load_checkpoint,
+)
 from mstool.nn.dataset import to_tensor
 from mstool.nn.device import Compute
 from mstool.nn.infer import predict_probabilities
 from mstool.pipeline.label_maps import read_legend
-from mstool.reporting import Reporter
+from mstool.reporting import Advance, Reporter
 
 
 @dataclass(frozen=True)
@@ -44,27 +49,21 @@ class PredictSettings:
         ``none``, ``flips`` or ``d4``.
     probs : str
         ``uint8`` or ``float16``.
-    batch_size : int
-        Tiles at a time.
-    device, precision : str
+    precision : str
         As resolved.
-    threads : int
-        Of torch.
     """
 
     select: str
     tta: str
     probs: str
-    batch_size: int
-    device: str
     precision: str
-    threads: int
 
 
 def predict_tiles(
     tiles: Path,
     model_paths: Sequence[Path],
     settings: PredictSettings,
+    batch_size: int,
     compute: Compute,
     out: Path,
     overwrite: bool,
@@ -81,6 +80,8 @@ def predict_tiles(
         Checkpoints, or model folders; several are an ensemble.
     settings : PredictSettings
         How.
+    batch_size : int
+        Tiles at a time.
     compute : Compute
         Where.
     out : Path
@@ -105,21 +106,26 @@ def predict_tiles(
     if folder.claim(asdict(settings), inputs, overwrite) == "done":
         report.note(f"{out}: nothing left to do")
         return
-    with folder.filling():
-        n_predicted = _predict_all(chosen, tiles, models, settings, compute, out, report)
-        write_manifest(out, chosen)
+    # a damaged tile takes nothing back: with it mended, the same command goes on
+    todo = [tile for tile in chosen if not probabilities_path(out, tile).exists()]
+    with report.progress("predicting", len(chosen)) as advance:
+        advance(len(chosen) - len(todo))
+        _predict_all(todo, tiles, models, settings, batch_size, compute, out, advance)
+    write_manifest(out, chosen)
     names = {tile.source for tile in chosen}
     megapixels = sum(np.prod(sources[name].scaled_shape) for name in names) / 1e6
-    facts = run.facts(compute.name, settings.threads)
+    predicted = sum(tile.height * tile.width for tile in todo) / 1e6
+    facts = run.facts(compute.name, torch.get_num_threads())
     record = {
         "mstool": facts,
         "status": "done",
         "inputs": inputs,
         "settings": asdict(settings),
         "n_tiles": len(chosen),
-        "n_predicted": n_predicted,
+        "n_predicted": len(todo),
         "megapixels": megapixels,
-        "s_per_megapixel": facts["elapsed_s"] / megapixels,
+        "tile_megapixels_predicted": predicted,
+        "s_per_tile_megapixel": facts["elapsed_s"] / predicted if predicted else None,
         "classes": models[0].checkpoint.classes,
         "label_legend": models[0].checkpoint.legend,
         "models": [{"name": model.path.name, "sha256": model.sha256} for model in models],
@@ -130,10 +136,7 @@ def predict_tiles(
         ],
     }
     folder.finish(record)
-    report.note(
-        f"{out}: {len(chosen)} tiles of {len(names)} micrographs, "
-        f"{record['s_per_megapixel']:.2f} s a megapixel"
-    )
+    report.note(f"{out}: {len(chosen)} tiles of {len(names)} micrographs, {len(todo)} of them now")
 
 
 def choose_tiles(
@@ -170,8 +173,7 @@ def trained_on(models: Sequence[LoadedModel]) -> list[dict[str, str]]:
     seen = {
         source["sha256"]: source
         for model in models
-        for part in ("train", "val")
-        for source in model.checkpoint.sources[part]
+        for source in deciding_sources(model.checkpoint)
     }
     return sorted(seen.values(), key=lambda source: source["name"])
 
@@ -180,6 +182,12 @@ def _check_fit(
     tiles: Path, record: dict[str, Any], models: Sequence[LoadedModel], report: Reporter
 ) -> None:
     checkpoint = models[0].checkpoint
+    if record["n_channels"] != checkpoint.spec.n_channels:
+        remedy = "tile with --grey" if checkpoint.spec.n_channels == 1 else "give colour ones"
+        raise InputError(
+            f"{tiles}: micrographs have {record['n_channels']} channels, {models[0].path} takes "
+            f"{checkpoint.spec.n_channels}; {remedy}"
+        )
     if (tiles / "legend.toml").is_file():
         names = read_legend(tiles / "legend.toml").names
         if names != checkpoint.classes:
@@ -188,6 +196,11 @@ def _check_fit(
                 f"{', '.join(names)}; tile with the legend that the model was trained with"
             )
     for model in models:
+        if record["dtype"] != model.checkpoint.dtype:
+            raise InputError(
+                f"{tiles}: pixels are {record['dtype']}, {model.path} was trained on "
+                f"{model.checkpoint.dtype}; save the micrographs alike"
+            )
         theirs, ours = model.checkpoint.pixel_size_um, record["pixel_size_um"]
         if theirs and ours and abs(ours / theirs - 1) > 0.02:
             report.note(
@@ -198,28 +211,23 @@ def _check_fit(
 
 
 def _predict_all(
-    chosen: Sequence[Tile],
+    todo: Sequence[Tile],
     tiles: Path,
     models: Sequence[LoadedModel],
     settings: PredictSettings,
+    batch_size: int,
     compute: Compute,
     out: Path,
-    report: Reporter,
-) -> int:
-    """Predict what is not there yet; give how many tiles that were."""
+    advance: Advance,
+) -> None:
     (out / "probs").mkdir(exist_ok=True)
     segmenters = [compute.place(model.segmenter) for model in models]
-    todo = [tile for tile in chosen if not probabilities_path(out, tile).exists()]
-    n_channels = models[0].checkpoint.spec.n_channels
-    with report.progress("predicting", len(chosen)) as advance:
-        advance(len(chosen) - len(todo))
-        for batch in _batches(todo, settings.batch_size):
-            images = torch.stack([_read(tiles, tile, n_channels) for tile in batch])
-            probabilities = predict_probabilities(segmenters, images, compute, settings.tta)
-            for tile, values in zip(batch, probabilities.numpy(), strict=True):
-                write_probabilities(probabilities_path(out, tile), quantise(values, settings.probs))
-            advance(len(batch))
-    return len(todo)
+    for batch in _batches(todo, batch_size):
+        images = torch.stack([to_tensor(read_tile_image(tiles, tile)) for tile in batch])
+        probabilities = predict_probabilities(segmenters, images, compute, settings.tta)
+        for tile, values in zip(batch, probabilities.numpy(), strict=True):
+            write_probabilities(probabilities_path(out, tile), quantise(values, settings.probs))
+        advance(len(batch))
 
 
 def quantise(probabilities: np.ndarray, probs: str) -> np.ndarray:
@@ -232,16 +240,6 @@ def quantise(probabilities: np.ndarray, probs: str) -> np.ndarray:
 def _batches(tiles: Sequence[Tile], size: int) -> Iterator[Sequence[Tile]]:
     for start in range(0, len(tiles), size):
         yield tiles[start : start + size]
-
-
-def _read(tiles: Path, tile: Tile, n_channels: int) -> torch.Tensor:
-    image = to_tensor(read_tile_image(tiles, tile))
-    if image.shape[0] != n_channels:
-        remedy = "tile with --grey" if n_channels == 1 else "give colour micrographs"
-        raise InputError(
-            f"{tiles}: tiles have {image.shape[0]} channels, the model takes {n_channels}; {remedy}"
-        )
-    return image
 
 
 def _move(source: SourceImage, tiles: Path, out: Path) -> SourceImage:

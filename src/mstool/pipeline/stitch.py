@@ -91,14 +91,15 @@ def stitch_masks(
         _check_complete(probs, source, by_source[name], record)
     legend = legend_from_toml(record["label_legend"])
     folder = OutputFolder(
-        out, STITCH_RECORD, ("legend.toml", "confidence", "overlays", *map(_mask_name, sources))
+        out, STITCH_RECORD, ("legend.toml", "confidence", "overlays", *_masks(sources, out))
     )
     inputs = hash_inputs([probs / PREDICT_RECORD, probs / MANIFEST], out)
     inputs |= hash_inputs(overlay.paths(), out)
-    if folder.claim(asdict(settings), inputs, overwrite) == "done":
+    state = folder.claim(asdict(settings) | overlay.as_record(), inputs, overwrite)
+    if state == "done":
         report.note(f"{out}: nothing left to do")
         return
-    with folder.filling():
+    with folder.filling(state):
         write_text(out / "legend.toml", legend_to_toml(index_legend(legend)))
         with report.progress("stitching", len(sources)) as advance:
             for name, source in sources.items():
@@ -117,13 +118,20 @@ def stitch_masks(
             "mstool": run.facts(),
             "status": "done",
             "inputs": inputs,
-            "settings": asdict(settings),
+            "settings": asdict(settings) | overlay.as_record(),
             "n_masks": len(sources),
             **kept,
             "sources": moved,
         }
     )
     report.note(f"{out}: {len(sources)} masks; every pixel is covered")
+
+
+def _masks(sources: dict[str, SourceImage], out: Path) -> list[str]:
+    """Names of the masks to write, and of those that an earlier run has written."""
+    record = out / STITCH_RECORD
+    earlier = read_sources(record) if record.is_file() else {}
+    return [_mask_name(name) for name in {**earlier, **sources}]
 
 
 def _check_complete(

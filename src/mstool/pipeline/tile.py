@@ -1,5 +1,6 @@
 """Cut micrographs and label maps into tiles."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -74,8 +75,8 @@ class TileSettings:
             raise UsageError(f"--scale {self.scale}: must be between 0.01 and 100")
         if self.discard_ignored is not None and not 0 <= self.discard_ignored <= 1:
             raise UsageError(f"--discard-ignored {self.discard_ignored}: must be between 0 and 1")
-        if self.pixel_size_um is not None and self.pixel_size_um <= 0:
-            raise UsageError(f"--pixel-size {self.pixel_size_um}: must be above 0")
+        if self.pixel_size_um is not None and not 0 < self.pixel_size_um < math.inf:
+            raise UsageError(f"--pixel-size {self.pixel_size_um}: must be a number above 0")
 
     @property
     def halo(self) -> int:
@@ -113,11 +114,12 @@ def cut_tiles(
     """
     folder = OutputFolder(out, TILES_RECORD, (MANIFEST, "images", "labels", "legend.toml"))
     inputs = hash_inputs([*images, *labels.values()], out)
-    if folder.claim(asdict(settings), inputs, overwrite) == "done":
+    state = folder.claim(asdict(settings), inputs, overwrite)
+    if state == "done":
         report.note(f"{out}: nothing left to do")
         return
-    with folder.filling():
-        tiles, sources = _cut_all(images, labels, settings, out, report)
+    with folder.filling(state):
+        tiles, sources, first = _cut_all(images, labels, settings, out, report)
         write_manifest(out, tiles)
     report.note(
         f"{out}: {len(tiles)} tiles of {settings.size} x {settings.size} pixels from "
@@ -132,6 +134,8 @@ def cut_tiles(
             "n_tiles": len(tiles),
             "halo": settings.halo,
             "pixel_size_um": _tile_pixel_size(sources, settings),
+            "dtype": first.dtype.name,
+            "n_channels": 1 if len(first.shape) == 2 else first.shape[2],
             "sources": [asdict(source) for source in sources],
         }
     )
@@ -143,7 +147,7 @@ def _cut_all(
     settings: TileSettings,
     out: Path,
     report: Reporter,
-) -> tuple[list[Tile], list[SourceImage]]:
+) -> tuple[list[Tile], list[SourceImage], Micrograph]:
     legend = None if settings.legend is None else legend_from_toml(settings.legend)
     (out / "images").mkdir(exist_ok=True)
     if legend is not None:
@@ -165,7 +169,7 @@ def _cut_all(
             advance(1, path.name)
     if not tiles:
         raise InputError(f"{images[0].parent}: no tile is left; raise --discard-ignored")
-    return tiles, sources
+    return tiles, sources, first
 
 
 def _describe(micrograph: Micrograph, settings: TileSettings, out: Path) -> SourceImage:

@@ -8,23 +8,21 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from mstool.errors import InputError, Interrupted, UsageError
 from mstool.io.atomic import write_text
 from mstool.io.outputs import OutputFolder
-from mstool.io.records import Run, hash_inputs, read_record
+from mstool.io.records import Run, hash_inputs, read_record, to_plain
 from mstool.io.split_csv import read_split
 from mstool.io.tiles import (
     MANIFEST,
     TILES_RECORD,
+    LabelledTileReader,
     SourceImage,
-    Tile,
     read_manifest,
     read_sources,
     read_tile_image,
-    read_tile_labels,
 )
 from mstool.labels.legend import Legend
 from mstool.nn.augment import Augmentation, load_augmentation
@@ -35,6 +33,7 @@ from mstool.nn.dataset import (
     TileStore,
     balanced_weights,
     derive_seed,
+    epoch_batches,
     fit_normalisation,
 )
 from mstool.nn.device import Compute, available_cores
@@ -44,6 +43,7 @@ from mstool.nn.losses import build_loss, parse_loss
 from mstool.nn.model import (
     DEFAULT_ENCODER,
     PLAIN,
+    POOLING_ARCHITECTURES,
     ModelSpec,
     Segmenter,
     build_network,
@@ -51,12 +51,18 @@ from mstool.nn.model import (
     count_parameters,
 )
 from mstool.nn.receptive_field import theoretical_receptive_field
+from mstool.nn.unet_plain import check_depth
 from mstool.nn.validate import whole_image_confusions
 from mstool.nn.weights import LoadedWeights, load_weights
 from mstool.pictures.curves import draw_curves
 from mstool.pictures.save import save_figure
 from mstool.pipeline.label_maps import read_legend
-from mstool.pipeline.parts import Parts, choose_parts, keep_first_images
+from mstool.pipeline.parts import (
+    Parts,
+    choose_parts,
+    keep_first_images,
+    refuse_inherited_leak,
+)
 from mstool.reporting import Reporter
 from mstool.scores.metrics import compute_metrics
 
@@ -86,10 +92,8 @@ class TrainSettings:
         Training micrographs to keep.
     fit : FitSettings
         Of the loop.
-    device, precision : str
+    precision : str
         As resolved.
-    threads : int
-        Of torch.
     """
 
     arch: str
@@ -107,14 +111,17 @@ class TrainSettings:
     val_fold: int | None
     max_images: int | None
     fit: FitSettings
-    device: str
     precision: str
-    threads: int
+
+    def as_record(self) -> dict[str, Any]:
+        """All that decides the weights; not how many processes help."""
+        record = asdict(self)
+        del record["fit"]["workers"]
+        return record
 
 
 def resolve_settings(
     compute: Compute,
-    threads: int,
     arch: str,
     encoder: str | None,
     weights: str | None,
@@ -146,20 +153,27 @@ def resolve_settings(
         raise UsageError(f"--padding {padding}: use same or valid")
     parse_loss(loss)
     parse_finetune(finetune)
-    for flag, value in (("--lr", fit["lr"]), ("--weight-decay", fit["weight_decay"])):
+    numbers = {
+        "--lr": fit["lr"],
+        "--weight-decay": fit["weight_decay"],
+        "--encoder-lr-factor": encoder_lr_factor or 0.0,
+    }
+    for flag, value in numbers.items():
         if not 0 <= value < 10:
             raise UsageError(f"{flag} {value}: must be at least 0 and below 10")
     if not 0 <= fit["ema"] < 1:
         raise UsageError(f"--ema {fit['ema']}: must be at least 0 and below 1")
+    if is_plain and depth is not None:
+        check_depth(depth)
     weights = weights or ("none" if is_plain else "imagenet")
     if encoder_lr_factor is None:
         encoder_lr_factor = 1.0 if weights == "none" else 0.3
     if workers is None:
-        workers = 0 if compute.device.type == "cpu" else max(1, available_cores() - 1)
+        workers = 0 if compute.device.type == "cpu" else min(8, max(1, available_cores() - 1))
     return TrainSettings(
         arch=arch,
         encoder=None if is_plain else encoder or DEFAULT_ENCODER,
-        depth=depth or 4,
+        depth=4 if depth is None else depth,
         width=width or 32,
         padding=padding or "same",
         weights=weights,
@@ -172,9 +186,7 @@ def resolve_settings(
         val_fold=val_fold,
         max_images=max_images,
         fit=FitSettings(encoder_lr_factor=encoder_lr_factor, workers=workers, **fit),
-        device=compute.name,
         precision=compute.precision,
-        threads=threads,
     )
 
 
@@ -193,7 +205,8 @@ def _parse_class_weights(text: str) -> str | tuple[float, ...]:
         weights = tuple(float(part) for part in text.split(","))
     except ValueError:
         weights = ()
-    if not weights or min(weights) < 0 or max(weights) <= 0:
+    is_usable = weights and all(0 <= weight < 1e6 for weight in weights) and max(weights) > 0
+    if not is_usable:
         raise UsageError(f"--class-weights {text}: use none, balanced, or numbers such as 1,2,5")
     return weights
 
@@ -220,6 +233,8 @@ class TrainingData:
         Of the tiles [um/px].
     n_channels : int
         1 for grey, 3 for colour.
+    dtype : str
+        Type of the pixel values.
     """
 
     train: TileStore
@@ -232,6 +247,7 @@ class TrainingData:
     halo: int
     pixel_size_um: float | None
     n_channels: int
+    dtype: str
 
 
 def train_model(
@@ -280,11 +296,11 @@ def train_model(
     data = read_training_data(tiles, split, settings)
     inputs = hash_inputs([tiles / TILES_RECORD, tiles / MANIFEST, split], out)
     inputs |= _hash_weights_file(settings, out)
-    state = folder.claim(asdict(settings), inputs, overwrite)
+    state = folder.claim(settings.as_record(), inputs, overwrite)
     if state == "done":
         report.note(f"{out}: nothing left to do")
         return
-    with folder.filling():
+    with folder.filling(state):
         fit, segmenter, normalisation, loaded = _prepare(
             data, settings, compute, cache, out, run, report
         )
@@ -311,18 +327,22 @@ def read_training_data(tiles: Path, split: Path, settings: TrainSettings) -> Tra
     parts = choose_parts(read_split(split), sources, settings.test_fold, settings.val_fold, split)
     parts = keep_first_images(parts, settings.max_images, settings.fit.seed)
 
-    def decode(tile: Tile) -> tuple[np.ndarray, np.ndarray]:
-        return read_tile_image(tiles, tile), read_tile_labels(tiles, tile)
-
-    def store(names: tuple[str, ...]) -> TileStore:
-        return TileStore([tile for tile in manifest if tile.source in names], decode)
-
-    train = store(parts.train)
-    if not len(train):
-        raise InputError(f"{tiles}: holds no tile of a training micrograph; tile again")
+    stores = {
+        part: TileStore(
+            [tile for tile in manifest if tile.source in names], LabelledTileReader(tiles)
+        )
+        for part, names in parts.as_dict().items()
+    }
+    for part in ("train", "val"):
+        if not len(stores[part]):
+            raise InputError(
+                f"{tiles}: holds no tile of the micrographs to {part}; tile with a higher "
+                "--discard-ignored"
+            )
+    image = read_tile_image(tiles, stores["train"].tiles[0])
     return TrainingData(
-        train=train,
-        val=store(parts.val),
+        train=stores["train"],
+        val=stores["val"],
         parts=parts,
         sources=sources,
         legend=read_legend(tiles / "legend.toml"),
@@ -330,7 +350,8 @@ def read_training_data(tiles: Path, split: Path, settings: TrainSettings) -> Tra
         tile_size=record["settings"]["size"],
         halo=record["halo"],
         pixel_size_um=record["pixel_size_um"],
-        n_channels=train.read(0)[0].shape[0],
+        n_channels=1 if image.ndim == 2 else image.shape[2],
+        dtype=image.dtype.name,
     )
 
 
@@ -350,11 +371,16 @@ def _prepare(
     loaded = load_weights(segmenter.network, spec, settings.weights, cache)
     if loaded is not None:
         report.note(
-            f"weights: {loaded.n_matched} of {loaded.n_encoder} tensors of the encoder from "
-            f"{loaded.origin}, sha256 {loaded.sha256 or 'checked by the hub'}"
+            f"weights: {loaded.n_matched} of {loaded.n_encoder} tensors of the encoder and "
+            f"{loaded.n_rest} others from {loaded.origin}, sha256 "
+            f"{loaded.sha256 or 'checked by the hub'}; {loaded.n_random} begin at random"
         )
+        refuse_inherited_leak(loaded.inherited, data.parts, data.sources, settings.weights)
     freeze(segmenter.network, parse_finetune(settings.finetune))
+    if not data.parts.test:
+        report.note("no --test-fold: nothing is left for a test, and the validation score flatters")
     crop = settings.crop or data.tile_size
+    _check_batches(settings, segmenter, crop, len(data.train))
     report.note(
         f"{count_parameters(segmenter)} weights to train on {len(data.train)} tiles of "
         f"{len(data.parts.train)} micrographs, crops of {crop} pixels; {len(data.parts.val)} "
@@ -383,6 +409,17 @@ def _spec(settings: TrainSettings, data: TrainingData) -> ModelSpec:
         settings.width,
         settings.padding,
     )
+
+
+def _check_batches(settings: TrainSettings, segmenter: Segmenter, crop: int, n_tiles: int) -> None:
+    """Refuse crops and batches with which the first step would fail."""
+    segmenter.check_crop(crop)
+    batches = epoch_batches(n_tiles, settings.fit.batch_size, 0, 0)
+    if settings.arch in POOLING_ARCHITECTURES and min(map(len, batches)) == 1:
+        raise UsageError(
+            f"--batch-size {settings.fit.batch_size}: leaves a batch of one tile of {n_tiles}, "
+            f"which --arch {settings.arch} cannot normalise; use another"
+        )
 
 
 def _validator(
@@ -443,6 +480,7 @@ def _write_model(
         legend=data.legend_text,
         mean=normalisation.mean,
         std=normalisation.std,
+        dtype=data.dtype,
         pixel_size_um=data.pixel_size_um,
         tile_size=settings.crop or data.tile_size,
         receptive_field_px=theoretical_receptive_field(
@@ -453,10 +491,11 @@ def _write_model(
         sources={
             part: [_describe_source(data.sources[name]) for name in names]
             for part, names in data.parts.as_dict().items()
-        },
+        }
+        | {"inherited": list(loaded.inherited if loaded else ())},
         metrics=_best_row(fit),
         training={
-            "settings": asdict(settings),
+            "settings": settings.as_record(),
             "weights": None if loaded is None else asdict(loaded),
             "versions": versions(),
         },
@@ -483,7 +522,7 @@ def _history_csv(history: list[dict[str, Any]]) -> str:
     stream = io.StringIO()
     writer = csv.DictWriter(stream, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(history)
+    writer.writerows(to_plain(history))  # undefined cells stay empty
     return stream.getvalue()
 
 
@@ -498,10 +537,10 @@ def _record(
     run: Run,
 ) -> dict[str, Any]:
     return {
-        "mstool": run.facts(compute.name, settings.threads),
+        "mstool": run.facts(compute.name, torch.get_num_threads()),
         "status": "done",
         "inputs": inputs,
-        "settings": asdict(settings),
+        "settings": settings.as_record(),
         "n_parameters": count_parameters(segmenter),
         "n_steps": fit.state.n_steps,
         "train_s": round(fit.state.elapsed_s, 1),
