@@ -1,16 +1,25 @@
 """Fixtures that several folders use."""
 
 import functools
+import os
 import shutil
 import signal
 import subprocess
 import sys
 from typing import NamedTuple
 
+import hypothesis
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+
+# Networks here are tiny: more threads than one wait for each other longer than they compute.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+# A loaded machine may be slow, and that is no failure; the same examples on every run.
+hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("steady")
 
 
 class Ended(NamedTuple):

@@ -169,6 +169,21 @@ def test_missing_tile_is_named(run_mstool, study):
     assert not Path("masks").exists()
 
 
+def test_missing_or_damaged_tile_is_predicted_again(run_mstool, study):
+    run_mstool("predict", "tiles")
+    (first, second, *_) = read_manifest(study / "tiles")
+    lost, damaged = (Path(f"probs/probs/{tile.id}.tif") for tile in (first, second))
+    before = lost.read_bytes(), damaged.read_bytes()
+    tifffile.imwrite(damaged, np.full((2, 48, 48), np.nan, np.float16))
+    ended = run_mstool("stitch", "probs")
+    assert (ended.code, "does not hold probabilities" in ended.stderr) == (65, True)
+    for path in (lost, damaged):
+        path.unlink()
+    assert run_mstool("predict", "tiles").code == 0
+    assert (lost.read_bytes(), damaged.read_bytes()) == before
+    assert run_mstool("stitch", "probs").code == 0
+
+
 def test_tile_left_out_of_the_manifest_is_named_by_its_place(run_mstool, study):
     run_mstool("predict", "tiles")
     lines = Path("probs/tiles.jsonl").read_text().splitlines(keepends=True)

@@ -494,3 +494,35 @@ def test_same_seed_same_numbers(run_mstool, label_maps):
     )
     del first["mstool"], second["mstool"]
     assert first == second
+
+
+@pytest.mark.parametrize(("out", "flags"), [("m", []), ("m", ["--overwrite"]), ("/dev/null", [])])
+def test_out_that_is_no_file_is_refused(run_mstool, label_maps, tmp_path, out, flags):
+    masks, labels = label_maps("m", x=MASK), label_maps("l", x=TRUTH)
+    ended = run_mstool("score", masks, labels, *AB, "-o", tmp_path / out, *flags)
+    assert (ended.code, ended.stdout) == (73, "")
+    assert "is not a regular file; use > FILE or another --out" in ended.stderr
+
+
+@pytest.mark.parametrize("name", ["m/x.png", "l/x.png", "l/../l/x.png"])
+def test_out_is_no_input(run_mstool, label_maps, tmp_path, name):
+    masks, labels = label_maps("m", x=MASK), label_maps("l", x=TRUTH)
+    before = (tmp_path / name).read_bytes()
+    ended = run_mstool("score", masks, labels, *AB, "-o", tmp_path / name, "--overwrite")
+    assert ended.code == 2
+    assert "is one of the inputs; name another file" in ended.stderr
+    assert (tmp_path / name).read_bytes() == before
+
+
+def test_one_label_map_without_a_mask_is_one(run_mstool, label_maps):
+    ended = run_mstool("score", label_maps("m", x=MASK), label_maps("l", x=TRUTH, y=TRUTH), *AB)
+    assert "1 label map has no mask and is left out" in ended.stderr
+
+
+def test_legend_in_another_encoding_is_named(run_mstool, label_maps, tmp_path):
+    legend = tmp_path / "legend.toml"
+    legend.write_text('[[class]]\nname = "α"\nvalue = 0\n', encoding="utf-16")
+    masks, labels = label_maps("m", x=MASK), label_maps("l", x=TRUTH)
+    ended = run_mstool("score", masks, labels, "--legend", legend)
+    assert ended.code == 65
+    assert f"{legend}: is not UTF-8 text; save it as UTF-8" in ended.stderr

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 
 import numpy as np
 import pytest
@@ -245,3 +246,36 @@ def test_list_of_files(run_mstool, images, tmp_path):
     names.write_text(f"{folder / 'a.png'}\n{folder / 'c.png'}\n")
     folds = read_folds(run_mstool("split", "--files-from", names, "--loo").stdout)
     assert set(folds) == {"a.png", "c.png"}
+
+
+@pytest.mark.parametrize(
+    ("out", "flags"),
+    [
+        ("folder", []),
+        ("folder", ["--overwrite"]),
+        ("pipe", []),
+        ("pipe", ["--overwrite"]),
+        ("/dev/null", []),  # never with --overwrite: broken code would replace it
+        ("/dev/stdout", []),
+    ],
+)
+def test_out_that_is_no_file_is_neither_read_nor_replaced(run_mstool, images, tmp_path, out, flags):
+    folder, out = images("a.png", "b.png"), tmp_path / out
+    if out.name == "folder":
+        out.mkdir()
+    elif out.name == "pipe":
+        os.mkfifo(out)
+    before = out.lstat()
+    ended = run_mstool("split", folder, "--loo", "-o", out, *flags)
+    assert (ended.code, ended.stdout) == (73, "")
+    assert f"{out}: is not a regular file; use > FILE or another --out" in ended.stderr
+    assert out.lstat().st_ino == before.st_ino
+
+
+def test_out_is_no_input(run_mstool, images):
+    folder = images("a.png", "b.png")
+    before = (folder / "a.png").read_bytes()
+    ended = run_mstool("split", folder, "--loo", "-o", folder / "a.png", "--overwrite")
+    assert ended.code == 2
+    assert "is one of the inputs; name another file" in ended.stderr
+    assert (folder / "a.png").read_bytes() == before

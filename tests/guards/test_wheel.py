@@ -15,10 +15,9 @@ SHARED = {
     "mstool.fish": "share/fish/vendor_completions.d/mstool.fish",
 }
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(importlib.util.find_spec("hatchling") is None, reason="needs hatchling"),
-]
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("hatchling") is None, reason="needs hatchling"
+)
 
 
 @pytest.fixture(scope="module")

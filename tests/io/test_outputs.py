@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from mstool.errors import InputError, OutputError, OutputExistsError
+from mstool.errors import InputError, OutputError, OutputExistsError, UsageError
 from mstool.io.atomic import atomic_path, write_text
 from mstool.io.outputs import OutputFolder, is_unfinished
 from mstool.io.records import Run, read_record, to_json
@@ -123,6 +123,36 @@ def test_folder_of_somebody_else_is_left_alone_even_with_overwrite(folder):
         with pytest.raises(OutputExistsError, match="not made by this verb"):
             folder.claim(SETTINGS, INPUTS, overwrite)
     assert (folder.path / "thesis.doc").exists()
+
+
+def test_finished_work_with_a_piece_gone_is_not_whole(folder):
+    folder.claim(SETTINGS, INPUTS)
+    piece = folder.path / "tiles.jsonl"
+    piece.touch()
+    finish(folder)
+    assert folder.claim(SETTINGS, INPUTS, pieces=lambda: [piece]) == "done"
+    piece.unlink()
+    assert folder.claim(SETTINGS, INPUTS, pieces=lambda: [piece]) == "unfinished"
+    assert is_unfinished(folder.path, "tiles.json")
+
+
+def test_input_where_the_output_goes_is_refused_and_kept(folder):
+    (folder.path / "images").mkdir(parents=True)
+    (folder.path / "images" / "a.tif").touch()
+    with pytest.raises(UsageError, match="lies where the output goes"):
+        folder.claim(SETTINGS, {"images/a.tif": "00"}, overwrite=True)
+    assert (folder.path / "images" / "a.tif").exists()
+
+
+def test_leftovers_of_a_killed_run_are_swept_when_it_goes_on(folder):
+    folder.claim(SETTINGS, INPUTS)
+    old, young = (folder.path / f".mstool-{name}.tif" for name in ("old", "young"))
+    for path in (old, young):
+        path.touch()
+    os.utime(old, (0, 0))
+    folder.claim(SETTINGS, INPUTS)
+    assert not old.exists()
+    assert young.exists()  # of a run beside this one
 
 
 def test_bad_input_leaves_no_folder_behind(folder):

@@ -1,3 +1,8 @@
+import os
+import pickle
+import subprocess
+import sys
+
 import imagecodecs
 import numpy as np
 import pytest
@@ -92,14 +97,63 @@ def test_grey_beside_alpha_is_taken(tmp_path, planarconfig, dtype):
 
 def test_printers_colours_are_refused(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", grey(shape=(6, 7, 4)), photometric="separated")
-    with pytest.raises(InputError, match="CMYK.*; save as RGB"):
+    with pytest.raises(InputError, match="CMYK.*; save as grey or RGB"):
         open_micrograph(tmp_path / "a.tif")
 
 
-def test_pixels_stay_as_stored_whatever_the_camera_says_is_up(tmp_path):
+@pytest.mark.parametrize("photometric", ["cielab", "ycbcr", "icclab"])
+def test_colours_that_are_not_rgb_are_refused(tmp_path, photometric):
+    values = grey(shape=(6, 7, 3))
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric=photometric, metadata=None)
+    for opened in (open_micrograph, open_label_values):
+        with pytest.raises(InputError, match="stored in .* colours; save as grey or RGB"):
+            opened(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize(("mode", "value"), [("L", 90), ("RGB", (200, 120, 40))])
+def test_jpeg_in_tiff_as_pillow_writes_it(tmp_path, mode, value):
+    Image.new(mode, (24, 16), value).save(tmp_path / "a.tif", compression="jpeg")
+    values = open_micrograph(tmp_path / "a.tif").read(3, 2, 8, 8)
+    np.testing.assert_allclose(values, np.broadcast_to(value, values.shape), atol=3)  # lossy
+
+
+@pytest.mark.parametrize("photometric", ["rgb", "ycbcr"])
+@pytest.mark.parametrize("layout", [{"rowsperstrip": 16}, {"tile": (16, 16)}], ids=str)
+def test_jpeg_in_strips_and_tiles_of_tiff(tmp_path, photometric, layout):
+    image = np.full((40, 32, 3), (200, 120, 40), np.uint8)
+    kind = {"photometric": photometric, "compression": "jpeg"}
+    tifffile.imwrite(tmp_path / "a.tif", image, **kind, **layout)
+    values = open_micrograph(tmp_path / "a.tif").read(10, 5, 20, 20)
+    rgb = image if photometric == "rgb" else tifffile.imread(tmp_path / "a.tif")
+    np.testing.assert_allclose(values, rgb[:20, :20], atol=3)  # lossy
+
+
+def write_turned(path):
+    if path.suffix == ".tif":
+        tifffile.imwrite(path, grey(shape=(6, 7)), extratags=[(0x0112, 3, 1, 6, True)])
+        return
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by a quarter
-    Image.fromarray(grey(shape=(6, 7))).save(tmp_path / "a.jpg", exif=exif)
+    Image.fromarray(grey(shape=(6, 7))).save(path, exif=exif)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif"])
+def test_image_that_is_stored_turned_is_refused(tmp_path, name):
+    write_turned(tmp_path / name)
+    for opened in (open_micrograph, open_label_values):
+        with pytest.raises(InputError, match=r"stored turned \(orientation 6\); save it upright"):
+            opened(tmp_path / name)
+
+
+def test_image_that_says_it_is_upright_is_read(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    Image.fromarray(grey(shape=(6, 7))).save(tmp_path / "a.png", exif=exif)
+    assert open_micrograph(tmp_path / "a.png").shape == (6, 7)
+
+
+def test_exif_that_cannot_be_read_turns_nothing_and_says_nothing(tmp_path):
+    Image.fromarray(grey(shape=(6, 7))).save(tmp_path / "a.jpg", exif=b"Exif\0\0MM\0*\0\0")
     assert open_micrograph(tmp_path / "a.jpg").shape == (6, 7)
 
 
@@ -233,15 +287,139 @@ def test_types_that_no_camera_gives_are_refused(tmp_path, dtype):
         open_micrograph(tmp_path / "a.tif")
 
 
-def test_stack_of_pages_and_missing_file_are_refused(tmp_path):
-    tifffile.imwrite(tmp_path / "a.tif", np.zeros((5, 20, 20), np.uint8))
-    with pytest.raises(InputError, match="stack"):
-        open_micrograph(tmp_path / "a.tif")
+def write_several(path, kind):
+    """Write more than one picture into a file."""
+    stack = np.zeros((5, 20, 20), np.uint8)
+    if kind == "pages":
+        tifffile.imwrite(path, stack)
+    elif kind == "ImageJ":
+        tifffile.imwrite(path, stack, imagej=True, truncate=True)
+    elif kind == "shaped":
+        tifffile.imwrite(path, stack, photometric="minisblack", truncate=True)
+    elif kind == "volume":
+        tifffile.imwrite(path, stack, photometric="minisblack", volumetric=True, tile=(1, 16, 16))
+    elif kind == "channels":
+        options = {"photometric": "minisblack", "planarconfig": "contig", "metadata": None}
+        tifffile.imwrite(path, np.zeros((20, 20, 3), np.uint8), **options)
+    elif kind == "animation":
+        first, *others = (Image.fromarray(values + n) for n, values in enumerate(stack))
+        first.save(path, "PNG", save_all=True, append_images=others)
+    else:
+        sides = {"thumbnail first": (8, 20), "pyramid": (20, 8)}[kind]
+        with tifffile.TiffWriter(path) as writer:
+            for side in sides:
+                writer.write(np.zeros((side, side), np.uint8), metadata=None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("pages", "a stack of 5 pages; save one page a file"),
+        ("ImageJ", "a stack of 5 pages; save one page a file"),
+        ("shaped", "a stack of 5 pages; save one page a file"),
+        ("volume", "a stack of 5 pages; save one page a file"),
+        ("channels", "3 channels that are not RGB; save"),
+        ("animation", "an animation of 5 pictures; save one picture a file"),
+        ("thumbnail first", "begins with a thumbnail; save the full image alone"),
+    ],
+)
+def test_more_than_one_picture_is_refused(tmp_path, kind, words):
+    write_several(tmp_path / "a.tif", kind)
+    for opened in (open_micrograph, open_label_values):
+        with pytest.raises(InputError, match=words):
+            opened(tmp_path / "a.tif")
+
+
+def test_smaller_copies_after_the_image_are_left_out(tmp_path):
+    write_several(tmp_path / "a.tif", "pyramid")
+    assert open_micrograph(tmp_path / "a.tif").shape == (20, 20)
+
+
+def test_missing_file_is_named(tmp_path):
     with pytest.raises(MissingInputError, match=r"none\.tif"):
         open_micrograph(tmp_path / "none.tif")
 
 
-def test_pickle_in_an_array_file_is_refused(tmp_path):
-    np.save(tmp_path / "a.npy", np.array([{"a": 1}], object), allow_pickle=True)
-    with pytest.raises(InputError, match=r"a\.npy"):
+@pytest.mark.parametrize("suffix", ["tif", "png", "npy"])
+def test_pipe_is_refused_without_waiting_for_a_writer(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    os.mkfifo(path)
+    with pytest.raises(InputError, match="not a regular file; save it as a file"):
+        open_label_values(path)
+
+
+NO_LABELS = {
+    "complex": (np.ones((2, 2), np.complex64), "complex numbers"),
+    "records": (np.ones((2, 2), [("a", "i4"), ("b", "f4")]), "records"),
+    "text": (np.full((2, 2), "matrix"), "text"),
+    "dates": (np.zeros((2, 2), "M8[s]"), "dates"),
+    "objects": (np.array([[{"a": 1}]], object), "Python objects"),
+}
+
+
+@pytest.mark.parametrize(("values", "kind"), NO_LABELS.values(), ids=NO_LABELS)
+def test_array_that_is_no_label_map_is_refused_in_own_words(tmp_path, values, kind):
+    np.save(tmp_path / "a.npy", values, allow_pickle=True)
+    with pytest.raises(InputError, match=f"holds {kind}; a label map holds whole numbers"):
         read_values(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("write", [pickle.dumps, lambda values: b"PK\3\4 and so on"])
+def test_other_content_in_an_array_file_is_refused_in_own_words(tmp_path, write):
+    (tmp_path / "a.npy").write_bytes(write([1, 2]))
+    with pytest.raises(InputError, match=r"no array of NumPy; save it with numpy\.save"):
+        read_values(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])
+@pytest.mark.parametrize("name", ["a.tif", "a.png"])
+def test_one_bit_is_black_and_white_or_two_labels(tmp_path, name, photometric):
+    bits = grey(shape=(9, 11)) > 100
+    stored = bits
+    if name == "a.tif":
+        stored = bits if photometric == "minisblack" else ~bits
+        tifffile.imwrite(tmp_path / name, stored, photometric=photometric)
+    else:
+        Image.fromarray(bits).save(tmp_path / name)
+    micrograph, labels = open_micrograph(tmp_path / name), read_values(tmp_path / name)
+    assert micrograph.dtype == labels.dtype == np.uint8
+    np.testing.assert_array_equal(micrograph.read(), bits * np.uint8(255))
+    np.testing.assert_array_equal(labels, stored)
+
+
+def test_yes_and_no_in_an_array_are_two_labels(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([[True, False]]))
+    np.testing.assert_array_equal(read_values(tmp_path / "a.npy"), np.array([[1, 0]], np.uint8))
+    assert read_values(tmp_path / "a.npy").dtype == np.uint8
+
+
+def test_grey_beside_alpha_in_a_16_bit_png_is_taken(tmp_path):
+    both = grey(np.uint16, (9, 8, 2))
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(both))
+    np.testing.assert_array_equal(open_micrograph(tmp_path / "a.png").read(), both[..., 0])
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}], ids=str)
+def test_value_too_large_for_32_bits_is_told_without_a_warning(tmp_path, options):
+    image = grey(np.float64)
+    image[4, 7] = 1e300
+    tifffile.imwrite(tmp_path / "a.tif", image, **options)
+    with pytest.raises(InputError, match=r"beyond 3\.4e38, too large for 32 bits; scale"):
+        open_micrograph(tmp_path / "a.tif").read()
+
+
+def test_libraries_say_nothing_of_their_own(tmp_path, capfd):
+    code = (
+        "import sys; from pathlib import Path; from mstool.io.images import open_micrograph\n"
+        "try: open_micrograph(Path(sys.argv[1])).read()\n"
+        "except Exception: pass"
+    )
+    tifffile.imwrite(tmp_path / "a.tif", grey())
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    (tmp_path / "a.tif").write_bytes(data[:4] + b"\xff\xff\0\0" + data[8:])
+    subprocess.run([sys.executable, "-c", code, tmp_path / "a.tif"], check=True)
+    indexed = Image.fromarray(np.array([[0, 1]], np.uint8))
+    indexed.putpalette([10, 20, 30, 40, 50, 60])
+    indexed.save(tmp_path / "b.png", transparency=b"\0\x80")
+    subprocess.run([sys.executable, "-c", code, tmp_path / "b.png"], check=True)
+    assert capfd.readouterr().err == ""

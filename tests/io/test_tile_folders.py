@@ -152,10 +152,26 @@ def test_split_round_trip_with_awkward_names(tmp_path):
         ("source,group,fold\n", "names no micrograph"),
         ("source,group,fold\na,a,x\n", ":2"),
         ("source,group,fold\na,a\n", ":2"),
+        ("source,group,fold\na,a,\u0663\n", ":2"),
+        ("source,group,fold\na,a,1234567\n", ":2"),
+        ("source,group,fold\n" + "a" * 200_000 + ",a,0\n", "is not CSV .*; save it as CSV UTF-8"),
         ("source,group,fold\na,a,0\na,a,1\n", "a has more than one line"),
     ],
 )
 def test_bad_split_is_named_with_its_line(tmp_path, text, message):
-    (tmp_path / "s.csv").write_text(text)
+    (tmp_path / "s.csv").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=message):
         read_split(tmp_path / "s.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_split_in_another_encoding_is_refused(tmp_path, encoding):
+    (tmp_path / "s.csv").write_text("source,group,fold\nü.tif,a,0\n", encoding=encoding)
+    with pytest.raises(InputError, match=r"s\.csv: is not UTF-8 text; save it as CSV UTF-8"):
+        read_split(tmp_path / "s.csv")
+
+
+def test_split_saved_by_a_spreadsheet_is_read(tmp_path):
+    text = "source,group,fold\r\nü.tif,a,0\r\n"
+    (tmp_path / "s.csv").write_bytes(text.encode("utf-8-sig"))
+    assert read_split(tmp_path / "s.csv") == [SplitRow("ü.tif", "a", 0)]

@@ -373,3 +373,8 @@ def test_encoded_label_map_is_read_back_by_the_index_legend():
     assert np.array_equal(encode_labels(encoded, again), encoded)
     assert again.names == legend.names
     assert np.array_equal(palette(again), palette(legend))
+
+
+def test_class_may_not_be_called_ignored():
+    with pytest.raises(UsageError, match="ignored"):
+        parse_classes("a=0,ignored=1")

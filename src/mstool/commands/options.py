@@ -1,12 +1,13 @@
 """Options that mean the same in every verb, each defined once."""
 
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mstool.errors import InputError, MissingInputError, UsageError
+from mstool.errors import InputError, MissingInputError, OutputExistsError, UsageError
 
 
 def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
@@ -44,6 +45,47 @@ def _parameter_name(key: str, known: dict[str, list[str]]) -> str | None:
     """Name of the parameter whose long flag is `key`, dashes or underscores."""
     flag = "--" + key.replace("_", "-")
     return next((name for name, flags in known.items() if flag in flags), None)
+
+
+def refuse_empty(parameter: typer.CallbackParam, text: str | None) -> str | None:
+    """Give `text` back unless it is empty, as where a variable of a script is not set.
+
+    Raises
+    ------
+    UsageError
+        If it is.
+    """
+    if text is not None and not text.strip():
+        raise UsageError(f"{parameter.opts[-1]}: is empty; give a value, or leave it out")
+    return text
+
+
+def refuse_irregular(path: Path | None) -> Path | None:
+    """Give the name of an output file back, unless a folder, a pipe or a device is there.
+
+    Raises
+    ------
+    OutputExistsError
+        If so: to write whole or not at all is to replace what is there, which is no file.
+    """
+    if path is None:
+        return None
+    is_stream = str(path.absolute().parent) in ("/dev", "/dev/fd")
+    if is_stream or (path.exists() and not path.is_file()):
+        raise OutputExistsError(f"{path}: is not a regular file; use > FILE or another --out")
+    return path
+
+
+def refuse_own_input(out: Path | None, inputs: Iterable[Path]) -> None:
+    """See that the output file is not one of the inputs.
+
+    Raises
+    ------
+    UsageError
+        If it is.
+    """
+    if out is not None and out.resolve() in {path.resolve() for path in inputs}:
+        raise UsageError(f"--out {out}: is one of the inputs; name another file")
 
 
 Config = Annotated[
@@ -116,6 +158,7 @@ Classes = Annotated[
         "--classes",
         metavar="NAME=VALUE,...",
         help="Short legend, such as 'matrix=*,gamma-prime=#0000ff,tertiary=#ff0000'.",
+        callback=refuse_empty,
     ),
 ]
 
@@ -178,9 +221,9 @@ def read_operands(paths: list[Path] | None, files_from: str | None, null: bool) 
     Raises
     ------
     UsageError
-        If there is none at all.
-    MissingInputError
-        If the list is not there.
+        If there is none at all, or the list comes from a closed standard input.
+    MissingInputError, InputError
+        If the list is not there, or is no list.
     """
     operands = [*(paths or [])]
     if files_from is not None:
@@ -195,9 +238,19 @@ def _read_list(files_from: str, null: bool) -> list[Path]:
     import sys
 
     if files_from == "-":
+        if sys.stdin is None:
+            raise UsageError("--files-from -: standard input is closed; name a file")
         content = sys.stdin.buffer.read()
-    elif Path(files_from).is_file():
+    elif Path(files_from).is_dir():
+        raise InputError(f"{files_from}: is a folder; name a list of files, or give it as input")
+    elif Path(files_from).exists():  # may be a pipe
         content = Path(files_from).read_bytes()
     else:
         raise MissingInputError(f"{files_from}: no such list of files")
-    return [Path(os.fsdecode(name)) for name in content.split(b"\0" if null else b"\n") if name]
+    if null:
+        names = content.split(b"\0")
+    elif b"\0" in content:
+        raise InputError(f"{files_from}: holds NUL; add -0, or save the list as UTF-8")
+    else:
+        names = [line.removesuffix(b"\r") for line in content.split(b"\n")]
+    return [Path(os.fsdecode(name)) for name in names if name]

@@ -4,17 +4,30 @@ import os
 import sys
 from typing import Any
 
+from mstool.errors import OutputError
 from mstool.reporting import Reporter
 
 
 def emit(text: str) -> None:
-    """Write data to standard output; end quietly if nobody reads on."""
+    """Write data to standard output.
+
+    Raises
+    ------
+    OutputError
+        If it is closed, or cannot be written. A pipe that nobody reads on ends the run in `cli`.
+    """
+    if sys.stdout is None:
+        raise OutputError("standard output is closed; open it, or name a file with --out")
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(141) from None
+        raise
+    except OSError as error:
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # else it fails again at exit
+        raise OutputError(f"standard output: {error.strerror}; make room and run again") from error
 
 
 def emit_plan(verb: str, settings: dict[str, Any], inputs: list, out: object) -> None:

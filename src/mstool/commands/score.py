@@ -32,6 +32,7 @@ def score(
             "--group-by",
             metavar="REGEX",
             help="Finds the specimen in a file name; intervals are then over specimens.",
+            callback=options.refuse_empty,
         ),
     ] = None,
     strict: Annotated[
@@ -48,7 +49,14 @@ def score(
     ] = False,
     seed: options.Seed = 0,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", metavar="FILE", help="JSON instead of stdout.")
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="FILE",
+            help="JSON instead of stdout.",
+            callback=options.refuse_irregular,
+        ),
     ] = None,
     overwrite: options.Overwrite = False,
     config: options.Config = None,
@@ -75,6 +83,7 @@ def score(
     settings = scoring.make_settings(legends, label_suffix, group_by, strict, min_iou, seed)
     pairs = finding.find_images(pairs, mask_set, images, report)
     inputs = finding.list_inputs(mask_set, pairs, legend)
+    options.refuse_own_input(out, inputs)
     if dry_run:
         emit_plan("score", asdict(settings), inputs, out)
         return

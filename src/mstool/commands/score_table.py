@@ -1,6 +1,8 @@
 """A score as a table for people; imported late, since rich is slow to load."""
 
+import contextlib
 import math
+import sys
 from typing import Any
 
 from rich.console import Console
@@ -12,7 +14,9 @@ _NUMBER_TITLES = ("IoU", "interval", "prec.", "recall", "support", "true %", "pr
 
 def print_table(record: dict[str, Any]) -> None:
     """Print the table of a score on standard error."""
-    Console(stderr=True).print(tabulate(record))
+    if sys.stderr is not None:  # the score stands even if nobody can see the table
+        with contextlib.suppress(OSError):
+            Console(stderr=True).print(tabulate(record))
 
 
 def tabulate(record: dict[str, Any]) -> Table:

@@ -36,11 +36,19 @@ def split(
             "--group-by",
             metavar="REGEX",
             help="Finds the specimen in a file name, instead of the groups of the tile folder.",
+            callback=options.refuse_empty,
         ),
     ] = None,
     seed: options.Seed = 0,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", metavar="FILE", help="CSV instead of stdout.")
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="FILE",
+            help="CSV instead of stdout.",
+            callback=options.refuse_irregular,
+        ),
     ] = None,
     files_from: options.FilesFrom = None,
     null: options.Null = False,
@@ -68,6 +76,7 @@ def split(
     report = make_reporter("split", quiet, verbose)
     settings = SplitSettings(folds, loo, holdout, group_by, seed)
     paths = list_inputs(options.read_operands(inputs, files_from, null), report)
+    options.refuse_own_input(out, paths)
     if dry_run:
         emit_plan("split", asdict(settings), paths, out)
         return

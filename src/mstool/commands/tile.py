@@ -35,6 +35,7 @@ def tile(
             "--group-by",
             metavar="REGEX",
             help="Finds the specimen in a file name (first group in brackets, or the whole match).",
+            callback=options.refuse_empty,
         ),
     ] = None,
     scale: Annotated[

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from mstool.errors import OutputError
 
+# By which leftovers of a killed run are known.
+TEMPORARY_PREFIX = ".mstool-"
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -55,7 +58,7 @@ def write_text(path: Path, text: str) -> None:
 def _make_beside(path: Path) -> Path:
     try:
         handle, name = tempfile.mkstemp(
-            prefix=f".{path.stem[:80]}.", suffix=path.suffix, dir=path.parent
+            prefix=f"{TEMPORARY_PREFIX}{path.stem[:80]}.", suffix=path.suffix, dir=path.parent
         )
     except OSError as error:
         raise _refused(path, error) from error

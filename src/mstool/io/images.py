@@ -1,10 +1,13 @@
 """Micrographs from files, whole or by window."""
 
 import hashlib
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
+from logging import CRITICAL
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,18 @@ from mstool.io.pixel_size import pixel_size_of_tiff
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
 
 _BAND_BYTES = 64 * 2**20
+
+# Pillow knows many more, some of which start other programs.
+_PILLOW_FORMATS = ("PNG", "JPEG", "BMP")
+
+_JPEG = (6, 7, 34892, 33007)  # compressions of TIFF whose decoder turns YCbCr into RGB
+_ORIENTATION = 0x0112  # tag of TIFF and EXIF
+_COLOURS = {4: "a transparency mask", 5: "printer's colours (CMYK)", 6: "YCbCr colours"}
+_COLOURS |= {8: "CIELAB colours", 9: "CIELAB colours", 10: "CIELAB colours"}
+_KINDS = {"O": "Python objects", "V": "records", "c": "complex numbers", "S": "text", "U": "text"}
+_KINDS |= {"M": "dates", "m": "durations"}
+
+tifffile.logger().setLevel(CRITICAL + 1)  # what is wrong is raised; a line of its own is noise
 
 
 @dataclass(frozen=True)
@@ -105,8 +120,8 @@ def open_micrograph(
     by strip); other formats, and TIFF with a palette, with separate planes, with grey beside alpha
     or with white as zero, are decoded whole on opening.
 
-    Pixels are taken as they are stored: an orientation that a camera noted in EXIF or TIFF tags is
-    not applied, so that a label map drawn on the stored pixels fits.
+    An image that is stored turned, with an orientation in EXIF or TIFF tags, is refused: some
+    programs turn it and some do not, so nothing says which way its label map was drawn.
 
     Parameters
     ----------
@@ -127,7 +142,7 @@ def open_micrograph(
     MissingInputError
         If there is no such file.
     InputError
-        If the file is empty, damaged, or not an image of a kind that can be used.
+        If the file is empty, damaged, or not one upright image of a kind that can be used.
     """
     micrograph = _open(path, is_label=False, expand_palette=True)
     if pixel_size_um is not None:
@@ -168,12 +183,13 @@ def _open(path: Path, is_label: bool, expand_palette: bool) -> Micrograph:
         raise MissingInputError(f"{path}: no such file")
     if path.is_dir():
         raise InputError(f"{path}: is a folder where an image is needed")
+    if not path.is_file():  # opening a pipe would wait for a writer
+        raise InputError(f"{path}: is a pipe or a device, not a regular file; save it as a file")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty; copy it again")
     try:
         if is_label and path.suffix.lower() == ".npy":
-            values = np.load(path, mmap_mode="r", allow_pickle=False)
-            return _from_array(path, _checked(values, path, is_label), None)
+            return _from_array(path, _checked(_map_npy(path), path, is_label), None)
         if _starts_like_tiff(path):
             return _open_tiff(path, is_label, expand_palette)
         return _from_array(path, _checked(_decode(path, expand_palette), path, is_label), None)
@@ -183,32 +199,83 @@ def _open(path: Path, is_label: bool, expand_palette: bool) -> Micrograph:
         raise _damaged(path, error) from error
 
 
+def _map_npy(path: Path) -> np.ndarray:
+    with open(path, "rb") as stream:
+        if stream.read(6) != b"\x93NUMPY":
+            raise InputError(f"{path}: is no array of NumPy; save it with numpy.save")
+    try:
+        return np.lib.format.open_memmap(path, mode="r")
+    except ValueError as error:
+        if "Python objects" in str(error):  # never unpickled: that would run what it says
+            raise _no_whole_numbers(np.dtype(object), path) from None
+        raise
+
+
 def _open_tiff(path: Path, is_label: bool, expand_palette: bool) -> Micrograph:
-    with tifffile.TiffFile(path) as tiff:
+    with tifffile.TiffFile(path, _multifile=False) as tiff:
         page = tiff.pages[0]
-        if len(tiff.pages) > 1 and page.shape == tiff.pages[1].shape:
-            raise InputError(
-                f"{path}: holds a stack of {len(tiff.pages)} pages; save one page a file"
-            )
         if page.imagewidth * page.imagelength == 0:
             raise InputError(f"{path}: has no pixels; save it again")
-        if page.photometric == 5:
-            raise InputError(f"{path}: is in printer's colours (CMYK); save as RGB or grey")
+        _refuse_several(tiff, path)
+        _refuse_colours(page, path)
+        _refuse_turned(page.tags.valueof(_ORIENTATION, 1), path)
         _check_length(page, path)
+        _check_dtype(page.dtype, path, is_label)
         pixel_size_um = pixel_size_of_tiff(tiff)
-        plain = (1, 2) if expand_palette else (0, 1, 2, 3) if is_label else (1, 2)
-        if page.photometric not in plain or page.planarconfig != 1 or page.samplesperpixel == 2:
+        plain = (1, 2, 6) if expand_palette else (0, 1, 2, 3, 6)
+        is_whole = page.photometric not in plain or page.dtype == bool
+        if is_whole or page.planarconfig != 1 or page.samplesperpixel == 2:
             values = _whole_page(page, path, expand_palette)
             return _from_array(path, _checked(values, path, is_label), pixel_size_um)
-        if not is_label:
-            _check_dtype(page.dtype, path)
         reader = _map_page(path, page) if page.is_memmappable else _segment_reader(path, page)
         shape = (page.imagelength, page.imagewidth) + ((3,) if page.samplesperpixel > 1 else ())
         return Micrograph(path, shape, _stored_dtype(page.dtype), pixel_size_um, reader)
 
 
+def _refuse_several(tiff: tifffile.TiffFile, path: Path) -> None:
+    """Refuse stacks and files that begin with a thumbnail; smaller copies may follow."""
+    page = tiff.pages[0]
+    n_pixels = page.imagewidth * page.imagelength
+    n_planes = page.imagedepth if page.imagedepth > 1 else tiff.series[0].size // page.size
+    if n_planes > 1 and not tiff.is_ome:  # all in one page, as ImageJ stores it
+        raise _is_stack(path, n_planes)
+    if page.is_reduced and (page.subifds or len(tiff.pages) > 1):
+        raise _starts_small(path)
+    for later in islice(tiff.pages, 1, None):
+        if later.shape == page.shape:
+            raise _is_stack(path, len(tiff.pages))
+        if later.imagewidth * later.imagelength > n_pixels:
+            raise _starts_small(path)
+
+
+def _is_stack(path: Path, n_pages: int) -> InputError:
+    return InputError(f"{path}: holds a stack of {n_pages} pages; save one page a file")
+
+
+def _starts_small(path: Path) -> InputError:
+    return InputError(f"{path}: begins with a thumbnail; save the full image alone")
+
+
+def _refuse_colours(page: tifffile.TiffPage, path: Path) -> None:
+    """Refuse channels that would be taken for grey or RGB and are not."""
+    n_samples, kind = page.samplesperpixel, int(page.photometric)
+    if kind not in (0, 1, 2, 3) and not (kind == 6 and page.compression in _JPEG):
+        name = _COLOURS.get(kind, f"colours of kind {kind}")
+        raise InputError(f"{path}: is stored in {name}; save as grey or RGB")
+    has_alpha = bool(page.extrasamples) and page.extrasamples[0] in (1, 2)
+    if n_samples > 4 or (kind < 2 and n_samples > 1 + has_alpha):
+        raise InputError(
+            f"{path}: holds {n_samples} channels that are not RGB; save the one that counts as grey"
+        )
+
+
+def _refuse_turned(orientation: object, path: Path) -> None:
+    if orientation in range(2, 9):
+        raise InputError(f"{path}: is stored turned (orientation {orientation}); save it upright")
+
+
 def _whole_page(page: tifffile.TiffPage, path: Path, expand_palette: bool) -> np.ndarray:
-    """Decode palettes, inverted greys, grey with alpha, and planes to grey or RGB."""
+    """Decode palettes, inverted and 1-bit greys, grey with alpha, and planes to grey or RGB."""
     values = page.asarray()
     if page.samplesperpixel == 2 and page.extrasamples and page.extrasamples[0] in (1, 2):
         values = values[..., 0] if page.planarconfig == 1 else values[0]
@@ -217,8 +284,14 @@ def _whole_page(page: tifffile.TiffPage, path: Path, expand_palette: bool) -> np
         colours = (
             (colours >> 8).astype(np.uint8) if colours.max() > 255 else colours.astype(np.uint8)
         )
-        return colours.T[values]
-    return _turn_right(values, path) if page.photometric == 0 else values
+        return colours.T[values.astype(np.intp)]
+    if page.photometric == 0 and expand_palette:
+        values = _turn_right(values, path)
+    return _from_bits(values, expand_palette) if values.dtype == bool else values
+
+
+def _from_bits(values: np.ndarray, is_brightness: bool) -> np.ndarray:
+    return values.astype(np.uint8) * (255 if is_brightness else 1)
 
 
 def _turn_right(values: np.ndarray, path: Path) -> np.ndarray:
@@ -248,7 +321,7 @@ def _map_page(path: Path, page: tifffile.TiffPage) -> Callable[..., np.ndarray]:
 
     def read(row: int, col: int, height: int, width: int) -> np.ndarray:
         pixels = np.memmap(path, dtype, "r", offset=offset, shape=shape)
-        return _tidy(pixels[row : row + height, col : col + width])
+        return _tidy(pixels[row : row + height, col : col + width], path)
 
     return read
 
@@ -264,6 +337,8 @@ def _segment_reader(path: Path, page: tifffile.TiffPage) -> Callable[..., np.nda
         else (min(page.rowsperstrip, page.imagelength), page.imagewidth)
     )
     n_across = -(-page.imagewidth // wide)
+    # Looked up while the file is open, for tifffile reads on where it finds JPEG.
+    decode, tables = page.decode, {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader}
     cache: OrderedDict[int, np.ndarray | None] = OrderedDict()
 
     def segment(index: int, n_kept: int) -> np.ndarray | None:
@@ -271,7 +346,7 @@ def _segment_reader(path: Path, page: tifffile.TiffPage) -> Callable[..., np.nda
             with open(path, "rb") as stream:
                 stream.seek(page.dataoffsets[index])
                 data = stream.read(page.databytecounts[index])
-            decoded = page.decode(data, index, jpegtables=page.jpegtables)[0] if data else None
+            decoded = decode(data, index, **tables)[0] if data else None
             cache[index] = None if decoded is None else decoded[0]
             while len(cache) > n_kept:
                 cache.popitem(last=False)
@@ -286,7 +361,7 @@ def _segment_reader(path: Path, page: tifffile.TiffPage) -> Callable[..., np.nda
                 values = segment(down * n_across + across, n_kept)
                 if values is not None:
                     _paste(window, values, down * tall - row, across * wide - col)
-        return _tidy(window)
+        return _tidy(window, path)
 
     return read
 
@@ -299,27 +374,46 @@ def _paste(window: np.ndarray, values: np.ndarray, row: int, col: int) -> None:
     window[top:bottom, left:right] = values[top - row : bottom - row, left - col : right - col]
 
 
-def _tidy(values: np.ndarray) -> np.ndarray:
+def _tidy(values: np.ndarray, path: Path) -> np.ndarray:
     """Drop alpha and a single channel; use native bytes."""
     values = values[..., 0] if values.shape[-1] == 1 else values[..., :3]
-    return np.ascontiguousarray(values, _stored_dtype(values.dtype))
+    with np.errstate(over="ignore", invalid="ignore"):
+        tidy = np.ascontiguousarray(values, _stored_dtype(values.dtype))
+    if values.dtype.itemsize > tidy.dtype.itemsize and (np.isinf(tidy) & ~np.isinf(values)).any():
+        raise InputError(f"{path}: holds values beyond 3.4e38, too large for 32 bits; scale them")
+    return tidy
 
 
 def _decode(path: Path, expand_palette: bool) -> np.ndarray:
     """Decode PNG, JPEG or BMP; Pillow knows no 16-bit colour PNG, imagecodecs no palettes."""
     from PIL import Image
 
-    data = path.read_bytes()
-    if data.startswith(b"\x89PNG") and data[24:25] == b"\x10" and data[25:26] != b"\x00":
-        import imagecodecs
-
-        return imagecodecs.png_decode(data)
-    with _any_size(), Image.open(path) as image:
-        mode = _mode_to_read(image.mode, expand_palette)
-        values = np.asarray(image if mode == image.mode else image.convert(mode))
+    with _pillow_at_ease(), Image.open(path, formats=_PILLOW_FORMATS) as image:
+        # What follows the first picture in MPO, the JPEG of some cameras, is made from it.
+        if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
+            raise InputError(
+                f"{path}: is an animation of {image.n_frames} pictures; save one picture a file"
+            )
+        values = _decode_png16(path)
+        if values is None:
+            mode = _mode_to_read(image.mode, expand_palette)
+            values = np.asarray(image if mode == image.mode else image.convert(mode))
+        _refuse_turned(Image.Image.getexif(image).get(_ORIENTATION), path)
     if values.dtype == bool:
-        return values.astype(np.uint8) * (255 if expand_palette else 1)
+        return _from_bits(values, expand_palette)
     return values.astype(np.uint16) if values.dtype == np.int32 else values
+
+
+def _decode_png16(path: Path) -> np.ndarray | None:
+    """Decode PNG with more than one channel of 16 bits, without alpha; None for other files."""
+    with open(path, "rb") as stream:
+        head = stream.read(26)
+    if not head.startswith(b"\x89PNG") or head[24] != 16 or head[25] == 0:
+        return None
+    import imagecodecs
+
+    values = imagecodecs.png_decode(path.read_bytes())
+    return values[..., 0] if values.shape[-1] == 2 else values
 
 
 def _mode_to_read(mode: str, expand_palette: bool) -> str:
@@ -328,13 +422,18 @@ def _mode_to_read(mode: str, expand_palette: bool) -> str:
 
 
 @contextmanager
-def _any_size() -> Iterator[None]:
-    """Lift Pillow's guard against bombs from the web: micrographs are as large as that."""
+def _pillow_at_ease() -> Iterator[None]:
+    """Lift Pillow's guard against bombs from the web: micrographs are as large as that.
+
+    Its warnings would be lines without a remedy; what it cannot read it raises.
+    """
     from PIL import Image
 
     most, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         Image.MAX_IMAGE_PIXELS = most
 
@@ -347,10 +446,9 @@ def _from_array(path: Path, values: np.ndarray, pixel_size_um: float | None) -> 
 
 
 def _checked(values: np.ndarray, path: Path, is_label: bool) -> np.ndarray:
-    values = _channels_last(values, path)
-    if not is_label:
-        _check_dtype(values.dtype, path)
-    return _tidy(values if values.ndim == 3 else values[..., None])
+    _check_dtype(values.dtype, path, is_label)
+    values = _channels_last(values.view(np.uint8) if values.dtype == bool else values, path)
+    return _tidy(values if values.ndim == 3 else values[..., None], path)
 
 
 def _channels_last(values: np.ndarray, path: Path) -> np.ndarray:
@@ -367,10 +465,20 @@ def _channels_last(values: np.ndarray, path: Path) -> np.ndarray:
     return values
 
 
-def _check_dtype(dtype: np.dtype, path: Path) -> None:
-    if dtype.kind == "f" or dtype in (np.uint8, np.uint16):
+def _check_dtype(dtype: np.dtype | None, path: Path, is_label: bool) -> None:
+    """Refuse what is no brightness, or no label; 1-bit images pass, and are spread later."""
+    if dtype is None:
+        raise InputError(f"{path}: has pixels of an odd depth; save as 8-bit, 16-bit or float")
+    if dtype.kind in "bf" or (dtype.kind in "iu" and is_label) or dtype in (np.uint8, np.uint16):
         return
+    if is_label:
+        raise _no_whole_numbers(dtype, path)
     raise InputError(f"{path}: pixels are {dtype}; save as 8-bit, 16-bit or float")
+
+
+def _no_whole_numbers(dtype: np.dtype, path: Path) -> InputError:
+    kind = _KINDS.get(dtype.kind, f"values of type {dtype.name}")
+    return InputError(f"{path}: holds {kind}; a label map holds whole numbers")
 
 
 def _stored_dtype(dtype: np.dtype) -> np.dtype:

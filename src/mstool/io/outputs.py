@@ -3,7 +3,8 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,10 @@ from mstool.errors import (
     UnavailableError,
     UsageError,
 )
+from mstool.io.atomic import TEMPORARY_PREFIX
 from mstool.io.records import read_record, to_json, write_record
+
+_YOUNG_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -43,9 +47,24 @@ class OutputFolder:
         return _claim_path(self.path, self.record)
 
     def claim(
-        self, settings: dict[str, Any], inputs: dict[str, str], overwrite: bool = False
+        self,
+        settings: dict[str, Any],
+        inputs: dict[str, str],
+        overwrite: bool = False,
+        pieces: Callable[[], Iterable[Path]] = tuple,
     ) -> Literal["new", "unfinished", "done"]:
         """Take the folder for work with these settings and inputs.
+
+        Parameters
+        ----------
+        settings : dict
+            What decides the result.
+        inputs : dict of str to str
+            Hash of each input by path relative to the folder.
+        overwrite : bool
+            Whether to clear the folder if it holds other work.
+        pieces : callable
+            Gives the files without which finished work is not whole; asked only of such.
 
         Returns
         -------
@@ -56,15 +75,22 @@ class OutputFolder:
         ------
         OutputExistsError
             If the folder holds other work: made with other settings or inputs, or not by mstool.
+        UsageError
+            If an input lies in what this verb writes, and would be overwritten.
         """
+        self._refuse_own_inputs(inputs)
         claim = {"settings": settings, "inputs": inputs}
         state = self._compare(json.loads(to_json(claim)), overwrite)
-        if state == "done":
+        if state == "done" and all(path.is_file() for path in pieces()):
             os.utime(self.path / self.record)  # make compares times
-        else:
-            self.path.mkdir(parents=True, exist_ok=True)
-            write_record(self.claim_path, claim)
-        return state
+            return "done"
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_record(self.claim_path, claim)
+        if state == "new":
+            return "new"
+        (self.path / self.record).unlink(missing_ok=True)  # a piece is gone: not whole any more
+        self._sweep()
+        return "unfinished"
 
     @contextmanager
     def filling(self, state: str) -> Iterator[None]:
@@ -113,6 +139,20 @@ class OutputFolder:
                 f"{self.path}: already there and not made by this verb; choose another --out"
             )
         return "new"
+
+    def _refuse_own_inputs(self, inputs: dict[str, str]) -> None:
+        for name in inputs:
+            if name.split("/")[0] in (self.record, *self.contents):
+                raise UsageError(
+                    f"{self.path / name}: is an input and lies where the output goes; choose "
+                    "another --out"
+                )
+
+    def _sweep(self) -> None:
+        """Remove temporary files of runs that were killed; young ones may be of a run beside us."""
+        for path in self.path.rglob(f"{TEMPORARY_PREFIX}*"):
+            if path.is_file() and time.time() - path.stat().st_mtime > _YOUNG_S:
+                path.unlink(missing_ok=True)
 
     def _clear(self) -> None:
         for name in (self.record, self.claim_path.name, *self.contents):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,15 +48,16 @@ def read_split(path: Path) -> list[SplitRow]:
     MissingInputError
         If there is no such file.
     InputError
-        If the header or a line is wrong, or a micrograph has two lines.
+        If it is no CSV in UTF-8, the header or a line is wrong, or a micrograph has two lines.
     """
     if not path.is_file():
         raise MissingInputError(f"{path}: no such split; make one with mstool split")
-    with open(path, newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        if not reader.fieldnames or not {*HEADER} <= {*reader.fieldnames}:
-            raise InputError(f"{path}: the first line must be {','.join(HEADER)}")
-        rows = [_parse(row, f"{path}:{reader.line_num}") for row in reader]
+    try:
+        rows = _read_rows(path)
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is not UTF-8 text; save it as CSV UTF-8") from None
+    except csv.Error as error:
+        raise InputError(f"{path}: is not CSV ({error}); save it as CSV UTF-8") from None
     if not rows:
         raise InputError(f"{path}: names no micrograph; make it again with mstool split")
     names = [row.source for row in rows]
@@ -64,8 +66,16 @@ def read_split(path: Path) -> list[SplitRow]:
     return rows
 
 
+def _read_rows(path: Path) -> list[SplitRow]:
+    with open(path, newline="", encoding="utf-8-sig") as stream:
+        reader = csv.DictReader(stream)
+        if not reader.fieldnames or not {*HEADER} <= {*reader.fieldnames}:
+            raise InputError(f"{path}: the first line must be {','.join(HEADER)}")
+        return [_parse(row, f"{path}:{reader.line_num}") for row in reader]
+
+
 def _parse(row: dict[str, str | None], origin: str) -> SplitRow:
     source, group, fold = (row[key] for key in HEADER)
-    if not source or not group or fold is None or not fold.strip().isdigit():
+    if not source or not group or not re.fullmatch("[0-9]{1,6}", (fold or "").strip()):
         raise InputError(f"{origin}: needs a source, a group and a fold from 0, such as a.tif,a,0")
     return SplitRow(source, group, int(fold))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from mstool.errors import InputError, MissingInputError
+from mstool.errors import InputError, LabelError, MissingInputError
 from mstool.geometry.window import Window
 from mstool.io.atomic import atomic_path, write_text
 from mstool.io.images import open_micrograph, read_values
@@ -20,6 +20,8 @@ MANIFEST = "tiles.jsonl"
 TILES_RECORD = "tiles.json"
 PREDICT_RECORD = "predict.json"
 STITCH_RECORD = "stitch.json"
+
+_PREDICT_AGAIN = "delete it and run predict again"
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,17 @@ def read_manifest(folder: Path) -> list[Tile]:
     path = folder / MANIFEST
     if not path.is_file():
         raise MissingInputError(f"{path}: no such file; make the folder with the step before")
-    with open(path, encoding="utf-8") as stream:
-        return [_parse_tile(line, f"{path}:{number}") for number, line in enumerate(stream, 1)]
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 ({error}); make the folder again") from None
+    tiles = [_parse_tile(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
+    seen = set()
+    for number, tile in enumerate(tiles, 1):
+        if tile.id in seen:
+            raise InputError(f"{path}:{number}: {tile.id} is named twice; make the folder again")
+        seen.add(tile.id)
+    return tiles
 
 
 def check_windows(tiles: Iterable[Tile], sources: Mapping[str, SourceImage], path: Path) -> None:
@@ -182,12 +193,20 @@ def write_tile_image(path: Path, values: np.ndarray) -> None:
 
 def read_tile_image(folder: Path, tile: Tile) -> np.ndarray:
     """Read tile pixels: (T, T) or (T, T, 3)."""
-    return open_micrograph(folder / "images" / f"{tile.id}.tif").read()
+    path = folder / "images" / f"{tile.id}.tif"
+    values = open_micrograph(path).read()
+    _check_shape(values, tile, path)
+    return values
 
 
 def read_tile_labels(folder: Path, tile: Tile) -> np.ndarray:
     """Read a tile's label map: uint8, (T, T), classes and 255 for ignored."""
-    return read_values(folder / "labels" / f"{tile.id}.png")
+    path = folder / "labels" / f"{tile.id}.png"
+    values = read_values(path)
+    _check_shape(values, tile, path)
+    if values.ndim != 2 or values.dtype != np.uint8:
+        raise InputError(f"{path}: is no indexed label map; tile again with --overwrite")
+    return values
 
 
 def probabilities_path(folder: Path, tile: Tile) -> Path:
@@ -203,13 +222,25 @@ class LabelledTileReader:
     ----------
     folder : Path
         Tile folder with labels.
+    n_classes : int
+        Label maps hold 0 .. n_classes - 1, and 255.
     """
 
     folder: Path
+    n_classes: int
 
     def __call__(self, tile: Tile) -> tuple[np.ndarray, np.ndarray]:
         """Image (T, T[, C]) and label map (T, T)."""
-        return read_tile_image(self.folder, tile), read_tile_labels(self.folder, tile)
+        labels = read_tile_labels(self.folder, tile)
+        unknown = (labels >= self.n_classes) & (labels != 255)
+        if unknown.any():
+            row, col = np.argwhere(unknown)[0]
+            raise LabelError(
+                f"{self.folder}/labels/{tile.id}.png: value {labels[row, col]} in {unknown.sum()} "
+                f"pixels, first at row {row}, column {col}, is no class; tile again "
+                "with --overwrite"
+            )
+        return read_tile_image(self.folder, tile), labels
 
 
 def write_probabilities(path: Path, probabilities: np.ndarray) -> None:
@@ -225,28 +256,51 @@ def write_probabilities(path: Path, probabilities: np.ndarray) -> None:
         )
 
 
-def read_probabilities(path: Path, n_classes: int) -> np.ndarray:
+def read_probabilities(path: Path, n_classes: int, tile: Tile | None = None) -> np.ndarray:
     """Read the class probabilities of a tile: float32, (C, T, T).
+
+    Parameters
+    ----------
+    path : Path
+        File of the tile.
+    n_classes : int
+        C.
+    tile : Tile, optional
+        To check the size.
 
     Raises
     ------
     MissingInputError
         If the tile was never predicted.
     InputError
-        If the file is damaged or holds another number of classes.
+        If the file is damaged, or holds another number of classes, another size or no numbers.
     """
     if not path.is_file():
         raise MissingInputError(f"{path}: this tile has no probabilities; run predict again")
     try:
         values = tifffile.imread(path)
     except Exception as error:  # codecs raise whatever they like
-        raise InputError(f"{path}: damaged ({error}); delete it and run predict again") from error
+        raise InputError(f"{path}: damaged ({error}); {_PREDICT_AGAIN}") from error
     values = values[None] if values.ndim == 2 else values
-    if values.shape[0] != n_classes:
+    if values.ndim != 3 or values.shape[0] != n_classes:
         raise InputError(
-            f"{path}: holds {values.shape[0]} classes where {n_classes} are named; predict again"
+            f"{path}: has shape {values.shape}, and {n_classes} classes are named; {_PREDICT_AGAIN}"
         )
+    if tile is not None:
+        _check_shape(values[0], tile, path)
+    is_known = values.dtype in (np.uint8, np.float16) and np.isfinite(values).all()
+    if not is_known or not values.any(axis=0).all():
+        raise InputError(f"{path}: does not hold probabilities; {_PREDICT_AGAIN}")
     return values.astype(np.float32) / (255 if values.dtype == np.uint8 else 1)
+
+
+def _check_shape(values: np.ndarray, tile: Tile, path: Path) -> None:
+    expected = (tile.height + tile.pad[0], tile.width + tile.pad[1])
+    if values.shape[:2] != expected:
+        raise InputError(
+            f"{path}: is {values.shape[0]} x {values.shape[1]} pixels, its manifest says "
+            f"{expected[0]} x {expected[1]}; delete it and run the step that made it again"
+        )
 
 
 def _parse_tile(line: str, origin: str) -> Tile:
@@ -256,9 +310,16 @@ def _parse_tile(line: str, origin: str) -> Tile:
         numbers = (tile.row, tile.col, tile.height, tile.width, *tile.pad)
         if min(numbers) < 0 or not all(isinstance(number, int) for number in numbers):
             raise ValueError("negative or fractional window")
-        if len(tile.pad) != 2 or min(tile.height, tile.width) < 1:
+        counts = {} if tile.counts is None else tile.counts
+        if not all(isinstance(n, int) and n >= 0 for n in counts.values()):
+            raise ValueError("counts that are no numbers")
+        if (
+            not isinstance(tile.group, str)
+            or len(tile.pad) != 2
+            or min(tile.height, tile.width) < 1
+        ):
             raise ValueError("empty window, or pad of another length than 2")
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:
         raise InputError(f"{origin}: not a tile ({error}); make the folder again") from None
     _check_name(tile.id, origin)
     _check_name(tile.source, origin)

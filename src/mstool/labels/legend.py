@@ -349,6 +349,8 @@ def _spare_colours(taken):
 
 def _check_names(names) -> None:
     for name in names:
+        if name == "ignored":
+            raise InputError("class name 'ignored' means pixels left out; use another name")
         if not isinstance(name, str) or not name.strip():
             raise InputError(f"class name {name!r} is empty or not text; give every class a name")
         if "," in name or "=" in name or not name.isprintable() or name != name.strip():

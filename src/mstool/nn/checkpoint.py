@@ -121,7 +121,7 @@ def load_checkpoint(path: Path) -> LoadedModel:
     try:
         segmenter = build_segmenter(checkpoint.spec, list(checkpoint.mean), list(checkpoint.std))
         segmenter.load_state_dict(tensors)
-    except UsageError as error:
+    except (UsageError, TypeError, ValueError) as error:
         raise InputError(f"{path}: cannot be built here ({error}); update mstool") from None
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:120]
@@ -156,6 +156,8 @@ def _parse(description: str, path: Path) -> Checkpoint:
         checkpoint = Checkpoint(**{**fields, **tuples, "spec": ModelSpec(**fields["spec"])})
         if not all(isinstance(checkpoint.sources[part], list) for part in ("train", "val", "test")):
             raise TypeError("sources")
+        if not isinstance(checkpoint.legend, str) or checkpoint.spec.width > 4096:
+            raise TypeError("legend or width")
         return checkpoint
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: its description is damaged ({error}); train it again") from None

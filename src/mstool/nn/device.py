@@ -88,6 +88,8 @@ def make_deterministic() -> None:
     """Make torch give the same bytes for the same input, on every run with as many threads."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
+    # filling memory that is written anyway costs time on every layer
+    torch.utils.deterministic.fill_uninitialized_memory = False
     torch.backends.cudnn.benchmark = False
 
 

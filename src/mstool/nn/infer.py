@@ -5,6 +5,7 @@ from typing import Literal
 
 import torch
 
+from mstool.errors import InputError
 from mstool.nn.device import Compute
 from mstool.nn.model import Segmenter
 
@@ -42,6 +43,11 @@ def predict_probabilities(
     -------
     Tensor of float32, shape (N, K, H, W)
         On the CPU; sums to 1 over classes.
+
+    Raises
+    ------
+    InputError
+        If they are not numbers.
     """
     views = _VIEWS[tta]
     total = None
@@ -51,7 +57,10 @@ def predict_probabilities(
                 logits = segmenter(compute.place_batch(_view(images, turns, mirrored)))
                 probabilities = _unview(logits.float().softmax(dim=1), turns, mirrored)
                 total = probabilities if total is None else total + probabilities
-    return (total / (len(segmenters) * len(views))).cpu()
+    mean = (total / (len(segmenters) * len(views))).cpu()
+    if not bool(mean.isfinite().all()):
+        raise InputError("the model gives no numbers for a tile; train it again with a lower --lr")
+    return mean
 
 
 def _view(images: torch.Tensor, turns: int, mirrored: bool) -> torch.Tensor:

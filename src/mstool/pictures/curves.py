@@ -3,6 +3,7 @@
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mstool.pictures.colours import BLUE, ORANGE
 
@@ -13,7 +14,8 @@ def draw_curves(history: list[dict[str, Any]], best_epoch: int, title: str) -> F
     Parameters
     ----------
     history : list of dict
-        Rows with ``epoch``, ``train_loss`` and, where validated, ``val_mean_iou``.
+        Rows with ``epoch``, ``train_loss`` (None for no step) and, where validated,
+        ``val_mean_iou``.
     best_epoch : int
         Whose weights were kept; 0 for none.
     title : str
@@ -27,8 +29,14 @@ def draw_curves(history: list[dict[str, Any]], best_epoch: int, title: str) -> F
     figure = Figure(figsize=(7, 6), layout="constrained")
     figure.suptitle(title)
     upper, lower = figure.subplots(2, 1, sharex=True)
-    epochs = [row["epoch"] for row in history]
-    upper.plot(epochs, [row["train_loss"] for row in history], "-o", ms=3, color=ORANGE)
+    trained = [row for row in history if row["train_loss"] is not None]
+    upper.plot(
+        [row["epoch"] for row in trained],
+        [row["train_loss"] for row in trained],
+        "-o",
+        ms=3,
+        color=ORANGE,
+    )
     upper.set(ylabel="training loss [1]")
     validated = [row for row in history if row.get("val_mean_iou") is not None]
     lower.plot(
@@ -42,6 +50,7 @@ def draw_curves(history: list[dict[str, Any]], best_epoch: int, title: str) -> F
     if best_epoch:
         lower.axvline(best_epoch, color="black", ls=":", label=f"weights kept: epoch {best_epoch}")
     lower.set(xlabel="epoch", ylabel="mean IoU [1]", ylim=(0, 1))
+    lower.xaxis.set_major_locator(MaxNLocator(integer=True))
     if validated:
         lower.legend(loc="lower right")
     for axes in (upper, lower):

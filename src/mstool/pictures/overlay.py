@@ -132,7 +132,8 @@ def _add_ignored(axes: Axes) -> None:
 def _draw_scale_bar(axes: Axes, width: int, height: int, pixel_size_um: float) -> None:
     length_um = nice_length(width * pixel_size_um)
     length = length_um / pixel_size_um
-    left, bottom, thick = 0.04 * width, 0.96 * height, 0.015 * height
+    # at the top, since microscopes write their own bar at the bottom
+    left, bottom, thick = 0.04 * width, 0.115 * height, 0.015 * height
     box = (left - 0.015 * width, bottom - 0.085 * height)
     axes.add_patch(
         Rectangle(box, length + 0.03 * width, 0.11 * height, facecolor="black", alpha=0.65)

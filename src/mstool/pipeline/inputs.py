@@ -1,5 +1,6 @@
 """Which files a verb reads."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,14 +31,20 @@ def list_images(operands: Sequence[Path], report: Reporter) -> list[Path]:
     Raises
     ------
     MissingInputError
-        If an operand is not there, or no image is named.
+        If an operand is not there, or no image is in it.
     InputError
-        If two images have the same name but for the suffix, so that outputs would collide.
+        If two images have the same name but for the suffix, so that outputs would collide, or a
+        name cannot be written into records.
     """
-    paths = [path for operand in operands for path in _expand(operand, SUFFIXES, report)]
-    if not paths:
-        named = ", ".join(str(operand) for operand in operands) or "the list of files"
-        raise MissingInputError(f"{named}: no micrographs; give TIFF, PNG, JPEG or BMP files")
+    paths = []
+    for operand in operands:
+        found = _expand(operand, SUFFIXES, report)
+        if not found:
+            raise MissingInputError(f"{operand}: no micrographs; give TIFF, PNG, JPEG or BMP files")
+        paths += found
+    for path in paths:
+        if "\\" in path.name:  # a separator elsewhere: tile folders may not name such files
+            raise InputError(f"{path}: has a backslash in its name; rename it")
     return _unique_stems(paths)
 
 
@@ -85,7 +92,9 @@ def pair_labels(
             )
         pairs[image] = label
     if by_stem:
-        report.note(f"{len(by_stem)} label maps have no {noun} and are left out")
+        are = "label map has" if len(by_stem) == 1 else "label maps have"
+        left = "is left out" if len(by_stem) == 1 else "are left out"
+        report.note(f"{len(by_stem)} {are} no {noun} and {left}")
     return pairs
 
 
@@ -126,17 +135,46 @@ def _expand(operand: Path, suffixes: Sequence[str], report: Reporter) -> list[Pa
     if not operand.exists():
         raise MissingInputError(f"{operand}: no such file or folder")
     if not operand.is_dir():
-        return [operand]
-    files = [path for path in operand.iterdir() if path.is_file() and path.name[0] != "."]
-    found = sorted(path for path in files if path.suffix.lower() in suffixes)
-    if n_other := len(files) - len(found):
-        report.note(f"{operand}: {n_other} files of other types are left out")
+        return [_checked(operand)]
+    found, n_other = [], 0
+    for path in sorted(operand.iterdir()):
+        if path.name[0] == ".":
+            continue
+        is_named_so = path.suffix.lower() in suffixes
+        if is_named_so and not path.exists():
+            raise MissingInputError(
+                f"{path}: links to {os.readlink(path)}, which is not there; mend or remove the link"
+            )
+        if is_named_so and path.is_file():
+            found.append(_checked(path))
+        else:
+            n_other += is_named_so or not path.is_dir()
+    if n_other:
+        entries = (
+            "1 entry of another type is"
+            if n_other == 1
+            else f"{n_other} entries of other types are"
+        )
+        report.note(f"{operand}: {entries} left out")
     return found
+
+
+def _checked(path: Path) -> Path:
+    """Give `path` back if it can be read, and recorded as text."""
+    if not path.is_file():  # opening a pipe would wait for a writer
+        raise InputError(f"{path}: is a pipe or a device, not a regular file; save it as a file")
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{path}: has a name that is not UTF-8; rename it") from None
+    return path
 
 
 def _unique_stems(paths: list[Path]) -> list[Path]:
     seen: dict[str, Path] = {}
     for path in paths:
+        if path.stem in seen and path.samefile(seen[path.stem]):
+            raise InputError(f"{path}: is named twice; name it once")
         if path.stem in seen:
             raise InputError(
                 f"{path}: has the same name as {seen[path.stem]}; rename one, since outputs are "

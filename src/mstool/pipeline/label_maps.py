@@ -48,8 +48,12 @@ def read_legend(path: Path) -> Legend:
     """Read ``legend.toml``."""
     if not path.is_file():
         raise MissingInputError(f"{path}: no such legend")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
     with named(path):
-        return legend_from_toml(path.read_text(encoding="utf-8"))
+        return legend_from_toml(text)
 
 
 def open_labels(path: Path, legend: Legend) -> Micrograph:

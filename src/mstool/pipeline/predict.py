@@ -10,13 +10,14 @@ import torch
 
 from mstool.errors import InputError, UsageError
 from mstool.io.outputs import OutputFolder
-from mstool.io.records import Run, hash_inputs, read_record, relative_to
+from mstool.io.records import Run, hash_inputs, read_record, relative_to, require_keys
 from mstool.io.tiles import (
     MANIFEST,
     PREDICT_RECORD,
     TILES_RECORD,
     SourceImage,
     Tile,
+    check_windows,
     probabilities_path,
     read_manifest,
     read_sources,
@@ -96,14 +97,22 @@ def predict_tiles(
     models = [load_checkpoint(path) for path in model_paths]
     check_same_classes(models)
     tile_record = read_record(tiles / TILES_RECORD)
+    require_keys(
+        tile_record,
+        tiles / TILES_RECORD,
+        *("settings", "halo", "pixel_size_um", "dtype", "n_channels"),
+    )
     sources = read_sources(tiles / TILES_RECORD)
+    manifest = read_manifest(tiles)
+    check_windows(manifest, sources, tiles / MANIFEST)
     _check_fit(tiles, tile_record, models, report)
-    chosen = choose_tiles(read_manifest(tiles), sources, models, settings.select, tiles)
+    chosen = choose_tiles(manifest, sources, models, settings.select, tiles)
     folder = OutputFolder(out, PREDICT_RECORD, (MANIFEST, "probs"))
     inputs = hash_inputs(
         [tiles / TILES_RECORD, tiles / MANIFEST, *(model.path for model in models)], out
     )
-    if folder.claim(asdict(settings), inputs, overwrite) == "done":
+    pieces = [out / MANIFEST, *(probabilities_path(out, tile) for tile in chosen)]
+    if folder.claim(asdict(settings), inputs, overwrite, lambda: pieces) == "done":
         report.note(f"{out}: nothing left to do")
         return
     # a damaged tile takes nothing back: with it mended, the same command goes on

@@ -102,7 +102,7 @@ def claim_record(
     if out is None or overwrite or not out.exists():
         return hashes
     try:
-        old = read_record(out)
+        old = read_record(out) if out.is_file() else {}
     except (InputError, OSError):
         old = {}
     if old.get("settings") != asdict(settings) or old.get("inputs") != hashes:

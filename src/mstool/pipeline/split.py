@@ -141,7 +141,7 @@ def write_split(path: Path, table: str, overwrite: bool, report: Reporter) -> No
         If so, and `overwrite` is not set.
     """
     if path.exists() and not overwrite:
-        if path.is_dir() or path.read_bytes() != table.encode():
+        if not path.is_file() or path.read_bytes() != table.encode():
             raise OutputExistsError(
                 f"{path}: already there, with another content; choose another --out, or replace it "
                 "with --overwrite"

@@ -16,13 +16,14 @@ from mstool.geometry.window import Window
 from mstool.io.atomic import write_text
 from mstool.io.masks import write_indexed_tiff, write_strips
 from mstool.io.outputs import OutputFolder
-from mstool.io.records import Run, hash_inputs, read_record, relative_to
+from mstool.io.records import Run, hash_inputs, read_record, relative_to, require_keys
 from mstool.io.tiles import (
     MANIFEST,
     PREDICT_RECORD,
     STITCH_RECORD,
     SourceImage,
     Tile,
+    check_windows,
     probabilities_path,
     read_manifest,
     read_probabilities,
@@ -81,8 +82,12 @@ def stitch_masks(
         Where notes and progress go.
     """
     record = read_record(probs / PREDICT_RECORD)
+    needed = ("tiles", "classes", "label_legend", "models", "trained_on")
+    tiles_table, *_ = require_keys(record, probs / PREDICT_RECORD, *needed)
+    require_keys(tiles_table, probs / PREDICT_RECORD, "settings", "halo")
     sources = read_sources(probs / PREDICT_RECORD)
     tiles = read_manifest(probs)
+    check_windows(tiles, sources, probs / MANIFEST)
     by_source = {
         name: sorted((t for t in tiles if t.source == name), key=lambda t: t.window)
         for name in sources
@@ -95,7 +100,8 @@ def stitch_masks(
     )
     inputs = hash_inputs([probs / PREDICT_RECORD, probs / MANIFEST], out)
     inputs |= hash_inputs(overlay.paths(), out)
-    state = folder.claim(asdict(settings) | overlay.as_record(), inputs, overwrite)
+    masks = [out / _mask_name(name) for name in sources]
+    state = folder.claim(asdict(settings) | overlay.as_record(), inputs, overwrite, lambda: masks)
     if state == "done":
         report.note(f"{out}: nothing left to do")
         return
@@ -164,7 +170,7 @@ def _stitcher(
 
     def read_tiles() -> Iterator[tuple[Window, np.ndarray]]:
         for tile in tiles:
-            values = read_probabilities(probabilities_path(probs, tile), n_classes)
+            values = read_probabilities(probabilities_path(probs, tile), n_classes, tile)
             yield tile.window, values[:, : tile.height, : tile.width]
 
     def stitch() -> Iterator[np.ndarray]:

@@ -1,7 +1,7 @@
 """Cut micrographs and label maps into tiles."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from mstool.io.tiles import (
     TILES_RECORD,
     SourceImage,
     Tile,
+    read_manifest,
     write_manifest,
     write_tile_image,
 )
@@ -36,6 +37,9 @@ from mstool.labels.legend import (
 from mstool.pipeline.label_maps import open_labels, read_label_window
 from mstool.reporting import Reporter
 from mstool.splits.groups import group_of
+
+# A network takes no larger tile, and an image smaller than a tile is filled up to it.
+_MOST_SIZE = 16384
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ class TileSettings:
 
     def __post_init__(self):
         check_tile_size(self.size, self.overlap)
+        if self.size > _MOST_SIZE:
+            raise UsageError(f"--size {self.size}: must be at most {_MOST_SIZE}")
         if not 0.01 <= self.scale <= 100:
             raise UsageError(f"--scale {self.scale}: must be between 0.01 and 100")
         if self.discard_ignored is not None and not 0 <= self.discard_ignored <= 1:
@@ -114,7 +120,7 @@ def cut_tiles(
     """
     folder = OutputFolder(out, TILES_RECORD, (MANIFEST, "images", "labels", "legend.toml"))
     inputs = hash_inputs([*images, *labels.values()], out)
-    state = folder.claim(asdict(settings), inputs, overwrite)
+    state = folder.claim(asdict(settings), inputs, overwrite, lambda: _pieces(out, settings))
     if state == "done":
         report.note(f"{out}: nothing left to do")
         return
@@ -139,6 +145,17 @@ def cut_tiles(
             "sources": [asdict(source) for source in sources],
         }
     )
+
+
+def _pieces(out: Path, settings: TileSettings) -> Iterator[Path]:
+    """Files that finished tiles consist of."""
+    yield out / MANIFEST
+    if not (out / MANIFEST).is_file():
+        return
+    for tile in read_manifest(out):
+        yield out / "images" / f"{tile.id}.tif"
+        if settings.legend is not None:
+            yield out / "labels" / f"{tile.id}.png"
 
 
 def _cut_all(

@@ -13,13 +13,14 @@ import torch
 from mstool.errors import InputError, Interrupted, UsageError
 from mstool.io.atomic import write_text
 from mstool.io.outputs import OutputFolder
-from mstool.io.records import Run, hash_inputs, read_record, to_plain
+from mstool.io.records import Run, hash_inputs, read_record, require_keys, to_plain
 from mstool.io.split_csv import read_split
 from mstool.io.tiles import (
     MANIFEST,
     TILES_RECORD,
     LabelledTileReader,
     SourceImage,
+    check_windows,
     read_manifest,
     read_sources,
     read_tile_image,
@@ -296,7 +297,7 @@ def train_model(
     data = read_training_data(tiles, split, settings)
     inputs = hash_inputs([tiles / TILES_RECORD, tiles / MANIFEST, split], out)
     inputs |= _hash_weights_file(settings, out)
-    state = folder.claim(settings.as_record(), inputs, overwrite)
+    state = folder.claim(settings.as_record(), inputs, overwrite, lambda: [out / MODEL])
     if state == "done":
         report.note(f"{out}: nothing left to do")
         return
@@ -319,18 +320,24 @@ def train_model(
 
 def read_training_data(tiles: Path, split: Path, settings: TrainSettings) -> TrainingData:
     """Read manifest, legend and split, and prove the parts apart."""
-    record = read_record(tiles / TILES_RECORD)
+    record_path = tiles / TILES_RECORD
+    record = read_record(record_path)
+    tile_settings, halo, pixel_size_um = require_keys(
+        record, record_path, "settings", "halo", "pixel_size_um"
+    )
+    tile_size, legend_text = require_keys(tile_settings, record_path, "size", "legend")
     manifest = read_manifest(tiles)
     if not (tiles / "legend.toml").is_file():
         raise InputError(f"{tiles}: was cut without labels; run mstool tile with --labels")
-    sources = read_sources(tiles / TILES_RECORD)
+    sources = read_sources(record_path)
+    check_windows(manifest, sources, tiles / MANIFEST)
     parts = choose_parts(read_split(split), sources, settings.test_fold, settings.val_fold, split)
     parts = keep_first_images(parts, settings.max_images, settings.fit.seed)
 
+    legend = read_legend(tiles / "legend.toml")
+    decode = LabelledTileReader(tiles, len(legend.classes))
     stores = {
-        part: TileStore(
-            [tile for tile in manifest if tile.source in names], LabelledTileReader(tiles)
-        )
+        part: TileStore([tile for tile in manifest if tile.source in names], decode)
         for part, names in parts.as_dict().items()
     }
     for part in ("train", "val"):
@@ -345,11 +352,11 @@ def read_training_data(tiles: Path, split: Path, settings: TrainSettings) -> Tra
         val=stores["val"],
         parts=parts,
         sources=sources,
-        legend=read_legend(tiles / "legend.toml"),
-        legend_text=record["settings"]["legend"],
-        tile_size=record["settings"]["size"],
-        halo=record["halo"],
-        pixel_size_um=record["pixel_size_um"],
+        legend=legend,
+        legend_text=legend_text,
+        tile_size=tile_size,
+        halo=halo,
+        pixel_size_um=pixel_size_um,
         n_channels=1 if image.ndim == 2 else image.shape[2],
         dtype=image.dtype.name,
     )
