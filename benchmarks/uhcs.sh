@@ -23,16 +23,10 @@ mkdir -p "$work"
 mstool tile "$data/images" --labels "$data/labels" --size 512 --overlap 64 --scale 2 \
   --classes 'matrix=0,network=1,spheroidite=2,widmanstaetten=3' -o "$work/tiles"
 
-# two networks that differ in decoder and loss, for an ensemble
-train() {
-  mstool train "$work/tiles" --split "$work/split.csv" --test-fold 2 --val-fold 1 \
-    --crop 384 --augment "$here/uhcs-augment.toml" --epochs 12 --validate-every 4 \
-    --max-time 19m "$@"
-}
-train --arch unet --loss 'ce+0.3*dice' -o "$work/unet"
-train --arch fpn --loss ce+lovasz --seed 1 -o "$work/fpn"
+mstool train "$work/tiles" --split "$work/split.csv" --test-fold 2 --val-fold 1 \
+  --crop 384 --augment "$here/uhcs-augment.toml" --loss 'ce+0.3*dice' --epochs 12 \
+  --validate-every 4 --max-time 19m -o "$work/unet"
 
-mstool predict "$work/tiles" --model "$work/unet" --model "$work/fpn" --select test --tta flips \
-  -o "$work/probs"
+mstool predict "$work/tiles" --model "$work/unet" --select test --tta d4 -o "$work/probs"
 mstool stitch "$work/probs" --overlay --labels "$data/labels" -o "$work/masks"
 mstool score "$work/masks" "$data/labels" --table

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mstool.errors import UsageError
+from mstool.nn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mstool.nn.finetune import encoder_stages, freeze, parse_finetune, train_mode
 from mstool.nn.model import (
     PLAIN,
@@ -80,6 +81,19 @@ def test_normalisation_is_inside_the_network():
     image = torch.rand(1, 1, 16, 16)
     with torch.inference_mode():
         torch.testing.assert_close(shifted(image * 20 + 100), plain(image), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("padding", range(0, 256, 16))
+def test_no_model_is_taken_for_a_pickle_whatever_the_length_of_its_header(tmp_path, padding):
+    model = segmenter()
+    spec = ModelSpec(PLAIN, None, 1, 2, 2, 4)
+    sources = {"train": [], "val": [], "test": []}
+    for length in range(padding, padding + 16):  # safetensors pads the header to eight bytes
+        checkpoint = Checkpoint(
+            spec, ("a", "b"), "x" * 8 * length, (0.0,), (1.0,), "uint8", None, 32, 5, sources, {}, {}
+        )
+        save_checkpoint(tmp_path / "m.safetensors", model, checkpoint)
+        assert load_checkpoint(tmp_path / "m.safetensors").checkpoint.legend == "x" * 8 * length
 
 
 def test_receptive_field_equals_the_closed_form():

@@ -165,8 +165,10 @@ def _parse(description: str, path: Path) -> Checkpoint:
 
 def _refuse_pickle(path: Path) -> None:
     with open(path, "rb") as stream:
-        head = stream.read(4)
-    if head[:1] == b"\x80" or head == b"PK\x03\x04":
+        head = stream.read(9)
+    # safetensors begin with the length of their header, which may look like anything, and a brace
+    is_pickle = head[:1] == b"\x80" or head[:4] == b"PK\x03\x04"
+    if is_pickle and head[8:9] != b"{":
         raise InputError(
             f"{path}: a pickle, which can run code when opened; save the weights as safetensors "
             "and give them to train --weights"
