@@ -89,11 +89,11 @@ def test_no_model_is_taken_for_a_pickle_whatever_the_length_of_its_header(tmp_pa
     spec = ModelSpec(PLAIN, None, 1, 2, 2, 4)
     sources = {"train": [], "val": [], "test": []}
     for length in range(padding, padding + 16):  # safetensors pads the header to eight bytes
-        checkpoint = Checkpoint(
-            spec, ("a", "b"), "x" * 8 * length, (0.0,), (1.0,), "uint8", None, 32, 5, sources, {}, {}
-        )
+        legend = "x" * 8 * length
+        numbers = ((0.0,), (1.0,), "uint8", None, 32, 5)
+        checkpoint = Checkpoint(spec, ("a", "b"), legend, *numbers, sources, {}, {})
         save_checkpoint(tmp_path / "m.safetensors", model, checkpoint)
-        assert load_checkpoint(tmp_path / "m.safetensors").checkpoint.legend == "x" * 8 * length
+        assert load_checkpoint(tmp_path / "m.safetensors").checkpoint.legend == legend
 
 
 def test_receptive_field_equals_the_closed_form():
