@@ -187,7 +187,7 @@ def test_row_of_windows_decodes_each_strip_once(tmp_path, monkeypatch):
 def test_signal_while_decoding_is_no_damage(tmp_path, monkeypatch):
     Image.fromarray(grey()).save(tmp_path / "a.png")
 
-    def interrupt(*arguments):
+    def interrupt(*arguments, **options):
         raise Interrupted("stopped")
 
     monkeypatch.setattr(Image, "open", interrupt)
