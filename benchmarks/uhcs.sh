@@ -23,10 +23,15 @@ mkdir -p "$work"
 mstool tile "$data/images" --labels "$data/labels" --size 512 --overlap 64 --scale 2 \
   --classes 'matrix=0,network=1,spheroidite=2,widmanstaetten=3' -o "$work/tiles"
 
-mstool train "$work/tiles" --split "$work/split.csv" --test-fold 2 --val-fold 1 \
-  --crop 384 --augment "$here/uhcs-augment.toml" --loss 'ce+0.3*dice' --epochs 12 \
-  --validate-every 4 --max-time 19m -o "$work/unet"
+# first all pixels alike, then the IoU itself, which the rare Widmanstaetten cementite gains from
+train() {
+  mstool train "$work/tiles" --split "$work/split.csv" --test-fold 2 --val-fold 1 \
+    --crop 384 --augment "$here/uhcs-augment.toml" --epochs 12 "$@"
+}
+train --loss 'ce+0.3*dice' --validate-every 4 --max-time 19m -o "$work/unet"
+train --loss ce+lovasz --weights "$work/unet/model.safetensors" --lr 5e-4 --validate-every 3 \
+  --max-time 14m -o "$work/stage2"
 
-mstool predict "$work/tiles" --model "$work/unet" --select test --tta d4 -o "$work/probs"
+mstool predict "$work/tiles" --model "$work/stage2" --select test --tta d4 -o "$work/probs"
 mstool stitch "$work/probs" --overlay --labels "$data/labels" -o "$work/masks"
 mstool score "$work/masks" "$data/labels" --table
