@@ -16,7 +16,7 @@ from mstool.io.atomic import write_text
 from mstool.io.images import Micrograph, open_micrograph
 from mstool.io.masks import write_indexed_png
 from mstool.io.outputs import OutputFolder
-from mstool.io.records import Run, hash_inputs, relative_to, sha256_of_file
+from mstool.io.records import Run, hash_inputs, relative_to
 from mstool.io.tiles import (
     MANIFEST,
     TILES_RECORD,
@@ -125,7 +125,7 @@ def cut_tiles(
         report.note(f"{out}: nothing left to do")
         return
     with folder.filling(state):
-        tiles, sources, first = _cut_all(images, labels, settings, out, report)
+        tiles, sources, first = _cut_all(images, labels, settings, inputs, out, report)
         write_manifest(out, tiles)
     report.note(
         f"{out}: {len(tiles)} tiles of {settings.size} x {settings.size} pixels from "
@@ -162,6 +162,7 @@ def _cut_all(
     images: Sequence[Path],
     labels: dict[Path, Path],
     settings: TileSettings,
+    inputs: dict[str, str],
     out: Path,
     report: Reporter,
 ) -> tuple[list[Tile], list[SourceImage], Micrograph]:
@@ -177,7 +178,7 @@ def _cut_all(
             micrograph = open_micrograph(path, settings.pixel_size_um, settings.grey)
             first = first or micrograph
             _check_same_kind(micrograph, first)
-            source = _describe(micrograph, settings, out)
+            source = _describe(micrograph, settings, inputs, out)
             cut = _cut_source(micrograph, labels.get(path), source, settings, legend, out)
             if settings.discard_ignored is not None and not cut:
                 report.note(f"{path}: all its tiles are left out by --discard-ignored")
@@ -189,14 +190,16 @@ def _cut_all(
     return tiles, sources, first
 
 
-def _describe(micrograph: Micrograph, settings: TileSettings, out: Path) -> SourceImage:
-    path = micrograph.path
+def _describe(
+    micrograph: Micrograph, settings: TileSettings, inputs: dict[str, str], out: Path
+) -> SourceImage:
+    path, recorded = micrograph.path, relative_to(micrograph.path, out)
     return SourceImage(
         name=path.name,
         group=group_of(path.name, settings.group_by),
         sha256=micrograph.content_sha256(),
-        path=relative_to(path, out),
-        file_sha256=sha256_of_file(path),
+        path=recorded,
+        file_sha256=inputs[recorded],
         shape=(micrograph.height, micrograph.width),
         scaled_shape=(
             scaled_length(micrograph.height, settings.scale),
