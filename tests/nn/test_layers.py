@@ -5,11 +5,11 @@ from torch import nn
 from mstool.errors import UsageError
 from mstool.nn.layers import (
     Layer,
-    capture,
     list_layers,
     match_layers,
     rank_channels,
     shallowest_layer,
+    watch,
 )
 from mstool.nn.model import ModelSpec, Segmenter, build_segmenter
 
@@ -120,13 +120,12 @@ def test_shallowest_without_encoder_is_wider_than_the_image():
         ("decoder.blocks.1", "decoder.blocks.1"),
     ],
 )
-def test_captured_pair_gives_grad_cam_of_captum(resnet, image, name, module):
+def test_watched_tensor_gives_grad_cam_of_captum(resnet, image, name, module):
     captum = pytest.importorskip("captum.attr")
-    with capture(resnet, [name]) as captured:
-        resnet(image)[:, 1].sum().backward()
-    resnet.zero_grad()
-    weights = captured.gradients[name].mean(dim=(2, 3), keepdim=True)
-    ours = (weights * captured.activations[name]).sum(dim=1, keepdim=True)
+    with watch(resnet, [name]) as seen:
+        gradient = torch.autograd.grad(resnet(image)[:, 1].sum(), seen[name])[0]
+    weights = gradient.mean(dim=(2, 3), keepdim=True)
+    ours = (weights * seen[name]).sum(dim=1, keepdim=True).detach()
     method = captum.LayerGradCam(
         lambda images: resnet(images)[:, 1].sum(dim=(1, 2)), resnet.network.get_submodule(module)
     )
@@ -135,33 +134,26 @@ def test_captured_pair_gives_grad_cam_of_captum(resnet, image, name, module):
     assert (ours - theirs).abs().max() < 1e-5 * theirs.abs().max()
 
 
-def test_capture_leaves_hooks_and_flags_as_they_were(plain, image):
+def test_watching_leaves_hooks_and_flags_as_they_were(plain, image):
     before = state_of(plain)
-    with capture(plain, ["encoder.0", "decoder.2"]) as captured:
+    with watch(plain, ["encoder.0", "decoder.2"]) as seen:
         assert hooks_of(plain) == 2
-        plain(image).sum().backward()
-    plain.zero_grad()
+        watched = plain(image)
     assert hooks_of(plain) == 0
     assert same_state(before, state_of(plain))
-    assert set(captured.gradients) == {"encoder.0", "decoder.2"}
+    assert set(seen) == {"encoder.0", "decoder.2"}
+    assert torch.equal(watched, plain(image))
 
 
-def test_capture_takes_hooks_off_after_an_error(plain):
-    with pytest.raises(ZeroDivisionError), capture(plain, ["encoder.0"]):
+def test_watching_takes_hooks_off_after_an_error(plain):
+    with pytest.raises(ZeroDivisionError), watch(plain, ["encoder.0"]):
         raise ZeroDivisionError
-    with pytest.raises(UsageError), capture(plain, ["encoder.0", "no such"]):
+    with pytest.raises(UsageError), watch(plain, ["encoder.0", "no such"]):
         pass
     assert hooks_of(plain) == 0
 
 
-def test_capture_without_gradients_has_activations_only(plain, image):
-    with torch.inference_mode(), capture(plain, ["encoder.1"]) as captured:
-        plain(image)
-    assert captured.activations["encoder.1"].shape == (1, 8, 32, 32)
-    assert captured.gradients == {}
-
-
-def test_module_called_twice_keeps_the_pair_of_its_last_call():
+def test_module_called_twice_keeps_the_tensor_of_its_last_call():
     class Twice(nn.Module):
         def __init__(self):
             super().__init__()
@@ -172,22 +164,23 @@ def test_module_called_twice_keeps_the_pair_of_its_last_call():
             return self.twofold(self.twofold(images)) * 5
 
     segmenter = Segmenter(Twice(), 1, 0, [0.0], [1.0]).eval()
-    with capture(segmenter, ["twofold"]) as captured:
-        segmenter(torch.ones(1, 1, 2, 2)).sum().backward()
-    assert (captured.activations["twofold"] == 4).all()
-    assert (captured.gradients["twofold"] == 5).all()
+    with watch(segmenter, ["twofold"]) as seen:
+        score = segmenter(torch.ones(1, 1, 2, 2)).sum()
+        gradient = torch.autograd.grad(score, seen["twofold"])[0]
+    assert (seen["twofold"] == 4).all()
+    assert (gradient == 5).all()
 
 
 def test_unknown_layer_names_the_closest(resnet):
     with (
         pytest.raises(UsageError, match=r"encoder\.layer1.*--list-layers"),
-        capture(resnet, ["encoder.layr1"]),
+        watch(resnet, ["encoder.layr1"]),
     ):
         pass
 
 
 def test_feature_that_the_encoder_does_not_return_is_refused(resnet, image):
-    with pytest.raises(UsageError, match=r"encoder\[9\]"), capture(resnet, ["encoder[9]"]):
+    with pytest.raises(UsageError, match=r"encoder\[9\]"), watch(resnet, ["encoder[9]"]):
         resnet(image)
 
 

@@ -1,11 +1,11 @@
-"""Tensors inside a network: which there are, their values and their gradients."""
+"""Tensors inside a network: which there are, their seen as they are computed."""
 
 import difflib
 import fnmatch
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -40,24 +40,6 @@ class Layer:
     channels: int
     height: int
     width: int
-
-
-@dataclass
-class Capture:
-    """What was seen of the tensors inside a network.
-
-    Attributes
-    ----------
-    activations : dict of str to Tensor of float, shape (N, C, h, w)
-        By layer name, filled by the forward pass; those of the last call for a module that is
-        called more than once. A layer that was not computed is missing.
-    gradients : dict of str to Tensor of float, shape (N, C, h, w)
-        Derivative of what was differentiated, filled by the backward pass. A layer that it does
-        not depend on is missing.
-    """
-
-    activations: dict[str, torch.Tensor] = field(default_factory=dict)
-    gradients: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 def list_layers(segmenter: Segmenter, n_channels: int, size: int = 64) -> list[Layer]:
@@ -157,12 +139,12 @@ def match_layers(patterns: Sequence[str], layers: Sequence[Layer]) -> list[str]:
 
 
 @contextmanager
-def capture(segmenter: Segmenter, names: Sequence[str]) -> Iterator[Capture]:
-    """Watch tensors inside a network during the forward and backward passes of the block.
+def watch(segmenter: Segmenter, names: Sequence[str]) -> Iterator[dict[str, torch.Tensor]]:
+    """See tensors inside a network during the forward passes of the block.
 
-    Copies are kept, not references: operations in place (``ReLU(inplace=True)``, ``out +=
-    identity``) overwrite a tensor after its module gave it. For the same reason gradients come
-    from a hook set before that happens; ``retain_grad`` gives those of the overwritten tensor.
+    The rest of the network goes on with a clone of each: operations in place (``ReLU(inplace=True)``,
+    ``out += identity``) would overwrite the tensor after its module gave it, and its gradient would
+    be that of another one.
 
     Parameters
     ----------
@@ -173,9 +155,9 @@ def capture(segmenter: Segmenter, names: Sequence[str]) -> Iterator[Capture]:
 
     Yields
     ------
-    Capture
-        Filled by the passes; stays valid after the block. Each forward pass replaces what the one
-        before it left.
+    dict of str to Tensor of float, shape (N, C, h, w)
+        By name, filled by each forward pass and part of its graph, so that it can be
+        differentiated; of the last call, for a module that is called more than once.
 
     Raises
     ------
@@ -183,13 +165,13 @@ def capture(segmenter: Segmenter, names: Sequence[str]) -> Iterator[Capture]:
         If the network has no such layer.
     """
     modules = dict(segmenter.network.named_modules())
-    captured = Capture()
+    seen: dict[str, torch.Tensor] = {}
     handles = []
     try:
         for name in dict.fromkeys(names):
             module, index = _locate(name, modules)
-            handles.append(module.register_forward_hook(_keeper(captured, name, index)))
-        yield captured
+            handles.append(module.register_forward_hook(_keeper(seen, name, index)))
+        yield seen
     finally:
         for handle in handles:
             handle.remove()
@@ -239,7 +221,7 @@ def _trace(
             shapes.pop(name, None)  # a module that is called again moves to the later place
             shapes[name] = (output.shape[1], output.shape[2], output.shape[3])
 
-    def watch(name: str) -> Callable[..., None]:
+    def noter(name: str) -> Callable[..., None]:
         def hook(_module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
             if name == "":
                 input_sizes.append(inputs[0].shape[-2])
@@ -253,7 +235,7 @@ def _trace(
         return hook
 
     handles = [
-        module.register_forward_hook(watch(name))
+        module.register_forward_hook(noter(name))
         for name, module in segmenter.network.named_modules()
     ]
     device = segmenter.mean.device
@@ -290,25 +272,19 @@ def _locate(name: str, modules: dict[str, nn.Module]) -> tuple[nn.Module, int | 
     raise _unknown(name, [known for known in modules if known])
 
 
-def _keeper(captured: Capture, name: str, index: int | None) -> Callable[..., None]:
-    """Forward hook that copies an output and asks for its gradient."""
+def _keeper(seen: dict[str, torch.Tensor], name: str, index: int | None) -> Callable[..., Any]:
+    """Forward hook that keeps an output and hands a clone on."""
 
-    def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
+    def keep(_module: nn.Module, _inputs: Any, output: Any) -> Any:
         tensor = output if index is None else _feature(output, index, name)
         if not isinstance(tensor, torch.Tensor):
             raise UsageError(f"layer {name}: gives no single tensor; see --list-layers")
-        copy = tensor.detach().clone()
-        captured.activations[name] = copy
-        captured.gradients.pop(name, None)
-        if not tensor.requires_grad:
-            return
-
-        def keep_gradient(gradient: torch.Tensor) -> None:
-            # an earlier call of the same module gets its gradient after the last one
-            if captured.activations.get(name) is copy:
-                captured.gradients[name] = gradient.detach().clone()
-
-        tensor.register_hook(keep_gradient)
+        seen[name] = tensor
+        if index is None:
+            return tensor.clone()
+        return type(output)(
+            part.clone() if place == index else part for place, part in enumerate(output)
+        )
 
     return keep
 
