@@ -1,7 +1,5 @@
 """How far a network looks."""
 
-from collections.abc import Callable
-
 import torch
 from torch import nn
 
@@ -13,9 +11,7 @@ _WIDTHS = (512, 1024, 2048, 4096)
 def theoretical_receptive_field(network: nn.Module, n_channels: int) -> int | None:
     """Width of the input that one output pixel can depend on.
 
-    Not-a-number is put into the input from one column on: an output pixel that depends on any of
-    it becomes not-a-number, whatever the weights are. The column is moved through all positions
-    relative to the strides, from both sides, and the pixel that looks furthest counts.
+    The output pixel that looks furthest counts: with strides, neighbours differ.
 
     Parameters
     ----------
@@ -30,47 +26,62 @@ def theoretical_receptive_field(network: nn.Module, n_channels: int) -> int | No
         Edge of the field [px]; None if it is as wide as any input (global pooling, attention),
         wider than 2048 pixels, or not to be found in this way.
     """
+    intervals = receptive_intervals(network, n_channels)
+    return None if intervals is None else max(last - first for first, last in intervals) + 1
+
+
+def receptive_intervals(network: nn.Module, n_channels: int) -> list[tuple[int, int]] | None:
+    """Columns of the input that each output column can depend on.
+
+    One column of the input is made not-a-number: an output pixel that depends on it becomes
+    not-a-number, whatever the weights are. The column is moved through all positions relative to
+    the strides.
+
+    Parameters
+    ----------
+    network : Module
+        As for `theoretical_receptive_field`.
+    n_channels : int
+        C.
+
+    Returns
+    -------
+    list of (int, int), length 32, or None
+        First and last column seen from output columns 0..31 of a wide image, in the same frame
+        [px]; None where there are no such columns, as for `theoretical_receptive_field`.
+    """
     for width in _WIDTHS:
-        right = _touched(network, n_channels, width, lambda nan: int(nan.nonzero()[0]), False)
-        left = _touched(network, n_channels, width, lambda nan: int(nan.nonzero()[-1]), True)
-        if right is not None and left is not None:
-            return max(_last(right, place) - _first(left, place) for place in range(_PERIOD)) + 1
+        touched = _touched(network, n_channels, width)
+        if touched is not None:
+            return _seen(touched)
     return None
 
 
-def _touched(
-    network: nn.Module,
-    n_channels: int,
-    width: int,
-    pick: Callable[[torch.Tensor], int],
-    from_left: bool,
-) -> list[int] | None:
-    """Output column where the touch ends, for each phase; None if it does not end.
+def _touched(network: nn.Module, n_channels: int, width: int) -> list[list[int]] | None:
+    """Output columns that depend on each of a period of input columns; None if on an edge.
 
     Columns are relative to the middle of the input.
     """
-    middle, ends = width // 2, []
+    middle, touched = width // 2, []
     for phase in range(_PERIOD):
         image = torch.zeros(1, n_channels, _PERIOD, width)
-        columns = slice(None, middle + phase + 1) if from_left else slice(middle + phase, None)
-        image[..., columns] = torch.nan
+        image[..., middle + phase] = torch.nan
         try:
             with torch.inference_mode():
                 is_nan = network(image).isnan().flatten(0, 2).any(dim=0)
         except RuntimeError:  # the strip is too low for this network
             return None
-        end = pick(is_nan)
-        if end in (0, width - 1):
+        if len(is_nan) != width or is_nan[0] or is_nan[-1]:
             return None
-        ends.append(end - middle)
-    return ends
+        touched.append([int(column) - middle for column in is_nan.nonzero()])
+    return touched
 
 
-def _last(ends: list[int], place: int) -> int:
-    """Last input column that the output column `place` sees: touch from there still reaches it."""
-    return max(phase + _PERIOD * ((place - end) // _PERIOD) for phase, end in enumerate(ends))
-
-
-def _first(ends: list[int], place: int) -> int:
-    """First input column that the output column `place` sees."""
-    return min(phase - _PERIOD * ((end - place) // _PERIOD) for phase, end in enumerate(ends))
+def _seen(touched: list[list[int]]) -> list[tuple[int, int]] | None:
+    """First and last input column of each of a period of output columns."""
+    seen: list[list[int]] = [[] for _ in range(_PERIOD)]
+    for phase, columns in enumerate(touched):
+        for column in columns:
+            place = column % _PERIOD
+            seen[place].append(phase + place - column)
+    return [(min(columns), max(columns)) for columns in seen] if all(seen) else None
