@@ -142,9 +142,9 @@ def match_layers(patterns: Sequence[str], layers: Sequence[Layer]) -> list[str]:
 def watch(segmenter: Segmenter, names: Sequence[str]) -> Iterator[dict[str, torch.Tensor]]:
     """See tensors inside a network during the forward passes of the block.
 
-    The rest of the network goes on with a clone of each: operations in place (``ReLU(inplace=True)``,
-    ``out += identity``) would overwrite the tensor after its module gave it, and its gradient would
-    be that of another one.
+    The rest of the network goes on with a clone of each: operations in place such as
+    ``ReLU(inplace=True)`` or ``out += identity`` would overwrite the tensor after its module gave
+    it, and its gradient would be that of another one.
 
     Parameters
     ----------

@@ -1,7 +1,6 @@
 """Networks with random weights in some places: what an explanation must notice."""
 
 import copy
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -131,7 +130,7 @@ def perturbed(segmenter: Segmenter, seed: int, share: float = 0.02) -> Segmenter
         for parameter in other.parameters():
             if parameter.ndim > 1:
                 noise = torch.randn(parameter.shape, generator=generator).to(parameter.device)
-                parameter += share * parameter.std() * noise
+                parameter.add_(share * parameter.std() * noise)
     return other
 
 
@@ -186,11 +185,13 @@ def _layers_in_order(segmenter: Segmenter, n_channels: int) -> list[list[str]]:
 
 
 def _block(names: list[str]) -> Block:
-    common = os.path.commonprefix(names) if len(names) > 1 else names[0]
-    if len(names) > 1 and not common.endswith("."):
-        common = common.rpartition(".")[0]
-    name = common.rstrip(".") or f"{names[0]} to {names[-1]}"
-    return Block(name, tuple(names))
+    parts = [name.split(".") for name in names]
+    common = []
+    for level in zip(*parts, strict=False):
+        if len(set(level)) > 1:
+            break
+        common.append(level[0])
+    return Block(".".join(common) or f"{names[0]} to {names[-1]}", tuple(names))
 
 
 @torch.no_grad()

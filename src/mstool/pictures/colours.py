@@ -5,3 +5,8 @@ ORANGE = "#D55E00"
 GREEN = "#009E73"
 YELLOW = "#F0E442"
 GREY = "#808080"
+SKY = "#56B4E9"
+PURPLE = "#CC79A7"
+BLACK = "#000000"
+
+SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, BLACK)  # of lines and dots in one panel

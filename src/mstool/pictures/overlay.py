@@ -3,12 +3,12 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 from skimage.segmentation import find_boundaries
 
 from mstool.pictures.colours import GREY
+from mstool.pictures.scale_bar import draw_scale_bar
 
-_NICE = (1, 2, 5)
 _WRONG_WEIGHT = 0.75
 
 
@@ -54,7 +54,7 @@ def draw_overlay(
     panels[0].imshow(grey)
     panels[0].set_title("micrograph")
     if pixel_size_um is not None:
-        _draw_scale_bar(panels[0], width, height, pixel_size_um)
+        draw_scale_bar(panels[0], width, height, pixel_size_um)
     panels[1].imshow(outline(grey, prediction, colours))
     panels[1].set_title("prediction")
     _add_legend(panels[1], names, colours, prediction, "")
@@ -84,13 +84,6 @@ def outline(grey: np.ndarray, labels: np.ndarray, colours: np.ndarray) -> np.nda
     edges = find_boundaries(labels, mode="inner")
     weight = np.where(edges, 0.95, 0.18)[..., None]
     return grey * (1 - weight) + tint * weight
-
-
-def nice_length(width_um: float) -> float:
-    """Round length near a fifth of a width: 1, 2 or 5 times a power of ten [um]."""
-    wanted = width_um / 5
-    power = 10.0 ** np.floor(np.log10(wanted))
-    return float(max(factor * power for factor in _NICE if factor * power <= wanted))
 
 
 def _paint_errors(
@@ -127,25 +120,3 @@ def _add_ignored(axes: Axes) -> None:
     handles = [*(axes.get_legend().legend_handles if axes.get_legend() else [])]
     handles.append(Patch(facecolor="white", edgecolor=GREY, hatch="////", label="ignored"))
     axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2, fontsize=9)
-
-
-def _draw_scale_bar(axes: Axes, width: int, height: int, pixel_size_um: float) -> None:
-    length_um = nice_length(width * pixel_size_um)
-    length = length_um / pixel_size_um
-    # at the top, since microscopes write their own bar at the bottom
-    left, bottom, thick = 0.04 * width, 0.115 * height, 0.015 * height
-    box = (left - 0.015 * width, bottom - 0.085 * height)
-    axes.add_patch(
-        Rectangle(box, length + 0.03 * width, 0.11 * height, facecolor="black", alpha=0.65)
-    )
-    axes.add_patch(Rectangle((left, bottom - thick), length, thick, facecolor="white"))
-    text = f"{length_um:g} µm" if length_um >= 1 else f"{length_um * 1000:g} nm"
-    axes.text(
-        left + length / 2,
-        bottom - 1.4 * thick,
-        text,
-        color="white",
-        ha="center",
-        va="bottom",
-        fontsize=9,
-    )

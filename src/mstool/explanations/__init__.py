@@ -1,0 +1,1 @@
+"""Whether explanations can be believed: controls, similarity, faithfulness, counterfactuals."""

@@ -1,0 +1,120 @@
+"""Attribution against the distance to a phase boundary."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+IGNORED = 255
+EDGES_PX = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, np.inf)
+INSIDE_PX, OUTSIDE_PX = 4.0, 2.0
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How a map is spread over distances from the boundary.
+
+    Attributes
+    ----------
+    low, high : ndarray of float64, shape (n,)
+        Signed distances that a bin reaches from and to [px]; above 0 inside the class.
+    mass_share, area_share : ndarray of float64, shape (n,)
+        Of the absolute attribution, and of the window [1]; mass is NaN for a map of zeros.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    mass_share: np.ndarray
+    area_share: np.ndarray
+
+    @property
+    def enrichment(self):
+        """Mass over area [1]; NaN in empty bins."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(self.area_share > 0, self.mass_share / self.area_share, np.nan)
+
+
+def signed_distance(labels, class_index):
+    """Distance of each pixel to the boundary of a class.
+
+    The border of the image, and of ignored pixels, is no boundary.
+
+    Parameters
+    ----------
+    labels : ndarray of uint8, shape (H, W)
+        Class indices, or 255 for ignored.
+    class_index : int
+        The class.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W)
+        From the centre of the pixel to the edge between pixels [px]: positive inside the class,
+        negative in the others, infinite where there is no boundary, NaN where ignored.
+
+    Examples
+    --------
+    >>> signed_distance(np.array([[0, 0, 1, 1]]), 1)
+    array([[-1.5, -0.5,  0.5,  1.5]])
+    """
+    inside, other = labels == class_index, (labels != class_index) & (labels != IGNORED)
+    to_other, to_inside = (_distance_to(mask) - 0.5 for mask in (other, inside))
+    distance = np.where(inside, to_other, -to_inside)
+    return np.where(labels == IGNORED, np.nan, distance)
+
+
+def distance_profile(attribution, distance, window, *, edges=EDGES_PX):
+    """Spread of a map over bins of signed distance, outside first.
+
+    Parameters
+    ----------
+    attribution : ndarray of float, shape (H, W)
+        Map.
+    distance : ndarray of float, shape (H, W)
+        From `signed_distance`.
+    window : ndarray of bool, shape (H, W)
+        What is counted.
+    edges : sequence of float
+        Borders of the bins on one side [px].
+
+    Returns
+    -------
+    Profile
+        Bins from far outside to far inside.
+    """
+    positive = np.asarray(edges, float)
+    borders = np.concatenate([-positive[:0:-1], positive])
+    size = np.abs(attribution) * window
+    counted = window & np.isfinite(np.nan_to_num(distance, nan=np.nan, posinf=1e9, neginf=-1e9))
+    where = np.digitize(np.clip(np.nan_to_num(distance), -1e9, 1e9), borders) - 1
+    n_bins = len(borders) - 1
+    mass = np.bincount(where[counted], size[counted], minlength=n_bins)[:n_bins]
+    area = np.bincount(where[counted], minlength=n_bins)[:n_bins].astype(float)
+    total = mass.sum()
+    share = mass / total if total > 0 else np.full(n_bins, np.nan)
+    return Profile(borders[:-1], borders[1:], share, area / max(area.sum(), 1.0))
+
+
+def band_mask(distance, *, inside_px=INSIDE_PX, outside_px=OUTSIDE_PX):
+    """Pixels near the boundary; none where there is no boundary."""
+    with np.errstate(invalid="ignore"):
+        return (distance <= inside_px) & (distance >= -outside_px)
+
+
+def band_share(attribution, band, window):
+    """Share of the absolute attribution of a window that lies in a band [1]; NaN for zeros."""
+    size = np.abs(attribution)
+    total = size[window].sum()
+    return float(size[window & band].sum() / total) if total > 0 else float("nan")
+
+
+def band_enrichment(attribution, band, window):
+    """Share of the attribution over share of the area; NaN for zeros, or for an empty band."""
+    area = (window & band).sum() / max(1, window.sum())
+    return band_share(attribution, band, window) / area if area else float("nan")
+
+
+def _distance_to(mask):
+    if not mask.any():
+        return np.full(mask.shape, np.inf)
+    return ndimage.distance_transform_edt(~mask)

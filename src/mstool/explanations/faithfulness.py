@@ -1,0 +1,221 @@
+"""Whether what a map calls important matters to the network."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from mstool.explanations.imputation import impute
+
+ROAD_SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
+CURVE_SHARES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9)
+
+
+@dataclass(frozen=True)
+class RemovalCurves:
+    """Probability of the class while pixels are taken away, or given back.
+
+    Attributes
+    ----------
+    shares : ndarray of float64, shape (n,)
+        Share of the window that was changed [1], from 0.
+    deletion, insertion : ndarray of float64, shape (n,)
+        Probability [1], most relevant pixels first.
+    """
+
+    shares: np.ndarray
+    deletion: np.ndarray
+    insertion: np.ndarray
+
+    @property
+    def areas(self):
+        """Mean height of both curves [1]: (deletion, insertion)."""
+        span = self.shares[-1] - self.shares[0]
+        return tuple(
+            float(np.trapezoid(curve, self.shares) / span)
+            for curve in (self.deletion, self.insertion)
+        )
+
+
+def order_pixels(attribution, window, rng):
+    """Pixels of a window, most relevant first, equal ones in random order.
+
+    Many maps are zero over most of an image; a threshold would remove all of that at once.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        Indices into the flattened image.
+    """
+    pixels = rng.permutation(np.flatnonzero(window))
+    return pixels[np.argsort(-attribution.ravel()[pixels], kind="stable")]
+
+
+def removal_mask(order, share, shape, *, least_first=False):
+    """Mask with exactly ``round(share * n)`` pixels, most or least relevant first."""
+    n_removed = round(share * len(order))
+    chosen = order[::-1][:n_removed] if least_first else order[:n_removed]
+    mask = np.zeros(shape, bool)
+    mask.ravel()[chosen] = True
+    return mask
+
+
+def road_score(image, attribution, window, predict, rng, *, shares=ROAD_SHARES, noise=0.0):
+    """Probability left when the least relevant pixels go, minus when the most relevant go, halved.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (H, W, C)
+        Greys.
+    attribution : ndarray of float, shape (H, W)
+        Map.
+    window : ndarray of bool, shape (H, W)
+        Where pixels may go.
+    predict : callable
+        Images (N, H, W, C) to the mean probability of the class on the region, (N,).
+    rng : numpy.random.Generator
+        For ties and noise.
+    shares : sequence of float
+        Of the window that go [1]; the result is the mean over them.
+    noise : float
+        Standard deviation of the noise on filled pixels [grey].
+
+    Returns
+    -------
+    float
+        Above 0 for a map that knows; about 0 for a random one.
+
+    References
+    ----------
+    .. [1] Rong, Y. et al. (2022). ICML, arXiv:2202.00449.
+    """
+    order = order_pixels(attribution, window, rng)
+    changed = [
+        impute(
+            image, removal_mask(order, share, window.shape, least_first=least), noise=noise, rng=rng
+        )
+        for least in (True, False)
+        for share in shares
+    ]
+    left = predict(np.stack(changed)).reshape(2, -1)
+    return float((left[0] - left[1]).mean() / 2)
+
+
+def deletion_insertion(image, blurred, attribution, window, predict, rng, *, shares=CURVE_SHARES):
+    """Blur the most relevant pixels away, and give them back to a blurred image.
+
+    Parameters
+    ----------
+    image, blurred : ndarray of float32, shape (H, W, C)
+        Greys.
+    attribution, window, predict, rng
+        As for `road_score`.
+    shares : sequence of float
+        Of the window [1].
+
+    Returns
+    -------
+    RemovalCurves
+        Both curves, with the unchanged images in front.
+
+    References
+    ----------
+    .. [1] Petsiuk, V. et al. (2018). BMVC, arXiv:1806.07421.
+    """
+    order = order_pixels(attribution, window, rng)
+    start = np.where(window[..., None], blurred, image)
+    images = [image, start]
+    for share in shares:
+        gone = removal_mask(order, share, window.shape)[..., None]
+        images += [np.where(gone, blurred, image), np.where(gone, image, start)]
+    found = predict(np.stack(images)).reshape(-1, 2)
+    return RemovalCurves(np.array([0.0, *shares]), found[:, 0], found[:, 1])
+
+
+def draw_perturbations(shape, window, n, rng, *, least_px=4, most_px=12):
+    """Random squares with centres in a window: bool (n, H, W)."""
+    centres = rng.choice(np.flatnonzero(window), size=n)
+    rows, cols = np.unravel_index(centres, shape)
+    edges = rng.integers(least_px, most_px + 1, size=n)
+    masks = np.zeros((n, *shape), bool)
+    for mask, row, col, edge in zip(masks, rows, cols, edges, strict=True):
+        top, left = max(0, row - edge // 2), max(0, col - edge // 2)
+        mask[top : top + edge, left : left + edge] = True
+    return masks
+
+
+def infidelity_ratio(products, drops):
+    """Share of the drops that a map does not foretell.
+
+    Parameters
+    ----------
+    products : ndarray of float, shape (n,)
+        Sum over pixels of perturbation times attribution.
+    drops : ndarray of float, shape (n,)
+        Drop of the target under each perturbation.
+
+    Returns
+    -------
+    float
+        Infidelity [1]_ with the best scale of the map, over that of a map of zeros; which is
+        ``1 - cos^2`` of the two vectors: 0 foretold exactly, 1 not at all, NaN without drops.
+
+    References
+    ----------
+    .. [1] Yeh, C. et al. (2019). NeurIPS, arXiv:1901.09392.
+
+    Examples
+    --------
+    >>> infidelity_ratio(np.array([1.0, 2.0]), np.array([2.0, 4.0]))
+    0.0
+    >>> infidelity_ratio(np.zeros(2), np.array([2.0, 4.0]))
+    1.0
+    """
+    lengths = float((products**2).sum() * (drops**2).sum())
+    if not (drops**2).sum() > 0:
+        return float("nan")
+    if not lengths > 0:
+        return 1.0
+    return float(np.clip(1.0 - (products @ drops) ** 2 / lengths, 0.0, 1.0))
+
+
+def paired_p(ours, control, *, alternative="greater"):
+    """Probability of so large a mean difference if the sign of each were chance.
+
+    Parameters
+    ----------
+    ours, control : array of float, shape (n,)
+        A pair a unit; pairs with NaN are left out.
+    alternative : {"greater", "less"}
+        What would be good for `ours`.
+
+    Returns
+    -------
+    float
+        Exact up to 13 pairs; NaN for fewer than two.
+    """
+    differences = np.asarray(ours, float) - np.asarray(control, float)
+    differences = differences[np.isfinite(differences)]
+    if len(differences) < 2:
+        return float("nan")
+    result = stats.permutation_test(
+        (differences,),
+        lambda values, axis: values.mean(axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        alternative=alternative,
+        n_resamples=2**13,
+        rng=np.random.default_rng(0),
+    )
+    return float(result.pvalue)
+
+
+def least_attainable_p(n):
+    """Smallest one-sided p that n pairs can give.
+
+    Examples
+    --------
+    >>> least_attainable_p(4)
+    0.0625
+    """
+    return 2.0**-n

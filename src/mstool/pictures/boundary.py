@@ -1,0 +1,75 @@
+"""Attribution against the distance to a boundary."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from mstool.pictures.colours import SERIES
+from mstool.pictures.stamp import stamp_figure
+
+
+def draw_boundary(
+    profiles: Mapping[str, Any], title: str, pixel_size_um: float | None, stamp: str = ""
+) -> Figure:
+    """Draw how dense maps are at each distance.
+
+    Parameters
+    ----------
+    profiles : mapping of str to object
+        With arrays ``low``, ``high`` (signed distances [px]) and ``enrichment`` [1], by name.
+    title : str
+        Of the figure.
+    pixel_size_um : float or None
+        For a second axis in um.
+    stamp : str
+        Warning in the corner.
+
+    Returns
+    -------
+    Figure
+        One panel; even spread is at 1.
+    """
+    figure = Figure(figsize=(9, 5.2), layout="constrained")
+    figure.suptitle(title)
+    axes = figure.subplots()
+    first = next(iter(profiles.values()))
+    places = np.arange(len(first.low))
+    for number, (name, profile) in enumerate(profiles.items()):
+        is_plain = "control" in name or "random" in name
+        axes.plot(
+            places,
+            np.where(profile.enrichment > 0, profile.enrichment, np.nan),
+            "--s" if is_plain else "-o",
+            ms=4,
+            lw=1.2 if is_plain else 2.2,
+            color=SERIES[number % len(SERIES)],
+            label=name,
+        )
+    axes.axhline(1, color="black", lw=0.8)
+    axes.axvline(len(places) / 2 - 0.5, color="black", lw=0.8, ls=":")
+    names = [
+        _span(low, high, pixel_size_um) for low, high in zip(first.low, first.high, strict=True)
+    ]
+    axes.set_xticks(places, names, fontsize=7)
+    unit = "px" if pixel_size_um is None else "px, below in µm"
+    axes.set(
+        xlabel=f"outside   ←   distance to the boundary [{unit}]   →   inside",
+        ylabel="density of attribution, even spread = 1 [1]",
+    )
+    if any(np.any(profile.enrichment > 0) for profile in profiles.values()):
+        axes.set_yscale("log")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    return stamp_figure(figure, stamp)
+
+
+def _span(low: float, high: float, pixel_size_um: float | None) -> str:
+    near, far = sorted((abs(low), abs(high)))
+    text = f"{near:g}+" if np.isinf(far) else f"{near:g}-{far:g}"
+    if pixel_size_um is None:
+        return text
+    size = pixel_size_um
+    scaled = f"{near * size:.2g}+" if np.isinf(far) else f"{near * size:.2g}-{far * size:.2g}"
+    return f"{text}\n{scaled}"

@@ -1,0 +1,82 @@
+"""A micrograph without boundaries, greys or texture, and what that costs."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from mstool.pictures.colours import BLUE, GREEN, ORANGE
+from mstool.pictures.scale_bar import draw_scale_bar
+from mstool.pictures.stamp import stamp_figure
+
+
+def draw_counterfactual(
+    images: Mapping[str, np.ndarray],
+    drops: Mapping[str, Sequence[float]],
+    interval: Mapping[str, tuple[float, float]],
+    verdict: str,
+    title: str,
+    pixel_size_um: float | None,
+    stamp: str = "",
+) -> Figure:
+    """Draw the changed micrographs and the loss of probability of each region.
+
+    Parameters
+    ----------
+    images : mapping of str to ndarray of float, shape (H, W, C)
+        By title; the first is the micrograph itself and sets the grey range.
+    drops : mapping of str to sequence of float
+        Loss of each region [1], NaN left out, by what was removed.
+    interval : mapping of str to (float, float)
+        Of the mean loss [1].
+    verdict : str
+        Cause that was found.
+    title : str
+        Of the figure.
+    pixel_size_um : float or None
+        For the scale bar [um/px].
+    stamp : str
+        Warning in the corner.
+
+    Returns
+    -------
+    Figure
+        A row of pictures, and dots below.
+    """
+    first = next(iter(images.values()))
+    height, width = first.shape[:2]
+    figure = Figure(figsize=(3.6 * len(images), 3.6 * height / width + 3.4), layout="constrained")
+    figure.suptitle(title)
+    upper, lower = figure.subfigures(2, 1, height_ratios=[3.6 * height / width + 0.4, 2.6])
+    low, high = np.percentile(first, [0.5, 99.5])
+    for axes, (name, image) in zip(upper.subplots(1, len(images)), images.items(), strict=True):
+        shown = np.clip((image - low) / max(high - low, 1e-6), 0, 1)
+        axes.imshow(shown[..., 0] if shown.shape[2] == 1 else shown, cmap="gray", vmin=0, vmax=1)
+        axes.set(xticks=[], yticks=[])
+        axes.set_title(name, fontsize=10)
+        if image is first and pixel_size_um is not None:
+            draw_scale_bar(axes, width, height, pixel_size_um)
+    _draw_drops(lower.subplots(), drops, interval, verdict)
+    return stamp_figure(figure, stamp)
+
+
+def _draw_drops(axes, drops, interval, verdict) -> None:
+    rng = np.random.default_rng(0)  # only spreads dots that would lie on each other
+    for place, (name, colour) in enumerate(zip(drops, (BLUE, ORANGE, GREEN), strict=False)):
+        values = np.asarray(drops[name], float)
+        values = values[np.isfinite(values)]
+        spread = place + rng.uniform(-0.15, 0.15, len(values))
+        axes.plot(values, spread, "o", ms=4, alpha=0.35, color=colour)
+        if len(values):
+            axes.plot([values.mean()] * 2, [place - 0.3, place + 0.3], color=colour, lw=3)
+        axes.plot(interval[name], [place, place], color="black", lw=1.5)
+    axes.axvline(0, color="black", lw=0.8)
+    axes.set(
+        yticks=range(len(drops)),
+        yticklabels=[f"without {name}" for name in drops],
+        xlabel="loss of the class's probability inside its regions [1]; lines: mean, 95 % interval",
+        xlim=(-0.35, 1.05),
+    )
+    axes.set_title(f"the decision rests on: {verdict}", fontsize=11)
+    axes.invert_yaxis()
+    axes.grid(alpha=0.3, axis="x")

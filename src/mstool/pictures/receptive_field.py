@@ -1,0 +1,101 @@
+"""How far a network looks."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, Rectangle
+
+from mstool.pictures.colours import BLUE, GREEN, GREY, ORANGE, SKY
+from mstool.pictures.stamp import stamp_figure
+
+
+def draw_receptive_field(
+    gradient: np.ndarray,
+    radii: Mapping[str, float],
+    theoretical_px: int | None,
+    tile_size: int,
+    phase_sizes: Mapping[str, float],
+    pixel_size_um: float | None,
+    title: str,
+    stamp: str = "",
+) -> Figure:
+    """Draw the effective field, and its size beside those of tiles and phases.
+
+    Parameters
+    ----------
+    gradient : ndarray of float, shape (S, S)
+        Effective field, the pixel itself in the middle.
+    radii : mapping of str to float
+        ``r50``, ``r68`` and ``r95`` [px].
+    theoretical_px : int or None
+        Width of the theoretical field [px]; None if it is global.
+    tile_size : int
+        Edge of the training tiles [px].
+    phase_sizes : mapping of str to float
+        Median thickness by class [px].
+    pixel_size_um : float or None
+        For sizes in um.
+    title : str
+        Of the figure.
+    stamp : str
+        Warning in the corner.
+
+    Returns
+    -------
+    Figure
+        Two panels.
+    """
+    figure = Figure(figsize=(12, 5), layout="constrained")
+    figure.suptitle(title)
+    left, right = figure.subplots(1, 2)
+    _draw_field(figure, left, gradient, radii, theoretical_px)
+    sizes = {"half of the influence (2 r50)": (2 * radii["r50"], BLUE)}
+    sizes["95 % of the influence (2 r95)"] = (2 * radii["r95"], SKY)
+    if theoretical_px is not None:
+        sizes["theoretical field"] = (theoretical_px, GREEN)
+    sizes["tile"] = (tile_size, GREY)
+    sizes |= {f"{name}, median thickness": (size, ORANGE) for name, size in phase_sizes.items()}
+    names = list(sizes)
+    right.barh(names, [size for size, _ in sizes.values()], color=[c for _, c in sizes.values()])
+    for place, (size, _) in enumerate(sizes.values()):
+        um = "" if pixel_size_um is None else f" = {size * pixel_size_um:.3g} µm"
+        right.text(size, place, f" {size:.0f} px{um}", va="center", fontsize=8)
+    right.invert_yaxis()
+    right.margins(x=0.3)
+    right.set(xlabel="width [px]")
+    if theoretical_px is None:
+        right.set_title("theoretical field: the whole input", fontsize=10)
+    return stamp_figure(figure, stamp)
+
+
+def _draw_field(figure, axes, gradient, radii, theoretical_px) -> None:
+    radius = gradient.shape[0] // 2
+    values = np.nan_to_num(gradient)
+    top = values.max() or 1.0
+    extent = (-radius - 0.5, radius + 0.5, radius + 0.5, -radius - 0.5)
+    shown = axes.imshow(values / top, cmap="magma", norm=PowerNorm(0.35, 0, 1), extent=extent)
+    figure.colorbar(shown, ax=axes, label="size of the gradient, of its largest [1]")
+    for name, style in (("r50", "-"), ("r95", "--")):
+        if np.isfinite(radii[name]):
+            label = f"{name} = {radii[name]:.0f} px"
+            axes.add_patch(
+                Circle((0, 0), radii[name], fill=False, color="white", ls=style, label=label)
+            )
+    if theoretical_px is not None and theoretical_px <= 2 * radius + 1:
+        half = theoretical_px / 2
+        axes.add_patch(
+            Rectangle(
+                (-half, -half), 2 * half, 2 * half, fill=False, color=SKY, label="theoretical field"
+            )
+        )
+    limit = min(radius, 1.6 * max(radii["r95"] if np.isfinite(radii["r95"]) else radius, 8))
+    axes.set(
+        xlim=(-limit, limit),
+        ylim=(limit, -limit),
+        xlabel="columns from the pixel [px]",
+        ylabel="rows from the pixel [px]",
+        title="effective field: what moves the pixel's logit",
+    )
+    axes.legend(loc="upper right", fontsize=8, facecolor="dimgrey", labelcolor="white")

@@ -1,0 +1,1 @@
+"""Explanations of a network's decisions, and whether they can be believed."""

@@ -1,0 +1,189 @@
+"""What is to be explained, how, and how hard it is looked at."""
+
+import re
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from mstool.errors import UsageError
+from mstool.explanations.verdicts import Thresholds
+from mstool.nn.attribution import METHODS
+
+CHECKS = ("sanity", "faithfulness", "patch")
+_REGIONS = {  # how many numbers follow the colon; None for a file
+    "class": 0,
+    "errors": 0,
+    "uncertain": 0,
+    "boundary": 0,
+    "component": 1,
+    "point": 2,
+    "box": 4,
+    "mask": None,
+}
+
+
+@dataclass(frozen=True)
+class RegionChoice:
+    """Pixels that are asked about.
+
+    Attributes
+    ----------
+    kind : str
+        ``class``, ``errors``, ``uncertain``, ``boundary``, ``component``, ``point``, ``box`` or
+        ``mask``.
+    numbers : tuple of int
+        Component number, from 1, by falling area; (row, col); or (row, col, height, width) [px].
+    path : Path or None
+        Mask file.
+    """
+
+    kind: str
+    numbers: tuple[int, ...] = ()
+    path: Path | None = None
+
+
+@dataclass(frozen=True)
+class ExplainSettings:
+    """All that decides the result, besides inputs.
+
+    Attributes
+    ----------
+    class_name, contrast, region : str
+        The question, as typed.
+    methods : tuple of str
+        Names of methods.
+    layers : tuple of str
+        Patterns of layers for class activation maps; empty for the shallowest stage.
+    checks : tuple of str
+        Some of `CHECKS`.
+    boundary, receptive_field : bool
+        What else is asked.
+    features : tuple of str
+        Layers whose features are written.
+    size, window : int
+        Edge of the field of view of each image, and of the windows of the checks [px].
+    regions : int
+        Units of the checks, at most.
+    scale : float
+        Magnification of images.
+    reinit : str
+        ``he`` or ``shuffle``.
+    thresholds : str
+        As typed.
+    max_time_s : float or None
+        Budget [s].
+    seed : int
+        Source of all chance.
+    """
+
+    class_name: str
+    contrast: str
+    region: str
+    methods: tuple[str, ...]
+    layers: tuple[str, ...]
+    checks: tuple[str, ...]
+    boundary: bool
+    receptive_field: bool
+    features: tuple[str, ...]
+    size: int
+    window: int
+    regions: int
+    scale: float
+    reinit: str
+    thresholds: str
+    max_time_s: float | None
+    seed: int
+
+    @property
+    def stamp(self) -> str:
+        """What every picture says if nothing was checked."""
+        return "" if self.checks else "not checked"
+
+
+def parse_region(text: str) -> RegionChoice:
+    """Region of ``class``, ``component:2``, ``box:0,0,64,64``, ``point:10,20``, ``mask:FILE``, ...
+
+    Raises
+    ------
+    UsageError
+        If it is none of them.
+
+    Examples
+    --------
+    >>> parse_region("point:10,20")
+    RegionChoice(kind='point', numbers=(10, 20), path=None)
+    """
+    kind, _, rest = text.partition(":")
+    if kind not in _REGIONS:
+        raise UsageError(f"--region {text}: use {', '.join(_REGIONS)}")
+    if kind == "mask":
+        if not rest:
+            raise UsageError(f"--region {text}: name the file, as mask:FILE")
+        return RegionChoice(kind, path=Path(rest))
+    numbers = tuple(int(n) for n in re.findall(r"\d+", rest))
+    if len(numbers) != _REGIONS[kind] or not re.fullmatch(r"(\d+(,\d+)*)?", rest):
+        forms = {"component": "component:K", "point": "point:ROW,COL"}
+        form = forms.get(kind, "box:ROW,COL,HEIGHT,WIDTH" if kind == "box" else kind)
+        raise UsageError(f"--region {text}: write {form}, in whole numbers")
+    if (kind == "component" and numbers[0] < 1) or (kind == "box" and 0 in numbers[2:]):
+        raise UsageError(f"--region {text}: components count from 1, and boxes have a size")
+    return RegionChoice(kind, numbers)
+
+
+def parse_methods(text: str) -> tuple[str, ...]:
+    """Names of methods, separated by commas; ``all`` for all of them.
+
+    Raises
+    ------
+    UsageError
+        If one is unknown.
+    """
+    if text.strip() == "all":
+        return METHODS
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    for name in names:
+        if name not in METHODS:
+            raise UsageError(f"--methods {name}: unknown; use {', '.join(METHODS)}, or all")
+    if not names:
+        raise UsageError("--methods: names no method")
+    return names
+
+
+def parse_checks(text: str, quick: bool) -> tuple[str, ...]:
+    """Checks to make, in order; none with ``--quick``.
+
+    Raises
+    ------
+    UsageError
+        If one is unknown.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in CHECKS:
+            raise UsageError(f"--checks {name}: use {', '.join(CHECKS)}")
+    return () if quick else tuple(check for check in CHECKS if check in names)
+
+
+def parse_thresholds(text: str) -> Thresholds:
+    """Thresholds from ``name=value,...``; others keep their default.
+
+    Raises
+    ------
+    UsageError
+        If a name is unknown, or a value is no number.
+
+    Examples
+    --------
+    >>> parse_thresholds("alpha=0.01").alpha
+    0.01
+    """
+    known = [field.name for field in fields(Thresholds)]
+    limits = Thresholds()
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, value = part.partition("=")
+        if name not in known:
+            raise UsageError(f"--thresholds {name}: unknown; use {', '.join(known)}")
+        try:
+            limits = replace(limits, **{name: float(value)})
+        except ValueError:
+            raise UsageError(f"--thresholds {part}: write {name}=NUMBER") from None
+    return limits
