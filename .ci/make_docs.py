@@ -80,6 +80,7 @@ CHOICES = {  # words that an option takes; each must occur in its help, so that 
     "--arch": "unet-plain unet unetplusplus manet linknet fpn pspnet deeplabv3 deeplabv3plus pan "
     "upernet segformer dpt",
     "--blend": "crop flat hann gaussian",
+    "--cue": "rim grey texture lath",
     "--device": "auto cpu cuda mps",
     "--finetune": "full decoder",
     "--loss": "ce focal dice jaccard lovasz",

@@ -197,7 +197,7 @@ def test_flags_default_to_the_settings_of_the_kernel():
         for key in {names.get(name, name) + unit for unit in units} & set(kernel):
             assert parameter.default == kernel[key], name
             compared += 1
-    assert compared == 17
+    assert compared == 18
 
 
 @pytest.mark.parametrize("text", ["", "512x", "x512", "5.5", "-4", "1x2x3", "0x10 px"])

@@ -8,7 +8,17 @@ import pytest
 import mstool
 
 PACKAGE = Path(mstool.__file__).parent
-TOPICS = ("geometry", "labels", "phantoms", "scores", "splits", "stereology", "shift", "pictures")
+TOPICS = (
+    "geometry",
+    "labels",
+    "phantoms",
+    "scores",
+    "splits",
+    "stereology",
+    "shift",
+    "pictures",
+    "explanations",
+)
 LAYERS = (  # a module imports from layers below its own, and from its own folder
     ("__main__",),
     ("cli",),

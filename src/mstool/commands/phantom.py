@@ -49,7 +49,8 @@ def phantom(
         typer.Option(
             "--foreground",
             metavar="LOW HIGH",
-            help="Least and largest fraction of all classes but ferrite, drawn for each image.",
+            help="Least and largest fraction of all classes but ferrite, drawn for each image; "
+            "with --cue it may stay lower.",
         ),
     ] = (0.30, 0.55),
     grain_size: Annotated[
@@ -119,6 +120,15 @@ def phantom(
             "--info-bar", help="Cover the bottom with an information bar; it is ignored in labels."
         ),
     ] = False,
+    cue: Annotated[
+        str | None,
+        typer.Option(
+            "--cue",
+            metavar="CUE",
+            help="What alone tells lath-bainite, as lone grains, from ferrite: rim, grey, texture, "
+            "or lath; by default structure at equal greys. For 2 classes without --etch.",
+        ),
+    ] = None,
     seed: options.Seed = 0,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write.")] = Path("phantom"),
     overwrite: options.Overwrite = False,
@@ -164,6 +174,7 @@ def phantom(
         n_scratches=scratches,
         scale_bar=scale_bar,
         info_bar=info_bar,
+        cue=cue,
     )
     if dry_run:
         emit_plan("phantom", settings.as_record(), [], out)

@@ -6,15 +6,18 @@ cells into regions, the prior austenite grains, and it is the regions that have 
 per class is then shifted until the class covers the fraction of the image that was asked for.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import sparse
 from scipy.spatial import KDTree
 
+from mstool.errors import UsageError
 from mstool.phantoms.fields import smooth_noise
 
 N_SAMPLES = 128 * 128  # image points at which class fractions are solved
 N_SWEEPS = 12  # far more than two coupled fractions need
+SLIVER = 0.3  # of the mean cell area; what is smaller is no grain to choose [1]
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,122 @@ def tessellate(shape, grain_size_px, region_size_px, fractions, rng):
     offsets = solve_offsets(class_powers(seeds, cell_class, samples), fractions)
     shifted = Seeds(seeds.points, seeds.weights + offsets[cell_class])
     return _draw_cells(shape, shifted, positions, cell_class, cell_region)
+
+
+def tessellate_isolated(shape, grain_size_px, foreground_fraction, rng):
+    """Grains of which some, no two of them neighbours, belong to class 1.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (H, W) [px].
+    grain_size_px : float
+        Mean distance between the centres of neighbouring cells [px].
+    foreground_fraction : float
+        Area fraction of class 1 to stop at [1].
+    rng : numpy.random.Generator
+        Where the draws come from.
+
+    Returns
+    -------
+    Tessellation
+        Each cell of class 1 is a region of its own. Both classes are present; the fraction falls
+        short where no further grain fits, from about a third on.
+    """
+    seeds = scatter_seeds(shape, grain_size_px, rng)
+    positions = warp_positions(shape, grain_size_px, rng)
+    number = np.arange(len(seeds.points))
+    cells = _draw_cells(shape, seeds, positions, np.zeros(len(number), np.uint8), number)
+    least_px = SLIVER * grain_size_px**2
+    is_chosen = choose_isolated(cells.cell, len(number), foreground_fraction, least_px, rng)
+    return replace(
+        cells,
+        cell_class=is_chosen.astype(np.uint8),
+        cell_region=np.where(is_chosen, number, -1).astype(np.int32),
+    )
+
+
+def choose_isolated(cell, n_cells, fraction, least_px, rng):
+    """Cells in random order, each taken unless it touches one taken before.
+
+    Parameters
+    ----------
+    cell : ndarray of int, shape (H, W)
+        Cell of each pixel.
+    n_cells : int
+        Number of cells, N; some may lie outside the image.
+    fraction : float
+        Share of the image at which to stop [1].
+    least_px : float
+        Smallest area of a cell worth taking [px]; if all are smaller, one of the largest is taken.
+    rng : numpy.random.Generator
+        Where the draws come from.
+
+    Returns
+    -------
+    ndarray of bool, shape (N,)
+        The cells taken: at least one, and never all that are in the image.
+
+    Raises
+    ------
+    UsageError
+        If the image shows a single cell.
+
+    Examples
+    --------
+    >>> cell = np.array([[0, 1, 1, 1, 2]])
+    >>> choose_isolated(cell, 3, 1.0, 2, np.random.default_rng(0))
+    array([False,  True, False])
+    """
+    n_px = np.bincount(cell.ravel(), minlength=n_cells)
+    if np.count_nonzero(n_px) < 2:
+        raise UsageError("the image shows a single grain; grain_size_um must be smaller")
+    touching = touching_cells(cell, n_cells)
+    is_taken, is_blocked = np.zeros((2, n_cells), bool)
+    n_taken_px = 0
+    for index in rng.permutation(np.flatnonzero(n_px >= min(least_px, n_px.max()))):
+        if is_blocked[index]:
+            continue
+        is_taken[index] = True
+        is_blocked[touching.indices[touching.indptr[index] : touching.indptr[index + 1]]] = True
+        n_taken_px += n_px[index]
+        if n_taken_px >= fraction * cell.size:
+            break
+    return is_taken
+
+
+def touching_cells(cell, n_cells):
+    """Which cells have pixels side by side or corner to corner.
+
+    Parameters
+    ----------
+    cell : ndarray of int, shape (H, W)
+        Cell of each pixel.
+    n_cells : int
+        Number of cells, N.
+
+    Returns
+    -------
+    scipy.sparse.csr_array of bool, shape (N, N)
+        Symmetric; False on the diagonal.
+
+    Examples
+    --------
+    >>> touching_cells(np.array([[0, 1, 2]]), n_cells=3).toarray().astype(int)
+    array([[0, 1, 0],
+           [1, 0, 1],
+           [0, 1, 0]])
+    """
+    sides = (
+        (cell[1:], cell[:-1]),
+        (cell[:, 1:], cell[:, :-1]),
+        (cell[1:, 1:], cell[:-1, :-1]),
+        (cell[1:, :-1], cell[:-1, 1:]),
+    )
+    first, second = (np.concatenate([pair[side].ravel() for pair in sides]) for side in (0, 1))
+    first, second = first[first != second], second[first != second]
+    both = np.concatenate([first, second]), np.concatenate([second, first])
+    return sparse.csr_array((np.ones(len(both[0]), bool), both), shape=(n_cells, n_cells))
 
 
 def scatter_seeds(shape, spacing_px, rng):

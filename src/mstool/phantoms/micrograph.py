@@ -7,9 +7,10 @@ import numpy as np
 from scipy import ndimage
 
 from mstool.phantoms.bars import IGNORE_INDEX, burn_scale_bar, draw_info_bar
+from mstool.phantoms.cues import draw_attributes, draw_cue_texture, render_cells
 from mstool.phantoms.etching import draw_etch_fields, etch_boundaries, over_etch
 from mstool.phantoms.fields import smooth_noise
-from mstool.phantoms.grains import tessellate
+from mstool.phantoms.grains import tessellate, tessellate_isolated
 from mstool.phantoms.greys import histogram_distance, match_classes
 from mstool.phantoms.laths import bell
 from mstool.phantoms.nuisance import draw_precipitates, draw_scratches
@@ -44,11 +45,12 @@ class Phantom:
 def make_phantom(settings, seed, index):
     """Synthetic micrograph number `index` of a seed.
 
-    All classes have the same grey histogram at dose 0, to a Kolmogorov-Smirnov distance below
-    `MAX_HISTOGRAM_KS` from 256 x 256 px up (on smaller images chance alone makes it larger). Of an
-    image, `histogram_ks_nominal` is measured at dose 0 without nuisances, `histogram_ks_image` on
-    what is returned. The label map depends on neither the dose nor the nuisances, the information
-    bar aside.
+    Without a cue, all classes have the same grey histogram at dose 0, to a Kolmogorov-Smirnov
+    distance below `MAX_HISTOGRAM_KS` from 256 x 256 px up (on smaller images chance alone makes it
+    larger). Of an image, `histogram_ks_nominal` is measured at dose 0 without nuisances,
+    `histogram_ks_image` on what is returned. The label map depends on neither the dose nor the
+    nuisances, the information bar aside. The same seed and index give the same label map with every
+    cue.
 
     Parameters
     ----------
@@ -73,10 +75,8 @@ def make_phantom(settings, seed, index):
     """
     rng = open_stream(seed, index, Stream.GRAINS)
     fractions = draw_fractions(settings, rng)
-    sizes_px = [settings.to_px(s) for s in (settings.grain_size_um, settings.region_size_um)]
-    cells = tessellate(settings.shape, *sizes_px, fractions, rng)
-    texture = draw_texture(settings, cells, open_stream(seed, index, Stream.TEXTURE))
-    nominal, etched = etch(settings, cells, texture, open_stream(seed, index, Stream.ETCHING))
+    draw = _draw_structure if settings.cue is None else _draw_with_cue
+    cells, texture, nominal, etched = draw(settings, fractions, rng, seed, index)
     noise = settings.noise * open_stream(seed, index, Stream.NOISE).standard_normal(settings.shape)
     clutter, clutter_parameters = draw_clutter(settings, seed, index)
     image = np.clip(etched + clutter + noise, 0.0, 1.0)
@@ -93,6 +93,26 @@ def make_phantom(settings, seed, index):
         "histogram_ks_image": _measure_ks(image, labels, settings),
     }
     return Phantom(image.astype(np.float32), labels, parameters)
+
+
+def _draw_structure(settings, fractions, rng, seed, index):
+    """Cells, texture and image, nominal and etched, of phases with equal grey histograms."""
+    sizes_px = [settings.to_px(s) for s in (settings.grain_size_um, settings.region_size_um)]
+    cells = tessellate(settings.shape, *sizes_px, fractions, rng)
+    texture = draw_texture(settings, cells, open_stream(seed, index, Stream.TEXTURE))
+    nominal, etched = etch(settings, cells, texture, open_stream(seed, index, Stream.ETCHING))
+    return cells, texture, nominal, etched
+
+
+def _draw_with_cue(settings, fractions, rng, seed, index):
+    """The same where one cue alone tells the class; the etch is nominal."""
+    grain_px = settings.to_px(settings.grain_size_um)
+    cells = tessellate_isolated(settings.shape, grain_px, fractions[1], rng)
+    rng = open_stream(seed, index, Stream.CUE)
+    attributes = draw_attributes(settings.cue, cells.cell_class, rng)
+    texture = draw_cue_texture(settings, cells, open_stream(seed, index, Stream.TEXTURE))
+    nominal = render_cells(settings, cells, attributes, texture)
+    return cells, texture, nominal, nominal
 
 
 def draw_fractions(settings, rng):

@@ -8,6 +8,7 @@ from mstool.errors import UsageError
 
 CLASS_NAMES = ("ferrite", "lath-bainite", "pearlite")
 FERRITE, BAINITE, PEARLITE = range(3)
+CUES = ("rim", "grey", "texture", "lath")
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,9 @@ class PhantomSettings:
         Burn a scale bar into the lower right corner; the truth below it stays.
     info_bar : bool
         Cover the bottom with an information bar, which the truth ignores.
+    cue : str, optional
+        The one thing that the class of a grain shows in, of `CUES`; by default the classes have
+        equal grey histograms and differ in structure.
     """
 
     height: int = 512
@@ -85,6 +89,7 @@ class PhantomSettings:
     n_scratches: int = 0
     scale_bar: bool = False
     info_bar: bool = False
+    cue: str | None = None
 
     def __post_init__(self):
         """Refuse values that cannot be drawn."""
@@ -102,6 +107,8 @@ class PhantomSettings:
         for name, least_px in _RESOLVED_PX.items():
             if name != "lamella_spacing_um" or self.n_classes == 3:
                 _check_resolved(name, getattr(self, name), self.pixel_size_um, least_px)
+        if self.cue is not None:
+            _check_cue(self)
 
     @property
     def shape(self):
@@ -157,5 +164,22 @@ def _check_resolved(name, length_um, pixel_size_um, least_px):
         msg = (
             f"{name} is {length_um:g} um, {length_um / pixel_size_um:.3g} px; it must span at "
             f"least {least_px:g} px, so raise it or lower pixel_size_um"
+        )
+        raise UsageError(msg)
+
+
+def _check_cue(settings):
+    """Raise unless the settings can be drawn with the cue that they name."""
+    if settings.cue not in CUES:
+        raise UsageError(f"cue is {settings.cue}; it must be one of {', '.join(CUES)}")
+    if settings.n_classes != 2:
+        raise UsageError(f"cue {settings.cue} tells two phases apart; n_classes must be 2")
+    if settings.dose > 0:
+        raise UsageError(f"cue {settings.cue} cannot be over-etched; dose must be 0")
+    shorter_um = min(settings.shape) * settings.pixel_size_um
+    if settings.grain_size_um > shorter_um:
+        msg = (
+            f"grain_size_um is {settings.grain_size_um:g} um; with a cue it must be at most the "
+            f"shorter edge of the image, {shorter_um:g} um"
         )
         raise UsageError(msg)

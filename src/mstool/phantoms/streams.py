@@ -21,6 +21,7 @@ class Stream(IntEnum):
     NOISE = 5
     RATER_HABITS = 6
     RATING = 7
+    CUE = 8
 
 
 def open_stream(seed, *key):

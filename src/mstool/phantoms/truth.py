@@ -24,7 +24,8 @@ def describe_truth(settings, cells, texture, labels):
     -------
     dict
         Fractions of the pixels that are not ignored, counts, and a list of regions with their
-        packets; ready for JSON.
+        packets; ready for JSON. Where the grains of a cue bear no laths, the angle and period
+        of a packet are null.
     """
     is_seen = labels != IGNORE_INDEX
     n_px = np.bincount(cells.cell[is_seen], minlength=len(cells.cell_class))
@@ -36,8 +37,8 @@ def describe_truth(settings, cells, texture, labels):
         name = settings.class_names[cells.cell_class[cell]]
         region = regions.setdefault((cells.cell_region[cell], name), {"class": name, "packets": []})
         packet = {
-            "angle_deg": float(texture.angle_deg[cell]),
-            "period_um": float(texture.period_um[cell]),
+            "angle_deg": _as_number(texture.angle_deg[cell]),
+            "period_um": _as_number(texture.period_um[cell]),
             "area_um2": float(n_px[cell] * settings.pixel_size_um**2),
         }
         region["packets"].append(packet)
@@ -50,3 +51,8 @@ def describe_truth(settings, cells, texture, labels):
         "n_packets": len(stripes),
         "regions": list(regions.values()),
     }
+
+
+def _as_number(value):
+    """Float, None for NaN."""
+    return None if np.isnan(value) else float(value)

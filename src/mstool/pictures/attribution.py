@@ -103,10 +103,13 @@ def _draw_map(figure: Figure, axes: Axes, grey: np.ndarray, panel: Panel) -> Non
     axes.imshow(0.55 + 0.45 * grey)
     scaled = scale_for_display(panel.values)
     low, colours = (-1, "PuOr_r") if panel.is_signed else (0, "viridis")
-    shown = axes.imshow(scaled, cmap=colours, vmin=low, vmax=1, alpha=np.abs(scaled) ** 0.5)
+    shown = axes.imshow(scaled, cmap=colours, vmin=low, vmax=1, alpha=0.25 + 0.75 * np.abs(scaled))
     axes.set_title(panel.title, fontsize=10)
-    bar = figure.colorbar(shown, ax=axes, shrink=0.8, alpha=1.0)
+    if panel.is_signed:
+        shown.set_alpha(np.abs(scaled) ** 0.5)  # white at zero anyhow
+    bar = figure.colorbar(shown, ax=axes, shrink=0.75)
     against = "against / for" if panel.is_signed else "size"
     bar.set_label(f"{against}, of the 99th percentile [1]", fontsize=8)
     if not np.any(panel.values):
-        axes.text(0.5, 0.5, "map of zeros", transform=axes.transAxes, ha="center", va="center")
+        box = {"facecolor": "white", "edgecolor": "black"}
+        axes.text(0.5, 0.5, "map of zeros", transform=axes.transAxes, ha="center", bbox=box)

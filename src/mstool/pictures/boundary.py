@@ -45,7 +45,7 @@ def draw_boundary(
             ms=4,
             lw=1.2 if is_plain else 2.2,
             color=SERIES[number % len(SERIES)],
-            label=name,
+            label=name if np.any(profile.enrichment > 0) else f"{name} (map of zeros)",
         )
     axes.axhline(1, color="black", lw=0.8)
     axes.axvline(len(places) / 2 - 0.5, color="black", lw=0.8, ls=":")

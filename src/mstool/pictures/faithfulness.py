@@ -78,6 +78,8 @@ def _draw_dots(axes, road, styles) -> None:
     for place, (name, values) in enumerate(road.items()):
         colour = styles[name]["color"]
         axes.plot(values, np.full(len(values), place), "o", color=colour, alpha=0.5, ms=5)
+        if len(values) == 0:
+            continue
         axes.plot([np.mean(values)] * 2, [place - 0.3, place + 0.3], color=colour, lw=2.5)
     axes.axvline(0, color="black", lw=0.8)
     axes.set(

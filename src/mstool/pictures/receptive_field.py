@@ -63,7 +63,7 @@ def draw_receptive_field(
         um = "" if pixel_size_um is None else f" = {size * pixel_size_um:.3g} µm"
         right.text(size, place, f" {size:.0f} px{um}", va="center", fontsize=8)
     right.invert_yaxis()
-    right.margins(x=0.3)
+    right.margins(x=0.4)
     right.set(xlabel="width [px]")
     if theoretical_px is None:
         right.set_title("theoretical field: the whole input", fontsize=10)
@@ -83,14 +83,14 @@ def _draw_field(figure, axes, gradient, radii, theoretical_px) -> None:
             axes.add_patch(
                 Circle((0, 0), radii[name], fill=False, color="white", ls=style, label=label)
             )
-    if theoretical_px is not None and theoretical_px <= 2 * radius + 1:
+    limit = min(radius, 1.6 * max(radii["r95"] if np.isfinite(radii["r95"]) else radius, 8))
+    if theoretical_px is not None and theoretical_px <= 2 * limit + 1:
         half = theoretical_px / 2
         axes.add_patch(
             Rectangle(
                 (-half, -half), 2 * half, 2 * half, fill=False, color=SKY, label="theoretical field"
             )
         )
-    limit = min(radius, 1.6 * max(radii["r95"] if np.isfinite(radii["r95"]) else radius, 8))
     axes.set(
         xlim=(-limit, limit),
         ylim=(limit, -limit),
@@ -98,4 +98,5 @@ def _draw_field(figure, axes, gradient, radii, theoretical_px) -> None:
         ylabel="rows from the pixel [px]",
         title="effective field: what moves the pixel's logit",
     )
-    axes.legend(loc="upper right", fontsize=8, facecolor="dimgrey", labelcolor="white")
+    if axes.patches:
+        axes.legend(loc="upper right", fontsize=8, facecolor="dimgrey", labelcolor="white")

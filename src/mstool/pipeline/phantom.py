@@ -47,6 +47,7 @@ _FLAGS = {  # how the command line names what the settings of one phantom call o
     "precipitates_per_um2": "--precipitates",
     "precipitate_radius_um": "--precipitate-radius",
     "n_scratches": "--scratches",
+    "cue": "--cue",
 }
 
 

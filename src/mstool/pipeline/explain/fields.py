@@ -9,7 +9,7 @@ import torch
 from scipy import ndimage
 from skimage.segmentation import find_boundaries
 
-from mstool.errors import InputError, MissingInputError, UsageError
+from mstool.errors import InputError, UsageError
 from mstool.geometry.grid import plan_windows
 from mstool.geometry.resample import axis_weights, resample_window, scaled_length
 from mstool.geometry.window import Window
@@ -202,7 +202,7 @@ def _drawn_region(
     choice: RegionChoice, window: Window, shape: tuple[int, ...], name: str
 ) -> np.ndarray:
     """Mask, box or point, where it meets the field."""
-    if choice.kind == "mask":
+    if choice.path is not None:
         return _read_mask(choice.path, window, shape, name)
     row, col = choice.numbers[0] - window.row, choice.numbers[1] - window.col
     height, width = choice.numbers[2:] or (1, 1)
@@ -211,9 +211,7 @@ def _drawn_region(
     return region
 
 
-def _read_mask(path: Path | None, window: Window, shape: tuple[int, ...], name: str) -> np.ndarray:
-    if path is None or not path.is_file():
-        raise MissingInputError(f"--region mask:{path}: no such file")
+def _read_mask(path: Path, window: Window, shape: tuple[int, ...], name: str) -> np.ndarray:
     values = read_values(path)
     values = values.any(axis=2) if values.ndim == 3 else values != 0
     if values.shape == shape:

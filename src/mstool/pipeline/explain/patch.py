@@ -14,7 +14,8 @@ from mstool.pictures.attribution import Panel, draw_attribution
 from mstool.pictures.save import save_figure
 from mstool.pipeline.explain.study import Study, Unit
 
-N_UNITS = 4
+N_UNITS, N_HIDDEN = 4, 2
+_HIDDEN_STEPS = 40  # each needs second derivatives
 _AREA = 0.02  # of the window that the patch takes
 _GAP_PX = 2
 
@@ -79,9 +80,10 @@ def _attack_unit(study: Study, unit: Unit, number: int, is_first: bool) -> dict[
     row["enrichment"], maps = _enrichments(study, benign, number)
     row["hidden"] = {}
     for method in study.methods:
-        if not method.layer or study.is_late:
+        if not method.layer or number >= N_HIDDEN or study.is_late:
             continue
-        hidden = attack(subject, inside, limits, (method.name, method.layer), seed=seed)
+        where = method.name, method.layer
+        hidden = attack(subject, inside, limits, where, _HIDDEN_STEPS, seed)
         if hidden.margin_shift >= benign.margin_shift / 2:
             row["hidden"][method.label] = _enrichments(study, hidden, number)[0]
     if is_first:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mstool.errors import CheckFailed, UsageError
+from mstool.errors import CheckFailed, MissingInputError, UsageError
 from mstool.explanations.controls import DISTANCE, EDGE
 from mstool.explanations.verdicts import NOT_CHECKED, judge_method
 from mstool.io.outputs import OutputFolder
@@ -78,6 +78,8 @@ def explain_images(
     methods = resolve_methods(settings, model)
     folder = OutputFolder(out, RECORD, CONTENTS)
     choice = parse_region(settings.region)
+    if choice.path is not None and not choice.path.is_file():
+        raise MissingInputError(f"--region mask:{choice.path}: no such file")
     files = [*inputs.files(), model.path, *([choice.path] if choice.path else [])]
     hashes = hash_inputs(files, out)
     claimed = asdict(settings) | {"methods": [method.label for method in methods]}

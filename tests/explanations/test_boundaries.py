@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from mstool.explanations.boundaries import (
+    band_enrichment,
+    band_mask,
+    band_share,
+    distance_profile,
+    signed_distance,
+)
+from mstool.explanations.counterfactuals import (
+    bootstrap_interval,
+    decide_cause,
+    drop_specks,
+    equalise_grey,
+    flatten_texture,
+    grey_of_rest,
+    region_drops,
+)
+
+
+@pytest.fixture
+def square():
+    labels = np.zeros((40, 40), np.uint8)
+    labels[10:30, 10:30] = 1
+    return labels
+
+
+def test_distance_is_positive_inside_and_ends_nowhere_at_the_frame(square):
+    distance = signed_distance(square, 1)
+    assert (distance[10, 20], distance[9, 20], distance[20, 20]) == (0.5, -0.5, 9.5)
+    assert np.isposinf(signed_distance(np.ones((4, 4), np.uint8), 1)).all()
+
+
+def test_ignored_pixels_make_no_boundary():
+    labels = np.array([[1, 1, 255, 0]], np.uint8)
+    distance = signed_distance(labels, 1)
+    assert distance[0, 1] == 1.5
+    assert np.isnan(distance[0, 2])
+
+
+def test_even_map_is_enriched_nowhere(square):
+    window = np.ones(square.shape, bool)
+    profile = distance_profile(np.ones(square.shape), signed_distance(square, 1), window)
+    assert profile.mass_share.sum() == pytest.approx(1)
+    np.testing.assert_allclose(profile.enrichment[profile.area_share > 0], 1)
+    assert band_enrichment(
+        np.ones(square.shape), band_mask(signed_distance(square, 1)), window
+    ) == pytest.approx(1)
+
+
+def test_map_on_the_rim_lies_in_the_band(square):
+    distance = signed_distance(square, 1)
+    rim = (np.abs(distance) < 1).astype(float)
+    assert band_share(-rim, band_mask(distance), np.ones(square.shape, bool)) == 1
+    zeros = np.zeros(square.shape)
+    assert np.isnan(band_share(zeros, band_mask(distance), rim > 0))
+
+
+def test_specks_join_what_surrounds_them(square):
+    speckled = square.copy()
+    speckled[20, 20], speckled[2, 2] = 0, 1
+    np.testing.assert_array_equal(drop_specks(speckled), square)
+
+
+def test_equalised_grains_have_the_grey_of_the_rest_and_keep_their_texture(square):
+    rng = np.random.default_rng(0)
+    image = (100 + 60 * square + rng.normal(0, 3, square.shape)).astype(np.float32)[..., None]
+    components, _ = ndimage.label(square)
+    editable = np.ones(square.shape, bool)
+    changed = equalise_grey(image, components, editable, grey_of_rest(image, square > 0))
+    assert changed[square > 0].mean() == pytest.approx(image[square == 0].mean(), abs=0.3)
+    assert changed[square > 0].std() == pytest.approx(image[square > 0].std(), rel=0.1)
+    np.testing.assert_array_equal(changed[square == 0], image[square == 0])
+
+
+def test_flattened_grains_keep_their_mean_and_what_may_not_change(square):
+    image = np.random.default_rng(0).normal(100, 9, (40, 40, 1)).astype(np.float32)
+    components, _ = ndimage.label(square)
+    editable = signed_distance(square, 1) > 4
+    flat = flatten_texture(image, components, editable)
+    assert flat[editable].std() == pytest.approx(0, abs=1e-4)
+    assert flat[editable].mean() == pytest.approx(image[editable].mean(), rel=1e-5)
+    np.testing.assert_array_equal(flat[~editable], image[~editable])
+
+
+def test_drops_are_means_over_the_core_of_each_region():
+    components = np.array([[1, 1, 0, 2]])
+    before, after = np.array([[0.9, 0.5, 0.1, 0.8]]), np.zeros((1, 4))
+    drops = region_drops(before, after, components, components > 0)
+    np.testing.assert_allclose(drops, [0.7, 0.8])
+
+
+@pytest.mark.parametrize(
+    ("drops", "cause"),
+    [
+        ((0.9, 0.1, 0.0), "boundary"),
+        ((0.0, 0.6, 0.2), "grey level"),
+        ((-0.2, 0.0, 0.3), "texture"),
+        ((0.5, 0.4, 0.0), "mixed"),
+        ((0.1, 0.0, 0.0), "not testable"),
+    ],
+)
+def test_cause_is_what_is_missed_most_and_by_far(drops, cause):
+    names = ("boundary", "grey level", "texture")
+    assert decide_cause({name: [drop] for name, drop in zip(names, drops, strict=True)}) == cause
+
+
+def test_interval_of_the_mean_needs_two_values():
+    low, high = bootstrap_interval([0.1, 0.2, 0.3, np.nan])
+    assert 0.1 <= low < 0.2 < high <= 0.3
+    assert np.isnan(bootstrap_interval([1.0])).all()
