@@ -74,6 +74,20 @@ FILES = {  # what a verb reads and writes by default
         ("masks/, labels/", "Masks and label maps that are read."),
         ("standard output", "Scores as JSON."),
     ),
+    "explain": (
+        ("model/", "Model that is read."),
+        ("explain/overlays/", "Each map over its micrograph, beside the controls."),
+        ("explain/maps/", "Raw maps and regions (NumPy .npz)."),
+        (
+            "explain/sanity.png, faithfulness.png, patch.png",
+            "What the checks found; patch.png if a patch could change the decision.",
+        ),
+        (
+            "explain/boundary.png, counterfactual.png, receptive_field.png, features/",
+            "With --boundary, --receptive-field and --dump-features.",
+        ),
+        ("explain/explain.json", "Record with every measurement and verdict; written last."),
+    ),
 }
 
 CHOICES = {  # words that an option takes; each must occur in its help, so that the two agree
@@ -83,6 +97,8 @@ CHOICES = {  # words that an option takes; each must occur in its help, so that 
     "--cue": "rim grey texture lath",
     "--device": "auto cpu cuda mps",
     "--finetune": "full decoder",
+    "--fail-on": "not_supported inconclusive degenerate not_checked",
+    "--reinit": "he shuffle",
     "--loss": "ce focal dice jaccard lovasz",
     "--class-weights": "none balanced",
     "--precision": "auto fp32 bf16 fp16",

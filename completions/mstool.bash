@@ -5,15 +5,16 @@
 #    source ~/.local/share/bash_completion/mstool
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_mstool_subparsers=(phantom tile split train predict stitch score)
+_shtab_mstool_subparsers=(phantom tile split train predict stitch score explain)
 
-_shtab_mstool_phantom_option_strings=(--images --size --classes --etch --raters --pixel-size --bit-depth --foreground --grain-size --region-size --boundary-width --lath-width --lath-edge --lamella-spacing --blur --noise --precipitates --precipitate-radius --scratches --scale-bar --info-bar --seed -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
+_shtab_mstool_phantom_option_strings=(--images --size --classes --etch --raters --pixel-size --bit-depth --foreground --grain-size --region-size --boundary-width --lath-width --lath-edge --lamella-spacing --blur --noise --precipitates --precipitate-radius --scratches --scale-bar --info-bar --cue --seed -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_tile_option_strings=(--size --overlap --labels --label-suffix --legend --classes --group-by --scale --discard-ignored --grey --pixel-size -o --out --files-from -0 --null --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_split_option_strings=(--folds --loo --holdout --group-by --seed -o --out --files-from -0 --null --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_train_option_strings=(--split --test-fold --val-fold --arch --encoder --weights --depth --width --padding --finetune --loss --class-weights --augment --crop --batch-size --epochs --lr --encoder-lr-factor --weight-decay --ema --patience --validate-every --max-time --max-images --cache --seed --device --precision --workers -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_predict_option_strings=(--model --select --tta --probs --batch-size --device --precision -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_stitch_option_strings=(--blend --confidence --overlay --images --labels --label-suffix --legend --classes -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_score_option_strings=(--label-suffix --legend --classes --images --group-by --strict --min-iou --table --seed -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
+_shtab_mstool_explain_option_strings=(--files-from -0 --null --model --class --contrast --region --methods --layers --list-layers --labels --label-suffix --legend --classes --scale --pixel-size --size --checks --quick --regions --window --reinit --thresholds --boundary --receptive-field --dump-features --max-time --fail-on --device --seed -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_option_strings=(-V --version -h --help)
 
 _shtab_mstool_phantom__o_COMPGEN=_shtab_compgen_files
@@ -58,9 +59,18 @@ _shtab_mstool_score___images_COMPGEN=_shtab_compgen_dirs
 _shtab_mstool_score__o_COMPGEN=_shtab_compgen_files
 _shtab_mstool_score___out_COMPGEN=_shtab_compgen_files
 _shtab_mstool_score___config_COMPGEN=_shtab_compgen_files
+_shtab_mstool_explain_pos_0_COMPGEN=_shtab_compgen_files
+_shtab_mstool_explain___files_from_COMPGEN=_shtab_compgen_files
+_shtab_mstool_explain___model_COMPGEN=_shtab_compgen_files
+_shtab_mstool_explain___labels_COMPGEN=_shtab_compgen_dirs
+_shtab_mstool_explain___legend_COMPGEN=_shtab_compgen_files
+_shtab_mstool_explain__o_COMPGEN=_shtab_compgen_files
+_shtab_mstool_explain___out_COMPGEN=_shtab_compgen_files
+_shtab_mstool_explain___config_COMPGEN=_shtab_compgen_files
 
 _shtab_mstool_phantom___classes_choices=(2 3)
 _shtab_mstool_phantom___bit_depth_choices=(8 16)
+_shtab_mstool_phantom___cue_choices=(rim grey texture lath)
 _shtab_mstool_train___arch_choices=(unet-plain unet unetplusplus manet linknet fpn pspnet deeplabv3 deeplabv3plus pan upernet segformer dpt)
 _shtab_mstool_train___padding_choices=(same valid)
 _shtab_mstool_train___finetune_choices=(full decoder)
@@ -74,7 +84,10 @@ _shtab_mstool_predict___probs_choices=(uint8 float16)
 _shtab_mstool_predict___device_choices=(auto cpu cuda mps)
 _shtab_mstool_predict___precision_choices=(auto fp32 bf16 fp16)
 _shtab_mstool_stitch___blend_choices=(crop flat hann gaussian)
-_shtab_mstool_pos_0_choices=(phantom tile split train predict stitch score)
+_shtab_mstool_explain___reinit_choices=(he shuffle)
+_shtab_mstool_explain___fail_on_choices=(not_supported inconclusive degenerate not_checked)
+_shtab_mstool_explain___device_choices=(auto cpu cuda mps)
+_shtab_mstool_pos_0_choices=(phantom tile split train predict stitch score explain)
 
 _shtab_mstool_phantom___foreground_nargs=2
 _shtab_mstool_phantom___scale_bar_nargs=0
@@ -154,6 +167,22 @@ _shtab_mstool_score__v_nargs=0
 _shtab_mstool_score___verbose_nargs=0
 _shtab_mstool_score__h_nargs=0
 _shtab_mstool_score___help_nargs=0
+_shtab_mstool_explain_pos_0_nargs='*'
+_shtab_mstool_explain__0_nargs=0
+_shtab_mstool_explain___null_nargs=0
+_shtab_mstool_explain___list_layers_nargs=0
+_shtab_mstool_explain___quick_nargs=0
+_shtab_mstool_explain___boundary_nargs=0
+_shtab_mstool_explain___receptive_field_nargs=0
+_shtab_mstool_explain___overwrite_nargs=0
+_shtab_mstool_explain__n_nargs=0
+_shtab_mstool_explain___dry_run_nargs=0
+_shtab_mstool_explain__q_nargs=0
+_shtab_mstool_explain___quiet_nargs=0
+_shtab_mstool_explain__v_nargs=0
+_shtab_mstool_explain___verbose_nargs=0
+_shtab_mstool_explain__h_nargs=0
+_shtab_mstool_explain___help_nargs=0
 _shtab_mstool_pos_0_nargs=A...
 _shtab_mstool__V_nargs=0
 _shtab_mstool___version_nargs=0

@@ -50,8 +50,8 @@ function _shtab_mstool_using
   test "$_shtab_mstool_cmdpath" = "$argv"
 end
 
-set -g _shtab_mstool_commands phantom tile split train predict stitch score
-set -g _shtab_mstool_opts_with_value --arch --augment --batch-size --bit-depth --blend --blur --boundary-width --cache --class-weights --classes --config --crop --depth --device --discard-ignored --ema --encoder --encoder-lr-factor --epochs --etch --files-from --finetune --folds --foreground --grain-size --group-by --holdout --images --label-suffix --labels --lamella-spacing --lath-edge --lath-width --legend --loss --lr --max-images --max-time --min-iou --model --noise --out --overlap --padding --patience --pixel-size --precipitate-radius --precipitates --precision --probs --raters --region-size --scale --scratches --seed --select --size --split --test-fold --tta --val-fold --validate-every --weight-decay --weights --width --workers -o
+set -g _shtab_mstool_commands phantom tile split train predict stitch score explain
+set -g _shtab_mstool_opts_with_value --arch --augment --batch-size --bit-depth --blend --blur --boundary-width --cache --checks --class --class-weights --classes --config --contrast --crop --cue --depth --device --discard-ignored --dump-features --ema --encoder --encoder-lr-factor --epochs --etch --fail-on --files-from --finetune --folds --foreground --grain-size --group-by --holdout --images --label-suffix --labels --lamella-spacing --lath-edge --lath-width --layers --legend --loss --lr --max-images --max-time --methods --min-iou --model --noise --out --overlap --padding --patience --pixel-size --precipitate-radius --precipitates --precision --probs --raters --region --region-size --regions --reinit --scale --scratches --seed --select --size --split --test-fold --thresholds --tta --val-fold --validate-every --weight-decay --weights --width --window --workers -o
 
 complete -c mstool -e
 complete -c mstool -f
@@ -66,7 +66,7 @@ complete -c mstool -n '_shtab_mstool_using phantom' -l etch -x -d 'Over-etching:
 complete -c mstool -n '_shtab_mstool_using phantom' -l raters -x -d 'Simulated annotators, who shift boundaries and miss small regions.'
 complete -c mstool -n '_shtab_mstool_using phantom' -l pixel-size -x -d 'Pixel size in um/px.'
 complete -c mstool -n '_shtab_mstool_using phantom' -l bit-depth -xka "8 16" -d 'Bits of a grey level.'
-complete -c mstool -n '_shtab_mstool_using phantom' -l foreground -x -d 'Least and largest fraction of all classes but ferrite, drawn for each image.'
+complete -c mstool -n '_shtab_mstool_using phantom' -l foreground -x -d 'Least and largest fraction of all classes but ferrite, drawn for each image; with --cue it may stay lower.'
 complete -c mstool -n '_shtab_mstool_using phantom' -l grain-size -x -d 'Size of ferrite grains and of packets, in um.'
 complete -c mstool -n '_shtab_mstool_using phantom' -l region-size -x -d 'Size of prior austenite grains, which hold the packets, in um.'
 complete -c mstool -n '_shtab_mstool_using phantom' -l boundary-width -x -d 'Of etched grain boundaries, in um.'
@@ -80,6 +80,7 @@ complete -c mstool -n '_shtab_mstool_using phantom' -l precipitate-radius -x -d 
 complete -c mstool -n '_shtab_mstool_using phantom' -l scratches -x -d 'Scratches on each micrograph.'
 complete -c mstool -n '_shtab_mstool_using phantom' -l scale-bar -d 'Burn a scale bar in; the truth below it stays.'
 complete -c mstool -n '_shtab_mstool_using phantom' -l info-bar -d 'Cover the bottom with an information bar; it is ignored in labels.'
+complete -c mstool -n '_shtab_mstool_using phantom' -l cue -xka "rim grey texture lath" -d 'What alone tells lath-bainite, as lone grains, from ferrite: rim, grey, texture, or lath; by default structure at equal greys. For 2 classes without --etch.'
 complete -c mstool -n '_shtab_mstool_using phantom' -l seed -x -d 'Source of all chance.'
 complete -c mstool -n '_shtab_mstool_using phantom' -s o -l out -xka "(__fish_complete_path (commandline -ct))" -d 'Folder to write.'
 complete -c mstool -n '_shtab_mstool_using phantom' -l overwrite -d 'Start afresh where the output was made with other settings or inputs.'
@@ -216,3 +217,41 @@ complete -c mstool -n '_shtab_mstool_using score' -s v -l verbose -d 'More detai
 complete -c mstool -n '_shtab_mstool_using score' -s h -l help -d 'Show help and exit.'
 complete -c mstool -n '_shtab_mstool_using score; and test $_shtab_mstool_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'Folder with masks, or a mask.'
 complete -c mstool -n '_shtab_mstool_using score; and test $_shtab_mstool_npos -eq 1' -ka "(__fish_complete_path (commandline -ct))" -d 'Folder with label maps, or a label map.'
+complete -c mstool -n '_shtab_mstool_using; and test $_shtab_mstool_npos -eq 0' -a explain -d 'Show why the network decides for a class, and whether the explanation can be believed'
+complete -c mstool -n '_shtab_mstool_using explain' -l files-from -xka "(__fish_complete_path (commandline -ct))" -d 'Read more paths from FILE, a line each; - is stdin.'
+complete -c mstool -n '_shtab_mstool_using explain' -s 0 -l null -d 'Paths in --files-from end with NUL, not a line.'
+complete -c mstool -n '_shtab_mstool_using explain' -l model -xka "(__fish_complete_path (commandline -ct))" -d 'Model; by default model/.'
+complete -c mstool -n '_shtab_mstool_using explain' -l class -x -d 'Class to explain.'
+complete -c mstool -n '_shtab_mstool_using explain' -l contrast -x -d 'Explain the class against the rest, against nothing, or against one class.'
+complete -c mstool -n '_shtab_mstool_using explain' -l region -x -d 'Pixels asked about: class (as predicted), component:K (the K-th largest), mask:FILE, box:ROW,COL,HEIGHT,WIDTH, point:ROW,COL, errors (needs labels), uncertain, or boundary (of the prediction).'
+complete -c mstool -n '_shtab_mstool_using explain' -l methods -x -d 'integrated-gradients, integrated-gradients-blurred, gradient-x-input, saliency, smoothgrad, guided-backprop, occlusion, region-ablation, gradcam, hirescam, layercam, seg-gradcam, or all.'
+complete -c mstool -n '_shtab_mstool_using explain' -l layers -x -d 'Layers of the CAMs, as '"'"'decoder.*'"'"'; by default the shallowest encoder stage.'
+complete -c mstool -n '_shtab_mstool_using explain' -l list-layers -d 'Print the layers of the model as CSV, and stop.'
+complete -c mstool -n '_shtab_mstool_using explain' -l labels -xka "(__fish_complete_directories)" -d 'Label maps of the micrographs.'
+complete -c mstool -n '_shtab_mstool_using explain' -l label-suffix -x -d 'What the names of label maps add to those of images, such as _mask.'
+complete -c mstool -n '_shtab_mstool_using explain' -l legend -xka "(__fish_complete_path (commandline -ct))" -d 'Legend of the label maps (TOML).'
+complete -c mstool -n '_shtab_mstool_using explain' -l classes -x -d 'Short legend, such as '"'"'matrix=*,gamma-prime=#0000ff,tertiary=#ff0000'"'"'.'
+complete -c mstool -n '_shtab_mstool_using explain' -l scale -x -d 'Magnify micrographs, as for tile.'
+complete -c mstool -n '_shtab_mstool_using explain' -l pixel-size -x -d 'Pixel size in um/px, instead of what the files say.'
+complete -c mstool -n '_shtab_mstool_using explain' -l size -x -d 'Field of view; of a larger micrograph, the field with most of the region.'
+complete -c mstool -n '_shtab_mstool_using explain' -l checks -x -d 'sanity (random weights), faithfulness (removed pixels), patch (known cause).'
+complete -c mstool -n '_shtab_mstool_using explain' -l quick -d 'No checks; everything is stamped '"'"'not checked'"'"'.'
+complete -c mstool -n '_shtab_mstool_using explain' -l regions -x -d 'Regions to check on, at most.'
+complete -c mstool -n '_shtab_mstool_using explain' -l window -x -d 'Edge of what is cut around each.'
+complete -c mstool -n '_shtab_mstool_using explain' -l reinit -xka "he shuffle" -d 'Random weights: he (drawn anew) or shuffle (the same in another order).'
+complete -c mstool -n '_shtab_mstool_using explain' -l thresholds -x -d 'Where measurements turn into verdicts; the record lists all of them.'
+complete -c mstool -n '_shtab_mstool_using explain' -l boundary -d 'Ask what decides: grain boundaries, grey level or texture, by removing each.'
+complete -c mstool -n '_shtab_mstool_using explain' -l receptive-field -d 'Measure how far the network looks, against the phases.'
+complete -c mstool -n '_shtab_mstool_using explain' -l dump-features -x -d 'Write the channels of these layers.'
+complete -c mstool -n '_shtab_mstool_using explain' -l max-time -x -d 'Budget such as 20m; what is left out is said.'
+complete -c mstool -n '_shtab_mstool_using explain' -l fail-on -xka "not_supported inconclusive degenerate not_checked" -d 'Exit with 1 if any method is not_supported, inconclusive, degenerate or not_checked.'
+complete -c mstool -n '_shtab_mstool_using explain' -l device -xka "auto cpu cuda mps" -d 'auto, cpu, cuda, cuda:N or mps.'
+complete -c mstool -n '_shtab_mstool_using explain' -l seed -x -d 'Source of all chance.'
+complete -c mstool -n '_shtab_mstool_using explain' -s o -l out -xka "(__fish_complete_path (commandline -ct))" -d 'Folder to write.'
+complete -c mstool -n '_shtab_mstool_using explain' -l overwrite -d 'Start afresh where the output was made with other settings or inputs.'
+complete -c mstool -n '_shtab_mstool_using explain' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'TOML file with options of this verb; flags on the command line win.'
+complete -c mstool -n '_shtab_mstool_using explain' -s n -l dry-run -d 'Print the resolved settings as JSON, and do nothing.'
+complete -c mstool -n '_shtab_mstool_using explain' -s q -l quiet -d 'No notes on stderr, errors only.'
+complete -c mstool -n '_shtab_mstool_using explain' -s v -l verbose -d 'More detail; -vv also shows tracebacks.'
+complete -c mstool -n '_shtab_mstool_using explain' -s h -l help -d 'Show help and exit.'
+complete -c mstool -n '_shtab_mstool_using explain; and test $_shtab_mstool_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'Micrographs, folders, or one tile folder.'

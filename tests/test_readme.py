@@ -40,6 +40,12 @@ def test_short_study_runs_as_printed(tmp_path):
     assert score["n_images"] == 1
     assert score["baselines"]["otsu"] is not None
     assert list((tmp_path / "masks" / "overlays").glob("*.png"))
+    (block,) = [block for block in BLOCKS if "mstool explain" in block]
+    # the network has learnt nothing yet and may not predict the class anywhere
+    short = f"{block.rstrip()} --quick --methods saliency --region box:0,0,64,64 --device cpu -q"
+    ended = shell(short)
+    assert ended.returncode == 0, ended.stderr
+    assert len(list((tmp_path / "explain" / "overlays").glob("*.png"))) == 6
 
 
 def test_newcomers_commands_are_targets_of_the_makefile():

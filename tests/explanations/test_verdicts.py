@@ -29,11 +29,12 @@ def test_maps_that_ignore_weights_fail(mean, last, zeros, verdict):
     assert judge_sanity(mean, last, zeros, LIMITS) == verdict
 
 
-def test_every_control_must_be_beaten_with_enough_regions():
-    assert judge_faithfulness([0.004, 0.01], 8, LIMITS) == "pass"
-    assert judge_faithfulness([0.004, 0.2], 8, LIMITS) == "fail"
-    assert judge_faithfulness([0.06, 0.06], 4, LIMITS) == "inconclusive"
-    assert judge_faithfulness([0.01, np.nan], 8, LIMITS) == "inconclusive"
+def test_controls_must_be_beaten_with_enough_regions():
+    assert judge_faithfulness([0.004, 0.01], [0.2, 0.02], 8, LIMITS) == "pass"
+    assert judge_faithfulness([0.004, 0.2], [0.004, 0.004], 8, LIMITS) == "fail"
+    assert judge_faithfulness([0.004, 0.01], [0.2, 0.03], 8, LIMITS) == "inconclusive"
+    assert judge_faithfulness([0.06, 0.06], [0.06, 0.06], 4, LIMITS) == "inconclusive"
+    assert judge_faithfulness([0.01, np.nan], [0.01, 0.01], 8, LIMITS) == "inconclusive"
 
 
 def test_known_cause_must_show_and_not_hide():

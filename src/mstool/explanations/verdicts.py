@@ -83,13 +83,17 @@ def judge_sanity(mean, last, zero_share, limits):
     return PASS if mean <= limits.sanity_mean and last <= limits.sanity_last else INCONCLUSIVE
 
 
-def judge_faithfulness(p_values, n_units, limits):
+def judge_faithfulness(against_random, against_distance, n_units, limits):
     """Verdict of the comparison with controls.
+
+    A map must beat noise by both measures, ROAD and infidelity, and the distance to the region by
+    one of them: a class that shows in a texture that fills the region leaves little to know beyond
+    where the region lies.
 
     Parameters
     ----------
-    p_values : sequence of float
-        Of all comparisons that must be won; NaN where there was none.
+    against_random, against_distance : sequence of float
+        p by measure; NaN where there was none.
     n_units : int
         Pairs behind each.
     limits : Thresholds
@@ -98,11 +102,16 @@ def judge_faithfulness(p_values, n_units, limits):
     Returns
     -------
     str
-        ``pass``, ``fail``, or ``inconclusive`` if so few pairs cannot show anything.
+        ``fail`` if it does not beat noise; ``inconclusive`` if it does, but not the distance, or
+        if so few pairs cannot show anything; else ``pass``.
     """
+    p_values = [*against_random, *against_distance]
     if 2.0**-n_units > limits.alpha or not np.isfinite(p_values).all():
         return INCONCLUSIVE
-    return PASS if max(p_values) < limits.alpha else FAIL
+    if max(against_random) >= limits.alpha:
+        return FAIL
+    # the better of two is picked, so each has half of alpha
+    return PASS if min(against_distance) < limits.alpha / 2 else INCONCLUSIVE
 
 
 def judge_patch(enrichment, kept, limits):
@@ -138,7 +147,7 @@ def judge_method(checks, is_decided, is_attackable=True):
         return NOT_CHECKED, ["no check was made"]
     words = {
         "sanity": "the map hardly changes when the weights are random",
-        "faithfulness": "it does not beat the random and the distance control",
+        "faithfulness": "what it names matters no more than random pixels",
         "patch": "it does not show a patch that is known to be the cause",
     }
     if DEGENERATE in checks.values():

@@ -61,7 +61,7 @@ def _profile(study: Study, units: Sequence[Unit], maps: Sequence[Maps]) -> dict[
     shares = []
     for unit, own, other in zip(units, maps, random, strict=True):
         distance = boundaries.signed_distance(unit.labels, study.class_index)
-        band, near = band_mask(distance), _near(unit)
+        band, near = band_mask(distance), unit.window
         shares.append(float((band & near).sum() / max(1, near.sum())))
         named = {label: own[label] for label in labels}
         named |= {f"{label}, random weights": other[label] for label in labels}
@@ -112,11 +112,6 @@ def _profile(study: Study, units: Sequence[Unit], maps: Sequence[Maps]) -> dict[
             for name, found in profiles.items()
         },
     }
-
-
-def _near(unit: Unit) -> np.ndarray:
-    """Where attribution is counted: the whole window, since evidence may lie anywhere in it."""
-    return np.ones_like(unit.region)
 
 
 def _mean_profile(found: list[boundaries.Profile]) -> boundaries.Profile:

@@ -21,7 +21,7 @@ from mstool.nn.device import Compute
 from mstool.nn.layers import list_layers, match_layers, shallowest_layer
 from mstool.nn.target import Contrast, at_rest
 from mstool.pipeline.explain.boundary import check_boundary, claim
-from mstool.pipeline.explain.context import check_context, effective_field
+from mstool.pipeline.explain.context import check_context
 from mstool.pipeline.explain.faithfulness import check_faithfulness
 from mstool.pipeline.explain.features import dump_features
 from mstool.pipeline.explain.fields import FieldInputs, read_fields
@@ -29,7 +29,7 @@ from mstool.pipeline.explain.maps import write_maps
 from mstool.pipeline.explain.patch import check_patch
 from mstool.pipeline.explain.sanity import check_sanity
 from mstool.pipeline.explain.settings import ExplainSettings, parse_region, parse_thresholds
-from mstool.pipeline.explain.study import Study, Unit, draw_units, with_margin
+from mstool.pipeline.explain.study import MARGIN_PX, Study, Unit, draw_units
 from mstool.reporting import Reporter
 
 RECORD = "explain.json"
@@ -184,11 +184,10 @@ def _work(study: Study, model: LoadedModel) -> dict[str, Any]:
     units: list[Unit] = []
     maps: list[dict[str, np.ndarray]] = []
     if needs_units:
-        units = draw_units(study.fields, settings.regions, settings.window, 8, settings.seed)
-        reach = _keep(study, "reach", lambda: {"r68_px": effective_field(study, units, 8).r68_px})
-        margin = _margin(reach["r68_px"], settings.window)
-        units = [with_margin(unit, margin) for unit in units]
-        parts["units"] = {"n": len(units), "margin_px": margin}
+        units = draw_units(
+            study.fields, settings.regions, settings.window, MARGIN_PX, settings.seed
+        )
+        parts["units"] = {"n": len(units), "margin_px": MARGIN_PX}
     if "faithfulness" in settings.checks or settings.boundary:
         with study.report.progress("maps of regions", len(units)) as advance:
             for unit in units:
@@ -218,7 +217,7 @@ def _keep(study: Study, name: str, make: Callable[[], Any]) -> Any:
     path = study.out / _PARTS / f"{name}.json"
     if path.is_file():
         return read_record(path)["part"]
-    if study.is_late and name not in ("maps", "reach"):
+    if study.is_late and name != "maps":
         study.left_out.append(name)
         return None
     began = time.monotonic()
@@ -296,12 +295,6 @@ def _judge(study: Study, parts: dict[str, Any], table: str, name: str) -> tuple[
     )
     is_attackable = not parts["patch"] or parts["patch"]["is_attackable"]
     return judge_method(checks, is_decided, is_attackable)
-
-
-def _margin(r68_px: float | None, window: int) -> int:
-    """How far around a region maps are compared: where two thirds of the influence come from."""
-    reach = 8.0 if r68_px is None or not np.isfinite(r68_px) else r68_px
-    return round(float(np.clip(reach, 8.0, window / 4)))
 
 
 def _grey_limits(model: LoadedModel, images: Sequence[np.ndarray]) -> tuple[float, float]:

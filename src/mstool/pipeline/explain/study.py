@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,9 @@ from mstool.pipeline.explain.settings import ExplainSettings
 from mstool.reporting import Reporter
 
 LEAST_PX = 60  # regions below are specks
+# How far around a region maps are compared. Further out, knowing where the region lies is nearly
+# all there is to know, and the distance control wins against any map.
+MARGIN_PX = 8
 
 
 @dataclass(frozen=True)
@@ -165,12 +168,6 @@ def draw_units(
     return units or specks[:n]
 
 
-def with_margin(unit: Unit, margin_px: int) -> Unit:
-    """The same unit with another window of comparison."""
-    near = ndimage.distance_transform_edt(~unit.region) <= margin_px
-    return replace(unit, window=near)
-
-
 def _disc(shape: tuple[int, ...], row: int, col: int, radius: float) -> np.ndarray:
     rows, cols = np.ogrid[: shape[0], : shape[1]]
     return (rows - row) ** 2 + (cols - col) ** 2 <= radius**2
@@ -182,13 +179,13 @@ def _cut(field_: Field, inside: np.ndarray, row: int, col: int, edge: int, margi
     left = min(max(0, col - edge // 2), max(0, width - edge))
     cut = (slice(top, top + edge), slice(left, left + edge))
     labels = field_.prediction if field_.truth is None else field_.truth
-    unit = Unit(
+    near = ndimage.distance_transform_edt(~inside[cut]) <= margin_px
+    return Unit(
         field_.name,
         top,
         left,
         np.ascontiguousarray(field_.image[cut]),
         labels[cut],
         inside[cut],
-        inside[cut],
+        near,
     )
-    return with_margin(unit, margin_px)
