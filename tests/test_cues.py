@@ -1,4 +1,4 @@
-"""Explanations against known causes: networks trained on phantoms that differ in one thing alone."""
+"""Explanations against known causes, in networks trained on phantoms with a single cue."""
 
 import json
 import os

@@ -7,6 +7,7 @@ import torch
 
 from mstool.nn.checkpoint import load_checkpoint, save_checkpoint
 from mstool.nn.model import build_segmenter
+from mstool.pipeline.explain.run import list_warnings
 
 COMMON = ("--model", "model", "--class", "1", "--device", "cpu", "-q")
 SMALL = ("--window", 64, "--regions", 6)
@@ -28,7 +29,8 @@ def test_quick_maps_are_stamped_and_written(run_mstool, study):
         arrays = np.load(study / "explain" / row["arrays"])
         assert {*labels, "region"} <= set(arrays.files)
         assert arrays["integrated-gradients"].shape == arrays["region"].shape == (80, 96)
-        assert row["methods"]["integrated-gradients"]["completeness_error"] < 0.05
+        error = row["methods"]["integrated-gradients"]["completeness_error"]
+        assert error < 0.05 or any(row["image"] in line for line in record["warnings"])
         assert len(row["pictures"]) == 2
         assert all((study / "explain" / name).stat().st_size > 10_000 for name in row["pictures"])
     assert not (study / "explain" / ".parts").exists()
@@ -156,3 +158,14 @@ def test_bad_input_gets_one_line_and_leaves_nothing(run_mstool, study, arguments
     assert words in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
     assert not (study / "explain").exists()
+
+
+def test_maps_that_are_incomplete_or_too_coarse_are_warned_about():
+    row = {"image": "a.tif", "window": [0, 0, 64, 64], "thickness_px": 5.0}
+    good = {"completeness_error": 0.01, "n_steps": 16, "native_shape": [64, 64]}
+    coarse = {"completeness_error": None, "n_steps": None, "native_shape": [4, 4]}
+    bad = {**good, "completeness_error": 0.4, "n_steps": 64}
+    lines = list_warnings([{**row, "methods": {"fine": good, "cam": coarse, "ig": bad}}])
+    assert len(lines) == 2
+    assert "cam has a network stride of 16 px" in lines[0]
+    assert "ig misses 40%" in lines[1]

@@ -84,7 +84,7 @@ def explain(
             min=64,
             help="Field of view; of a larger micrograph, the field with most of the region.",
         ),
-    ] = 1024,
+    ] = 512,
     checks: Annotated[
         str,
         typer.Option(

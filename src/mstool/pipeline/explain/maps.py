@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
 from mstool.explanations.controls import control_maps
 from mstool.io.atomic import atomic_path
@@ -39,6 +40,7 @@ def _write_field(study: Study, field: Field, number: int) -> dict[str, Any]:
         "image": field.name,
         "window": [field.window.row, field.window.col, field.window.height, field.window.width],
         "region_px": int(field.region.sum()),
+        "thickness_px": median_thickness(field.region),
         "mean_probability": float(inside.mean()),
         "arrays": arrays.relative_to(study.out).as_posix(),
         "pictures": pictures,
@@ -52,6 +54,13 @@ def _write_field(study: Study, field: Field, number: int) -> dict[str, Any]:
             for label, attribution in found.items()
         },
     }
+
+
+def median_thickness(region: np.ndarray) -> float:
+    """Twice the largest distance to the edge, median over components [px]."""
+    components, n = ndimage.label(region)
+    depth = ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
+    return float(np.median(2 * ndimage.maximum(depth, components, range(1, n + 1)) - 1))
 
 
 def _write_arrays(path, field: Field, found: dict[str, Attribution]) -> None:

@@ -14,7 +14,7 @@ from mstool.explanations.controls import DISTANCE, EDGE
 from mstool.explanations.verdicts import NOT_CHECKED, judge_method
 from mstool.io.outputs import OutputFolder
 from mstool.io.records import Run, hash_inputs, read_record, to_plain, write_record
-from mstool.nn.attribution import Method
+from mstool.nn.attribution import Effort, Method
 from mstool.nn.cams import CAMS
 from mstool.nn.checkpoint import LoadedModel
 from mstool.nn.device import Compute
@@ -110,6 +110,8 @@ def explain_images(
     record = _record(study, parts, run, hashes, claimed, model)
     folder.finish(record)
     _sweep_parts(out)
+    for warning in record["warnings"]:
+        report.note(warning)
     report.note(f"{out}: {_headline(record)}")
     return record
 
@@ -271,6 +273,7 @@ def _record(
         "receptive_field": parts["receptive_field"],
         "features": parts["features"],
         "left_out": study.left_out,
+        "warnings": list_warnings(parts["maps"]),
         "verdict": {
             "methods": {name: verdict for name, (verdict, _) in judged.items()},
             "controls": {name: verdict for name, (verdict, _) in judged_controls.items()},
@@ -279,6 +282,26 @@ def _record(
             "cause": boundary["counterfactual"]["verdict"] if boundary else None,
         },
     }
+
+
+def list_warnings(images: Sequence[dict[str, Any]]) -> list[str]:
+    """Sentences on maps that are incomplete, or coarser than what they are to show."""
+    warnings = []
+    for row in images:
+        for label, found in row["methods"].items():
+            error = found["completeness_error"]
+            if error is not None and error > Effort().tolerance:
+                warnings.append(
+                    f"{row['image']}: {label} misses {error:.0%} of the difference to its baseline "
+                    f"after {found['n_steps']} steps; read it as a ranking of pixels at most"
+                )
+            stride = row["window"][2] / found["native_shape"][0]
+            if stride > row["thickness_px"]:
+                warnings.append(
+                    f"{row['image']}: {label} has a network stride of {stride:.0f} px and cannot "
+                    f"place anything in regions {row['thickness_px']:.0f} px thick"
+                )
+    return warnings
 
 
 def _judge(study: Study, parts: dict[str, Any], table: str, name: str) -> tuple[str, list[str]]:
