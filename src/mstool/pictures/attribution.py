@@ -71,7 +71,7 @@ def draw_attribution(
     n_rows = -(-n // n_cols)
     height, width = region.shape
     figure = Figure(
-        figsize=(4.6 * n_cols, 4.3 * n_rows * height / width + 0.6 * n_rows + 0.4),
+        figsize=(4.6 * n_cols, 3.5 * n_rows * height / width + 0.6 * n_rows + 0.4),
         layout="constrained",
     )
     figure.suptitle(title)
