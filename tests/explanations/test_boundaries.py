@@ -107,6 +107,11 @@ def test_cause_is_what_is_missed_most_and_by_far(drops, cause):
     assert decide_cause({name: [drop] for name, drop in zip(names, drops, strict=True)}) == cause
 
 
+def test_cause_that_was_not_tried_leaves_the_question_open():
+    drops = {"boundary": [0.9], "grey level": [np.nan], "texture": [0.0]}
+    assert decide_cause(drops) == "not testable"
+
+
 def test_interval_of_the_mean_needs_two_values():
     low, high = bootstrap_interval([0.1, 0.2, 0.3, np.nan])
     assert 0.1 <= low < 0.2 < high <= 0.3

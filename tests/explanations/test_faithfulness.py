@@ -88,6 +88,7 @@ def test_infidelity_is_nothing_for_a_linear_model_and_one_for_zeros():
     drops = changes @ weights
     assert infidelity_ratio(changes @ (3 * weights), drops) == pytest.approx(0, abs=1e-9)
     assert infidelity_ratio(np.zeros(30), drops) == 1
+    assert np.isnan(infidelity_ratio(np.full(30, np.nan), drops))
     assert np.isnan(infidelity_ratio(changes @ weights, np.zeros(30)))
 
 

@@ -152,7 +152,9 @@ def decide_cause(drops, *, least=0.2, ratio=2.0):
     for cause, values in drops.items():
         finite = np.asarray(values, float)
         finite = finite[np.isfinite(finite)]
-        effects[cause] = float(finite.mean()) if len(finite) else 0.0
+        if not len(finite):
+            return NOT_TESTABLE
+        effects[cause] = float(finite.mean())
     first, second = sorted(effects.values(), reverse=True)[:2]
     if first < least:
         return NOT_TESTABLE

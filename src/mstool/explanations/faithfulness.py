@@ -158,7 +158,8 @@ def infidelity_ratio(products, drops):
     -------
     float
         Infidelity [1]_ with the best scale of the map, over that of a map of zeros; which is
-        ``1 - cos^2`` of the two vectors: 0 foretold exactly, 1 not at all, NaN without drops.
+        ``1 - cos^2`` of the two vectors: 0 foretold exactly, 1 not at all, NaN without drops or
+        for a map with NaN. The sign of a map does not count; ROAD sees it.
 
     References
     ----------
@@ -172,7 +173,7 @@ def infidelity_ratio(products, drops):
     1.0
     """
     lengths = float((products**2).sum() * (drops**2).sum())
-    if not (drops**2).sum() > 0:
+    if not (drops**2).sum() > 0 or np.isnan(lengths):
         return float("nan")
     if not lengths > 0:
         return 1.0

@@ -14,9 +14,9 @@ SSIM_SIDE_PX = 7
 
 
 def is_degenerate(attribution, window):
-    """Whether a map says nothing in a window: constant, or not numbers."""
+    """Whether a map says nothing in a window: constant, not numbers, or the window is empty."""
     values = attribution[window]
-    return bool(not np.isfinite(values).all() or np.ptp(values) == 0)
+    return bool(values.size == 0 or not np.isfinite(values).all() or np.ptp(values) == 0)
 
 
 def spearman(first, second, window):
