@@ -72,7 +72,7 @@ def test_stamp_is_on_every_picture_that_was_not_checked(texts):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("attribution", ("Why?", "against / for", "map of zeros", "µm")),
+        ("attribution", ("Why?", "against / for", "map of zeros", "500 nm")),
         ("sanity", ("trained", "+ encoder", "rank correlation")),
         ("faithfulness", ("probability of the class [1]", "ROAD")),
         ("boundary", ("distance to the boundary [px, below in µm]", "cam (map of zeros)")),
