@@ -21,14 +21,16 @@ for cue in ${CUES:-rim grey texture lath}; do
     --epochs 60 --validate-every 5 --max-time 6m --seed 1 -q -o "$here/model"
   [ -z "${TRAIN_ONLY:-}" ] || continue
   mstool explain "$here/test/images" --model "$here/model" --class lath-bainite \
+    --methods integrated-gradients,integrated-gradients-blurred,hirescam \
     --boundary --receptive-field -q -o "$here/explain"
   python3 -c '
 import json, sys
 record = json.load(open(sys.argv[2]))
 causal = record["boundary"]["counterfactual"]
+verdict = causal["verdict"]
 drops = ", ".join(f"without {cause} {drop:.2f}" for cause, drop in causal["drop"].items())
-share = record["boundary"]["methods"]["integrated-gradients"]["share"]
+share = record["boundary"]["methods"]["integrated-gradients-blurred"]["share"]
 verdicts = record["verdict"]["methods"]
-print(f"{sys.argv[1]}: {causal[\"verdict\"]} ({drops}); share near boundaries {share:.2f}; {verdicts}")
+print(f"{sys.argv[1]}: {verdict} ({drops}); share near boundaries {share:.2f}; {verdicts}")
 ' "$cue" "$here/explain/explain.json"
 done
