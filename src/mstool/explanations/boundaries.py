@@ -85,7 +85,7 @@ def distance_profile(attribution, distance, window, *, edges=EDGES_PX):
     positive = np.asarray(edges, float)
     borders = np.concatenate([-positive[:0:-1], positive])
     size = np.abs(attribution) * window
-    counted = window & np.isfinite(np.nan_to_num(distance, nan=np.nan, posinf=1e9, neginf=-1e9))
+    counted = window & ~np.isnan(distance)
     where = np.digitize(np.clip(np.nan_to_num(distance), -1e9, 1e9), borders) - 1
     n_bins = len(borders) - 1
     mass = np.bincount(where[counted], size[counted], minlength=n_bins)[:n_bins]

@@ -88,6 +88,10 @@ class Effort:
     seed: int = 0
 
 
+# For checks that draw a map hundreds of times.
+LIGHT_EFFORT = Effort(steps=8, most_steps=8, n_noises=8, window_px=24, stride_px=16, n_regions=40)
+
+
 @dataclass(frozen=True)
 class Attribution:
     """Share of the target that each pixel has.

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from mstool.nn.device import Compute
+from mstool.nn.layers import evaluating
 from mstool.nn.model import Segmenter
 
 Contrast = Literal["rest", "none"] | int
@@ -139,15 +140,12 @@ def at_rest(segmenter: Segmenter) -> Iterator[Segmenter]:
     Batch normalisation and dropout then do the same on every call, and the gradient with respect to
     the image costs no memory for those of the weights.
     """
-    modes = {module: module.training for module in segmenter.modules()}
     wants = {parameter: parameter.requires_grad for parameter in segmenter.parameters()}
-    segmenter.eval()
     segmenter.requires_grad_(False)
     try:
-        yield segmenter
+        with evaluating(segmenter):
+            yield segmenter
     finally:
-        for module, mode in modes.items():
-            module.training = mode
         for parameter, want in wants.items():
             parameter.requires_grad_(want)
 

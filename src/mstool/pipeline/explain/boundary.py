@@ -17,7 +17,7 @@ from mstool.pictures.counterfactual import draw_counterfactual
 from mstool.pictures.save import save_figure
 from mstool.pipeline.explain.fields import Field
 from mstool.pipeline.explain.sanity import random_maps
-from mstool.pipeline.explain.study import LEAST_PX, Study, Unit
+from mstool.pipeline.explain.study import LEAST_PX, Study, Unit, finite_mean
 
 CORE_PX = 4.5  # from there on a pixel counts as interior
 
@@ -78,7 +78,7 @@ def _profile(study: Study, units: Sequence[Unit], maps: Sequence[Maps]) -> dict[
         name: _mean_profile([row["profile"] for row in rows]) for name, rows in tables.items()
     }
     summary = {
-        name: {key: _nanmean([row[key] for row in rows]) for key in ("share", "enrichment")}
+        name: {key: finite_mean([row[key] for row in rows]) for key in ("share", "enrichment")}
         for name, rows in tables.items()
     }
     edge = summary[f"control: {EDGE}"]["enrichment"]
@@ -99,7 +99,7 @@ def _profile(study: Study, units: Sequence[Unit], maps: Sequence[Maps]) -> dict[
         if size is None
         else [boundaries.INSIDE_PX * size, boundaries.OUTSIDE_PX * size],
         "n_units": len(units),
-        "band_area_share": _nanmean(shares),
+        "band_area_share": finite_mean(shares),
         "methods": summary,
         "profile": {
             name: {
@@ -153,8 +153,8 @@ def _counterfactual(study: Study) -> dict[str, Any]:
         _draw(study, shown, joined, interval, verdict)
     return {
         "n_regions": n_regions,
-        "band_share_of_regions": _nanmean(dense),
-        "drop": {cause: _nanmean(values) for cause, values in joined.items()},
+        "band_share_of_regions": finite_mean(dense),
+        "drop": {cause: finite_mean(values) for cause, values in joined.items()},
         "interval": interval,
         "verdict": verdict,
         "reason": reason,
@@ -214,12 +214,6 @@ def _draw(study, shown, drops, interval, verdict) -> None:
         stamp=study.settings.stamp,
     )
     save_figure(study.out / "counterfactual.png", figure)
-
-
-def _nanmean(values) -> float | None:
-    finite = np.asarray([value for value in values if value is not None], float)
-    finite = finite[np.isfinite(finite)]
-    return float(finite.mean()) if len(finite) else None
 
 
 def _ratio(first: float | None, second: float | None) -> float | None:

@@ -16,11 +16,11 @@ from mstool.explanations.faithfulness import (
     road_score,
 )
 from mstool.explanations.verdicts import judge_faithfulness
-from mstool.nn.attribution import Effort, blurred
+from mstool.nn.attribution import LIGHT_EFFORT, blurred
 from mstool.nn.target import target_values
 from mstool.pictures.faithfulness import draw_faithfulness
 from mstool.pictures.save import save_figure
-from mstool.pipeline.explain.study import Study, Unit, probability_of
+from mstool.pipeline.explain.study import Study, Unit, finite_mean, probability_of
 
 N_PERTURBATIONS, N_NOISES, N_SENSITIVE = 48, 4, 3
 _NOISE = 0.01  # of the grey range, on filled pixels
@@ -109,7 +109,7 @@ def _summary(rows: list[dict[str, dict[str, Any]]], name: str) -> dict[str, Any]
         "deletion": float(areas[:, 0].mean()),
         "insertion": float(areas[:, 1].mean()),
         "road": float(np.mean([row[name]["road"] for row in rows])),
-        "infidelity_ratio": _mean([row[name]["infidelity"] for row in rows]),
+        "infidelity_ratio": finite_mean([row[name]["infidelity"] for row in rows]),
         "road_per_unit": [row[name]["road"] for row in rows],
     }
 
@@ -133,16 +133,15 @@ def _sensitivity(study: Study, units: Sequence[Unit]) -> dict[str, float]:
     if study.is_late:
         study.left_out.append("sensitivity")
         return {}
-    effort = Effort(steps=8, most_steps=8, n_noises=8, window_px=24, stride_px=16, n_regions=40)
     largest: dict[str, list[float]] = {method.label: [] for method in study.methods}
     for number, unit in enumerate(units[:N_SENSITIVE]):
         rng = np.random.default_rng([study.settings.seed, 73, number])
         span = _CHANGE * (float(np.ptp(unit.image)) or 1.0)
-        before = study.explain(study.ask(unit.image, unit.region), effort)
+        before = study.explain(study.ask(unit.image, unit.region), LIGHT_EFFORT)
         changes: dict[str, list[float]] = {label: [0.0] for label in largest}
         for _ in range(N_NOISES):
             noise = rng.uniform(-span, span, unit.image.shape).astype(np.float32)
-            after = study.explain(study.ask(unit.image + noise, unit.region), effort)
+            after = study.explain(study.ask(unit.image + noise, unit.region), LIGHT_EFFORT)
             for label, values in after.items():
                 norm = np.linalg.norm(before[label])
                 if norm > 0:
@@ -151,11 +150,6 @@ def _sensitivity(study: Study, units: Sequence[Unit]) -> dict[str, float]:
         for label, values in changes.items():
             largest[label].append(max(values))
     return {label: float(np.mean(values)) for label, values in largest.items()}
-
-
-def _mean(values: list[float]) -> float | None:
-    finite = [value for value in values if np.isfinite(value)]
-    return float(np.mean(finite)) if finite else None
 
 
 def _draw(study: Study, rows: list[dict[str, dict[str, Any]]], labels: list[str]) -> None:

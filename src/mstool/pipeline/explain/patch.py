@@ -7,7 +7,7 @@ import numpy as np
 
 from mstool.explanations.controls import CONTROLS, control_maps
 from mstool.explanations.verdicts import judge_patch
-from mstool.nn.attribution import Method, attribute
+from mstool.nn.attribution import Method
 from mstool.nn.cams import class_activation_maps
 from mstool.nn.patch import Patch, attack, place_patch, surroundings
 from mstool.pictures.attribution import Panel, draw_attribution
@@ -95,7 +95,7 @@ def _enrichments(
     study: Study, patch: Patch, number: int
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     """Density of each map in the patch, where 1 is even."""
-    maps = {label: found.values for label, found in attribute(patch.subject, study.methods).items()}
+    maps = study.explain(patch.subject)
     rng = np.random.default_rng([study.settings.seed, 74, number])
     every = {**maps, **control_maps(patch.subject.image, patch.subject.target.region, rng)}
     area = patch.inside.mean()

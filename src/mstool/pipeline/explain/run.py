@@ -83,11 +83,12 @@ def explain_images(
     files = [*inputs.files(), model.path, *([choice.path] if choice.path else [])]
     hashes = hash_inputs(files, out)
     claimed = asdict(settings) | {"methods": [method.label for method in methods]}
-    if folder.claim(claimed, hashes, overwrite) == "done":
+    state = folder.claim(claimed, hashes, overwrite)
+    if state == "done":
         report.note(f"{out}: nothing left to do")
         return read_record(out / RECORD)
     segmenter = compute.place(model.segmenter)
-    with at_rest(segmenter), folder.filling("new" if not (out / _PARTS).exists() else "unfinished"):
+    with at_rest(segmenter), folder.filling(state):
         fields = read_fields(
             inputs, model, class_index, choice, settings.size, settings.scale, compute, report
         )

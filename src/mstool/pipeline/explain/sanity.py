@@ -9,7 +9,7 @@ import torch
 from mstool.explanations.controls import EDGE, edge_map
 from mstool.explanations.similarity import is_degenerate, spearman, structural_similarity
 from mstool.explanations.verdicts import judge_sanity
-from mstool.nn.attribution import Effort, attribute
+from mstool.nn.attribution import LIGHT_EFFORT
 from mstool.nn.model import Segmenter
 from mstool.nn.randomise import Block, cascade, list_blocks, perturbed, randomised
 from mstool.nn.target import Subject
@@ -18,7 +18,6 @@ from mstool.pictures.save import save_figure
 from mstool.pipeline.explain.study import Study, Unit
 
 N_UNITS, N_SEEDS = 3, 2
-_EFFORT = Effort(steps=8, most_steps=8, n_noises=8, window_px=24, stride_px=16, n_regions=40)
 
 Maps = dict[str, np.ndarray]
 
@@ -86,7 +85,7 @@ def _calibration(study: Study, units: Sequence[Unit]) -> torch.Tensor:
 def _explain(study: Study, segmenter: Segmenter, unit: Unit) -> Maps:
     target = study.ask(unit.image, unit.region).target
     subject = Subject(segmenter, unit.image, target, study.compute)
-    return {label: a.values for label, a in attribute(subject, study.methods, _EFFORT).items()}
+    return study.explain(subject, LIGHT_EFFORT)
 
 
 def _margin(study: Study, segmenter: Segmenter, unit: Unit) -> float:

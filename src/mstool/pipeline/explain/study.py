@@ -1,7 +1,7 @@
 """What every part of an explanation shares: the network, the question, the units, the clock."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -122,6 +122,12 @@ class Study:
 def probability_of(subject: Subject):
     """Callable that gives the probability of the class for changed images (N, H, W, C)."""
     return lambda images: class_probability(subject, images)
+
+
+def finite_mean(values: Iterable[float]) -> float | None:
+    """Mean of what is a number; None if nothing is."""
+    finite = [value for value in values if np.isfinite(value)]
+    return float(np.mean(finite)) if finite else None
 
 
 def draw_units(
