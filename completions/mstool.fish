@@ -234,7 +234,7 @@ complete -c mstool -n '_shtab_mstool_using explain' -l classes -x -d 'Short lege
 complete -c mstool -n '_shtab_mstool_using explain' -l scale -x -d 'Magnify micrographs, as for tile.'
 complete -c mstool -n '_shtab_mstool_using explain' -l pixel-size -x -d 'Pixel size in um/px, instead of what the files say.'
 complete -c mstool -n '_shtab_mstool_using explain' -l size -x -d 'Field of view; of a larger micrograph, the field with most of the region.'
-complete -c mstool -n '_shtab_mstool_using explain' -l checks -x -d 'sanity (random weights), faithfulness (removed pixels), patch (known cause).'
+complete -c mstool -n '_shtab_mstool_using explain' -l checks -x -d 'sanity (random weights), faithfulness (removed pixels), patch (known cause), and, if asked for, labels (random labels).'
 complete -c mstool -n '_shtab_mstool_using explain' -l quick -d 'No checks; everything is stamped '"'"'not checked'"'"'.'
 complete -c mstool -n '_shtab_mstool_using explain' -l regions -x -d 'Regions to check on, at most.'
 complete -c mstool -n '_shtab_mstool_using explain' -l window -x -d 'Edge of what is cut around each.'

@@ -74,6 +74,22 @@ def test_same_seed_same_numbers_and_done_work_is_not_done_again(run_mstool, stud
     assert (other.code, "seed" in other.stderr) == (73, True)
 
 
+def test_label_randomisation_compares_networks_that_learnt(run_mstool, study):
+    ended = run_mstool(
+        *("explain", "raw", *COMMON, *SMALL, "--labels", "labels", "--checks", "labels")
+    )
+    assert (ended.code, ended.stderr) == (0, "")
+    record = record_of()
+    found = record["label_randomisation"]
+    assert (found["source"], found["n_units"], found["n_windows"]) == ("labels", 3, 6)
+    assert found["accuracy"]["retrained"] > 0.9
+    assert 0.1 < found["changed_share"] < 0.9
+    for row in found["methods"].values():
+        assert row["verdict"] in ("pass", "inconclusive")
+        assert row["gap"] == pytest.approx(row["retrained"] - row["permuted"])
+    assert "trustworthy" not in record["verdict"]["methods"].values()
+
+
 def test_failing_a_check_exits_with_one_and_keeps_the_work(run_mstool, study):
     ended = run_mstool("explain", "raw/img0.tif", *COMMON, "--quick", "--fail-on", "not_checked")
     assert ended.code == 1

@@ -90,7 +90,8 @@ def explain(
         typer.Option(
             "--checks",
             metavar="NAME,...",
-            help="sanity (random weights), faithfulness (removed pixels), patch (known cause).",
+            help="sanity (random weights), faithfulness (removed pixels), patch (known cause), "
+            "and, if asked for, labels (random labels).",
         ),
     ] = "sanity,faithfulness,patch",
     quick: Annotated[

@@ -35,6 +35,11 @@ class Thresholds:
         Least share of it that is left when the patch hides [1].
     decision : float
         How many times firmer than random weights the network must decide [1].
+    label_gap : float
+        Least by which a map is nearer to that of a network with true labels than to that of one
+        with permuted labels [1].
+    label_fit : float
+        Least accuracy of both on what they were fitted to [1].
     cause_least, cause_ratio : float
         Least loss of probability that shows a cause [1], and how many times the next it must be.
     dense_band : float
@@ -51,6 +56,8 @@ class Thresholds:
     patch_enrichment: float = 5.0
     patch_kept: float = 0.5
     decision: float = 2.0
+    label_gap: float = 0.2
+    label_fit: float = 0.9
     cause_least: float = 0.2
     cause_ratio: float = 2.0
     dense_band: float = 0.6
@@ -121,6 +128,31 @@ def judge_patch(enrichment, kept, limits):
     found = enrichment >= limits.patch_enrichment
     stays = not np.isfinite(kept) or kept >= limits.patch_kept
     return PASS if found and stays else FAIL
+
+
+def judge_labels(gap, accuracy, limits):
+    """Verdict of label randomisation.
+
+    It never fails: on networks that learnt the same task twice, maps differ about as much as on
+    one that learnt nonsense, so that a small gap shows nothing.
+
+    Parameters
+    ----------
+    gap : float
+        Similarity to the map of a network with true labels, less that to the map of one with
+        permuted labels [1]; NaN if either has no map.
+    accuracy : float
+        The lesser accuracy of the two on what they were fitted to [1].
+    limits : Thresholds
+        Where to cut.
+
+    Returns
+    -------
+    str
+        ``pass`` or ``inconclusive``.
+    """
+    is_clear = accuracy >= limits.label_fit and gap >= limits.label_gap
+    return PASS if is_clear else INCONCLUSIVE
 
 
 def judge_method(checks, is_decided, is_attackable=True):

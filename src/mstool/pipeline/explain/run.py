@@ -25,6 +25,7 @@ from mstool.pipeline.explain.context import check_context
 from mstool.pipeline.explain.faithfulness import check_faithfulness
 from mstool.pipeline.explain.features import dump_features
 from mstool.pipeline.explain.fields import FieldInputs, read_fields
+from mstool.pipeline.explain.labels import check_labels
 from mstool.pipeline.explain.maps import write_maps
 from mstool.pipeline.explain.patch import check_patch
 from mstool.pipeline.explain.sanity import check_sanity
@@ -199,6 +200,7 @@ def _work(study: Study, model: LoadedModel) -> dict[str, Any]:
     todo: dict[str, tuple[bool, Callable[[], Any]]] = {
         "boundary": (settings.boundary, lambda: check_boundary(study, units, maps)),
         "sanity": ("sanity" in settings.checks, lambda: check_sanity(study, units)),
+        "labels": ("labels" in settings.checks, lambda: check_labels(study, units)),
         "faithfulness": (
             "faithfulness" in settings.checks,
             lambda: check_faithfulness(study, units, maps),
@@ -268,6 +270,7 @@ def _record(
             for m in study.methods
         ],
         "sanity": parts["sanity"],
+        "label_randomisation": parts["labels"],
         "faithfulness": parts["faithfulness"],
         "patch": parts["patch"],
         "boundary": boundary,

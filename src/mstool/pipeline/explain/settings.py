@@ -8,7 +8,7 @@ from mstool.errors import UsageError
 from mstool.explanations.verdicts import Thresholds
 from mstool.nn.attribution import METHODS
 
-CHECKS = ("sanity", "faithfulness", "patch")
+CHECKS = ("sanity", "labels", "faithfulness", "patch")
 _REGIONS = {  # how many numbers follow the colon; None for a file
     "class": 0,
     "errors": 0,

@@ -1,0 +1,89 @@
+"""The same architecture, fitted anew to a handful of images."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from mstool.labels.legend import IGNORE_INDEX
+from mstool.nn.model import Segmenter
+from mstool.nn.randomise import list_blocks, randomised, reestimate_norms
+
+_EVERY = 25  # steps between looks at the accuracy
+
+
+def refit(
+    segmenter: Segmenter,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    seed: int,
+    *,
+    max_steps: int = 400,
+    enough: float = 0.95,
+    batch_size: int = 4,
+    lr: float = 3e-3,
+    on_step: Callable[[int], None] = lambda done: None,
+    is_over: Callable[[], bool] = lambda: False,
+) -> tuple[Segmenter, float]:
+    """Fit a copy from random weights until it knows its images by heart.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        Gives the architecture, in evaluation mode; stays as it is.
+    images : Tensor, shape (N, C, H, W)
+        Stored pixel values, on the device.
+    labels : Tensor of int64, shape (N, H, W)
+        Class indices, or 255 for ignored; not all ignored.
+    seed : int
+        Of the weights and of the order of images.
+    max_steps : int
+        Steps of Adam, at most.
+    enough : float
+        Accuracy on the images at which to stop [1].
+    batch_size : int
+        Images a step.
+    lr : float
+        Step size of Adam.
+    on_step : callable
+        Told how many steps were made since it was last told.
+    is_over : callable
+        Asked now and then whether time is up.
+
+    Returns
+    -------
+    copy : Segmenter
+        In evaluation mode, its normalisation estimated on all `images`.
+    accuracy : float
+        Share of the pixels of `images` that the copy labels so [1].
+    """
+    blocks = list_blocks(segmenter, images.shape[1])
+    copy = randomised(segmenter, blocks, seed, images).requires_grad_(True)
+    optimizer = torch.optim.Adam(copy.parameters(), lr=lr)
+    loss = nn.CrossEntropyLoss(ignore_index=IGNORE_INDEX)
+    generator = torch.Generator().manual_seed(seed)
+    accuracy = 0.0
+    for start in range(0, max_steps, _EVERY):
+        copy.train()
+        for _ in range(min(_EVERY, max_steps - start)):
+            batch = torch.randperm(len(images), generator=generator)[:batch_size]
+            batch = batch.to(images.device)
+            optimizer.zero_grad()
+            loss(copy(images[batch]), labels[batch]).backward()
+            optimizer.step()
+        on_step(min(_EVERY, max_steps - start))
+        reestimate_norms(copy, images)
+        accuracy = _accuracy(copy, images, labels)
+        if accuracy >= enough or is_over():
+            break
+    return copy.requires_grad_(False), accuracy
+
+
+@torch.no_grad()
+def _accuracy(segmenter: Segmenter, images: torch.Tensor, labels: torch.Tensor) -> float:
+    right = total = 0
+    for image, truth in zip(images, labels, strict=True):
+        known = truth != IGNORE_INDEX
+        right += int((segmenter(image[None])[0].argmax(dim=0) == truth)[known].sum())
+        total += int(known.sum())
+    return right / total if total else 0.0
