@@ -88,6 +88,20 @@ FILES = {  # what a verb reads and writes by default
         ),
         ("explain/explain.json", "Record with every measurement and verdict; written last."),
     ),
+    "domain-shift": (
+        ("SOURCE, TARGET, model/", "Micrographs or tiles, and the model, that are read."),
+        (
+            "shift/histograms.png, spectra.png, embedding.png",
+            "How the sets differ; a CSV with the numbers lies beside each.",
+        ),
+        (
+            "shift/robustness.png, estimates.png, mitigation.png, examples.png",
+            "With a model: cost of simulated doses, estimates, repairs, predictions.",
+        ),
+        ("shift/repaired/ or shift/model/", "What the chosen repair made."),
+        ("shift/augment.toml", "Ranges for train, with --derive-augmentation."),
+        ("shift/shift.json", "Record with every measurement and verdict; written last."),
+    ),
 }
 
 CHOICES = {  # words that an option takes; each must occur in its help, so that the two agree

@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/mstool
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_mstool_subparsers=(phantom tile split train predict stitch score explain)
+_shtab_mstool_subparsers=(phantom tile split train predict stitch score explain domain-shift)
 
 _shtab_mstool_phantom_option_strings=(--images --size --classes --etch --raters --pixel-size --bit-depth --foreground --grain-size --region-size --boundary-width --lath-width --lath-edge --lamella-spacing --blur --noise --precipitates --precipitate-radius --scratches --scale-bar --info-bar --cue --seed -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_tile_option_strings=(--size --overlap --labels --label-suffix --legend --classes --group-by --scale --discard-ignored --grey --pixel-size -o --out --files-from -0 --null --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
@@ -15,6 +15,7 @@ _shtab_mstool_predict_option_strings=(--model --select --tta --probs --batch-siz
 _shtab_mstool_stitch_option_strings=(--blend --confidence --overlay --images --labels --label-suffix --legend --classes -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_score_option_strings=(--label-suffix --legend --classes --images --group-by --strict --min-iou --table --seed -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_explain_option_strings=(--files-from -0 --null --model --class --contrast --region --methods --layers --list-layers --labels --label-suffix --legend --classes --scale --pixel-size --size --checks --quick --regions --window --reinit --thresholds --boundary --receptive-field --dump-features --max-time --fail-on --device --seed -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
+_shtab_mstool_domain_shift_option_strings=(--model --source-labels --target-labels --label-suffix --legend --classes --scale --pixel-size --grey --group-by --size --fields --permutations --alpha --tolerance --simulate --simulated-images --save-simulated --mitigate --derive-augmentation --retrain-advice --fail-above --max-time --device --seed -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_option_strings=(-V --version -h --help)
 
 _shtab_mstool_phantom__o_COMPGEN=_shtab_compgen_files
@@ -67,6 +68,15 @@ _shtab_mstool_explain___legend_COMPGEN=_shtab_compgen_files
 _shtab_mstool_explain__o_COMPGEN=_shtab_compgen_files
 _shtab_mstool_explain___out_COMPGEN=_shtab_compgen_files
 _shtab_mstool_explain___config_COMPGEN=_shtab_compgen_files
+_shtab_mstool_domain_shift_pos_0_COMPGEN=_shtab_compgen_files
+_shtab_mstool_domain_shift_pos_1_COMPGEN=_shtab_compgen_files
+_shtab_mstool_domain_shift___model_COMPGEN=_shtab_compgen_files
+_shtab_mstool_domain_shift___source_labels_COMPGEN=_shtab_compgen_dirs
+_shtab_mstool_domain_shift___target_labels_COMPGEN=_shtab_compgen_dirs
+_shtab_mstool_domain_shift___legend_COMPGEN=_shtab_compgen_files
+_shtab_mstool_domain_shift__o_COMPGEN=_shtab_compgen_files
+_shtab_mstool_domain_shift___out_COMPGEN=_shtab_compgen_files
+_shtab_mstool_domain_shift___config_COMPGEN=_shtab_compgen_files
 
 _shtab_mstool_phantom___classes_choices=(2 3)
 _shtab_mstool_phantom___bit_depth_choices=(8 16)
@@ -87,7 +97,8 @@ _shtab_mstool_stitch___blend_choices=(crop flat hann gaussian)
 _shtab_mstool_explain___reinit_choices=(he shuffle)
 _shtab_mstool_explain___fail_on_choices=(not_supported inconclusive degenerate not_checked)
 _shtab_mstool_explain___device_choices=(auto cpu cuda mps)
-_shtab_mstool_pos_0_choices=(phantom tile split train predict stitch score explain)
+_shtab_mstool_domain_shift___device_choices=(auto cpu cuda mps)
+_shtab_mstool_pos_0_choices=(phantom tile split train predict stitch score explain domain-shift)
 
 _shtab_mstool_phantom___foreground_nargs=2
 _shtab_mstool_phantom___scale_bar_nargs=0
@@ -183,6 +194,18 @@ _shtab_mstool_explain__v_nargs=0
 _shtab_mstool_explain___verbose_nargs=0
 _shtab_mstool_explain__h_nargs=0
 _shtab_mstool_explain___help_nargs=0
+_shtab_mstool_domain_shift___grey_nargs=0
+_shtab_mstool_domain_shift___save_simulated_nargs=0
+_shtab_mstool_domain_shift___derive_augmentation_nargs=0
+_shtab_mstool_domain_shift___overwrite_nargs=0
+_shtab_mstool_domain_shift__n_nargs=0
+_shtab_mstool_domain_shift___dry_run_nargs=0
+_shtab_mstool_domain_shift__q_nargs=0
+_shtab_mstool_domain_shift___quiet_nargs=0
+_shtab_mstool_domain_shift__v_nargs=0
+_shtab_mstool_domain_shift___verbose_nargs=0
+_shtab_mstool_domain_shift__h_nargs=0
+_shtab_mstool_domain_shift___help_nargs=0
 _shtab_mstool_pos_0_nargs=A...
 _shtab_mstool__V_nargs=0
 _shtab_mstool___version_nargs=0

@@ -50,8 +50,8 @@ function _shtab_mstool_using
   test "$_shtab_mstool_cmdpath" = "$argv"
 end
 
-set -g _shtab_mstool_commands phantom tile split train predict stitch score explain
-set -g _shtab_mstool_opts_with_value --arch --augment --batch-size --bit-depth --blend --blur --boundary-width --cache --checks --class --class-weights --classes --config --contrast --crop --cue --depth --device --discard-ignored --dump-features --ema --encoder --encoder-lr-factor --epochs --etch --fail-on --files-from --finetune --folds --foreground --grain-size --group-by --holdout --images --label-suffix --labels --lamella-spacing --lath-edge --lath-width --layers --legend --loss --lr --max-images --max-time --methods --min-iou --model --noise --out --overlap --padding --patience --pixel-size --precipitate-radius --precipitates --precision --probs --raters --region --region-size --regions --reinit --scale --scratches --seed --select --size --split --test-fold --thresholds --tta --val-fold --validate-every --weight-decay --weights --width --window --workers -o
+set -g _shtab_mstool_commands phantom tile split train predict stitch score explain domain-shift
+set -g _shtab_mstool_opts_with_value --alpha --arch --augment --batch-size --bit-depth --blend --blur --boundary-width --cache --checks --class --class-weights --classes --config --contrast --crop --cue --depth --device --discard-ignored --dump-features --ema --encoder --encoder-lr-factor --epochs --etch --fail-above --fail-on --fields --files-from --finetune --folds --foreground --grain-size --group-by --holdout --images --label-suffix --labels --lamella-spacing --lath-edge --lath-width --layers --legend --loss --lr --max-images --max-time --methods --min-iou --mitigate --model --noise --out --overlap --padding --patience --permutations --pixel-size --precipitate-radius --precipitates --precision --probs --raters --region --region-size --regions --reinit --retrain-advice --scale --scratches --seed --select --simulate --simulated-images --size --source-labels --split --target-labels --test-fold --thresholds --tolerance --tta --val-fold --validate-every --weight-decay --weights --width --window --workers -o
 
 complete -c mstool -e
 complete -c mstool -f
@@ -255,3 +255,38 @@ complete -c mstool -n '_shtab_mstool_using explain' -s q -l quiet -d 'No notes o
 complete -c mstool -n '_shtab_mstool_using explain' -s v -l verbose -d 'More detail; -vv also shows tracebacks.'
 complete -c mstool -n '_shtab_mstool_using explain' -s h -l help -d 'Show help and exit.'
 complete -c mstool -n '_shtab_mstool_using explain; and test $_shtab_mstool_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'Micrographs, folders, or one tile folder.'
+complete -c mstool -n '_shtab_mstool_using; and test $_shtab_mstool_npos -eq 0' -a domain-shift -d 'Measure how far a new batch is from the old one, what that costs, and what repairs it'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l model -xka "(__fish_complete_path (commandline -ct))" -d 'Model whose loss is asked for.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l source-labels -xka "(__fish_complete_directories)" -d 'Label maps of the source.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l target-labels -xka "(__fish_complete_directories)" -d 'Label maps of the target, if any.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l label-suffix -x -d 'What the names of label maps add to those of images, such as _mask.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l legend -xka "(__fish_complete_path (commandline -ct))" -d 'Legend of the label maps (TOML).'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l classes -x -d 'Short legend, such as '"'"'matrix=*,gamma-prime=#0000ff,tertiary=#ff0000'"'"'.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l scale -x -d 'Magnify both sets, as for tile.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l pixel-size -x -d 'Pixel size in um/px, instead of what the files say.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l grey -d 'Turn colour into grey.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l group-by -x -d 'Finds the specimen in a file name; micrographs of one stay together in tests.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l size -x -d 'Edge of a field of view.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l fields -x -d 'Fields of each micrograph, at most.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l permutations -x -d 'Of each test.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l alpha -x -d 'Chance of a false alarm, over all tests.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l tolerance -x -d 'Loss of mean IoU that is harmful.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l simulate -x -d 'Doses such as etch=0:1:0.2 or gamma=-0.5,0.5; all or none. By default all: gamma, contrast, brightness, blur, noise, illumination, etch, scratches, charging, magnification, jpeg.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l simulated-images -x -d 'Source micrographs, at most.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l save-simulated -d 'Write the simulated micrographs too.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l mitigate -x -d 'Repairs: histogram, reinhard, curve, fourier, adabn, adabn-mixed, tent; auto tries all and takes the most consistent, or none.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l derive-augmentation -d 'Write augment.toml: ranges for train --augment that cover the shift.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l retrain-advice -x -d 'Name N target micrographs to annotate next, and what that would bring.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l fail-above -x -d 'Exit with 1 if mean IoU falls by more, measured or estimated; without a model, if a shift is detected.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l max-time -x -d 'Budget such as 20m; what is left out is said.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l device -xka "auto cpu cuda mps" -d 'auto, cpu, cuda, cuda:N or mps.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l seed -x -d 'Source of all chance.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -s o -l out -xka "(__fish_complete_path (commandline -ct))" -d 'Folder to write.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l overwrite -d 'Start afresh where the output was made with other settings or inputs.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'TOML file with options of this verb; flags on the command line win.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -s n -l dry-run -d 'Print the resolved settings as JSON, and do nothing.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -s q -l quiet -d 'No notes on stderr, errors only.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -s v -l verbose -d 'More detail; -vv also shows tracebacks.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -s h -l help -d 'Show help and exit.'
+complete -c mstool -n '_shtab_mstool_using domain-shift; and test $_shtab_mstool_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'Micrographs or tiles like those of training.'
+complete -c mstool -n '_shtab_mstool_using domain-shift; and test $_shtab_mstool_npos -eq 1' -ka "(__fish_complete_path (commandline -ct))" -d 'The new batch: micrographs or tiles.'

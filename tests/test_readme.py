@@ -46,6 +46,12 @@ def test_short_study_runs_as_printed(tmp_path):
     ended = shell(short)
     assert ended.returncode == 0, ended.stderr
     assert len(list((tmp_path / "explain" / "overlays").glob("*.png"))) == 6
+    (block,) = [block for block in BLOCKS if "mstool domain-shift" in block]
+    assert shell(f"mstool phantom {small} --seed 5 -o later").returncode == 0
+    shutil.move(tmp_path / "later" / "images", tmp_path / "new")
+    ended = shell(f"{block.rstrip()} --simulate blur=1,2 --simulated-images 2 --device cpu -q")
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads((tmp_path / "shift" / "shift.json").read_text())["chosen"]
 
 
 def test_newcomers_commands_are_targets_of_the_makefile():
@@ -60,7 +66,7 @@ def test_every_verb_is_in_the_table():
 
     text = README.read_text(encoding="utf-8")
     for verb in VERBS:
-        assert f"| `mstool {verb.__name__}` |" in text
+        assert f"| `mstool {verb.__name__.replace('_', '-')}` |" in text
 
 
 def test_links_and_pictures_exist():

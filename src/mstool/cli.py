@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mstool.commands.domain_shift import domain_shift
 from mstool.commands.explain import explain as explain_verb
 from mstool.commands.phantom import phantom
 from mstool.commands.predict import predict
@@ -19,7 +20,7 @@ from mstool.commands.train import train
 from mstool.errors import Interrupted, MstoolError
 from mstool.reporting import say
 
-VERBS = (phantom, tile, split, train, predict, stitch, score, explain_verb)
+VERBS = (phantom, tile, split, train, predict, stitch, score, explain_verb, domain_shift)
 
 app = typer.Typer(
     name="mstool",

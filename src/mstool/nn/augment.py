@@ -105,6 +105,16 @@ def augmentation_from_toml(text: str, origin: str) -> Augmentation:
     return Augmentation(**table)
 
 
+def augmentation_to_toml(augmentation: Augmentation) -> str:
+    """Write ranges as `augmentation_from_toml` reads them."""
+    lines = []
+    for field in fields(Augmentation):
+        value = getattr(augmentation, field.name)
+        shown = list(value) if isinstance(value, tuple) else value
+        lines.append(f"{field.name} = {str(shown).lower() if isinstance(shown, bool) else shown}")
+    return "\n".join(lines) + "\n"
+
+
 def load_augmentation(name: str) -> Augmentation:
     """Augmentation by the name of a preset or of a TOML file.
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from mstool.nn.model import Segmenter
+from mstool.nn.norms import reestimate_norms
 
 Reinit = Literal["he", "shuffle"]
 
@@ -107,7 +108,7 @@ def randomised(
     for block in blocks:
         for name in block.modules:
             fill(other.network.get_submodule(name), generator)
-    return reestimate_norms(other, images)
+    return reestimate_norms(other, images.split(4))
 
 
 def cascade(
@@ -132,26 +133,6 @@ def perturbed(segmenter: Segmenter, seed: int, share: float = 0.02) -> Segmenter
                 noise = torch.randn(parameter.shape, generator=generator).to(parameter.device)
                 parameter.add_(share * parameter.std() * noise)
     return other
-
-
-def reestimate_norms(segmenter: Segmenter, images: torch.Tensor) -> Segmenter:
-    """Give batch normalisation the mean and variance that it sees on `images`."""
-    norms = [m for m in segmenter.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    norms = [norm for norm in norms if norm.track_running_stats]
-    if not norms:
-        return segmenter.eval()
-    momenta = [norm.momentum for norm in norms]
-    segmenter.eval()
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the plain mean over batches
-        norm.train()
-    with torch.no_grad():
-        for start in range(0, len(images), 4):
-            segmenter(images[start : start + 4])
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-    return segmenter.eval()
 
 
 def _layers_in_order(segmenter: Segmenter, n_channels: int) -> list[list[str]]:

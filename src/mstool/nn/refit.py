@@ -1,13 +1,15 @@
 """The same architecture, fitted anew to a handful of images."""
 
 from collections.abc import Callable
+from copy import deepcopy
 
 import torch
 from torch import nn
 
 from mstool.labels.legend import IGNORE_INDEX
 from mstool.nn.model import Segmenter
-from mstool.nn.randomise import list_blocks, randomised, reestimate_norms
+from mstool.nn.norms import reestimate_norms
+from mstool.nn.randomise import list_blocks, randomised
 
 _EVERY = 25  # steps between looks at the accuracy
 
@@ -72,11 +74,60 @@ def refit(
             loss(copy(images[batch]), labels[batch]).backward()
             optimizer.step()
         on_step(min(_EVERY, max_steps - start))
-        reestimate_norms(copy, images)
+        reestimate_norms(copy, images.split(batch_size))
         accuracy = _accuracy(copy, images, labels)
         if accuracy >= enough or is_over():
             break
     return copy.requires_grad_(False), accuracy
+
+
+def fine_tune(
+    segmenter: Segmenter,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    seed: int,
+    *,
+    n_steps: int = 60,
+    batch_size: int = 4,
+    lr: float = 1e-3,
+    on_step: Callable[[int], None] = lambda done: None,
+) -> Segmenter:
+    """Fit a copy to a few more images, mirrored at random; its normalisation stays as it was.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        Where the copy begins.
+    images, labels : Tensor
+        As for `refit`.
+    seed : int
+        Of batches and mirror images.
+    n_steps : int
+        Steps of Adam.
+    batch_size : int
+        Images a step, drawn with replacement.
+    lr : float
+        Step size.
+    on_step : callable
+        Told of each step.
+
+    Returns
+    -------
+    Segmenter
+        In evaluation mode.
+    """
+    copy = deepcopy(segmenter).eval().requires_grad_(True)
+    optimizer = torch.optim.Adam(copy.parameters(), lr=lr)
+    loss = nn.CrossEntropyLoss(ignore_index=IGNORE_INDEX)
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(n_steps):
+        batch = torch.randint(len(images), (batch_size,), generator=generator).to(images.device)
+        axes = [axis for axis in (-1, -2) if torch.rand((), generator=generator) < 0.5]
+        optimizer.zero_grad()
+        loss(copy(images[batch].flip(axes)), labels[batch].flip(axes)).backward()
+        optimizer.step()
+        on_step(1)
+    return copy.requires_grad_(False)
 
 
 @torch.no_grad()

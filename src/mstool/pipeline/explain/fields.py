@@ -10,10 +10,8 @@ from scipy import ndimage
 from skimage.segmentation import find_boundaries
 
 from mstool.errors import InputError, UsageError
-from mstool.geometry.grid import plan_windows
-from mstool.geometry.resample import axis_weights, resample_window, scaled_length
 from mstool.geometry.window import Window
-from mstool.io.images import Micrograph, open_micrograph, read_values
+from mstool.io.images import open_micrograph, read_values
 from mstool.io.records import read_record
 from mstool.io.tiles import (
     TILES_RECORD,
@@ -26,7 +24,7 @@ from mstool.nn.checkpoint import LoadedModel
 from mstool.nn.device import Compute
 from mstool.nn.infer import predict_probabilities
 from mstool.pipeline.explain.settings import RegionChoice
-from mstool.pipeline.label_maps import open_labels, read_label_window
+from mstool.pipeline.windows import Candidate, windows_of
 from mstool.reporting import Reporter
 
 _UNCERTAIN = 0.2  # difference of the two largest probabilities below which a pixel is uncertain
@@ -224,9 +222,6 @@ def _read_mask(path: Path, window: Window, shape: tuple[int, ...], name: str) ->
     return values[window.row : window.end_row, window.col : window.end_col]
 
 
-Candidate = tuple[np.ndarray, np.ndarray | None, Window, float | None]
-
-
 def _from_images(
     inputs: FieldInputs, size: int, scale: float
 ) -> Iterator[tuple[str, Iterator[Candidate]]]:
@@ -234,36 +229,8 @@ def _from_images(
         micrograph = open_micrograph(path, inputs.pixel_size_um)
         yield (
             path.name,
-            _windows_of(micrograph, inputs.labels.get(path), inputs.legend, size, scale),
+            windows_of(micrograph, inputs.labels.get(path), inputs.legend, size, scale),
         )
-
-
-def _windows_of(
-    micrograph: Micrograph, label_path: Path | None, legend: Legend | None, size: int, scale: float
-) -> Iterator[Candidate]:
-    shape = scaled_length(micrograph.height, scale), scaled_length(micrograph.width, scale)
-    rows, cols = axis_weights(micrograph.height, shape[0]), axis_weights(micrograph.width, shape[1])
-    labels = None
-    if label_path is not None and legend is not None:
-        labels = open_labels(label_path, legend)
-        if (labels.height, labels.width) != (micrograph.height, micrograph.width):
-            raise InputError(
-                f"{label_path}: is {labels.height} x {labels.width} pixels, its micrograph "
-                f"{micrograph.path.name} is {micrograph.height} x {micrograph.width}; save the "
-                "label map in the same size"
-            )
-    pixel_size = None if micrograph.pixel_size_um is None else micrograph.pixel_size_um / scale
-    for window in plan_windows(*shape, size, 0):
-        if scale == 1:
-            values = micrograph.read(window.row, window.col, window.height, window.width)
-        else:
-            values = resample_window(micrograph.read, window, rows, cols)
-            values = values if micrograph.dtype.kind == "f" else np.rint(values)
-        image = values[..., None] if values.ndim == 2 else values
-        truth = None
-        if labels is not None and legend is not None:
-            truth = read_label_window(labels, legend, window, shape)
-        yield image.astype(np.float32), truth, window, pixel_size
 
 
 def _from_tiles(inputs: FieldInputs) -> Iterator[tuple[str, Iterator[Candidate]]]:

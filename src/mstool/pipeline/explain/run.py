@@ -1,6 +1,5 @@
 """The whole of an explanation: maps, checks, verdicts, record."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +12,7 @@ from mstool.errors import CheckFailed, MissingInputError, UsageError
 from mstool.explanations.controls import DISTANCE, EDGE
 from mstool.explanations.verdicts import NOT_CHECKED, judge_method
 from mstool.io.outputs import OutputFolder
-from mstool.io.records import Run, hash_inputs, read_record, to_plain, write_record
+from mstool.io.records import Run, hash_inputs, read_record
 from mstool.nn.attribution import Effort, Method
 from mstool.nn.cams import CAMS
 from mstool.nn.checkpoint import LoadedModel
@@ -31,12 +30,12 @@ from mstool.pipeline.explain.patch import check_patch
 from mstool.pipeline.explain.sanity import check_sanity
 from mstool.pipeline.explain.settings import ExplainSettings, parse_region, parse_thresholds
 from mstool.pipeline.explain.study import MARGIN_PX, Study, Unit, draw_units
+from mstool.pipeline.kept_parts import PARTS, KeptParts
 from mstool.reporting import Reporter
 
 RECORD = "explain.json"
-_PARTS = ".parts"
 _PICTURES = ("sanity", "faithfulness", "patch", "boundary", "counterfactual", "receptive_field")
-CONTENTS = ("maps", "overlays", "features", _PARTS, *(f"{name}.png" for name in _PICTURES))
+CONTENTS = ("maps", "overlays", "features", PARTS, *(f"{name}.png" for name in _PICTURES))
 
 
 def explain_images(
@@ -111,7 +110,7 @@ def explain_images(
         parts = _work(study, model)
     record = _record(study, parts, run, hashes, claimed, model)
     folder.finish(record)
-    _sweep_parts(out)
+    KeptParts(out, report).sweep()
     for warning in record["warnings"]:
         report.note(warning)
     report.note(f"{out}: {_headline(record)}")
@@ -218,20 +217,12 @@ def _work(study: Study, model: LoadedModel) -> dict[str, Any]:
 
 
 def _keep(study: Study, name: str, make: Callable[[], Any]) -> Any:
-    """Result of a part, from disk if an earlier run has finished it; None if time is up."""
-    path = study.out / _PARTS / f"{name}.json"
-    if path.is_file():
-        return read_record(path)["part"]
-    if study.is_late and name != "maps":
+    """Result of a part; None if time is up."""
+    kept = KeptParts(study.out, study.report)
+    if study.is_late and name != "maps" and not kept.has(name):
         study.left_out.append(name)
         return None
-    began = time.monotonic()
-    study.report.detail(f"{name} ...")
-    part = to_plain(make())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_record(path, {"part": part})
-    study.report.detail(f"{name}: {time.monotonic() - began:.0f} s")
-    return part
+    return kept.make(name, make)
 
 
 def _record(
@@ -340,10 +331,3 @@ def _headline(record: dict[str, Any]) -> str:
     if record["left_out"]:
         words.append(f"left out for lack of time: {', '.join(record['left_out'])}")
     return "; ".join(words)
-
-
-def _sweep_parts(out: Path) -> None:
-    for path in sorted((out / _PARTS).glob("*.json")):
-        path.unlink()
-    if (out / _PARTS).is_dir():
-        (out / _PARTS).rmdir()

@@ -1,0 +1,184 @@
+"""The verb ``domain-shift``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mstool.commands import options
+from mstool.commands.output import emit_plan, make_reporter
+from mstool.errors import UsageError
+
+
+def domain_shift(
+    source: Annotated[
+        Path | None,
+        typer.Argument(metavar="SOURCE", help="Micrographs or tiles like those of training."),
+    ] = None,
+    target: Annotated[
+        Path | None, typer.Argument(metavar="TARGET", help="The new batch: micrographs or tiles.")
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", metavar="FILE|DIR", help="Model whose loss is asked for."),
+    ] = None,
+    source_labels: Annotated[
+        list[Path] | None,
+        typer.Option("--source-labels", metavar="DIR", help="Label maps of the source."),
+    ] = None,
+    target_labels: Annotated[
+        list[Path] | None,
+        typer.Option("--target-labels", metavar="DIR", help="Label maps of the target, if any."),
+    ] = None,
+    label_suffix: options.LabelSuffix = "",
+    legend: options.LegendFile = None,
+    classes: options.Classes = None,
+    scale: Annotated[
+        float, typer.Option("--scale", metavar="F", help="Magnify both sets, as for tile.")
+    ] = 1.0,
+    pixel_size: options.PixelSize = None,
+    grey: Annotated[bool, typer.Option("--grey", help="Turn colour into grey.")] = False,
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            "--group-by",
+            metavar="REGEX",
+            help="Finds the specimen in a file name; micrographs of one stay together in tests.",
+        ),
+    ] = None,
+    size: Annotated[
+        int, typer.Option("--size", metavar="PX", min=64, help="Edge of a field of view.")
+    ] = 512,
+    fields: Annotated[
+        int,
+        typer.Option("--fields", metavar="N", min=1, help="Fields of each micrograph, at most."),
+    ] = 4,
+    permutations: Annotated[
+        int, typer.Option("--permutations", metavar="N", min=99, help="Of each test.")
+    ] = 999,
+    alpha: Annotated[
+        float,
+        typer.Option("--alpha", metavar="P", help="Chance of a false alarm, over all tests."),
+    ] = 0.05,
+    tolerance: Annotated[
+        float,
+        typer.Option("--tolerance", metavar="IOU", help="Loss of mean IoU that is harmful."),
+    ] = 0.05,
+    simulate: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--simulate",
+            metavar="FAMILY[=DOSES]",
+            help="Doses such as etch=0:1:0.2 or gamma=-0.5,0.5; all or none. By default all: "
+            "gamma, contrast, brightness, blur, noise, illumination, etch, scratches, charging, "
+            "magnification, jpeg.",
+        ),
+    ] = None,
+    simulated_images: Annotated[
+        int,
+        typer.Option("--simulated-images", metavar="N", min=2, help="Source micrographs, at most."),
+    ] = 8,
+    save_simulated: Annotated[
+        bool, typer.Option("--save-simulated", help="Write the simulated micrographs too.")
+    ] = False,
+    mitigate: Annotated[
+        str,
+        typer.Option(
+            "--mitigate",
+            metavar="auto|none|NAME,...",
+            help="Repairs: histogram, reinhard, curve, fourier, adabn, adabn-mixed, tent; auto "
+            "tries all and takes the most consistent, or none.",
+        ),
+    ] = "none",
+    derive_augmentation: Annotated[
+        bool,
+        typer.Option(
+            "--derive-augmentation",
+            help="Write augment.toml: ranges for train --augment that cover the shift.",
+        ),
+    ] = False,
+    retrain_advice: Annotated[
+        int,
+        typer.Option(
+            "--retrain-advice",
+            metavar="N",
+            min=0,
+            help="Name N target micrographs to annotate next, and what that would bring.",
+        ),
+    ] = 0,
+    fail_above: Annotated[
+        float | None,
+        typer.Option(
+            "--fail-above",
+            metavar="IOU",
+            help="Exit with 1 if mean IoU falls by more, measured or estimated; without a model, "
+            "if a shift is detected.",
+        ),
+    ] = None,
+    max_time: Annotated[
+        str | None,
+        typer.Option(
+            "--max-time", metavar="TIME", help="Budget such as 20m; what is left out is said."
+        ),
+    ] = None,
+    device: options.Device = "auto",
+    seed: options.Seed = 0,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write.")] = Path("shift"),
+    overwrite: options.Overwrite = False,
+    config: options.Config = None,
+    dry_run: options.DryRun = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
+) -> None:
+    """Measure how far a new batch is from the old one, what that costs, and what repairs it.
+
+    Images are compared by permutation tests whose unit is the micrograph. With a model, the loss
+    is measured where there are labels and estimated as a range where there are none. A shift that
+    is detected need not be harmful: the verdict tells the two apart.
+
+    Example: mstool domain-shift raw/ new/ --model model/ --source-labels labels/
+    """
+    if source is None or target is None:
+        raise UsageError("SOURCE and TARGET: name two folders of micrographs, or of tiles")
+    for flag, value in (("--alpha", alpha), ("--tolerance", tolerance)):
+        if not 0 < value < 1:
+            raise UsageError(f"{flag} {value:g}: must lie between 0 and 1")
+    max_time_s = options.parse_duration("--max-time", max_time)
+    from mstool.io.records import Run
+    from mstool.pipeline.shift.inputs import find_inputs, load_model
+    from mstool.pipeline.shift.run import check_verdict, compare_sets
+    from mstool.pipeline.shift.settings import ShiftSettings, parse_repairs, parse_simulations
+
+    run, report = Run(), make_reporter("domain-shift", quiet, verbose)
+    repairs, is_auto = parse_repairs(mitigate)
+    settings = ShiftSettings(
+        size,
+        fields,
+        scale,
+        group_by,
+        grey,
+        pixel_size,
+        permutations,
+        alpha,
+        tolerance,
+        parse_simulations(simulate),
+        simulated_images,
+        repairs,
+        is_auto,
+        save_simulated,
+        derive_augmentation,
+        retrain_advice,
+        max_time_s,
+        seed,
+    )
+    labels = source_labels, target_labels
+    found = find_inputs((source, target), labels, label_suffix, report)
+    if dry_run:
+        files = [path for one in found for path in one.files()]
+        emit_plan("domain-shift", vars(settings), [*files, *([model] if model else [])], out)
+        return
+    loaded, read_through, compute = load_model(model, found, legend, classes, settings, device)
+    record = compare_sets(
+        found, read_through, loaded, settings, compute, out, overwrite, run, report
+    )
+    check_verdict(record, fail_above)

@@ -1,0 +1,107 @@
+"""Repairs of the target: how each fares, and what it does to a micrograph."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from mstool.pictures.colours import BLUE, GREY, ORANGE
+from mstool.pictures.overlay import outline
+from mstool.pictures.scale_bar import draw_scale_bar
+
+
+def draw_mitigation(
+    repairs: Sequence[Mapping[str, Any]], chosen: str, source_score: float | None, title: str
+) -> Figure:
+    """Draw self-consistency of each repair and, where there are labels, its score.
+
+    Parameters
+    ----------
+    repairs : sequence of mapping
+        ``name``, ``self_consistency``, ``mean_iou`` or None, ``interval`` or None.
+    chosen : str
+        Name that is marked.
+    source_score : float or None
+        Mean IoU on the source [1].
+    title : str
+        Of the figure.
+
+    Returns
+    -------
+    Figure
+        One panel.
+    """
+    figure = Figure(figsize=(8, 0.45 * len(repairs) + 1.9), layout="constrained")
+    axes = figure.subplots()
+    places = np.arange(len(repairs))
+    values = [row["self_consistency"] for row in repairs]
+    axes.plot(values, places, "o", color=BLUE, ms=8, label="agreement with itself, no labels used")
+    scored = [(place, row) for place, row in enumerate(repairs) if row["mean_iou"] is not None]
+    if scored:
+        axes.plot(
+            [row["mean_iou"] for _, row in scored], [place for place, _ in scored],
+            "D", color=ORANGE, ms=7, label="mean IoU with the truth, 95 %",
+        )  # fmt: skip
+        for place, row in scored:
+            if row["interval"] and None not in row["interval"]:
+                axes.plot(row["interval"], [place, place], color=ORANGE, lw=1.5)
+    if source_score is not None:
+        axes.axvline(source_score, color=GREY, lw=1, ls="--", label="mean IoU on the source")
+    names = [f"{row['name']} (chosen)" if row["name"] == chosen else row["name"] for row in repairs]
+    axes.set(yticks=places, yticklabels=names, xlabel="mean IoU [1]", xlim=(0, 1.02), title=title)
+    axes.invert_yaxis()
+    axes.grid(alpha=0.3, axis="x")
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8)
+    return figure
+
+
+def draw_examples(
+    rows: Sequence[Sequence[tuple[str, np.ndarray, np.ndarray | None]]],
+    classes: Sequence[str],
+    colours: np.ndarray,
+    title: str,
+    pixel_size_um: float | None,
+) -> Figure:
+    """Draw micrographs above each other with what is predicted on them.
+
+    Parameters
+    ----------
+    rows : sequence of sequence of (str, ndarray, ndarray or None)
+        Title, image (H, W, C) with grey levels from 0 to 1, and classes (H, W) or None.
+    classes : sequence of str
+        Names, for the legend; empty without a network.
+    colours : ndarray of uint8, shape (256, 3)
+        Display colour of each class.
+    title : str
+        Of the figure.
+    pixel_size_um : float or None
+        For the scale bar [um/px].
+
+    Returns
+    -------
+    Figure
+        A grid.
+    """
+    n_columns = max(len(row) for row in rows)
+    figure = Figure(figsize=(3.4 * n_columns, 3.5 * len(rows) + 0.8), layout="constrained")
+    figure.suptitle(title)
+    panels = figure.subplots(len(rows), n_columns, squeeze=False)
+    for panel_row, row in zip(panels, rows, strict=True):
+        for axes in panel_row:
+            axes.set_axis_off()
+        for axes, (name, image, labels) in zip(panel_row, row, strict=False):
+            shown = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
+            axes.imshow(shown if labels is None else outline(shown, labels, colours))
+            axes.set_title(name, fontsize=9)
+    if pixel_size_um is not None:
+        height, width = rows[0][0][1].shape[:2]
+        draw_scale_bar(panels[0, 0], width, height, pixel_size_um)
+    if classes:
+        patches = [
+            Patch(facecolor=colours[index] / 255, edgecolor="black", label=name)
+            for index, name in enumerate(classes)
+        ]
+        figure.legend(handles=patches, loc="outside lower center", ncols=len(classes))
+    return figure

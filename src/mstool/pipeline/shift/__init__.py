@@ -1,0 +1,1 @@
+"""How far two sets of micrographs are apart, what it costs, and what repairs it."""

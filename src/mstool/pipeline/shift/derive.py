@@ -1,0 +1,194 @@
+"""Ranges for training that cover the measured shift, and micrographs worth annotating."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from mstool.nn.augment import PRESETS, Augmentation, augmentation_to_toml
+from mstool.nn.refit import fine_tune
+from mstool.pipeline.shift.factors import Factors
+from mstool.pipeline.shift.network import Network, SetReadings
+from mstool.pipeline.shift.sets import to_stored
+from mstool.pipeline.shift.simulate import Piece, read_pieces
+from mstool.shift.appearance import N_BINS, Appearance
+from mstool.shift.choice import spread_picks
+from mstool.shift.distances import standardise
+from mstool.shift.readings import add_readings, mean_iou_of
+from mstool.shift.sharpness import fit_named_spectrum
+from mstool.shift.transfer import fit_named
+
+_LEVELS = (np.arange(N_BINS) + 0.5) / N_BINS
+_WIDER = 0.1  # by which ranges exceed what was measured
+_ANNOTATED = (1, 2, 4)
+_N_STEPS = 60
+
+
+def derive_augmentation(
+    factors: Factors,
+    source: Sequence[Appearance],
+    target: Sequence[Appearance],
+    std: float,
+) -> Augmentation:
+    """Ranges that reach from no change to what single target micrographs show.
+
+    Parameters
+    ----------
+    factors : Factors
+        What moved between the sets.
+    source, target : sequence of Appearance
+        Of each micrograph.
+    std : float
+        Standard deviation of the training set, of the grey range: the unit of brightness and noise
+        in augmentation [1].
+
+    Returns
+    -------
+    Augmentation
+        Geometry as in the preset ``spatial``; a factor that did not move stays at none.
+    """
+    greys = _grey_ranges(factors, source, target, std)
+    powers = np.stack([one.log_power for one in source])
+    names = [name for name in ("blur", "noise") if name in factors.spectrum.moved]
+    blur, noise = (0.0, 0.0), (0.0, 0.0)
+    if names:
+        fits = [fit_named_spectrum(names, powers, one.log_power[None]) for one in target]
+        blur = _from_zero([fit.blur_px for fit in fits])
+        noise = _from_zero([fit.noise / std for fit in fits])
+    zoom = PRESETS["spatial"].zoom
+    if "magnification" in factors.moved and 0.55 < factors.spectrum.magnification < 1.8:
+        # at the ends of what is tried it stands for something else
+        zoom = _hull([factors.spectrum.magnification, *zoom], is_factor=True)
+    spatial = vars(PRESETS["spatial"]) | {"zoom": zoom}
+    return Augmentation(**spatial | greys | {"blur_px": blur, "noise": noise})
+
+
+def describe_augmentation(ranges: Augmentation, factors: Factors, n_target: int) -> str:
+    """TOML for ``train --augment``, with what it was derived from."""
+    moved = ", ".join(factors.moved) or "nothing"
+    head = (
+        f"# derived from {n_target} target micrographs; moved: {moved}\n"
+        "# look at it: mstool train TILES --augment THIS --preview FOLDER\n"
+    )
+    lacking = []
+    if factors.spectrum.blur_px < 0:
+        lacking.append("sharper")
+    if factors.spectrum.noise < 0:
+        lacking.append("less noisy")
+    if lacking:
+        head += (
+            f"# the target is {' and '.join(lacking)}, which no augmentation makes of the source\n"
+        )
+    return head + augmentation_to_toml(ranges)
+
+
+def advise(
+    network: Network,
+    names: Sequence[str],
+    source: SetReadings,
+    target: SetReadings,
+    n: int,
+) -> list[dict[str, Any]]:
+    """Target micrographs to annotate next: uncertain, unlike the source and each other."""
+    both = standardise(np.concatenate([source.features, target.features]))
+    ours, theirs = both[: len(source.features)], both[len(source.features) :]
+    doubt = [1 - reading.self_consistency for reading in target.readings]
+    picks = spread_picks(doubt, theirs, ours, n)
+    nearest = np.linalg.norm(theirs[:, None] - ours[None], axis=2).min(axis=1)
+    return [
+        {"image": names[pick], "uncertainty": doubt[pick], "distance": nearest[pick]}
+        for pick in picks
+    ]
+
+
+def expect_gain(
+    network: Network, pieces: Sequence[Piece], factors: Factors, dtype: str, seed: int, report
+) -> dict[str, Any] | None:
+    """Score after annotating 1, 2 and 4 micrographs, on source pieces changed as the target is.
+
+    Parameters
+    ----------
+    network : Network
+        At work.
+    pieces : sequence of Piece
+        With truth, of one size.
+    factors : Factors
+        The change.
+    dtype : str
+        Of stored values.
+    seed : int
+        Of noise and batches.
+    report : Reporter
+        Progress.
+
+    Returns
+    -------
+    dict or None
+        ``before`` and ``after`` {number: mean IoU}; None with fewer than 4 pieces of one size.
+    """
+    same = [piece for piece in pieces if piece.image.shape == pieces[0].image.shape]
+    if len(same) < 4:
+        return None
+    changed = [
+        Piece(piece.name, factors.apply(piece.image, seed + number), piece.labels)
+        for number, piece in enumerate(same)
+    ]
+    images = torch.stack(
+        [network.place(to_stored(one.image, network.levels, dtype)) for one in changed]
+    )
+    labels = torch.from_numpy(np.stack([one.labels for one in changed]).astype(np.int64))
+    labels = labels.to(images.device)
+    held = changed[len(changed) // 2 :]
+    numbers = [k for k in _ANNOTATED if k <= len(changed) // 2]
+    after = {}
+    with report.progress("what annotation would bring", len(numbers) * _N_STEPS) as advance:
+        for k in numbers:
+            fitted = fine_tune(
+                network.segmenter, images[:k], labels[:k], seed, n_steps=_N_STEPS, on_step=advance
+            )
+            readings = read_pieces(network.with_segmenter(fitted), held, lambda one: one, dtype)
+            after[str(k)] = mean_iou_of(add_readings(readings).confusion)
+    before = read_pieces(network, held, lambda one: one, dtype)
+    return {"before": mean_iou_of(add_readings(before).confusion), "after": after}
+
+
+def _grey_ranges(factors, source, target, std) -> dict[str, Any]:
+    """Gamma, contrast and brightness of each target micrograph against the pooled source."""
+    moved = [name for name in ("gamma", "gain", "offset") if name in factors.transfer.moved]
+    if not moved:
+        return {}
+    pooled = np.stack([one.histogram for one in source])
+    shares = pooled.mean(axis=0)
+    rows = []
+    for one in target:
+        names = ["gamma"] if "gamma" in moved else []
+        fit = fit_named(names, pooled, one.histogram[None])
+        mean, spread = _moments(shares, _LEVELS**fit.gamma)
+        own_mean, own_spread = _moments(one.histogram, _LEVELS)
+        rows.append((fit.gamma, own_spread / max(spread, 1e-6), (own_mean - mean) / std))
+    gamma, contrast, brightness = np.array(rows).T
+    ranges: dict[str, Any] = {"gamma": _hull(gamma, is_factor=True)} if "gamma" in moved else {}
+    if {"gain", "offset"} & set(moved):
+        ranges["contrast"] = _hull(contrast, is_factor=True)
+        low, high = _hull(brightness, is_factor=False)
+        ranges["brightness"] = max(abs(low), abs(high))
+    return ranges
+
+
+def _moments(shares, values):
+    mean = shares @ values
+    return float(mean), float(np.sqrt(max(0.0, shares @ values**2 - mean**2)))
+
+
+def _hull(values, *, is_factor: bool) -> tuple[float, float]:
+    """From no change to the 5 and 95 percentiles, widened by a tenth."""
+    scaled = np.log(values) if is_factor else np.asarray(values)
+    low, high = np.percentile(scaled, [5, 95])
+    low, high = (1 + _WIDER) * min(0.0, low), (1 + _WIDER) * max(0.0, high)
+    ends = (np.exp(low), np.exp(high)) if is_factor else (low, high)
+    return round(float(ends[0]), 3), round(float(ends[1]), 3)
+
+
+def _from_zero(values) -> tuple[float, float]:
+    return 0.0, max(0.0, _hull(values, is_factor=False)[1])

@@ -1,0 +1,70 @@
+"""Which sets are compared, and by which network."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mstool.errors import UsageError
+from mstool.labels.legend import Legend, legend_from_toml
+from mstool.nn.checkpoint import LoadedModel, load_checkpoint
+from mstool.nn.device import Compute, choose_compute, make_deterministic
+from mstool.pipeline.label_maps import choose_legend
+from mstool.pipeline.shift.sets import SetInputs, find_set
+from mstool.pipeline.shift.settings import NONE, ShiftSettings
+from mstool.reporting import Reporter
+
+
+def find_inputs(
+    operands: tuple[Path, Path],
+    labels: tuple[Sequence[Path] | None, Sequence[Path] | None],
+    label_suffix: str,
+    report: Reporter,
+) -> tuple[SetInputs, SetInputs]:
+    """Files of both sets.
+
+    Raises
+    ------
+    UsageError
+        If both are the same.
+    """
+    if operands[0].resolve() == operands[1].resolve():
+        raise UsageError(f"{operands[1]}: is the source too; name another folder as the target")
+    first, second = (
+        find_set(name, operand, own, label_suffix, report)
+        for name, operand, own in zip(("source", "target"), operands, labels, strict=True)
+    )
+    return first, second
+
+
+def load_model(
+    path: Path | None,
+    inputs: tuple[SetInputs, SetInputs],
+    legend_path: Path | None,
+    classes: str | None,
+    settings: ShiftSettings,
+    device: str,
+) -> tuple[LoadedModel | None, Legend | None, Compute]:
+    """Model, legend of the label maps, and device.
+
+    Label maps are read through the legend that is given, else through that of the model.
+
+    Raises
+    ------
+    UsageError
+        If repairs or advice are asked for without a model, or a legend without label maps.
+    """
+    if not 0.01 <= settings.scale <= 100:
+        raise UsageError(f"--scale {settings.scale}: must lie between 0.01 and 100")
+    if path is None and (any(name != NONE for name in settings.repairs) or settings.advise):
+        flag = "--mitigate" if settings.repairs else "--retrain-advice"
+        raise UsageError(f"{flag}: needs a network; name one with --model")
+    make_deterministic()
+    compute = choose_compute(device, "fp32")
+    model = load_checkpoint(path) if path is not None else None
+    maps = [label for one in inputs for label in one.labels.values()]
+    if not maps:
+        if legend_path or classes:
+            raise UsageError("--legend and --classes are for --source-labels and --target-labels")
+        return model, None, compute
+    if legend_path or classes or model is None:
+        return model, choose_legend(legend_path, classes, maps), compute
+    return model, legend_from_toml(model.checkpoint.legend), compute

@@ -1,0 +1,107 @@
+"""What was found, in one record with its verdict."""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+
+from mstool.io.records import Run, to_plain
+from mstool.nn.device import Compute
+from mstool.pipeline.shift.comparison import Comparison
+from mstool.pipeline.shift.factors import PHASES
+from mstool.shift.choice import LABEL_SHIFT
+from mstool.shift.verdict import Verdict, judge_harm, recommend
+
+
+def make_record(
+    c: Comparison, parts: dict[str, Any], run: Run, hashes: dict[str, str], compute: Compute
+) -> dict[str, Any]:
+    """Record of a comparison, as plain JSON values."""
+    measured = parts["measure"]
+    n_units = len(set(c.source.groups)), len(set(c.target.groups))
+    return to_plain(
+        {
+            "mstool": run.facts(compute.name, torch.get_num_threads()),
+            "status": "done",
+            "inputs": hashes,
+            "settings": asdict(c.settings),
+            "model": c.model and {"name": c.model.path.name, "sha256": c.model.sha256},
+            "n": {
+                "source": len(c.source.samples),
+                "target": len(c.target.samples),
+                "unit": "image" if c.settings.group_by is None else "group",
+                "source_units": n_units[0],
+                "target_units": n_units[1],
+                "smallest_p": measured["tests"]["smallest_p"],
+            },
+            **measured,
+            "fit": parts["fit"],
+            "performance": parts["performance"],
+            "estimates": parts["estimates"],
+            "robustness": parts["robustness"],
+            "mitigation": parts["mitigation"],
+            "chosen": parts["mitigation"] and parts["mitigation"]["chosen"],
+            "phase_fraction": parts["label_shift"],
+            "advice": parts["advice"],
+            "left_out": c.left_out,
+            "warnings": _warnings(c, parts),
+            "verdict": asdict(_judge(c, parts)),
+        }
+    )
+
+
+def _judge(c: Comparison, parts: dict[str, Any]) -> Verdict:
+    tests = parts["measure"]["tests"]
+    detected = any(row["detected"] for row in tests["p"].values())
+    performance, estimates = parts["performance"], parts["estimates"]
+    harmful = judge_harm(
+        performance and performance["drop"],
+        estimates and estimates["mean_iou"],
+        parts["robustness"] and parts["robustness"]["undosed"],
+        c.settings.tolerance,
+    )
+    label_shift = _suspect_label_shift(c, parts)
+    chosen = parts["mitigation"] and parts["mitigation"]["chosen"]
+    words = recommend(detected, harmful, label_shift, chosen, tests["can_detect"])
+    return Verdict(detected, harmful, label_shift, words)
+
+
+def _suspect_label_shift(c: Comparison, parts: dict[str, Any]) -> bool | None:
+    """Phase fractions differ by more than chance, and still do once the images are alike."""
+    found = parts["label_shift"]
+    if found is None:
+        return None
+    target = found["target"]
+    if parts["mitigation"]:
+        rows = {row["name"]: row for row in parts["mitigation"]["repairs"]}
+        shares = rows[parts["mitigation"]["chosen"]]["phase_fraction"]
+        target = np.array([shares[name] for name in c.classes])
+    change = np.abs(target - found["source"]).max()
+    by_network = change > LABEL_SHIFT and found["p"] <= c.settings.alpha
+    return bool(by_network or PHASES in parts["fit"]["moved"])
+
+
+def _warnings(c: Comparison, parts: dict[str, Any]) -> list[str]:
+    tests, performance = parts["measure"]["tests"], parts["performance"]
+    warnings = []
+    if not tests["can_detect"]:
+        warnings.append(
+            f"so few micrographs allow no p below {tests['smallest_p']:.2g}; after correction for "
+            f"{len(tests['p'])} tests no shift can be detected"
+        )
+    if performance and performance["source_trained_on"]:
+        warnings.append("the model was trained on the source; its score there flatters")
+    if performance and performance["target_trained_on"]:
+        shown = ", ".join(performance["target_trained_on"][:3])
+        warnings.append(f"the model was trained on micrographs of the target: {shown}")
+    estimates = parts["estimates"] and parts["estimates"]["mean_iou"]
+    if estimates and estimates["is_extrapolated"]:
+        warnings.append(
+            "the target lies outside of all that was simulated: do not rely on estimates"
+        )
+    if parts["robustness"] and parts["robustness"]["truth"] == "prediction":
+        warnings.append("without --source-labels, losses are against the undisturbed prediction")
+    if c.left_out:
+        warnings.append(f"left out for lack of time: {', '.join(c.left_out)}")
+    return warnings

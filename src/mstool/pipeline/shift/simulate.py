@@ -1,0 +1,197 @@
+"""Micrographs of the source under growing doses of change, and what each dose costs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from mstool.io.atomic import atomic_path
+from mstool.pipeline.shift.network import Network
+from mstool.pipeline.shift.sets import MicrographSet, to_stored, to_unit
+from mstool.reporting import Reporter
+from mstool.shift.doses import FAMILIES, apply_dose, breaking_dose
+from mstool.shift.estimates import Case, signs_of
+from mstool.shift.intervals import score_interval
+from mstool.shift.readings import Reading, add_readings, mean_iou_of
+
+CROP_PX = 256
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a micrograph of the source that is changed.
+
+    Attributes
+    ----------
+    name : str
+        Of the micrograph.
+    image : ndarray of float32, shape (h, w, C)
+        Grey levels from 0 to 1.
+    labels : ndarray of uint8, shape (h, w)
+        Truth, or the prediction on the unchanged piece.
+    """
+
+    name: str
+    image: np.ndarray
+    labels: np.ndarray
+
+
+def cut_pieces(
+    source: MicrographSet,
+    chosen: Sequence[int],
+    levels: tuple[float, float],
+    network: Network | None,
+    has_truth: bool,
+) -> list[Piece]:
+    """Cut the middle of the first field of some micrographs.
+
+    Parameters
+    ----------
+    source : MicrographSet
+        The source.
+    chosen : sequence of int
+        Numbers of the micrographs.
+    levels : tuple of float
+        Stored values of black and white.
+    network : Network or None
+        Predicts labels where there is no truth; None leaves one phase.
+    has_truth : bool
+        Whether truth is used.
+
+    Returns
+    -------
+    list of Piece
+        At most 256 px along each edge.
+    """
+    pieces = []
+    for number in chosen:
+        sample = source.samples[number]
+        field, truth = sample.fields[0], sample.truths[0]
+        cut = tuple(
+            slice((n - min(n, CROP_PX)) // 2, (n - min(n, CROP_PX)) // 2 + CROP_PX)
+            for n in field.shape[:2]
+        )
+        image = field[cut]
+        if has_truth and truth is not None:
+            labels = truth[cut]
+        elif network is not None:
+            labels = network.probabilities(image).argmax(axis=0).astype(np.uint8)
+        else:
+            labels = np.zeros(image.shape[:2], np.uint8)
+        pieces.append(Piece(sample.name, to_unit(image, levels), labels))
+    return pieces
+
+
+def read_pieces(
+    network: Network, pieces: Sequence[Piece], change: Callable[[Piece], Piece], dtype: str
+) -> list[Reading]:
+    """Reading of each piece after a change."""
+    found = []
+    for piece in pieces:
+        changed = change(piece)
+        image = to_stored(changed.image, network.levels, dtype)
+        found.append(network.read(image, changed.labels)[0])
+    return found
+
+
+def dosed(piece: Piece, family: str, dose: float, seed: int) -> Piece:
+    """Piece under a dose; random parts belong to the micrograph and grow with the dose."""
+    stream = seed + sum(piece.name.encode())
+    return Piece(piece.name, *apply_dose(family, dose, piece.image, piece.labels, stream))
+
+
+def measure_robustness(
+    network: Network,
+    pieces: Sequence[Piece],
+    doses: dict[str, tuple[float, ...]],
+    dtype: str,
+    tolerance: float,
+    seed: int,
+    is_late: Callable[[], bool],
+    report: Reporter,
+) -> tuple[dict[str, Any], list[str]]:
+    """Score of the network at every dose of every family.
+
+    Returns
+    -------
+    dict
+        Under ``families`` the curves with their breaking doses, under ``cases`` what estimates are
+        calibrated on, under ``undosed`` the score on unchanged pieces.
+    list of str
+        Families that there was no time for.
+    """
+    base = read_pieces(network, pieces, lambda piece: piece, dtype)
+    pooled, nominal = add_readings(base), mean_iou_of(add_readings(base).confusion)
+    families: dict[str, Any] = {}
+    cases = [Case("none", 0.0, signs_of(pooled, pooled), nominal)]
+    left_out = []
+    total = sum(len([dose for dose in row if dose != 0]) for row in doses.values())
+    with report.progress("simulated doses", total) as advance:
+        for family, row in doses.items():
+            if is_late():
+                left_out.append(family)
+                continue
+            curve = []
+            for dose in sorted({0.0, *row}):
+                readings = base
+                if dose != 0:
+                    readings = read_pieces(
+                        network, pieces, lambda p, d=dose, f=family: dosed(p, f, d, seed), dtype
+                    )
+                    advance(1)
+                score, interval = score_interval([r.confusion for r in readings], seed)
+                signs = signs_of(add_readings(readings), pooled)
+                curve.append({"dose": dose, "mean_iou": score, "interval": interval})
+                if dose != 0:
+                    cases.append(Case(family, dose, signs, score))
+            families[family] = _curve(family, curve, nominal, tolerance)
+    return {
+        "n_pieces": len(pieces),
+        "undosed": nominal,
+        "families": families,
+        "cases": [vars(case) for case in cases],
+    }, left_out
+
+
+def cases_of(part: dict[str, Any]) -> list[Case]:
+    """Cases from the record of `measure_robustness`."""
+    return [
+        Case(row["family"], row["dose"], tuple(row["signs"]), row["mean_iou"])
+        for row in part["cases"]
+    ]
+
+
+def write_simulated(
+    folder: Path,
+    pieces: Sequence[Piece],
+    doses: dict[str, tuple[float, ...]],
+    levels: tuple[float, float],
+    dtype: str,
+    seed: int,
+) -> None:
+    """Write every piece under every dose: ``FAMILY/DOSE/NAME.tif``."""
+    for family, row in doses.items():
+        for dose in row:
+            for piece in pieces:
+                changed = dosed(piece, family, dose, seed)
+                path = folder / family / f"{dose:g}" / f"{Path(piece.name).stem}.tif"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                values = to_stored(changed.image, levels, dtype).astype(dtype)
+                values = values[..., 0] if values.shape[2] == 1 else values
+                with atomic_path(path) as temporary:
+                    tifffile.imwrite(temporary, values, compression="zlib")
+
+
+def _curve(family, curve, nominal, tolerance) -> dict[str, Any]:
+    sides = {}
+    for side, sign in (("down", -1), ("up", 1)):
+        rows = [row for row in curve if row["dose"] * sign >= 0]
+        rows.sort(key=lambda row: abs(row["dose"]))
+        if len(rows) > 1:
+            doses = [row["dose"] for row in rows]
+            drops = [nominal - row["mean_iou"] for row in rows]
+            sides[side] = breaking_dose(doses, drops, tolerance)
+    return {"unit": FAMILIES[family].unit, "curve": curve, "breaking_dose": sides}

@@ -1,0 +1,1 @@
+"""How two sets of micrographs differ, what that costs, and what repairs it."""

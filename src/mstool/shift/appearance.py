@@ -1,0 +1,154 @@
+"""What a micrograph looks like, in numbers that need no network."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+from skimage.feature import graycomatrix, graycoprops, local_binary_pattern
+
+N_BINS = 256  # of grey levels
+N_BANDS = 32  # of frequency, up to half a cycle per pixel
+PATCH_PX = 128  # edge of the pieces whose power spectra are averaged
+GLCM_PROPERTIES = ("contrast", "homogeneity", "energy", "correlation")
+
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+_GLCM_LEVELS, _GLCM_DISTANCES_PX = 16, (1, 3)
+_LAPLACE = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], float)
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """Image statistics of one micrograph.
+
+    Attributes
+    ----------
+    histogram : ndarray of float64, shape (256,)
+        Share of the pixels by grey level, from 0 to 1.
+    log_power : ndarray of float64, shape (32,)
+        Natural logarithm of the power in rings of frequency; white noise of variance v has log v
+        in all of them.
+    sharpness : float
+        Decimal logarithm of the power above 0.25 over that below 0.125 cycles per pixel.
+    noise : float
+        Standard deviation of what looks like noise, of the grey range [1].
+    binary_pattern : ndarray of float64, shape (10,)
+        Share of the pixels by uniform local binary pattern, 8 neighbours at 1 px.
+    co_occurrence : ndarray of float64, shape (8,)
+        Contrast, homogeneity, energy and correlation of grey levels 1 and 3 px apart.
+    """
+
+    histogram: np.ndarray
+    log_power: np.ndarray
+    sharpness: float
+    noise: float
+    binary_pattern: np.ndarray
+    co_occurrence: np.ndarray
+
+
+def to_grey(image):
+    """Grey levels (H, W) of an image (H, W, C) with 1 or 3 channels."""
+    return image[..., 0] if image.shape[2] == 1 else image @ np.asarray(_LUMA, image.dtype)
+
+
+def describe(image):
+    """Statistics of one image.
+
+    Parameters
+    ----------
+    image : ndarray of float, shape (H, W, C)
+        Grey levels from 0 to 1; at least 16 pixels along each edge.
+
+    Returns
+    -------
+    Appearance
+        All numbers finite.
+
+    References
+    ----------
+    .. [1] Ojala, T. et al. (2002). IEEE TPAMI 24, 971 (local binary patterns).
+    .. [2] Haralick, R. et al. (1973). IEEE Trans. SMC 3, 610 (co-occurrence).
+    .. [3] Immerkaer, J. (1996). Comput. Vis. Image Underst. 64, 300 (noise).
+    """
+    grey = to_grey(np.asarray(image, np.float64))
+    power = radial_power(grey)
+    high, low = power[N_BANDS // 2 :].mean(), power[: N_BANDS // 4].mean()
+    return Appearance(
+        histogram=grey_histogram(grey),
+        log_power=np.log(power),
+        sharpness=float(np.log10(high / low)),
+        noise=noise_sigma(grey),
+        binary_pattern=_binary_pattern(grey),
+        co_occurrence=_co_occurrence(grey),
+    )
+
+
+def mean_appearance(parts: Sequence[Appearance]) -> Appearance:
+    """Mean over the fields of view of one micrograph."""
+    fields = zip(*(vars(part).values() for part in parts), strict=True)
+    return Appearance(*(np.mean(values, axis=0) for values in fields))
+
+
+def grey_histogram(grey):
+    """Share of the pixels in each of 256 equal bins from 0 to 1; what lies outside is clipped."""
+    index = np.clip((grey * N_BINS).astype(np.int64), 0, N_BINS - 1)
+    return np.bincount(index.ravel(), minlength=N_BINS) / max(1, grey.size)
+
+
+def radial_power(grey):
+    """Power spectrum in rings of frequency, mean over half overlapping pieces (Welch 1967).
+
+    Parameters
+    ----------
+    grey : ndarray of float, shape (H, W)
+        Grey levels.
+
+    Returns
+    -------
+    ndarray of float64, shape (32,)
+        Above 0; the ring k holds frequencies from k / 64 to (k + 1) / 64 cycles per pixel.
+    """
+    edge = min(PATCH_PX, *grey.shape)
+    window = np.outer(np.hanning(edge), np.hanning(edge))
+    frequency = np.hypot(np.fft.fftfreq(edge)[:, None], np.fft.rfftfreq(edge))
+    ring = np.minimum((frequency * 2 * N_BANDS).astype(int), N_BANDS)
+    total = np.zeros(ring.shape)
+    starts = [_starts(length, edge) for length in grey.shape]
+    for row in starts[0]:
+        for col in starts[1]:
+            piece = grey[row : row + edge, col : col + edge]
+            total += np.abs(np.fft.rfft2((piece - piece.mean()) * window)) ** 2
+    total /= len(starts[0]) * len(starts[1]) * (window**2).sum()
+    ring[0, 0] = N_BANDS  # the mean is no structure
+    sums = np.bincount(ring.ravel(), weights=total.ravel(), minlength=N_BANDS + 1)[:N_BANDS]
+    counts = np.bincount(ring.ravel(), minlength=N_BANDS + 1)[:N_BANDS]
+    known = np.flatnonzero(counts)  # small images leave rings without a frequency
+    power = np.interp(np.arange(N_BANDS), known, sums[known] / counts[known])
+    return np.maximum(power, 1e-12)
+
+
+def noise_sigma(grey):
+    """Standard deviation of noise, from the median of a Laplacian that lines and planes pass."""
+    response = np.abs(ndimage.convolve(grey, _LAPLACE, mode="reflect"))
+    return float(np.median(response) / (0.6745 * 6.0))
+
+
+def _starts(length, edge):
+    n = max(1, round((length - edge) / (edge / 2)) + 1)
+    return np.linspace(0, length - edge, n).astype(int)
+
+
+def _binary_pattern(grey):
+    levels = np.clip(grey * 255, 0, 255).astype(np.uint8)
+    codes = local_binary_pattern(levels, 8, 1, "uniform").astype(int)
+    return np.bincount(codes.ravel(), minlength=10) / codes.size
+
+
+def _co_occurrence(grey):
+    levels = np.clip(grey * _GLCM_LEVELS, 0, _GLCM_LEVELS - 1).astype(np.uint8)
+    angles = [0, np.pi / 4, np.pi / 2, 3 * np.pi / 4]
+    matrix = graycomatrix(
+        levels, _GLCM_DISTANCES_PX, angles, _GLCM_LEVELS, symmetric=True, normed=True
+    )
+    found = [graycoprops(matrix, name).mean(axis=1) for name in GLCM_PROPERTIES]
+    return np.stack(found).ravel()

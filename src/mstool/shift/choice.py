@@ -1,0 +1,88 @@
+"""Which repair to take when nobody knows the truth."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mstool.shift.readings import Reading
+
+NONE = "none"
+LEAST_GAIN = 0.02  # of self-consistency, that a repair must bring
+LABEL_SHIFT = 0.05  # change of a phase fraction from which it is worth a word
+_LOST = 0.2  # a phase that falls below this share of what it was has been lost by the repair
+
+
+def choose_repair(readings: Mapping[str, Reading], source: Reading) -> str:
+    """Name of the repair whose predictions are most stable under mild changes of the images.
+
+    "none" stays unless another gains clearly, and a repair under which a phase all but vanishes
+    that is there without it is no candidate: a network that sees one phase everywhere is stable
+    too.
+
+    Parameters
+    ----------
+    readings : mapping of str to Reading
+        Of the target under each repair; one of them ``none``.
+    source : Reading
+        Of the source.
+
+    Returns
+    -------
+    str
+        One of the names.
+    """
+    own = readings[NONE]
+    best, best_score = NONE, own.self_consistency + LEAST_GAIN
+    for name, reading in readings.items():
+        if name == NONE or _loses_phase(reading, own, source):
+            continue
+        if reading.self_consistency > best_score:
+            best, best_score = name, reading.self_consistency
+    return best
+
+
+def suspect_label_shift(chosen: Reading, source: Reading, least: float = LABEL_SHIFT) -> bool:
+    """Whether phase fractions differ although the images have been made alike."""
+    return bool(np.abs(chosen.fractions - source.fractions).max() > least)
+
+
+def spread_picks(
+    uncertainty: Sequence[float], features: np.ndarray, source: np.ndarray, n: int
+) -> list[int]:
+    """Micrographs to annotate next: uncertain, unlike the source, and unlike each other.
+
+    Greedy: each pick has the largest product of its uncertainty rank and its distance to all
+    micrographs of the source and all earlier picks.
+
+    Parameters
+    ----------
+    uncertainty : sequence of float, length M
+        Larger is less certain.
+    features : ndarray of float, shape (M, D)
+        Of the target, standardised.
+    source : ndarray of float, shape (N, D)
+        Of the source.
+    n : int
+        Picks, at most M.
+
+    Returns
+    -------
+    list of int
+        Numbers of micrographs, first the most wanted.
+    """
+    order = np.argsort(np.argsort(uncertainty, kind="stable"), kind="stable")
+    rank = (order + 1) / len(order)
+    distance = np.linalg.norm(features[:, None] - source[None], axis=2).min(axis=1)
+    picks: list[int] = []
+    while len(picks) < min(n, len(rank)):
+        value = rank * distance
+        value[picks] = -1
+        pick = int(np.argmax(value))
+        picks.append(pick)
+        distance = np.minimum(distance, np.linalg.norm(features - features[pick], axis=1))
+    return picks
+
+
+def _loses_phase(reading: Reading, own: Reading, source: Reading) -> bool:
+    wanted = np.minimum(own.fractions, source.fractions)
+    return bool(((wanted > 0.01) & (reading.fractions < _LOST * wanted)).any())

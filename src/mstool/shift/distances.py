@@ -1,0 +1,153 @@
+"""How far apart two sets lie, for every way to divide them at once.
+
+Each function takes one row a micrograph and the weights of `weights_of`, and gives one value a
+division, so that a permutation test costs a few products of matrices.
+"""
+
+import numpy as np
+
+
+def wasserstein(histograms, source, target):
+    """Wasserstein-1 distance of the pooled grey levels, of the grey range [1].
+
+    Parameters
+    ----------
+    histograms : ndarray of float, shape (N, L)
+        Share of the pixels by level, one row a micrograph.
+    source, target : ndarray of float, shape (B, N)
+        Weights of each micrograph in either set, rows summing to 1.
+
+    Returns
+    -------
+    ndarray of float64, shape (B,)
+    """
+    return np.abs(_cumulative_difference(histograms, source, target)).mean(axis=1)
+
+
+def kolmogorov_smirnov(histograms, source, target):
+    """Largest difference of the pooled distributions [1]; arguments as for `wasserstein`."""
+    return np.abs(_cumulative_difference(histograms, source, target)).max(axis=1)
+
+
+def jensen_shannon(histograms, source, target):
+    """Jensen-Shannon divergence of the pooled grey levels [bit]; arguments as for `wasserstein`."""
+    p, q = source @ histograms, target @ histograms
+    middle = (p + q) / 2
+    return (_divergence(p, middle) + _divergence(q, middle)) / 2
+
+
+def chi_square(histograms, source, target):
+    """Half the sum of squared differences over sums [1]; arguments as for `wasserstein`."""
+    p, q = source @ histograms, target @ histograms
+    return 0.5 * ((p - q) ** 2 / np.maximum(p + q, 1e-12)).sum(axis=1)
+
+
+def mean_difference(values, source, target):
+    """Root mean square over columns of the difference of means.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (N, D)
+        One row a micrograph.
+    source, target : ndarray of float, shape (B, N)
+        Weights.
+
+    Returns
+    -------
+    ndarray of float64, shape (B,)
+    """
+    return np.sqrt((((source - target) @ values) ** 2).mean(axis=1))
+
+
+def squared_mmd(values, source, target):
+    """Unbiased squared maximum mean discrepancy [1]_, Gaussian kernel of median width.
+
+    References
+    ----------
+    .. [1] Gretton, A. et al. (2012). J. Mach. Learn. Res. 13, 723.
+    """
+    squared = _squared_distances(values)
+    positive = squared[squared > 0]
+    width = np.median(positive) if positive.size else 1.0
+    kernel = np.exp(-squared / width)
+    return _contrast(kernel, source, target)
+
+
+def energy_distance(values, source, target):
+    """Energy distance [1]_: twice the distance between sets, less the distances within.
+
+    References
+    ----------
+    .. [1] Szekely, G. & Rizzo, M. (2013). J. Stat. Plan. Inference 143, 1249.
+    """
+    return -_contrast(np.sqrt(_squared_distances(values)), source, target)
+
+
+def frechet_distance(values, source, target):
+    """Frechet distance of normal distributions with diagonal covariance, per column.
+
+    The full covariance needs more micrographs than columns and is badly biased below.
+    """
+    means = [weights @ values for weights in (source, target)]
+    squares = [weights @ values**2 for weights in (source, target)]
+    spreads = [
+        np.sqrt(np.maximum(square - mean**2, 0))
+        for mean, square in zip(means, squares, strict=True)
+    ]
+    return ((means[0] - means[1]) ** 2 + (spreads[0] - spreads[1]) ** 2).mean(axis=1)
+
+
+def largest_ks(values, source, target):
+    """Largest Kolmogorov-Smirnov distance over columns, micrographs being the sample.
+
+    With softmax means as columns this is black-box shift detection [1]_; taking the largest makes
+    one test of all classes.
+
+    References
+    ----------
+    .. [1] Rabanser, S. et al. (2019). NeurIPS, arXiv:1810.11953.
+    """
+    largest = np.zeros(len(source))
+    for column in values.T:
+        order = np.argsort(column, kind="stable")
+        steps = np.cumsum((source - target)[:, order], axis=1)
+        ends = np.append(column[order][1:] != column[order][:-1], True)  # ties move together
+        largest = np.maximum(largest, np.abs(steps[:, ends]).max(axis=1))
+    return largest
+
+
+def standardise(values):
+    """Columns with mean 0 and spread 1 over all micrographs; constant ones are left out."""
+    values = np.asarray(values, float)
+    spread = values.std(axis=0)
+    varies = spread > 1e-9 * np.maximum(1.0, np.abs(values).max(axis=0))
+    return (values[:, varies] - values[:, varies].mean(axis=0)) / spread[varies]
+
+
+def _cumulative_difference(histograms, source, target):
+    return (source - target) @ np.cumsum(histograms, axis=1)
+
+
+def _divergence(p, q):
+    ratio = np.divide(p, q, out=np.ones_like(p), where=(p > 0) & (q > 0))
+    return (p * np.log2(ratio)).sum(axis=1)
+
+
+def _squared_distances(values):
+    norms = (values**2).sum(axis=1)
+    return np.maximum(norms[:, None] + norms - 2 * values @ values.T, 0)
+
+
+def _contrast(kernel, source, target):
+    """Mean within source plus mean within target less twice the mean between, without diagonal."""
+    kernel = kernel.copy()
+    np.fill_diagonal(kernel, 0.0)
+    within = [_within(kernel, weights) for weights in (source, target)]
+    between = ((source @ kernel) * target).sum(axis=1)
+    return within[0] + within[1] - 2 * between
+
+
+def _within(kernel, weights):
+    n = (weights > 0).sum(axis=1)
+    total = ((weights @ kernel) * weights).sum(axis=1)
+    return total * n / np.maximum(n - 1, 1)

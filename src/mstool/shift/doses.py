@@ -1,0 +1,248 @@
+"""Changes of a micrograph in growing doses: dose 0 is the micrograph itself."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import imagecodecs
+import numpy as np
+from scipy import ndimage
+
+from mstool.errors import UsageError
+from mstool.shift.etch_dose import etch, smooth_field
+
+_MOST_DOSES = 50
+Change = Callable[[np.ndarray, np.ndarray | None, float, np.random.Generator], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of change.
+
+    Attributes
+    ----------
+    unit : str
+        What a dose means.
+    doses : tuple of float
+        Usual doses, from mild to severe, 0 left out.
+    moves_labels : bool
+        Whether structures, and so labels, move.
+    """
+
+    unit: str
+    doses: tuple[float, ...]
+    moves_labels: bool = False
+
+
+FAMILIES = {
+    "gamma": Family("binary logarithm of the exponent", (-1.0, -0.5, -0.25, 0.25, 0.5, 1.0)),
+    "contrast": Family("binary logarithm of the factor", (-1.5, -1.0, -0.5, 0.5, 1.0)),
+    "brightness": Family("shift of grey [of the range]", (-0.3, -0.15, 0.15, 0.3)),
+    "blur": Family("Gaussian sigma [px]", (0.5, 1.0, 1.5, 2.5)),
+    "noise": Family("standard deviation [of the grey range]", (0.02, 0.04, 0.08, 0.15)),
+    "illumination": Family("rms of the field [1]", (0.1, 0.2, 0.4)),
+    "etch": Family("over-etching, below 0 under-etching [1]", (-1.0, -0.5, 0.25, 0.5, 0.75, 1.0)),
+    "scratches": Family("scratches", (2.0, 5.0, 10.0)),
+    "charging": Family("strength of streaks [1]", (0.25, 0.5, 1.0)),
+    "magnification": Family(
+        "binary logarithm of the factor", (-1.0, -0.5, 0.5, 1.0), moves_labels=True
+    ),
+    "jpeg": Family("0 untouched, 1 quality 5", (0.5, 0.8, 1.0)),
+}
+
+
+def apply_dose(family, dose, image, labels, seed):
+    """Change an image by a dose.
+
+    Parameters
+    ----------
+    family : str
+        One of `FAMILIES`.
+    dose : float
+        How much, in the unit of the family; 0 gives the image as it is.
+    image : ndarray of float, shape (H, W, C)
+        Grey levels from 0 to 1.
+    labels : ndarray of uint8, shape (H, W), or None
+        Class indices, 255 ignored; over-etching attacks their borders.
+    seed : int
+        Of random fields, which are drawn once and grow with the dose.
+
+    Returns
+    -------
+    image : ndarray of float32, shape (H, W, C)
+        Clipped to 0 and 1.
+    labels : ndarray of uint8, shape (H, W), or None
+        Moved along with the image where the family moves it.
+    """
+    if dose == 0:
+        return image, labels
+    rng = np.random.default_rng([seed, list(FAMILIES).index(family)])
+    changed = _CHANGES[family](np.asarray(image, np.float64), labels, dose, rng)
+    if FAMILIES[family].moves_labels and labels is not None:
+        labels = _magnify(labels, 2.0**dose, order=0)
+    return np.clip(changed, 0, 1).astype(np.float32), labels
+
+
+def parse_doses(text: str) -> tuple[str, tuple[float, ...]]:
+    """Family and doses of ``etch``, ``etch=0:1:0.2`` or ``gamma=-0.5,0.5``.
+
+    Raises
+    ------
+    UsageError
+        If the family is unknown or the doses are no numbers.
+
+    Examples
+    --------
+    >>> parse_doses("etch=0:0.4:0.2")
+    ('etch', (0.0, 0.2, 0.4))
+    """
+    name, _, doses = text.partition("=")
+    if name not in FAMILIES:
+        raise UsageError(f"--simulate {text}: use {', '.join(FAMILIES)}")
+    if not doses:
+        return name, FAMILIES[name].doses
+    number = r"[+-]?(?:\d+\.?\d*|\.\d+)"
+    span = re.fullmatch(f"({number}):({number}):({number})", doses)
+    if span is None:
+        parts = doses.split(",")
+        if not all(re.fullmatch(number, part.strip()) for part in parts):
+            raise UsageError(f"--simulate {text}: write {name}=START:STOP:STEP or {name}=A,B,...")
+        found = tuple(float(part) for part in parts)
+    else:
+        start, stop, step = map(float, span.groups())
+        n = round((stop - start) / step) if step else -1
+        if n < 0 or abs(start + n * step - stop) > 1e-6 * abs(step) or n >= _MOST_DOSES:
+            raise UsageError(
+                f"--simulate {text}: the step must lead from start to stop in at most "
+                f"{_MOST_DOSES} doses"
+            )
+        found = tuple(round(start + index * step, 9) for index in range(n + 1))
+    _check_range(name, found, text)
+    return name, found
+
+
+def breaking_dose(doses: Sequence[float], drops: Sequence[float], least: float = 0.05) -> float:
+    """Dose at which a loss is first exceeded, between doses by interpolation.
+
+    Parameters
+    ----------
+    doses : sequence of float
+        By rising size, from 0, all of one sign.
+    drops : sequence of float
+        Loss of score at each [1].
+    least : float
+        The loss that counts [1].
+
+    Returns
+    -------
+    float
+        NaN if it never is.
+
+    Examples
+    --------
+    >>> breaking_dose([0, 1, 2], [0.0, 0.0, 0.1])
+    1.5
+    """
+    for index, drop in enumerate(drops):
+        if drop > least:
+            if index == 0:
+                return float(doses[0])
+            before = drops[index - 1]
+            share = (least - before) / (drop - before)
+            return float(doses[index - 1] + share * (doses[index] - doses[index - 1]))
+    return float("nan")
+
+
+def _check_range(name: str, doses: tuple[float, ...], text: str) -> None:
+    low, high = min(FAMILIES[name].doses), max(FAMILIES[name].doses)
+    low, high = (0.0 if low > 0 else 4 * low), 4 * high
+    high = {"jpeg": 1.0, "brightness": 1.0}.get(name, high)
+    if not all(low <= dose <= high for dose in doses):
+        raise UsageError(f"--simulate {text}: doses of {name} lie between {low:g} and {high:g}")
+
+
+def _gamma(image, labels, dose, rng):
+    return image ** (2.0**dose)
+
+
+def _contrast(image, labels, dose, rng):
+    mean = image.mean()
+    return mean + 2.0**dose * (image - mean)
+
+
+def _brightness(image, labels, dose, rng):
+    return image + dose
+
+
+def _blur(image, labels, dose, rng):
+    return ndimage.gaussian_filter(image, (dose, dose, 0))
+
+
+def _noise(image, labels, dose, rng):
+    return image + dose * rng.standard_normal(image.shape[:2])[..., None]
+
+
+def _illumination(image, labels, dose, rng):
+    field = smooth_field(image.shape[:2], max(image.shape[:2]) / 2, rng)
+    return image * (1 + dose * field[..., None])
+
+
+def _scratches(image, labels, dose, rng):
+    height, width = image.shape[:2]
+    rows, cols = np.indices((height, width), sparse=True)
+    changed = image.copy()
+    for _ in range(round(dose)):
+        angle, row, col = rng.uniform(0, np.pi), rng.uniform(0, height), rng.uniform(0, width)
+        wide, depth = rng.uniform(0.6, 1.6), rng.choice([-0.35, 0.35])
+        distance = (rows - row) * np.cos(angle) - (cols - col) * np.sin(angle)
+        changed += (depth * np.exp(-((distance / wide) ** 2)))[..., None]
+    return changed
+
+
+def _charging(image, labels, dose, rng):
+    """Bright streaks behind bright places along the scan, and rows that drift."""
+    grey = image.mean(axis=2)
+    bright = np.clip(grey - np.percentile(grey, 80), 0, None)
+    decay = np.exp(-np.arange(64) / 24.0)
+    tail = ndimage.convolve1d(bright, decay, axis=1, origin=-32 + 64 % 2, mode="constant")
+    tail /= max(tail.max(), 1e-9)
+    drift = ndimage.gaussian_filter1d(rng.standard_normal(len(grey)), 1.5)
+    return image + dose * (0.4 * tail + 0.12 * drift[:, None])[..., None]
+
+
+def _magnification(image, labels, dose, rng):
+    return _magnify(image, 2.0**dose, order=1)
+
+
+def _jpeg(image, labels, dose, rng):
+    levels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    levels = levels[..., 0] if levels.shape[2] == 1 else levels
+    quality = max(1, round(95 - 90 * dose))
+    decoded = imagecodecs.jpeg8_decode(imagecodecs.jpeg8_encode(levels, level=quality))
+    return decoded.reshape(image.shape) / 255.0
+
+
+def _magnify(values, factor, order):
+    """Zoom about the middle, in the same shape; what comes into view is mirrored."""
+    n_axes = values.ndim - 2
+    middle = [(length - 1) / 2 for length in values.shape[:2]]
+    if factor < 1 and order:  # what shrinks is averaged first
+        values = ndimage.gaussian_filter(values, (0.5 / factor, 0.5 / factor, 0))
+    offset = [centre * (1 - 1 / factor) for centre in middle] + [0.0] * n_axes
+    scale = [1 / factor, 1 / factor] + [1.0] * n_axes
+    return ndimage.affine_transform(values, scale, offset, order=order, mode="mirror")
+
+
+_CHANGES: dict[str, Change] = {
+    "gamma": _gamma,
+    "contrast": _contrast,
+    "brightness": _brightness,
+    "blur": _blur,
+    "noise": _noise,
+    "illumination": _illumination,
+    "etch": etch,
+    "scratches": _scratches,
+    "charging": _charging,
+    "magnification": _magnification,
+    "jpeg": _jpeg,
+}

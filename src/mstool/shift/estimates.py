@@ -1,0 +1,221 @@
+"""What the score on a new set will be, estimated without its truth.
+
+Networks stay confident where they are wrong, so that a confidence is no accuracy. Estimates are
+calibrated on simulated changes of micrographs whose truth is known, and their error is that on
+kinds of change that the calibration has not seen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mstool.shift.readings import N_SCORES, Reading, add_readings, mean_iou_of
+
+_NEIGHBOURS, _RIDGE = 7, 5.0
+_QUANTILE = 0.9  # of the errors on families left out: half the width of the range
+
+
+@dataclass(frozen=True)
+class Case:
+    """A simulated change whose cost is known.
+
+    Attributes
+    ----------
+    family : str
+        Kind of change.
+    dose : float
+        Its strength, in the unit of the family.
+    signs : tuple of float
+        What was read off predictions alone, as `signs_of` gives it.
+    mean_iou : float
+        True score [1].
+    """
+
+    family: str
+    dose: float
+    signs: tuple[float, ...]
+    mean_iou: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A range for the score on a set without truth.
+
+    Attributes
+    ----------
+    mean_iou : float
+        Middle of the range [1].
+    low, high : float
+        The range, 0 to 1.
+    mean_error : float
+        Mean absolute error on families left out of the calibration [1].
+    rank_correlation : float
+        Spearman's, of estimated with true scores of families left out.
+    n_cases : int
+        Simulated changes behind it.
+    is_extrapolated : bool
+        Whether the set lies outside of all that was simulated; the range then means little.
+    """
+
+    mean_iou: float
+    low: float
+    high: float
+    mean_error: float
+    rank_correlation: float
+    n_cases: int
+    is_extrapolated: bool
+
+
+def signs_of(reading: Reading, source: Reading) -> tuple[float, ...]:
+    """What predictions alone tell of their quality, next to those on the source.
+
+    Self-consistency, confidence, the IoU expected by the probabilities, and the largest change of a
+    phase fraction.
+    """
+    change = np.abs(reading.fractions - source.fractions).max()
+    return (
+        reading.self_consistency,
+        reading.mean_confidence,
+        reading.soft_iou,
+        float(change),
+    )
+
+
+def average_confidence(target: Reading) -> float:
+    """Mean confidence, taken for the accuracy [1]."""
+    return target.mean_confidence
+
+
+def difference_of_confidences(source: Reading, target: Reading) -> float:
+    """Accuracy on the source, less the confidence lost on the way [1]_.
+
+    References
+    ----------
+    .. [1] Guillory, D. et al. (2021). ICCV, arXiv:2107.03315.
+    """
+    return _accuracy(source) - (source.mean_confidence - target.mean_confidence)
+
+
+def average_thresholded_confidence(source: Reading, target: Reading) -> float:
+    """Share of target pixels surer than as many as the source has wrong pixels are not [1]_.
+
+    References
+    ----------
+    .. [1] Garg, S. et al. (2022). ICLR, arXiv:2201.04234.
+    """
+    wrong = 1 - _accuracy(source)
+    below = np.concatenate([[0.0], np.cumsum(source.certainty) / source.n_px])
+    edges = np.linspace(0, 1, N_SCORES + 1)
+    threshold = np.interp(wrong, below + 1e-12 * np.arange(len(below)), edges)
+    theirs = np.concatenate([[0.0], np.cumsum(target.certainty) / target.n_px])
+    return float(1 - np.interp(threshold, edges, theirs))
+
+
+def predict_score(cases: Sequence[Case], signs: Sequence[float]) -> float:
+    """Mean of a ridge regression on the signs, and of the cases whose signs are most alike.
+
+    The line extends to doses that were not simulated; the neighbours follow what is not straight.
+    """
+    table = np.array([case.signs for case in cases])
+    truth = np.array([case.mean_iou for case in cases])
+    return _predict(table, truth, np.asarray(signs, float))
+
+
+def errors_left_out(cases: Sequence[Case]) -> tuple[np.ndarray, np.ndarray]:
+    """Estimate each case from those of other families.
+
+    Returns
+    -------
+    estimated, truth : ndarray of float64, shape (N,)
+        Mean IoU [1].
+    """
+    families = np.array([case.family for case in cases])
+    truth = np.array([case.mean_iou for case in cases])
+    table = np.array([case.signs for case in cases])
+    estimated = [
+        _predict(table[families != family], truth[families != family], signs)
+        for family, signs in zip(families, table, strict=True)
+    ]
+    return np.array(estimated), truth
+
+
+def estimate_score(cases: Sequence[Case], signs: Sequence[float]) -> Estimate:
+    """Range for the mean IoU of a set with these signs.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        Of at least two families.
+    signs : sequence of float
+        From `signs_of`.
+
+    Returns
+    -------
+    Estimate
+        The range is as wide as nine of ten errors on families left out.
+    """
+    from scipy.stats import spearmanr
+
+    estimated, truth = errors_left_out(cases)
+    errors = np.abs(estimated - truth)
+    middle = predict_score(cases, signs)
+    half = float(np.quantile(errors, _QUANTILE))
+    table = np.array([case.signs for case in cases])
+    leeway = 0.1 * np.ptp(table, axis=0) + 1e-3
+    outside = (np.asarray(signs) < table.min(axis=0) - leeway) | (
+        np.asarray(signs) > table.max(axis=0) + leeway
+    )
+    return Estimate(
+        mean_iou=middle,
+        low=max(0.0, middle - half),
+        high=min(1.0, middle + half),
+        mean_error=float(errors.mean()),
+        rank_correlation=float(spearmanr(estimated, truth).statistic),
+        n_cases=len(cases),
+        is_extrapolated=bool(outside.any()),
+    )
+
+
+def label_shift_score(source: Reading, fractions: Sequence[float]) -> float:
+    """Mean IoU if phases are as well recognised as on the source, but come in other shares.
+
+    Parameters
+    ----------
+    source : Reading
+        With truth.
+    fractions : sequence of float, length K
+        True phase fractions of the target [1].
+
+    Returns
+    -------
+    float
+        NaN without truth.
+    """
+    if source.confusion is None:
+        return float("nan")
+    rows = source.confusion / np.maximum(source.confusion.sum(axis=1, keepdims=True), 1)
+    return mean_iou_of(rows * np.asarray(fractions)[:, None])
+
+
+def pool(readings: Sequence[Reading]) -> Reading:
+    """Reading of a set."""
+    return add_readings(readings)
+
+
+def _accuracy(reading):
+    confusion = reading.confusion
+    return float(np.trace(confusion) / max(1, confusion.sum()))
+
+
+def _predict(table, truth, signs):
+    mean, spread = table.mean(axis=0), np.maximum(table.std(axis=0), 1e-3)
+    scaled, own = (table - mean) / spread, (signs - mean) / spread
+    slope = np.linalg.solve(
+        scaled.T @ scaled + _RIDGE * np.eye(len(own)), scaled.T @ (truth - truth.mean())
+    )
+    line = np.clip(truth.mean() + own @ slope, 0, 1)
+    distance = np.sqrt(((scaled - own) ** 2).mean(axis=1))
+    nearest = np.argsort(distance, kind="stable")[:_NEIGHBOURS]
+    weights = 1 / (distance[nearest] + 0.1)
+    return float((line + weights @ truth[nearest] / weights.sum()) / 2)

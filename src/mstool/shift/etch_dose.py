@@ -1,0 +1,96 @@
+"""Too long and too short an etch, drawn onto a micrograph."""
+
+import numpy as np
+from scipy import ndimage
+
+DARKENING = 0.35  # grey lost on a phase boundary at dose 1 [1]
+STAINING = 0.25  # grey lost in the middle of a stain at dose 1 [1]
+ROUGHENING = 0.08  # standard deviation of the grey of the attacked phase at dose 1 [1]
+FADING = 0.9  # contrast inside the attacked phase is 1 / (1 + 0.9) at dose 1 [1]
+
+_IGNORED = 255
+
+
+def etch(image, labels, dose, rng):
+    """Micrograph after too long (dose above 0) or too short an etch (below 0).
+
+    Too long: phase boundaries and dark lines widen and darken, the phase that the etchant attacks
+    most, the darkest, roughens and loses its inner contrast, and stains remain. Too short: lines
+    and boundaries fade into what surrounds them.
+
+    Parameters
+    ----------
+    image : ndarray of float64, shape (H, W, C)
+        Grey levels from 0 to 1.
+    labels : ndarray of uint8, shape (H, W), or None
+        Class indices, 255 ignored.
+    dose : float
+        1 is clearly over-etched, -1 has no dark lines left.
+    rng : numpy.random.Generator
+        Of stains and roughness.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W, C)
+        Not clipped.
+    """
+    return _over_etch(image, labels, dose, rng) if dose > 0 else _under_etch(image, -dose)
+
+
+def smooth_field(shape, scale_px, rng):
+    """Random field (H, W) with mean 0 and rms 1 that changes over a distance [px]."""
+    cells = [max(3, int(np.ceil(length / scale_px)) + 2) for length in shape]
+    coarse = rng.standard_normal(cells)
+    factors = [length / cell for length, cell in zip(shape, cells, strict=True)]
+    field = ndimage.zoom(coarse, factors, order=3, mode="grid-mirror", grid_mode=True)
+    return (field - field.mean()) / max(field.std(), 1e-9)
+
+
+def _over_etch(image, labels, dose, rng):
+    shape = image.shape[:2]
+    attacked = _attacked_phase(image, labels)
+    blotch = smooth_field(shape, max(24.0, max(shape) / 8), rng)
+    stain = 1 / (1 + np.exp(-4 * (blotch - 0.7)))
+    rough = ndimage.gaussian_filter(rng.standard_normal(shape), 0.8)
+    rough /= max(rough.std(), 1e-9)
+    mean = ndimage.gaussian_filter(image, (6, 6, 0))
+    fade = attacked * (1 - 1 / (1 + FADING * dose))
+    changed = image + fade[..., None] * (mean - image)
+    wider = ndimage.grey_erosion(changed, size=(3, 3, 1))
+    changed = changed + min(1.0, dose) * 0.6 * (wider - changed)
+    reach = 0.5 + 2 * dose
+    band = np.exp(-((_boundary_distance(image, labels) / reach) ** 2))
+    change = DARKENING * band + STAINING * stain - ROUGHENING * attacked * rough
+    return changed - dose * change[..., None]
+
+
+def _under_etch(image, dose):
+    """Dark lines filled from both sides, and less contrast over all."""
+    filled = ndimage.grey_closing(image, size=(7, 7, 1))
+    changed = image + min(1.0, dose) * (filled - image)
+    mean = changed.mean()
+    return mean + (1 - 0.4 * min(1.0, dose)) * (changed - mean)
+
+
+def _attacked_phase(image, labels):
+    """Where the darkest phase is: float (H, W); everywhere with one phase."""
+    if labels is None:
+        return np.ones(image.shape[:2])
+    grey = image.mean(axis=2)
+    phases = [index for index in np.unique(labels) if index != _IGNORED]
+    if len(phases) < 2:
+        return np.ones(image.shape[:2])
+    darkest = min(phases, key=lambda index: grey[labels == index].mean())
+    return (labels == darkest).astype(float)
+
+
+def _boundary_distance(image, labels):
+    """Distance to the nearest phase boundary [px]; to the strongest edges without labels."""
+    if labels is not None and len(np.unique(labels)) > 1:
+        edge = np.zeros(labels.shape, bool)
+        edge[:, 1:] |= labels[:, 1:] != labels[:, :-1]
+        edge[1:] |= labels[1:] != labels[:-1]
+    else:
+        slope = ndimage.gaussian_gradient_magnitude(image.mean(axis=2), 1.5)
+        edge = slope > np.percentile(slope, 92)
+    return ndimage.distance_transform_edt(~edge)

@@ -1,0 +1,156 @@
+"""What can be read off the predictions of one micrograph, with and without its truth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+N_SCORES = 200  # bins of confidence
+_IGNORED = 255
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Sums over the pixels of a micrograph, so that readings of fields and micrographs add up.
+
+    Attributes
+    ----------
+    n_px : int
+        Pixels.
+    confidence, certainty : ndarray of int64, shape (200,)
+        Pixels by largest probability, and by 1 less the entropy over its largest value, in bins
+        from 0 to 1.
+    counts : ndarray of int64, shape (K,)
+        Pixels of each predicted class.
+    mass : ndarray of float64, shape (K,)
+        Sum of the probability of each class.
+    soft_overlap : ndarray of float64, shape (K,)
+        Sum of the probability of each class where it is predicted.
+    agreement : ndarray of int64, shape (K, K)
+        Prediction against prediction on changed views of the same image, all views added.
+    confusion : ndarray of int64, shape (K, K), or None
+        Truth (rows) against prediction; None without truth.
+    """
+
+    n_px: int
+    confidence: np.ndarray
+    certainty: np.ndarray
+    counts: np.ndarray
+    mass: np.ndarray
+    soft_overlap: np.ndarray
+    agreement: np.ndarray
+    confusion: np.ndarray | None
+
+    @property
+    def mean_confidence(self) -> float:
+        """Mean of the largest probability [1]."""
+        return float(self.confidence @ _middles() / max(1, self.n_px))
+
+    @property
+    def mean_certainty(self) -> float:
+        """Mean certainty [1]."""
+        return float(self.certainty @ _middles() / max(1, self.n_px))
+
+    @property
+    def fractions(self) -> np.ndarray:
+        """Predicted phase fractions: (K,), summing to 1."""
+        return self.counts / max(1, self.n_px)
+
+    @property
+    def soft_iou(self) -> float:
+        """Mean over predicted classes of the IoU that the probabilities expect of themselves [1]_.
+
+        References
+        ----------
+        .. [1] Borges, B. et al. (2024). Soft Dice confidence, arXiv:2402.10665.
+        """
+        union = self.mass + self.counts - self.soft_overlap
+        present = self.counts > 0
+        return float((self.soft_overlap[present] / union[present]).mean())
+
+    @property
+    def self_consistency(self) -> float:
+        """Mean IoU of the prediction with those on changed views [1]."""
+        return mean_iou_of(self.agreement)
+
+
+def read_prediction(probabilities, views, truth=None):
+    """Reading of one field.
+
+    Parameters
+    ----------
+    probabilities : ndarray of float, shape (K, H, W)
+        Of the field, summing to 1.
+    views : sequence of ndarray of uint8, shape (H, W)
+        Predicted classes on changed views, turned back.
+    truth : ndarray of uint8, shape (H, W), optional
+        Class indices, 255 ignored.
+
+    Returns
+    -------
+    Reading
+        The sums.
+    """
+    n_classes = len(probabilities)
+    predicted = probabilities.argmax(axis=0)
+    top = probabilities.max(axis=0)
+    entropy = -(probabilities * np.log(np.maximum(probabilities, 1e-12))).sum(axis=0)
+    one_hot = np.arange(n_classes)[:, None, None] == predicted
+    agreement = np.zeros((n_classes, n_classes), np.int64)
+    for view in views:
+        agreement += _cross(predicted, view, n_classes)
+    confusion = None
+    if truth is not None:
+        known = truth != _IGNORED
+        confusion = _cross(truth[known], predicted[known], n_classes)
+    return Reading(
+        n_px=predicted.size,
+        confidence=_bins(top),
+        certainty=_bins(1 - entropy / np.log(max(2, n_classes))),
+        counts=np.bincount(predicted.ravel(), minlength=n_classes),
+        mass=probabilities.sum(axis=(1, 2), dtype=float),
+        soft_overlap=(probabilities * one_hot).sum(axis=(1, 2), dtype=float),
+        agreement=agreement,
+        confusion=confusion,
+    )
+
+
+def add_readings(readings: Sequence[Reading]) -> Reading:
+    """Sum of readings; without truth if any is."""
+    first = readings[0]
+    total = {
+        name: sum((getattr(reading, name) for reading in readings[1:]), getattr(first, name))
+        for name in vars(first)
+        if name != "confusion"
+    }
+    truths = [reading.confusion for reading in readings]
+    confusion = None if any(truth is None for truth in truths) else np.sum(truths, axis=0)
+    return Reading(**total, confusion=confusion)
+
+
+def iou_of(confusion):
+    """IoU of each class from a confusion matrix; NaN for a class that is in neither side."""
+    hit = np.diagonal(confusion, axis1=-2, axis2=-1)
+    union = confusion.sum(axis=-1) + confusion.sum(axis=-2) - hit
+    return np.divide(hit, union, out=np.full(hit.shape, np.nan), where=union > 0)
+
+
+def mean_iou_of(confusion):
+    """Mean of `iou_of` over the classes that are there; NaN if there is none."""
+    values = iou_of(confusion)
+    known = np.isfinite(values)
+    return float(values[known].mean()) if known.any() else float("nan")
+
+
+def _cross(rows, cols, n_classes):
+    index = rows.ravel().astype(np.int64) * n_classes + cols.ravel()
+    return np.bincount(index, minlength=n_classes**2).reshape(n_classes, n_classes)
+
+
+def _bins(scores):
+    index = np.clip((scores * N_SCORES).astype(np.int64), 0, N_SCORES - 1)
+    return np.bincount(index.ravel(), minlength=N_SCORES)
+
+
+def _middles():
+    return (np.arange(N_SCORES) + 0.5) / N_SCORES

@@ -1,0 +1,165 @@
+"""How much blur, noise and magnification turns the spectrum of one set into that of the other."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from mstool.shift.appearance import N_BANDS
+
+FREQUENCY = (np.arange(N_BANDS) + 0.5) / (2 * N_BANDS)  # middle of each ring [cycles/px]
+
+_FIRST = 2  # rings of slow changes, which illumination and scenes decide
+_FITS_BELOW = 1.8  # of the scatter between micrographs
+_LEAST_SCATTER = 0.03
+_WORTH_MORE = 0.6  # a richer model must leave less than this share of the difference
+_LEEWAY = 0.7  # of the logarithm of power, around what the grey levels say of contrast
+_FLOOR = 4e-6
+_ZOOMS = np.exp(np.linspace(np.log(0.5), np.log(2), 57))
+_MODELS = (  # from simple to rich; the best of the first size that fits is taken
+    ((),),
+    (("blur",), ("noise",)),
+    (("blur", "noise"),),
+    (("magnification",),),
+    (("blur", "noise", "magnification"),),
+)
+
+
+@dataclass(frozen=True)
+class SpectrumFit:
+    """Power of the target = contrast x power of the source, magnified, blurred, with noise added.
+
+    Attributes
+    ----------
+    blur_px : float
+        Gaussian sigma [px]; below 0 where the target is sharper than the source.
+    noise : float
+        Standard deviation of the noise added [1, of the grey range]; below 0 where there is less.
+    magnification : float
+        How many times larger structures appear [1].
+    moved : tuple of str
+        What had to be changed: some of blur, noise, magnification.
+    rms : float
+        What is left of the difference of the logarithms of power.
+    rms_before : float
+        What there was, contrast apart.
+    """
+
+    blur_px: float
+    noise: float
+    magnification: float
+    moved: tuple[str, ...]
+    rms: float
+    rms_before: float
+
+
+def fit_spectrum(source, target, contrast=1.0):
+    """Fit the simplest change of power spectra.
+
+    Parameters
+    ----------
+    source, target : ndarray of float, shape (n, 32) and (m, 32)
+        Logarithm of power of each micrograph.
+    contrast : float
+        Factor on grey levels, known from elsewhere [1]; only where the fit starts.
+
+    Returns
+    -------
+    SpectrumFit
+        The fit.
+    """
+    scatter = max(_LEAST_SCATTER, _scatter(source, target))
+    best = None
+    for models in _MODELS:
+        found = [fit_named_spectrum(model, source, target, contrast) for model in models]
+        fit = min(found, key=lambda one: one.rms)
+        if best is None or fit.rms < _WORTH_MORE * best.rms:
+            best = fit
+        if best.rms <= _FITS_BELOW * scatter:
+            break
+    return best
+
+
+def spectrum_intervals(fit, source, target, seed, contrast=1.0, n_resamples=60):
+    """Percentile intervals over micrographs of blur, noise and magnification.
+
+    Where one had not to be changed, it is fitted beside the others to tell how well that is known.
+
+    Returns
+    -------
+    dict of str to list of float
+        2.5 and 97.5 percentiles by name: ``blur_px``, ``noise``, ``magnification``.
+    """
+    rng = np.random.default_rng(seed)
+    names = tuple(dict.fromkeys((*fit.moved, "blur", "noise")))
+    draws = []
+    for _ in range(n_resamples):
+        ours = source[rng.integers(0, len(source), len(source))]
+        theirs = target[rng.integers(0, len(target), len(target))]
+        found = fit_named_spectrum(names, ours, theirs, contrast, near=fit.magnification)
+        draws.append((found.blur_px, found.noise, found.magnification))
+    low, high = np.percentile(draws, [2.5, 97.5], axis=0)
+    keys = ("blur_px", "noise", "magnification")
+    return {
+        key: [float(a), float(b)]
+        for key, a, b in zip(keys, low, high, strict=True)
+        if key != "magnification" or "magnification" in names
+    }
+
+
+def fit_named_spectrum(model, source, target, contrast=1.0, near=None):
+    """Fit given parameters; with `near`, only magnifications within a quarter of that one."""
+    zooms = [1.0]
+    if "magnification" in model:
+        is_near = np.ones(len(_ZOOMS), bool) if near is None else abs(np.log(_ZOOMS / near)) < 0.25
+        zooms = _ZOOMS[is_near]
+    want = _log(np.exp(target)).mean(axis=0)
+    found = (_fit_at(float(zoom), model, source, want, contrast) for zoom in zooms)
+    return min(found, key=lambda fit: fit.rms)
+
+
+def _fit_at(zoom, model, source, want, contrast):
+    frequency = FREQUENCY * zoom
+    used = (frequency <= FREQUENCY[-1]) & (np.arange(N_BANDS) >= _FIRST)
+    rows = [np.interp(frequency, FREQUENCY, row) for row in source]
+    power = zoom**2 * np.exp(np.stack(rows))
+    free = [name for name in ("blur", "noise") if name in model]
+    unit = float(power.mean(axis=0)[used].min()) + _FLOOR  # so that steps of noise have one size
+
+    def residual(parameters):
+        values = dict(zip(free, parameters[1:], strict=True))
+        falloff = np.exp(-4 * np.pi**2 * values.get("blur", 0.0) * FREQUENCY**2)
+        changed = np.exp(parameters[0]) * falloff * power + values.get("noise", 0.0) * unit
+        return (_log(changed).mean(axis=0) - want)[used]
+
+    middle = 2 * np.log(contrast)
+    lower = [middle - _LEEWAY] + [{"blur": -4.0, "noise": -0.98}[name] for name in free]
+    upper = [middle + _LEEWAY] + [{"blur": 25.0, "noise": 1e7}[name] for name in free]
+    excess = max(0.0, float(np.exp(want[-4:].mean())) / unit - 1)
+    start = [middle] + [{"blur": 0.1, "noise": excess}[name] for name in free]
+    scale = [0.1] + [{"blur": 1.0, "noise": max(1.0, excess)}[name] for name in free]
+    found = least_squares(residual, start, bounds=(lower, upper), x_scale=scale)
+    values = dict(zip(free, found.x[1:], strict=True))
+    blur, noise = values.get("blur", 0.0), values.get("noise", 0.0) * unit
+    return SpectrumFit(
+        blur_px=float(np.sign(blur) * np.sqrt(abs(blur))),
+        noise=float(np.sign(noise) * np.sqrt(abs(noise))),
+        magnification=float(zoom),
+        moved=tuple(model),
+        rms=float(np.sqrt(np.mean(found.fun**2))),
+        rms_before=float(np.sqrt(np.mean(residual([middle, *[0.0] * len(free)]) ** 2))),
+    )
+
+
+def _log(power):
+    """Logarithm of power, with what rounding to 8 bits leaves as the floor."""
+    return np.log(np.maximum(power, 0) + _FLOOR)
+
+
+def _scatter(source, target):
+    total = 0.0
+    for powers in (source, target):
+        if len(powers) > 1:
+            centred = powers - powers[:, _FIRST:].mean(axis=1, keepdims=True)
+            total += (centred.var(axis=0, ddof=1)[_FIRST:] / len(powers)).mean()
+    return float(np.sqrt(total))

@@ -1,0 +1,113 @@
+"""From measurements to words: shifted or not, harmful or not, and what to do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+YES, NO, UNCLEAR, UNKNOWN = "yes", "no", "unclear", "unknown"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be believed of two sets.
+
+    Attributes
+    ----------
+    shift_detected : bool
+        Whether any test tells the sets apart, corrected for the number of tests.
+    harmful : str
+        ``yes``, ``no``, ``unclear`` (the interval holds both), ``unknown`` (no network).
+    label_shift_suspected : bool or None
+        Whether the phases come in other shares; None without a network.
+    recommendation : str
+        What to do, in a sentence.
+    """
+
+    shift_detected: bool
+    harmful: str
+    label_shift_suspected: bool | None
+    recommendation: str
+
+
+def judge_harm(
+    drop: Mapping[str, Any] | None,
+    estimate: Mapping[str, Any] | None,
+    nominal: float | None,
+    tolerance: float,
+) -> str:
+    """Whether the loss of mean IoU exceeds a tolerance.
+
+    Parameters
+    ----------
+    drop : mapping or None
+        Measured: ``mean_iou`` and ``interval``.
+    estimate : mapping or None
+        Range for the score on the target: ``low``, ``high``, ``is_extrapolated``.
+    nominal : float or None
+        Score on unchanged source micrographs [1].
+    tolerance : float
+        Loss that counts [1].
+
+    Returns
+    -------
+    str
+        ``yes``, ``no``, ``unclear`` or ``unknown``.
+    """
+    if drop is not None:
+        low, high = (drop["mean_iou"] if end is None else end for end in drop["interval"])
+    elif estimate is not None and nominal is not None:
+        low, high = nominal - estimate["high"], nominal - estimate["low"]
+        if estimate["is_extrapolated"] and low <= tolerance:
+            return UNCLEAR
+    else:
+        return UNKNOWN
+    if low > tolerance:
+        return YES
+    return NO if high <= tolerance else UNCLEAR
+
+
+def recommend(
+    shift_detected: bool,
+    harmful: str,
+    label_shift: bool | None,
+    chosen: str | None,
+    can_detect: bool,
+) -> str:
+    """Next step, in a sentence.
+
+    Parameters
+    ----------
+    shift_detected, harmful, label_shift
+        As in `Verdict`.
+    chosen : str or None
+        Repair that was chosen; None where none was tried.
+    can_detect : bool
+        Whether so few micrographs can show a shift at all.
+    """
+    if harmful == YES:
+        return _repair(chosen)
+    if harmful == NO:
+        if label_shift:
+            return "the phases come in other shares; the model can be used as it is, unrepaired"
+        seen = "a shift is detected, but" if shift_detected else "no shift is detected, and"
+        return f"{seen} the model does not suffer; use it as it is"
+    if harmful == UNCLEAR:
+        return (
+            "whether the model loses cannot be told; annotate the micrographs of highest risk "
+            "and compare again with --target-labels"
+        )
+    if not shift_detected and not can_detect:
+        return "too few micrographs to show any shift; add some to either set"
+    seen = "the sets differ" if shift_detected else "no shift is detected"
+    return f"{seen}; give --model to learn what that costs"
+
+
+def _repair(chosen: str | None) -> str:
+    if chosen is None:
+        return "the model loses on these micrographs; try --mitigate auto"
+    if chosen == "none":
+        return (
+            "the model loses and no repair is more consistent; annotate some of these "
+            "micrographs (--retrain-advice) and train again"
+        )
+    return f"the model loses on these micrographs; use the repair {chosen}, and check by eye"

@@ -1,0 +1,159 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from mstool.nn.augment import load_augmentation
+from mstool.nn.checkpoint import load_checkpoint
+
+FAST = ("--device", "cpu", "-q", "--permutations", 99, "--simulated-images", 2)
+FEW = ("--simulate", "gamma=-0.5,1", "--simulate", "noise=0.04,0.1", "--simulate", "blur=1,2")
+MODEL = ("--model", "model", "--source-labels", "labels")
+
+
+@pytest.fixture
+def batches(study):
+    """The study, and in ``new`` the same micrographs darker and noisier."""
+    (study / "new").mkdir()
+    rng = np.random.default_rng(0)
+    for path in sorted((study / "raw").iterdir()):
+        grey = tifffile.imread(path) / 255.0
+        dark = np.clip(grey**2.2 + rng.normal(0, 0.06, grey.shape), 0, 1)
+        tifffile.imwrite(study / "new" / path.name, np.rint(dark * 255).astype(np.uint8))
+    return study
+
+
+def record_of(folder="shift"):
+    return json.loads((Path(folder) / "shift.json").read_text())
+
+
+def test_images_alone_are_compared(run_mstool, batches):
+    ended = run_mstool("domain-shift", "raw", "new", *FAST)
+    assert (ended.code, ended.stdout, ended.stderr) == (0, "", "")
+    record = record_of()
+    assert record["verdict"]["shift_detected"]
+    assert record["verdict"]["harmful"] == "unknown"
+    assert record["n"] == {
+        "source": 6, "target": 6, "unit": "image", "source_units": 6, "target_units": 6,
+        "smallest_p": pytest.approx(2 / 924),
+    }  # fmt: skip
+    assert record["performance"] is None
+    for name in ("histograms", "spectra", "embedding"):
+        assert (batches / "shift" / f"{name}.png").stat().st_size > 10_000
+        assert (batches / "shift" / f"{name}.csv").read_text().count("\n") > 10
+    assert not (batches / "shift" / ".parts").exists()
+
+
+def test_everything_at_once(run_mstool, batches):
+    source_hash = load_checkpoint(batches / "model").sha256
+    ended = run_mstool(
+        *("domain-shift", "raw", "new", *FAST, *FEW, *MODEL, "--target-labels", "labels"),
+        *("--mitigate", "auto", "--derive-augmentation", "--retrain-advice", 2),
+        "--save-simulated",
+    )
+    assert (ended.code, ended.stderr) == (0, "")
+    record = record_of()
+    drop = record["performance"]["drop"]
+    total = drop["by_phase_fraction"] + drop["by_appearance"]
+    assert drop["mean_iou"] == pytest.approx(total)
+    assert set(record["robustness"]["families"]) == {"gamma", "noise", "blur"}
+    assert len(record["estimates"]["ranking"]) == 6
+    estimate = record["estimates"]["mean_iou"]
+    assert 0 <= estimate["low"] <= estimate["mean_iou"] <= estimate["high"] <= 1
+    names = [row["name"] for row in record["mitigation"]["repairs"]]
+    assert {"none", "histogram", "reinhard", "fourier", "adabn", "tent"} <= set(names)
+    scores = {row["name"]: row["mean_iou"] for row in record["mitigation"]["repairs"]}
+    assert scores[record["chosen"]] >= scores["none"] - 0.01
+    assert len(record["advice"]["annotate_next"]) == 2
+    assert load_checkpoint(batches / "model").sha256 == source_hash
+    ranges = load_augmentation(str(batches / "shift/augment.toml"))
+    assert ranges.gamma[1] > 1.5 or ranges.brightness > 0.3
+    assert len(list((batches / "shift/simulated/gamma/1").iterdir())) == 2
+    for name in ("robustness", "estimates", "mitigation", "examples"):
+        assert (batches / "shift" / f"{name}.png").stat().st_size > 10_000
+
+
+def test_a_named_repair_writes_images_or_a_model(run_mstool, batches):
+    quick = ("domain-shift", "raw", "new", *FAST, *MODEL, "--simulate", "none")
+    assert run_mstool(*quick, "--mitigate", "histogram", "-o", "a").code == 0
+    repaired = tifffile.imread(batches / "a/repaired/img0.tif")
+    assert (repaired.dtype, repaired.shape) == (np.uint8, (80, 96))
+    raw = tifffile.imread(batches / "raw/img0.tif")
+    new = tifffile.imread(batches / "new/img0.tif")
+    assert abs(repaired.mean() - raw.mean()) < abs(new.mean() - raw.mean())
+    assert run_mstool(*quick, "--mitigate", "adabn", "-o", "b").code == 0
+    training = load_checkpoint(batches / "b/model").checkpoint.training
+    assert training["repair"] == "adabn"
+    assert training["repaired_from"] == load_checkpoint(batches / "model").sha256
+
+
+def test_the_verdict_can_be_an_exit_code_and_done_work_stays(run_mstool, batches):
+    call = ("domain-shift", "raw", "new", *FAST)
+    ended = run_mstool(*call, "--fail-above", 0.05)
+    assert (ended.code, "a shift is detected" in ended.stderr) == (1, True)
+    before = (batches / "shift/histograms.png").stat().st_mtime_ns
+    assert run_mstool(*call).code == 0
+    assert (batches / "shift/histograms.png").stat().st_mtime_ns == before
+    assert run_mstool(*call, "--seed", 4).code == 73
+
+
+def test_same_seed_same_numbers(run_mstool, batches):
+    for out in ("a", "b"):
+        run_mstool("domain-shift", "raw", "new", *FAST, *MODEL, "--simulate", "noise", "-o", out)
+    first, second = record_of("a"), record_of("b")
+    for key in ("tests", "fit", "robustness", "estimates"):
+        assert first[key] == second[key]
+    assert (batches / "a/robustness.png").read_bytes() == (
+        batches / "b/robustness.png"
+    ).read_bytes()
+
+
+def test_a_spent_budget_leaves_out_and_says_so(run_mstool, batches):
+    ended = run_mstool("domain-shift", "raw", "new", *FAST[:2], *MODEL, "--max-time", "0.01s")
+    assert ended.code == 0
+    assert {"robustness", "estimates"} <= set(record_of()["left_out"])
+    assert "left out" in ended.stderr
+
+
+def test_tiles_are_sets_too(run_mstool, batches):
+    run_mstool("tile", "new", "--size", 48, "--overlap", 16, "-o", "new-tiles", "-q")
+    assert run_mstool("domain-shift", "tiles", "new-tiles", *FAST).code == 0
+    assert record_of()["n"]["source"] == 6
+    ended = run_mstool("domain-shift", "tiles", "new-tiles", *FAST, "--scale", 2, "-o", "b")
+    assert (ended.code, "tiles" in ended.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("raw",), 2, "name two folders"),
+        (("raw", "raw"), 2, "is the source too"),
+        (("raw", "nowhere"), 66, "nowhere"),
+        (("raw", "new", "--mitigate", "auto"), 2, "--model"),
+        (("raw", "new", "--mitigate", "magic", *MODEL), 2, "--mitigate magic"),
+        (("raw", "new", "--simulate", "smoke"), 2, "--simulate smoke"),
+        (("raw", "new", "--alpha", 2), 2, "--alpha"),
+        (("raw", "new", "--legend", "x.toml"), 2, "--source-labels"),
+        (("raw", "new", "--group-by", "(", "--simulate", "none"), 2, "group pattern"),
+        (("raw", "new", "--scale", 0), 2, "--scale"),
+        (("raw", "new", "--model", "raw"), 66, "no such model"),
+    ],
+)
+def test_bad_input_gets_one_line_and_leaves_nothing(run_mstool, batches, arguments, code, words):
+    ended = run_mstool("domain-shift", *arguments, "-q")
+    assert ended.code == code
+    assert words in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+    assert not (batches / "shift").exists()
+
+
+def test_colour_against_grey_is_refused_with_a_remedy(run_mstool, batches):
+    (batches / "colour").mkdir()
+    for path in sorted((batches / "new").iterdir()):
+        rgb = np.repeat(tifffile.imread(path)[..., None], 3, axis=2)
+        tifffile.imwrite(batches / "colour" / path.name, rgb, photometric="rgb")
+    ended = run_mstool("domain-shift", "raw", "colour", *FAST)
+    assert (ended.code, "--grey" in ended.stderr) == (65, True)
+    assert run_mstool("domain-shift", "raw", "colour", "--grey", *FAST).code == 0

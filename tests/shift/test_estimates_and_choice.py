@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+
+from mstool.shift.choice import choose_repair, spread_picks, suspect_label_shift
+from mstool.shift.estimates import (
+    Case,
+    average_thresholded_confidence,
+    difference_of_confidences,
+    errors_left_out,
+    estimate_score,
+    label_shift_score,
+)
+from mstool.shift.readings import add_readings, mean_iou_of, read_prediction
+from mstool.shift.repair import make_reference, match_histogram, match_mean_and_spread
+from mstool.shift.verdict import judge_harm, recommend
+
+
+def reading(seed=0, agree=0.95, fraction=0.4, truth=True):
+    """Prediction of 64 x 64 pixels whose views agree with it on a share of the pixels."""
+    rng = np.random.default_rng(seed)
+    labels = (rng.random((64, 64)) < fraction).astype(np.uint8)
+    sure = rng.uniform(0.6, 1, (64, 64))
+    probabilities = np.where(labels, [[1 - sure], [sure]], [[sure], [1 - sure]])[:, 0]
+    view = np.where(rng.random(labels.shape) < agree, labels, 1 - labels)
+    known = np.where(rng.random(labels.shape) < 0.9, labels, 1 - labels).astype(np.uint8)
+    return read_prediction(probabilities, [view], known if truth else None)
+
+
+def test_readings_add_up():
+    one, other = reading(0), reading(1)
+    both = add_readings([one, other])
+    assert both.n_px == 2 * 64 * 64
+    np.testing.assert_array_equal(both.confusion, one.confusion + other.confusion)
+    assert add_readings([one, reading(2, truth=False)]).confusion is None
+    assert 0.85 < one.self_consistency < 0.95
+
+
+def test_estimators_give_the_source_its_own_accuracy():
+    source = reading(0)
+    accuracy = np.trace(source.confusion) / source.confusion.sum()
+    assert difference_of_confidences(source, source) == pytest.approx(accuracy)
+    assert average_thresholded_confidence(source, source) == pytest.approx(accuracy, abs=0.005)
+
+
+def test_label_shift_alone_is_told_from_appearance():
+    source = reading(0)
+    shares = source.confusion.sum(axis=1) / source.confusion.sum()
+    same = label_shift_score(source, shares)
+    assert same == pytest.approx(mean_iou_of(source.confusion), abs=1e-6)
+    assert label_shift_score(source, [0.99, 0.01]) < same
+
+
+def test_estimates_are_ranges_with_an_error_from_families_left_out():
+    rng = np.random.default_rng(0)
+    cases = [
+        Case(family, dose, (1 - dose + rng.normal(0, 0.02), 0.9, 0.9, dose / 4), 0.95 - 0.8 * dose)
+        for family in "abcd"
+        for dose in np.linspace(0.1, 0.8, 6)
+    ]
+    estimated, truth = errors_left_out(cases)
+    assert np.abs(estimated - truth).mean() < 0.1
+    found = estimate_score(cases, (0.6, 0.9, 0.9, 0.1))
+    assert found.low < found.mean_iou < found.high
+    assert found.mean_iou == pytest.approx(0.63, abs=0.1)
+    assert found.rank_correlation > 0.9
+    assert not found.is_extrapolated
+    assert estimate_score(cases, (-3.0, 0.9, 0.9, 0.1)).is_extrapolated
+
+
+def test_none_stays_unless_a_repair_is_clearly_more_consistent():
+    source, own = reading(0), reading(1, agree=0.9)
+    better, hardly = reading(1, agree=0.97), reading(1, agree=0.905)
+    assert choose_repair({"none": own, "tent": better}, source) == "tent"
+    assert choose_repair({"none": own, "tent": hardly}, source) == "none"
+    lost = reading(1, agree=0.999, fraction=0.02)
+    assert choose_repair({"none": own, "tent": lost}, source) == "none"
+    assert suspect_label_shift(reading(2, fraction=0.1), source)
+    assert not suspect_label_shift(own, source)
+
+
+def test_picks_are_uncertain_and_unlike_each_other():
+    features = np.array([[5.0, 0], [5.1, 0], [0, 5.0], [0, 0]])
+    picks = spread_picks([0.9, 0.8, 0.7, 0.1], features, np.zeros((3, 2)), 2)
+    assert picks == [0, 2]
+
+
+def test_repairs_bring_grey_levels_back(draw):
+    source, target = draw(4, 1), [image**1.8 for image in draw(4, 2)]
+    reference = make_reference(source)
+    for repair in (match_histogram, match_mean_and_spread):
+        repaired = [repair(image, reference) for image in target]
+        assert np.mean(repaired) == pytest.approx(np.mean(source), abs=0.02)
+        assert all(image.dtype == np.float32 for image in repaired)
+
+
+def test_detected_is_not_harmful():
+    small = {"mean_iou": 0.01, "interval": (0.0, 0.02)}
+    large = {"mean_iou": 0.3, "interval": (0.2, 0.4)}
+    wide = {"low": 0.5, "high": 0.99, "is_extrapolated": False}
+    assert judge_harm(small, None, None, 0.05) == "no"
+    assert judge_harm(large, None, None, 0.05) == "yes"
+    assert judge_harm(None, wide, 0.97, 0.05) == "unclear"
+    assert judge_harm(None, None, None, 0.05) == "unknown"
+    assert "use it as it is" in recommend(True, "no", False, None, True)
+    assert "use the repair tent" in recommend(True, "yes", False, "tent", True)

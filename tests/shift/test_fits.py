@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from mstool.shift.appearance import N_BINS, describe, grey_histogram
+from mstool.shift.sharpness import fit_spectrum, spectrum_intervals
+from mstool.shift.transfer import Transfer, fit_transfer, quantiles, transfer_intervals
+
+
+def histograms(images):
+    return np.stack([describe(image).histogram for image in images])
+
+
+def powers(images):
+    return np.stack([describe(image).log_power for image in images])
+
+
+def test_quantiles_of_an_even_histogram():
+    even = np.full(N_BINS, 1 / N_BINS)
+    np.testing.assert_allclose(quantiles(even, np.array([0.25, 0.5])), [0.25, 0.5], atol=1e-6)
+
+
+def test_transfer_inverts():
+    grey = np.linspace(0.1, 0.8, 9)
+    curve = Transfer(gamma=1.5, gain=0.8, offset=0.1)
+    np.testing.assert_allclose(curve.invert(curve.apply(grey)), grey, atol=1e-6)
+
+
+def test_nothing_moved_is_the_identity_within_its_interval(draw):
+    source, target = histograms(draw(12, 1)), histograms(draw(12, 2))
+    fit = fit_transfer(source, target)
+    assert fit.moved == ()
+    low, high = transfer_intervals(fit, source, target, 0)["gamma"]
+    assert low - 0.02 <= 1 <= high + 0.02
+
+
+@pytest.mark.parametrize("gamma", [0.7, 1.3, 1.6])
+def test_gamma_is_found(draw, gamma):
+    source = histograms(draw(12, 1))
+    fit = fit_transfer(source, histograms([image**gamma for image in draw(12, 2)]))
+    assert fit.moved == ("gamma",)
+    assert fit.gamma == pytest.approx(gamma, abs=0.1)
+
+
+def test_contrast_is_gain_and_offset(draw):
+    changed = [0.5 + 0.6 * (image - 0.5) for image in draw(12, 2)]
+    fit = fit_transfer(histograms(draw(12, 1)), histograms(changed))
+    assert (fit.gain, fit.offset) == (pytest.approx(0.6, abs=0.05), pytest.approx(0.2, abs=0.03))
+
+
+def test_other_phase_fractions_are_no_change_of_grey():
+    rng = np.random.default_rng(0)
+    greys = [np.clip(rng.normal(mean, 0.06, 20000), 0, 1) for mean in (0.3, 0.7)]
+    phases = np.stack([grey_histogram(grey) for grey in greys])
+    source = np.tile([0.5, 0.5] @ phases, (6, 1))
+    target = np.tile([0.9, 0.1] @ phases, (6, 1))
+    fit = fit_transfer(source, target, phases, (0.5, 0.5))
+    assert fit.moved == ("phases",)
+    assert fit.fractions[1] == pytest.approx(0.1, abs=0.03)
+
+
+@pytest.mark.parametrize("sigma", [0.6, 1.0, 2.0])
+def test_blur_is_found(draw, sigma):
+    changed = [ndimage.gaussian_filter(image, (sigma, sigma, 0), mode="wrap") for image in draw(12)]
+    fit = fit_spectrum(powers(draw(12, 1)), powers(changed))
+    assert "blur" in fit.moved
+    assert fit.blur_px == pytest.approx(sigma, rel=0.15)
+
+
+@pytest.mark.parametrize("sigma", [0.03, 0.08])
+def test_noise_is_found(draw, sigma):
+    rng = np.random.default_rng(3)
+    changed = [image + rng.normal(0, sigma, image.shape) for image in draw(12)]
+    source, target = powers(draw(12, 1)), powers(changed)
+    fit = fit_spectrum(source, target)
+    assert fit.moved == ("noise",)
+    assert fit.noise == pytest.approx(sigma, rel=0.15)
+    low, high = spectrum_intervals(fit, source, target, 0)["noise"]
+    assert low <= sigma * 1.05
+    assert high >= sigma * 0.95
+
+
+def test_no_shift_moves_nothing(draw):
+    assert fit_spectrum(powers(draw(12, 1)), powers(draw(12, 2))).moved == ()

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+
+from mstool.pipeline.shift.measure import divide, measure
+from mstool.shift import distances
+from mstool.shift.appearance import describe, noise_sigma, radial_power
+from mstool.shift.classifier import separate
+from mstool.shift.permutation import draw_sides, holm, p_value, smallest_p, weights_of
+
+
+def test_white_noise_has_a_flat_spectrum_at_its_variance():
+    noise = np.random.default_rng(0).normal(0.5, 0.1, (256, 256))
+    np.testing.assert_allclose(radial_power(noise)[1:], 0.01, rtol=0.2)
+    assert noise_sigma(noise) == pytest.approx(0.1, rel=0.05)
+    assert noise_sigma(np.add.outer(np.arange(64.0), np.arange(64.0))) == pytest.approx(0, abs=1e-9)
+
+
+def test_few_units_are_enumerated_and_the_real_division_comes_first():
+    real = np.array([True, True, True, False, False, False])
+    sides = draw_sides(real, 999, 0)
+    assert sides.shape == (20, 6)
+    np.testing.assert_array_equal(sides[0], real)
+    assert len(np.unique(sides, axis=0)) == 20
+    values = np.array([0.0, 0.1, 0.2, 5.0, 5.1, 5.2])[:, None]
+    gap = distances.mean_difference(values, *weights_of(sides, np.arange(6)))
+    assert p_value(gap) == smallest_p(3, 3, 999) == 0.1
+
+
+def test_specimens_change_sides_as_a_whole():
+    division = divide(["A", "A", "B", "C"], ["A", "D", "E", "E"], 99, 0)
+    assert division.n_units == (3, 3)
+    assert len(set(division.unit[:2].tolist())) == 1
+    assert division.unit[0] != division.unit[4]  # one name in both sets is two specimens
+
+
+def test_corrected_p_values_do_not_fall_and_nan_does_not_count():
+    corrected = holm({"a": 0.01, "b": float("nan"), "c": 0.02})
+    assert corrected["a"] == pytest.approx(0.02)
+    assert corrected["c"] == pytest.approx(0.02)
+    assert np.isnan(corrected["b"])
+
+
+def test_known_distances():
+    histograms = np.zeros((2, 256))
+    histograms[0, 100], histograms[1, 164] = 1, 1
+    source, target = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])
+    assert distances.wasserstein(histograms, source, target)[0] == pytest.approx(64 / 256)
+    assert distances.kolmogorov_smirnov(histograms, source, target)[0] == 1
+    assert distances.jensen_shannon(histograms, source, target)[0] == pytest.approx(1)
+    rows = np.array([[0.0], [0.0], [3.0], [3.0]])
+    halves = np.array([[0.5, 0.5, 0, 0]]), np.array([[0, 0, 0.5, 0.5]])
+    assert distances.energy_distance(rows, *halves)[0] == pytest.approx(6)
+    assert distances.frechet_distance(rows, *halves)[0] == pytest.approx(9)
+    assert distances.largest_ks(rows, *halves)[0] == 1
+
+
+def test_classifier_tells_apart_what_differs_and_nothing_else():
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((24, 6))
+    unit, sides = np.arange(24), draw_sides(np.arange(24) < 12, 199, 0)
+    null = separate(rows, unit, sides, 0)
+    assert p_value(np.abs(null.auc - 0.5)) > 0.05
+    rows[12:] += 2
+    found = separate(rows, unit, sides, 0)
+    assert found.auc[0] > 0.95
+    assert found.proxy_a_distance[0] > 1.5
+    assert p_value(np.abs(found.auc - 0.5)) < 0.02
+
+
+def test_halves_of_one_set_give_few_false_alarms(draw):
+    looks = [describe(image) for image in draw(24)]
+    alarms = {}
+    for seed in range(40):
+        order = np.random.default_rng(seed).permutation(24)
+        source, target = ([looks[k] for k in part] for part in np.split(order, 2))
+        names = [str(k) for k in range(12)]
+        found = measure(source, target, divide(names, names, 99, seed), None, 0.05, 99, seed)
+        for name, row in found["tests"]["p"].items():
+            alarms[name] = alarms.get(name, 0) + (row["p"] <= 0.05)
+    assert max(alarms.values()) <= 6, alarms
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda image, rng: image**1.3,
+        lambda image, rng: image + rng.normal(0, 0.03, image.shape),
+    ],
+)
+def test_real_shifts_are_detected(draw, change):
+    rng = np.random.default_rng(1)
+    source = [describe(image) for image in draw(12, 1)]
+    target = [describe(np.clip(change(image, rng), 0, 1)) for image in draw(12, 2)]
+    names = [str(k) for k in range(12)]
+    found = measure(source, target, divide(names, names, 999, 0), None, 0.05, 999, 0)
+    assert any(row["detected"] for row in found["tests"]["p"].values())
