@@ -51,7 +51,7 @@ function _shtab_mstool_using
 end
 
 set -g _shtab_mstool_commands phantom tile split train predict stitch score explain domain-shift
-set -g _shtab_mstool_opts_with_value --alpha --arch --augment --batch-size --bit-depth --blend --blur --boundary-width --cache --checks --class --class-weights --classes --config --contrast --crop --cue --depth --device --discard-ignored --dump-features --ema --encoder --encoder-lr-factor --epochs --etch --fail-above --fail-on --fields --files-from --finetune --folds --foreground --grain-size --group-by --holdout --images --label-suffix --labels --lamella-spacing --lath-edge --lath-width --layers --legend --loss --lr --max-images --max-time --methods --min-iou --mitigate --model --noise --out --overlap --padding --patience --permutations --pixel-size --precipitate-radius --precipitates --precision --probs --raters --region --region-size --regions --reinit --retrain-advice --scale --scratches --seed --select --simulate --simulated-images --size --source-labels --split --target-labels --test-fold --thresholds --tolerance --tta --val-fold --validate-every --weight-decay --weights --width --window --workers -o
+set -g _shtab_mstool_opts_with_value --alpha --arch --augment --batch-size --bit-depth --blend --blur --boundary-width --cache --checks --class --class-weights --classes --config --contrast --crop --cue --depth --device --discard-ignored --dump-features --ema --encoder --encoder-lr-factor --epochs --etch --fail-above --fail-on --fields --files-from --finetune --folds --foreground --grain-size --group-by --holdout --images --label-suffix --labels --lamella-spacing --lath-edge --lath-width --layers --legend --loss --lr --max-images --max-time --methods --min-iou --mitigate --model --noise --out --overlap --padding --patience --permutations --pixel-size --precipitate-radius --precipitates --precision --preview --probs --raters --region --region-size --regions --reinit --retrain-advice --scale --scratches --seed --select --simulate --simulated-images --size --source-labels --split --target-labels --test-fold --thresholds --tolerance --tta --val-fold --validate-every --weight-decay --weights --width --window --workers -o
 
 complete -c mstool -e
 complete -c mstool -f
@@ -141,6 +141,7 @@ complete -c mstool -n '_shtab_mstool_using train' -l finetune -xka "full decoder
 complete -c mstool -n '_shtab_mstool_using train' -l loss -xka "ce focal dice jaccard lovasz" -d 'ce, focal, dice, jaccard, lovasz, or a sum such as ce+0.3*dice.'
 complete -c mstool -n '_shtab_mstool_using train' -l class-weights -xka "none balanced" -d 'Of classes in the loss ce: none, balanced, or numbers such as 1,2,5.'
 complete -c mstool -n '_shtab_mstool_using train' -l augment -xka "(__fish_complete_path (commandline -ct))" -d 'Random changes of crops: none, spatial, intensity, default, or a TOML file.'
+complete -c mstool -n '_shtab_mstool_using train' -l preview -xka "(__fish_complete_directories)" -d 'Draw training crops with their random changes into DIR, and train nothing.'
 complete -c mstool -n '_shtab_mstool_using train' -l crop -x -d 'Edge of training crops; by default that of tiles.'
 complete -c mstool -n '_shtab_mstool_using train' -l batch-size -x -d 'Crops a step.'
 complete -c mstool -n '_shtab_mstool_using train' -l epochs -x -d 'Passes over the tiles.'

@@ -324,3 +324,18 @@ def test_full_disk_is_one_line_and_leaves_no_half_file(study):
     assert "Traceback" not in ended.stderr
     assert not (study / "full" / "train.json").exists()
     assert not list((study / "full").rglob("*.safetensors"))
+
+
+def test_preview_draws_crops_and_trains_nothing(run_mstool, study):
+    before = (study / "model/model.safetensors").stat().st_mtime_ns
+    call = ("train", "tiles", "--split", "split.csv", "--test-fold", 0, *TINY, "-q")
+    for out in ("a", "b"):
+        ended = run_mstool(*call, "--augment", "default", "--preview", out)
+        assert (ended.code, ended.stdout, ended.stderr) == (0, "", "")
+    first, second = ((study / out / "preview.png").read_bytes() for out in "ab")
+    assert first == second
+    assert (study / "model/model.safetensors").stat().st_mtime_ns == before
+    assert run_mstool(*call, "--augment", "none", "--preview", "a").code == 0
+    assert (study / "a/preview.png").read_bytes() != first
+    ended = run_mstool(*call, "--preview", "split.csv")
+    assert (ended.code, len(ended.stderr.splitlines())) == (73, 1)

@@ -106,6 +106,14 @@ def train(
             help="Random changes of crops: none, spatial, intensity, default, or a TOML file.",
         ),
     ] = "default",
+    preview: Annotated[
+        Path | None,
+        typer.Option(
+            "--preview",
+            metavar="DIR",
+            help="Draw training crops with their random changes into DIR, and train nothing.",
+        ),
+    ] = None,
     crop: Annotated[
         int | None,
         typer.Option("--crop", min=16, help="Edge of training crops; by default that of tiles."),
@@ -217,6 +225,11 @@ def train(
     )
     if dry_run:
         emit_plan("train", asdict(settings), [tiles, split], out)
+        return
+    if preview is not None:
+        from mstool.pipeline.preview import preview_crops
+
+        preview_crops(tiles, split, settings, preview, report)
         return
     with stop_between_steps() as stop_requested:
         train_model(

@@ -1,0 +1,70 @@
+"""Crops as a network is shown them in training."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from mstool.pictures.overlay import outline
+from mstool.pictures.scale_bar import draw_scale_bar
+
+_MAGNIFIED = 2.2  # inches a crop
+
+
+def draw_preview(
+    rows: Sequence[Sequence[tuple[np.ndarray, np.ndarray]]],
+    names: Sequence[str],
+    classes: Sequence[str],
+    colours: np.ndarray,
+    levels: tuple[float, float],
+    title: str,
+    pixel_size_um: float | None,
+) -> Figure:
+    """Draw a contact sheet of augmented crops, a tile a row.
+
+    Parameters
+    ----------
+    rows : sequence of sequence of (ndarray, ndarray)
+        Image (H, W, C) in stored values and classes (H, W), 255 ignored; the first of each row as
+        it is.
+    names : sequence of str
+        Of the tiles.
+    classes : sequence of str
+        Names.
+    colours : ndarray of uint8, shape (256, 3)
+        Display colour of each class.
+    levels : tuple of float
+        Stored values that are shown black and white, the same in all crops.
+    title : str
+        Of the sheet; may have several lines.
+    pixel_size_um : float or None
+        For the scale bar [um/px].
+
+    Returns
+    -------
+    Figure
+        Classes are tinted, and outlined.
+    """
+    n_columns = len(rows[0])
+    size = (_MAGNIFIED * n_columns, (_MAGNIFIED + 0.2) * len(rows) + 1.3)
+    figure = Figure(figsize=size, layout="constrained")
+    figure.suptitle(title, fontsize=10)
+    panels = figure.subplots(len(rows), n_columns, squeeze=False)
+    black, white = levels
+    for panel_row, row, name in zip(panels, rows, names, strict=True):
+        for number, (axes, (image, labels)) in enumerate(zip(panel_row, row, strict=True)):
+            grey = np.clip((image - black) / max(white - black, 1e-6), 0, 1)
+            grey = np.repeat(grey, 3, axis=2) if grey.shape[2] == 1 else grey
+            axes.imshow(outline(grey, labels, colours))
+            axes.set(xticks=[], yticks=[])
+            axes.set_title(f"{name}, as it is" if number == 0 else f"draw {number}", fontsize=8)
+    if pixel_size_um is not None:
+        height, width = rows[0][0][1].shape
+        draw_scale_bar(panels[0, 0], width, height, pixel_size_um)
+    patches = [
+        Patch(facecolor=colours[index] / 255, edgecolor="black", label=name)
+        for index, name in enumerate(classes)
+    ]
+    figure.legend(handles=patches, loc="outside lower center", ncols=len(classes), fontsize=9)
+    return figure
