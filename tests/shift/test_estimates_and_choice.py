@@ -74,8 +74,8 @@ def test_none_stays_unless_a_repair_is_clearly_more_consistent():
     assert choose_repair({"none": own, "tent": hardly}, source) == "none"
     lost = reading(1, agree=0.999, fraction=0.02)
     assert choose_repair({"none": own, "tent": lost}, source) == "none"
-    assert suspect_label_shift(reading(2, fraction=0.1), source)
-    assert not suspect_label_shift(own, source)
+    assert suspect_label_shift(reading(2, fraction=0.1).fractions, source.fractions)
+    assert not suspect_label_shift(own.fractions, source.fractions)
 
 
 def test_picks_are_uncertain_and_unlike_each_other():

@@ -43,6 +43,15 @@ class KeptParts:
         self.report.detail(f"{name}: {time.monotonic() - began:.0f} s")
         return part
 
+    def make_in_time(
+        self, name: str, make: Callable[[], Any], is_late: bool, left_out: list[str]
+    ) -> Any:
+        """Like `make`; if time is up and there is no result yet, None, and the name is noted."""
+        if is_late and not self.has(name):
+            left_out.append(name)
+            return None
+        return self.make(name, make)
+
     def sweep(self) -> None:
         """Remove all parts, once the record holds them."""
         for path in sorted((self.folder / PARTS).glob("*.json")):

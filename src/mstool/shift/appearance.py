@@ -8,6 +8,7 @@ from scipy import ndimage
 from skimage.feature import graycomatrix, graycoprops, local_binary_pattern
 
 N_BINS = 256  # of grey levels
+LEVELS = (np.arange(N_BINS) + 0.5) / N_BINS  # middle of each
 N_BANDS = 32  # of frequency, up to half a cycle per pixel
 PATCH_PX = 128  # edge of the pieces whose power spectra are averaged
 GLCM_PROPERTIES = ("contrast", "homogeneity", "energy", "correlation")
@@ -93,6 +94,26 @@ def grey_histogram(grey):
     """Share of the pixels in each of 256 equal bins from 0 to 1; what lies outside is clipped."""
     index = np.clip((grey * N_BINS).astype(np.int64), 0, N_BINS - 1)
     return np.bincount(index.ravel(), minlength=N_BINS) / max(1, grey.size)
+
+
+def moments(histogram, values=None):
+    """Mean and standard deviation of grey levels, or of what a curve makes of each level.
+
+    Parameters
+    ----------
+    histogram : ndarray of float, shape (256,)
+        Share of the pixels by level.
+    values : ndarray of float, shape (256,), optional
+        What stands for each level; its middle by default.
+
+    Returns
+    -------
+    mean, spread : float
+        The spread is at least 1e-6, so that it can divide.
+    """
+    values = LEVELS if values is None else values
+    mean = histogram @ values
+    return float(mean), float(np.sqrt(max(1e-12, histogram @ values**2 - mean**2)))
 
 
 def radial_power(grey):

@@ -41,9 +41,9 @@ def choose_repair(readings: Mapping[str, Reading], source: Reading) -> str:
     return best
 
 
-def suspect_label_shift(chosen: Reading, source: Reading, least: float = LABEL_SHIFT) -> bool:
-    """Whether phase fractions differ although the images have been made alike."""
-    return bool(np.abs(chosen.fractions - source.fractions).max() > least)
+def suspect_label_shift(target: Sequence[float], source: Sequence[float]) -> bool:
+    """Whether phase fractions differ by an amount that is worth a word."""
+    return bool(np.abs(np.subtract(target, source)).max() > LABEL_SHIFT)
 
 
 def spread_picks(

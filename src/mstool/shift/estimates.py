@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mstool.shift.readings import N_SCORES, Reading, add_readings, mean_iou_of
+from mstool.shift.readings import N_SCORES, Reading, mean_iou_of
 
 _NEIGHBOURS, _RIDGE = 7, 5.0
 _QUANTILE = 0.9  # of the errors on families left out: half the width of the range
@@ -196,11 +196,6 @@ def label_shift_score(source: Reading, fractions: Sequence[float]) -> float:
         return float("nan")
     rows = source.confusion / np.maximum(source.confusion.sum(axis=1, keepdims=True), 1)
     return mean_iou_of(rows * np.asarray(fractions)[:, None])
-
-
-def pool(readings: Sequence[Reading]) -> Reading:
-    """Reading of a set."""
-    return add_readings(readings)
 
 
 def _accuracy(reading):

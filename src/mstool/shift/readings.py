@@ -47,11 +47,6 @@ class Reading:
         return float(self.confidence @ _middles() / max(1, self.n_px))
 
     @property
-    def mean_certainty(self) -> float:
-        """Mean certainty [1]."""
-        return float(self.certainty @ _middles() / max(1, self.n_px))
-
-    @property
     def fractions(self) -> np.ndarray:
         """Predicted phase fractions: (K,), summing to 1."""
         return self.counts / max(1, self.n_px)

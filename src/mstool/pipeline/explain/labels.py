@@ -9,10 +9,8 @@ import torch
 from mstool.explanations.permutation import permute_components
 from mstool.explanations.similarity import spearman
 from mstool.explanations.verdicts import judge_labels
-from mstool.nn.attribution import LIGHT_EFFORT
 from mstool.nn.model import Segmenter
 from mstool.nn.refit import refit
-from mstool.nn.target import Subject
 from mstool.pipeline.explain.study import Study, Unit, finite_mean
 
 N_UNITS, N_STEPS = 3, 400
@@ -82,7 +80,7 @@ def _compare(
 ) -> dict[str, Any]:
     """Rank correlation with the maps of either network, by method, and the verdict."""
     own, true, false = (
-        [_explain(study, network, unit) for unit in units]
+        [study.explain_unit(network, unit) for unit in units]
         for network in (study.segmenter, retrained, random)
     )
     table = {}
@@ -102,8 +100,3 @@ def _compare(
             "verdict": judge_labels(gap, accuracy, study.limits),
         }
     return table
-
-
-def _explain(study: Study, segmenter: Segmenter, unit: Unit) -> dict[str, np.ndarray]:
-    target = study.ask(unit.image, unit.region).target
-    return study.explain(Subject(segmenter, unit.image, target, study.compute), LIGHT_EFFORT)

@@ -182,7 +182,8 @@ def check_verdicts(record: dict[str, Any], fail_on: Sequence[str]) -> None:
 def _work(study: Study, model: LoadedModel) -> dict[str, Any]:
     """All parts in order; each is kept on disk, so that an interrupted run goes on from it."""
     settings = study.settings
-    parts: dict[str, Any] = {"maps": _keep(study, "maps", lambda: write_maps(study))}
+    kept = KeptParts(study.out, study.report)
+    parts: dict[str, Any] = {"maps": kept.make("maps", lambda: write_maps(study))}
     needs_units = settings.checks or settings.boundary or settings.receptive_field
     units: list[Unit] = []
     maps: list[dict[str, np.ndarray]] = []
@@ -212,17 +213,10 @@ def _work(study: Study, model: LoadedModel) -> dict[str, Any]:
         "features": (bool(settings.features), lambda: dump_features(study)),
     }
     for name, (is_wanted, make) in todo.items():
-        parts[name] = _keep(study, name, make) if is_wanted else None
+        parts[name] = None
+        if is_wanted:
+            parts[name] = kept.make_in_time(name, make, study.is_late, study.left_out)
     return parts
-
-
-def _keep(study: Study, name: str, make: Callable[[], Any]) -> Any:
-    """Result of a part; None if time is up."""
-    kept = KeptParts(study.out, study.report)
-    if study.is_late and name != "maps" and not kept.has(name):
-        study.left_out.append(name)
-        return None
-    return kept.make(name, make)
 
 
 def _record(

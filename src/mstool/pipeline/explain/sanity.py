@@ -9,10 +9,8 @@ import torch
 from mstool.explanations.controls import EDGE, edge_map
 from mstool.explanations.similarity import is_degenerate, spearman, structural_similarity
 from mstool.explanations.verdicts import judge_sanity
-from mstool.nn.attribution import LIGHT_EFFORT
 from mstool.nn.model import Segmenter
 from mstool.nn.randomise import Block, cascade, list_blocks, perturbed, randomised
-from mstool.nn.target import Subject
 from mstool.pictures.sanity import SanityRow, draw_sanity
 from mstool.pictures.save import save_figure
 from mstool.pipeline.explain.study import Study, Unit
@@ -41,11 +39,11 @@ def check_sanity(study: Study, units: Sequence[Unit]) -> dict[str, Any]:
     images = _calibration(study, units)
     n_channels = chosen[0].image.shape[2]
     blocks = list_blocks(study.segmenter, n_channels)
-    trained = [_explain(study, study.segmenter, unit) for unit in chosen]
+    trained = [study.explain_unit(study.segmenter, unit) for unit in chosen]
     cascaded, margins = _cascade(study, chosen, blocks, images)
     independent = _independent(study, chosen, blocks, images)
     alike = perturbed(study.segmenter, study.settings.seed)
-    nearly = [_explain(study, alike, unit) for unit in chosen]
+    nearly = [study.explain_unit(alike, unit) for unit in chosen]
     table = {
         method.label: _compare(
             study, method.label, method.is_signed, chosen, trained, blocks, cascaded, independent,
@@ -72,7 +70,7 @@ def random_maps(study: Study, units: Sequence[Unit], seed: int) -> list[Maps]:
     """Maps of a network whose weights are all random."""
     blocks = list_blocks(study.segmenter, units[0].image.shape[2])
     other = randomised(study.segmenter, blocks, seed, _calibration(study, units))
-    return [_explain(study, other, unit) for unit in units]
+    return [study.explain_unit(other, unit) for unit in units]
 
 
 def _calibration(study: Study, units: Sequence[Unit]) -> torch.Tensor:
@@ -80,12 +78,6 @@ def _calibration(study: Study, units: Sequence[Unit]) -> torch.Tensor:
     shape = units[0].image.shape
     same = [unit.image for unit in units if unit.image.shape == shape][:8]
     return study.ask(units[0].image, units[0].region).place(np.stack(same))
-
-
-def _explain(study: Study, segmenter: Segmenter, unit: Unit) -> Maps:
-    target = study.ask(unit.image, unit.region).target
-    subject = Subject(segmenter, unit.image, target, study.compute)
-    return study.explain(subject, LIGHT_EFFORT)
 
 
 def _margin(study: Study, segmenter: Segmenter, unit: Unit) -> float:
@@ -112,7 +104,7 @@ def _cascade(
             seed = 1000 * (number + 1) + study.settings.seed
             stages = []
             for _, other in cascade(study.segmenter, blocks, seed, images, reinit):  # type: ignore[arg-type]
-                stages.append([_explain(study, other, unit) for unit in units])
+                stages.append([study.explain_unit(other, unit) for unit in units])
                 advance(1)
             margins += [_margin(study, other, unit) for unit in units]
             found.append(stages)
@@ -131,7 +123,7 @@ def _independent(
         for block in blocks:
             reinit = study.settings.reinit
             other = randomised(study.segmenter, [block], seed, images, reinit)  # type: ignore[arg-type]
-            found.append([_explain(study, other, unit) for unit in units])
+            found.append([study.explain_unit(other, unit) for unit in units])
             advance(1)
     return found
 

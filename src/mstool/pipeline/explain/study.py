@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from mstool.explanations.verdicts import Thresholds
-from mstool.nn.attribution import Effort, Method, attribute
+from mstool.nn.attribution import LIGHT_EFFORT, Effort, Method, attribute
 from mstool.nn.device import Compute
 from mstool.nn.model import Segmenter
 from mstool.nn.target import Contrast, Subject, Target, class_probability
@@ -117,6 +117,11 @@ class Study:
         """Map of each method for a subject, by label."""
         maps = attribute(subject, self.methods, effort)
         return {label: found.values for label, found in maps.items()}
+
+    def explain_unit(self, segmenter: Segmenter, unit: Unit) -> dict[str, np.ndarray]:
+        """Map of each method for a region, by label, in any network and with little effort."""
+        target = self.ask(unit.image, unit.region).target
+        return self.explain(Subject(segmenter, unit.image, target, self.compute), LIGHT_EFFORT)
 
 
 def probability_of(subject: Subject):

@@ -12,14 +12,13 @@ from mstool.pipeline.shift.factors import Factors
 from mstool.pipeline.shift.network import Network, SetReadings
 from mstool.pipeline.shift.sets import to_stored
 from mstool.pipeline.shift.simulate import Piece, read_pieces
-from mstool.shift.appearance import N_BINS, Appearance
+from mstool.shift.appearance import LEVELS, Appearance, moments
 from mstool.shift.choice import spread_picks
 from mstool.shift.distances import standardise
 from mstool.shift.readings import add_readings, mean_iou_of
 from mstool.shift.sharpness import fit_named_spectrum
 from mstool.shift.transfer import fit_named
 
-_LEVELS = (np.arange(N_BINS) + 0.5) / N_BINS
 _WIDER = 0.1  # by which ranges exceed what was measured
 _ANNOTATED = (1, 2, 4)
 _N_STEPS = 60
@@ -84,7 +83,6 @@ def describe_augmentation(ranges: Augmentation, factors: Factors, n_target: int)
 
 
 def advise(
-    network: Network,
     names: Sequence[str],
     source: SetReadings,
     target: SetReadings,
@@ -164,9 +162,9 @@ def _grey_ranges(factors, source, target, std) -> dict[str, Any]:
     for one in target:
         names = ["gamma"] if "gamma" in moved else []
         fit = fit_named(names, pooled, one.histogram[None])
-        mean, spread = _moments(shares, _LEVELS**fit.gamma)
-        own_mean, own_spread = _moments(one.histogram, _LEVELS)
-        rows.append((fit.gamma, own_spread / max(spread, 1e-6), (own_mean - mean) / std))
+        mean, spread = moments(shares, LEVELS**fit.gamma)
+        own_mean, own_spread = moments(one.histogram)
+        rows.append((fit.gamma, own_spread / spread, (own_mean - mean) / std))
     gamma, contrast, brightness = np.array(rows).T
     ranges: dict[str, Any] = {"gamma": _hull(gamma, is_factor=True)} if "gamma" in moved else {}
     if {"gain", "offset"} & set(moved):
@@ -174,11 +172,6 @@ def _grey_ranges(factors, source, target, std) -> dict[str, Any]:
         low, high = _hull(brightness, is_factor=False)
         ranges["brightness"] = max(abs(low), abs(high))
     return ranges
-
-
-def _moments(shares, values):
-    mean = shares @ values
-    return float(mean), float(np.sqrt(max(0.0, shares @ values**2 - mean**2)))
 
 
 def _hull(values, *, is_factor: bool) -> tuple[float, float]:

@@ -10,13 +10,19 @@ from scipy import ndimage
 from mstool.pipeline.shift.measure import look_at
 from mstool.pipeline.shift.sets import MicrographSet, to_unit
 from mstool.reporting import Reporter
-from mstool.shift.appearance import N_BINS, Appearance, grey_histogram, to_grey
+from mstool.shift.appearance import (
+    LEVELS,
+    N_BINS,
+    Appearance,
+    grey_histogram,
+    moments,
+    to_grey,
+)
 from mstool.shift.sharpness import SpectrumFit, fit_spectrum, spectrum_intervals
 from mstool.shift.transfer import Transfer, fit_transfer, transfer_intervals
 
 PHASES = "phases"
 _IGNORED = 255
-_LEVELS = (np.arange(N_BINS) + 0.5) / N_BINS
 
 
 @dataclass(frozen=True)
@@ -166,11 +172,7 @@ def _phases(source, labels, levels, change=lambda image: image):
 def _contrast(transfer: Transfer, histograms: np.ndarray) -> float:
     """Factor on the standard deviation of grey levels that a transfer makes."""
     shares = histograms.mean(axis=0)
-
-    def spread(values):
-        return np.sqrt(max(1e-12, shares @ values**2 - (shares @ values) ** 2))
-
-    return float(spread(transfer.apply(_LEVELS)) / spread(_LEVELS))
+    return moments(shares, transfer.apply(LEVELS))[1] / moments(shares)[1]
 
 
 def _histograms(looks: Sequence[Appearance]) -> np.ndarray:

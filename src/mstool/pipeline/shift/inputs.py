@@ -9,8 +9,9 @@ from mstool.nn.checkpoint import LoadedModel, load_checkpoint
 from mstool.nn.device import Compute, choose_compute, make_deterministic
 from mstool.pipeline.label_maps import choose_legend
 from mstool.pipeline.shift.sets import SetInputs, find_set
-from mstool.pipeline.shift.settings import NONE, ShiftSettings
+from mstool.pipeline.shift.settings import ShiftSettings
 from mstool.reporting import Reporter
+from mstool.shift.choice import NONE
 
 
 def find_inputs(

@@ -12,13 +12,12 @@ from mstool.nn.norms import list_norms
 from mstool.pipeline.shift.factors import Factors
 from mstool.pipeline.shift.network import Network, SetReadings, read_set
 from mstool.pipeline.shift.sets import MicrographSet, to_stored, to_unit
-from mstool.pipeline.shift.settings import MODEL_REPAIRS, NONE
+from mstool.pipeline.shift.settings import MODEL_REPAIRS
 from mstool.reporting import Reporter
-from mstool.shift.choice import choose_repair
+from mstool.shift.choice import NONE, choose_repair
 from mstool.shift.intervals import score_interval
 from mstool.shift.readings import add_readings
 from mstool.shift.repair import (
-    Reference,
     adapt_fourier,
     make_reference,
     match_histogram,
@@ -48,32 +47,21 @@ class Repair:
     segmenter: Segmenter
 
 
-def make_change(name: str, reference: Reference, factors: Factors) -> Change:
-    """Change of images by the name of its repair; the identity for repairs of the network."""
-    changes: dict[str, Change] = {
-        "histogram": lambda image: match_histogram(image, reference),
-        "reinhard": lambda image: match_mean_and_spread(image, reference),
-        "fourier": lambda image: adapt_fourier(image, reference),
-        "curve": lambda image: factors.transfer.invert(image).astype(np.float32),
-    }
-    return changes.get(name, lambda image: image)
-
-
-def make_repairs(
-    names: Sequence[str],
+def make_repair(
+    name: str,
     network: Network,
     source: MicrographSet,
     target: MicrographSet,
     factors: Factors,
     seed: int,
     report: Reporter,
-) -> list[Repair]:
-    """Repairs that this network and these sets allow.
+) -> Repair | None:
+    """Repair by its name, if this network and these sets allow it.
 
     Parameters
     ----------
-    names : sequence of str
-        Some of `REPAIRS`.
+    name : str
+        One of `REPAIRS`.
     network : Network
         At work.
     source, target : MicrographSet
@@ -87,47 +75,31 @@ def make_repairs(
 
     Returns
     -------
-    list of Repair
-        In the order of `names`; without those of normalisation where the network has none.
+    Repair or None
+        None where the network has no normalisation to repair, or no curve was fitted.
     """
-    reference = make_reference(
-        [to_unit(field, network.levels) for sample in source.samples for field in sample.fields]
-    )
-    repairs = []
-    for name in names:
-        if name not in MODEL_REPAIRS:
-            if name == "curve" and not set(factors.transfer.moved) & {"gamma", "gain", "offset"}:
-                continue  # would change nothing
-            repairs.append(Repair(name, make_change(name, reference, factors), network.segmenter))
-            continue
-        if not list_norms(network.segmenter):
-            report.note(f"{name}: the network has no batch normalisation; left out")
-            continue
-        images = [network.place(field) for sample in target.samples for field in sample.fields]
-        if name == "tent":
-            fitted = minimise_entropy(network.segmenter, images, seed=seed)
-        else:
-            prior = _MIXED_PRIOR if name == "adabn-mixed" else 0.0
-            fitted = adapt_norms(network.segmenter, images, prior)
-        repairs.append(Repair(name, lambda image: image, fitted))
-    return repairs
+    if name in MODEL_REPAIRS:
+        fitted = _adapt(name, network, target, seed, report)
+        return None if fitted is None else Repair(name, _leave, fitted)
+    if name == "curve" and not set(factors.transfer.moved) & {"gamma", "gain", "offset"}:
+        return None  # would change nothing
+    return Repair(name, _make_change(name, network, source, factors), network.segmenter)
 
 
 def try_repair(
     repair: Repair, network: Network, target: MicrographSet, report: Reporter
 ) -> SetReadings:
     """Readings of the target under a repair."""
+    network = network.with_segmenter(repair.segmenter)
+    words = f"repair {repair.name}"
+    if repair.name in (NONE, *MODEL_REPAIRS):
+        return read_set(network, target.samples, words, report)
 
     def change(stored: np.ndarray) -> np.ndarray:
-        if repair.name == NONE:
-            return stored
         image = repair.change(to_unit(stored, network.levels))
         return to_stored(image, network.levels, target.dtype)
 
-    network = network.with_segmenter(repair.segmenter)
-    is_plain = repair.name in (NONE, *MODEL_REPAIRS)
-    arguments = () if is_plain else (change,)
-    return read_set(network, target.samples, f"repair {repair.name}", report, *arguments)
+    return read_set(network, target.samples, words, report, change)
 
 
 def compare_repairs(
@@ -178,3 +150,35 @@ def compare_repairs(
         rows.append(row)
     chosen = choose_repair(pooled, ours) if is_auto else list(pooled)[-1]
     return {"repairs": rows, "chosen": chosen}
+
+
+def _leave(image: np.ndarray) -> np.ndarray:
+    return image
+
+
+def _make_change(name: str, network: Network, source: MicrographSet, factors: Factors) -> Change:
+    if name == NONE:
+        return _leave
+    if name == "curve":
+        return lambda image: factors.transfer.invert(image).astype(np.float32)
+    reference = make_reference(
+        [to_unit(field, network.levels) for sample in source.samples for field in sample.fields]
+    )
+    change = {
+        "histogram": match_histogram,
+        "reinhard": match_mean_and_spread,
+        "fourier": adapt_fourier,
+    }[name]
+    return lambda image: change(image, reference)
+
+
+def _adapt(
+    name: str, network: Network, target: MicrographSet, seed: int, report: Reporter
+) -> Segmenter | None:
+    if not list_norms(network.segmenter):
+        report.note(f"{name}: the network has no batch normalisation; left out")
+        return None
+    images = [network.place(field) for sample in target.samples for field in sample.fields]
+    if name == "tent":
+        return minimise_entropy(network.segmenter, images, seed=seed)
+    return adapt_norms(network.segmenter, images, _MIXED_PRIOR if name == "adabn-mixed" else 0.0)

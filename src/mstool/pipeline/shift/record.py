@@ -3,14 +3,13 @@
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import torch
 
 from mstool.io.records import Run, to_plain
 from mstool.nn.device import Compute
 from mstool.pipeline.shift.comparison import Comparison
 from mstool.pipeline.shift.factors import PHASES
-from mstool.shift.choice import LABEL_SHIFT
+from mstool.shift.choice import suspect_label_shift
 from mstool.shift.verdict import Verdict, judge_harm, recommend
 
 
@@ -76,9 +75,9 @@ def _suspect_label_shift(c: Comparison, parts: dict[str, Any]) -> bool | None:
     if parts["mitigation"]:
         rows = {row["name"]: row for row in parts["mitigation"]["repairs"]}
         shares = rows[parts["mitigation"]["chosen"]]["phase_fraction"]
-        target = np.array([shares[name] for name in c.classes])
-    change = np.abs(target - found["source"]).max()
-    by_network = change > LABEL_SHIFT and found["p"] <= c.settings.alpha
+        target = [shares[name] for name in c.classes]
+    is_beyond_chance = found["p"] <= c.settings.alpha
+    by_network = is_beyond_chance and suspect_label_shift(target, found["source"])
     return bool(by_network or PHASES in parts["fit"]["moved"])
 
 

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
 
 from mstool.errors import CheckFailed
-from mstool.io.atomic import atomic_path, write_text
+from mstool.io.atomic import write_text
 from mstool.io.outputs import OutputFolder
-from mstool.io.records import Run, hash_inputs, read_record, to_plain, write_record
+from mstool.io.records import Run, hash_inputs, read_record, write_record
 from mstool.labels.legend import Legend
 from mstool.nn.checkpoint import LoadedModel, save_checkpoint
 from mstool.nn.device import Compute
@@ -27,8 +26,9 @@ from mstool.pipeline.shift.derive import (
 )
 from mstool.pipeline.shift.factors import Factors, factors_of, fit_factors
 from mstool.pipeline.shift.measure import describe_all, divide, look_at, measure
-from mstool.pipeline.shift.mitigate import Repair, compare_repairs, make_repairs, try_repair
+from mstool.pipeline.shift.mitigate import Repair, compare_repairs, make_repair, try_repair
 from mstool.pipeline.shift.network import (
+    SetReadings,
     make_network,
     read_set,
     trained_on,
@@ -40,10 +40,10 @@ from mstool.pipeline.shift.sets import (
     check_labels_fit,
     levels_of,
     read_sets,
-    to_stored,
     to_unit,
+    write_field,
 )
-from mstool.pipeline.shift.settings import MODEL_REPAIRS, NONE, ShiftSettings
+from mstool.pipeline.shift.settings import MODEL_REPAIRS, ShiftSettings
 from mstool.pipeline.shift.simulate import (
     Piece,
     cases_of,
@@ -52,6 +52,7 @@ from mstool.pipeline.shift.simulate import (
     write_simulated,
 )
 from mstool.reporting import Reporter
+from mstool.shift.choice import NONE
 from mstool.shift.distances import mean_difference, standardise
 from mstool.shift.permutation import p_value
 
@@ -186,15 +187,17 @@ def _work(c: Comparison) -> dict[str, Any]:
                 *c.looks, division, c.readings, settings.alpha, settings.permutations, settings.seed
             ),
         ),
-        "fit": (True, lambda: _fit(c)[1]),
+        "fit": (True, lambda: _fit(c)),
         "performance": (has_model, lambda: _performance(c)),
         "robustness": (has_model and bool(settings.doses), lambda: _robustness(c, pieces)),
         "estimates": (has_model, lambda: _estimates(c, parts)),
         "mitigation": (has_model and bool(settings.repairs), lambda: _mitigation(c, parts)),
         "advice": (has_model and settings.advise > 0, lambda: _advice(c, parts, pieces)),
     }
+    kept = KeptParts(c.out, c.report)
     for name, (is_wanted, make) in todo.items():
-        parts[name] = _keep(c, name, make) if is_wanted else None
+        is_late = c.is_late and name not in ("measure", "fit")  # without these there is no record
+        parts[name] = kept.make_in_time(name, make, is_late, c.left_out) if is_wanted else None
     if settings.save_simulated and settings.doses:
         write_simulated(
             c.out / "simulated", pieces, settings.doses, c.levels, c.source.dtype, settings.seed
@@ -205,15 +208,7 @@ def _work(c: Comparison) -> dict[str, Any]:
     return parts
 
 
-def _keep(c: Comparison, name: str, make: Callable[[], Any]) -> Any:
-    kept = KeptParts(c.out, c.report)
-    if c.is_late and name not in ("measure", "fit") and not kept.has(name):
-        c.left_out.append(name)
-        return None
-    return kept.make(name, make)
-
-
-def _fit(c: Comparison) -> tuple[Factors, dict[str, Any]]:
+def _fit(c: Comparison) -> dict[str, Any]:
     labels = None
     if all(sample.has_truth for sample in c.source.samples):
         labels = [sample.truths for sample in c.source.samples]
@@ -222,7 +217,7 @@ def _fit(c: Comparison) -> tuple[Factors, dict[str, Any]]:
             [c.network.probabilities(one).argmax(axis=0).astype(np.uint8) for one in sample.fields]
             for sample in c.source.samples
         ]
-    return fit_factors(c.source, *c.looks, labels, c.levels, c.settings.seed, c.report)
+    return fit_factors(c.source, *c.looks, labels, c.levels, c.settings.seed, c.report)[1]
 
 
 def _label_shift(c: Comparison, division) -> dict[str, Any] | None:
@@ -286,28 +281,32 @@ def _estimates(c: Comparison, parts: dict[str, Any]) -> dict[str, Any]:
 
 
 def _mitigation(c: Comparison, parts: dict[str, Any]) -> dict[str, Any]:
-    settings = c.settings
-    repairs = make_repairs(
-        settings.repairs, c.network, c.source, c.target, factors_of(parts["fit"]),
-        settings.seed, c.report,
-    )  # fmt: skip
-    tried = {}
-    for repair in repairs:
-        if repair.name == NONE:
-            tried[NONE] = c.readings[1]
-        elif c.is_late:
-            c.left_out.append(f"repair {repair.name}")
-        else:
-            tried[repair.name] = try_repair(repair, c.network, c.target, c.report)
+    settings, factors = c.settings, factors_of(parts["fit"])
+    repairs: dict[str, Repair] = {}
+    tried: dict[str, SetReadings] = {}
+    for name in settings.repairs:
+        if name != NONE and c.is_late:
+            c.left_out.append(f"repair {name}")
+            continue
+        repair = make_repair(name, c.network, c.source, c.target, factors, settings.seed, c.report)
+        if repair is None:
+            continue
+        repairs[name] = repair
+        tried[name] = (
+            c.readings[1] if name == NONE else try_repair(repair, c.network, c.target, c.report)
+        )
     found = compare_repairs(
         tried, c.readings[0], c.target.groups, c.classes, settings.is_auto, settings.seed
     )
-    chosen = next(repair for repair in repairs if repair.name == found["chosen"])
-    found["files"] = _write_repair(c, chosen, found)
-    return found
+    chosen = repairs[found["chosen"]]
+    drawings.draw_cases(
+        c.out, c.source, c.target, c.levels, c.network, None if chosen.name == NONE else chosen,
+        c.model,
+    )  # fmt: skip
+    return found | {"files": _write_repair(c, chosen)}
 
 
-def _write_repair(c: Comparison, repair: Repair, found: dict[str, Any]) -> list[str]:
+def _write_repair(c: Comparison, repair: Repair) -> list[str]:
     """Repaired micrographs, or the repaired network; nothing for "none"."""
     if repair.name == NONE or c.model is None:
         return []
@@ -324,29 +323,22 @@ def _write_repair(c: Comparison, repair: Repair, found: dict[str, Any]) -> list[
         )
         (c.out / "model").mkdir(parents=True, exist_ok=True)
         save_checkpoint(c.out / "model" / "model.safetensors", repair.segmenter, adapted)
-        write_record(c.out / "model" / "repair.json", to_plain(provenance))
+        write_record(c.out / "model" / "repair.json", provenance)
         return ["model/model.safetensors"]
     names = []
     for sample in c.target.samples:
         for number, stored in enumerate(sample.fields):
-            image = to_stored(repair.change(to_unit(stored, c.levels)), c.levels, c.target.dtype)
             suffix = f"-{number}" if len(sample.fields) > 1 else ""
             name = f"repaired/{Path(sample.name).stem}{suffix}.tif"
-            (c.out / "repaired").mkdir(parents=True, exist_ok=True)
-            values = image.astype(c.target.dtype)
-            with atomic_path(c.out / name) as temporary:
-                tifffile.imwrite(
-                    temporary,
-                    values[..., 0] if values.shape[2] == 1 else values,
-                    compression="zlib",
-                )
+            image = repair.change(to_unit(stored, c.levels))
+            write_field(c.out / name, image, c.levels, c.target.dtype)
             names.append(name)
     return names
 
 
 def _advice(c: Comparison, parts: dict[str, Any], pieces: Sequence[Piece]) -> dict[str, Any]:
     names = [sample.name for sample in c.target.samples]
-    picks = advise(c.network, names, *c.readings, c.settings.advise)
+    picks = advise(names, *c.readings, c.settings.advise)
     factors = factors_of(parts["fit"])
     gain = None
     if any(sample.has_truth for sample in c.source.samples) and factors.moved and not c.is_late:
@@ -376,14 +368,8 @@ def _draw(c: Comparison, parts: dict[str, Any]) -> None:
         drawings.draw_simulations(c.out, parts["robustness"], c.settings.tolerance)
     if parts["estimates"] and parts["estimates"]["mean_iou"]:
         drawings.draw_estimate(c.out, parts["estimates"])
-    repair = None
     if parts["mitigation"]:
         score = parts["performance"] and parts["performance"]["source"]
         drawings.draw_repairs(c.out, parts["mitigation"], score and score["mean_iou"])
-        name = parts["mitigation"]["chosen"]
-        if name != NONE:
-            factors = factors_of(parts["fit"])
-            (repair,) = make_repairs(
-                (name,), c.network, c.source, c.target, factors, c.settings.seed, c.report
-            )
-    drawings.draw_cases(c.out, c.source, c.target, c.levels, c.network, repair, c.model)
+    else:
+        drawings.draw_cases(c.out, c.source, c.target, c.levels, c.network, None, c.model)

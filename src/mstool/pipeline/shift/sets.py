@@ -1,7 +1,7 @@
 """Two sets of micrographs, read alike."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from mstool.io.tiles import (
     read_sources,
     read_tile_image,
     read_tile_labels,
+    write_tile_image,
 )
 from mstool.labels.legend import Legend
 from mstool.pipeline.inputs import list_images, pair_labels
@@ -69,8 +70,6 @@ class Sample:
         Fields of view, in stored pixel values.
     truths : tuple of ndarray of uint8, shape (h, w), or None
         Of each field: class indices, 255 ignored.
-    path : Path or None
-        The file; None for tiles.
     """
 
     name: str
@@ -78,7 +77,6 @@ class Sample:
     sha256: str
     fields: tuple[np.ndarray, ...]
     truths: tuple[np.ndarray | None, ...]
-    path: Path | None = None
 
     @property
     def has_truth(self) -> bool:
@@ -100,15 +98,12 @@ class MicrographSet:
         Of stored pixel values.
     pixel_size_um : float or None
         Of the fields [um/px]; None where files do not say, or say different things.
-    scale : float
-        Magnification that the fields were read at.
     """
 
     name: str
     samples: tuple[Sample, ...]
     dtype: str
     pixel_size_um: float | None
-    scale: float
 
     @property
     def groups(self) -> list[str]:
@@ -223,6 +218,13 @@ def to_stored(image: np.ndarray, levels: tuple[float, float], dtype: str) -> np.
     return (np.rint(values) if np.dtype(dtype).kind in "ui" else values).astype(np.float32)
 
 
+def write_field(path: Path, image: np.ndarray, levels: tuple[float, float], dtype: str) -> None:
+    """Write grey levels from 0 to 1, (H, W, C), as TIFF of stored values; makes the folder."""
+    values = to_stored(image, levels, dtype).astype(dtype)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_tile_image(path, values[..., 0] if values.shape[2] == 1 else values)
+
+
 def _read_set(
     inputs: SetInputs, legend: Legend | None, how: ReadPlan, factor: float, report: Reporter
 ) -> MicrographSet:
@@ -246,7 +248,7 @@ def _read_set(
     if len(sizes) > 1:
         report.note(f"the {inputs.name} has several pixel sizes; they are left as they are")
     pixel_size = sizes.pop() if len(sizes) == 1 else None
-    return MicrographSet(inputs.name, tuple(samples), dtypes.pop(), pixel_size, how.scale * factor)
+    return MicrographSet(inputs.name, tuple(samples), dtypes.pop(), pixel_size)
 
 
 def _from_images(
@@ -264,7 +266,6 @@ def _from_images(
             micrograph.content_sha256(),
             tuple(row[0] for row in rows),
             tuple(row[1] for row in rows),
-            path,
         )
         _check_edge(sample)
         yield sample, micrograph.dtype.name, rows[0][3]
@@ -340,8 +341,3 @@ def check_labels_fit(inputs: Sequence[SetInputs], classes: Sequence[str], legend
                 f"the {one.name} has classes {', '.join(own.names)}, the model has "
                 f"{', '.join(classes)}; give the legend that it was trained with"
             )
-
-
-def thin(one: MicrographSet, keep: Sequence[int]) -> MicrographSet:
-    """Some samples of a set."""
-    return replace(one, samples=tuple(one.samples[index] for index in keep))

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mstool.errors import UsageError
+from mstool.shift.choice import NONE
 from mstool.shift.doses import FAMILIES, parse_doses
 
-NONE, AUTO = "none", "auto"
+AUTO = "auto"
 IMAGE_REPAIRS = ("histogram", "reinhard", "curve", "fourier")
 MODEL_REPAIRS = ("adabn", "adabn-mixed", "tent")
 REPAIRS = (NONE, *IMAGE_REPAIRS, *MODEL_REPAIRS)

@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
 
-from mstool.io.atomic import atomic_path
 from mstool.pipeline.shift.network import Network
-from mstool.pipeline.shift.sets import MicrographSet, to_stored, to_unit
+from mstool.pipeline.shift.sets import MicrographSet, to_stored, to_unit, write_field
 from mstool.reporting import Reporter
 from mstool.shift.doses import FAMILIES, apply_dose, breaking_dose
 from mstool.shift.estimates import Case, signs_of
@@ -178,11 +176,7 @@ def write_simulated(
             for piece in pieces:
                 changed = dosed(piece, family, dose, seed)
                 path = folder / family / f"{dose:g}" / f"{Path(piece.name).stem}.tif"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                values = to_stored(changed.image, levels, dtype).astype(dtype)
-                values = values[..., 0] if values.shape[2] == 1 else values
-                with atomic_path(path) as temporary:
-                    tifffile.imwrite(temporary, values, compression="zlib")
+                write_field(path, changed.image, levels, dtype)
 
 
 def _curve(family, curve, nominal, tolerance) -> dict[str, Any]:
