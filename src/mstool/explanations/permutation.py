@@ -27,8 +27,8 @@ def permute_components(labels, rng):
     Examples
     --------
     >>> labels = np.array([[0, 0, 1, 1, 0, 2]], np.uint8)
-    >>> permute_components(labels, np.random.default_rng(1))
-    array([[1, 1, 0, 0, 2, 0]], dtype=uint8)
+    >>> permute_components(labels, np.random.default_rng(2))
+    array([[2, 2, 0, 0, 1, 0]], dtype=uint8)
     """
     numbers = np.zeros(labels.shape, np.int64)
     classes = [_IGNORED]
