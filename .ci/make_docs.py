@@ -99,7 +99,7 @@ FILES = {  # what a verb reads and writes by default
             "With a model: cost of simulated doses, estimates, repairs, predictions.",
         ),
         ("shift/repaired/ or shift/model/", "What the chosen repair made."),
-        ("shift/augment.toml", "Ranges for train, with --derive-augmentation."),
+        ("augment.toml", "Ranges for train, where --derive-augmentation says."),
         ("shift/shift.json", "Record with every measurement and verdict; written last."),
     ),
 }

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from mstool.io.images import open_micrograph
 from mstool.nn.augment import load_augmentation
 from mstool.nn.checkpoint import load_checkpoint
 
@@ -50,7 +51,7 @@ def test_everything_at_once(run_mstool, batches):
     source_hash = load_checkpoint(batches / "model").sha256
     ended = run_mstool(
         *("domain-shift", "raw", "new", *FAST, *FEW, *MODEL, "--target-labels", "labels"),
-        *("--mitigate", "auto", "--derive-augmentation", "--retrain-advice", 2),
+        *("--mitigate", "auto", "--derive-augmentation", "new.toml", "--retrain-advice", 2),
         "--save-simulated",
     )
     assert (ended.code, ended.stderr) == (0, "")
@@ -68,7 +69,7 @@ def test_everything_at_once(run_mstool, batches):
     assert scores[record["chosen"]] >= scores["none"] - 0.01
     assert len(record["advice"]["annotate_next"]) == 2
     assert load_checkpoint(batches / "model").sha256 == source_hash
-    ranges = load_augmentation(str(batches / "shift/augment.toml"))
+    ranges = load_augmentation(str(batches / "new.toml"))
     assert ranges.gamma[1] > 1.5 or ranges.brightness > 0.3
     assert len(list((batches / "shift/simulated/gamma/1").iterdir())) == 2
     for name in ("robustness", "estimates", "mitigation", "examples"):
@@ -97,6 +98,37 @@ def test_the_verdict_can_be_an_exit_code_and_done_work_stays(run_mstool, batches
     assert run_mstool(*call).code == 0
     assert (batches / "shift/histograms.png").stat().st_mtime_ns == before
     assert run_mstool(*call, "--seed", 4).code == 73
+
+
+def test_ranges_are_written_again_from_a_record_but_over_no_other_file(run_mstool, batches):
+    call = ("domain-shift", "raw", "new", *FAST)
+    assert run_mstool(*call).code == 0
+    assert run_mstool(*call, "--derive-augmentation", "deep/a.toml").code == 0
+    ranges = load_augmentation("deep/a.toml")
+    assert ranges.gamma[1] > 2
+    assert "moved: " in Path("deep/a.toml").read_text()
+    assert run_mstool(*call, "--derive-augmentation", "deep/a.toml").code == 0
+    Path("deep/a.toml").write_text("mine")
+    ended = run_mstool(*call, "--derive-augmentation", "deep/a.toml")
+    assert (ended.code, "deep/a.toml" in ended.stderr) == (73, True)
+    assert Path("deep/a.toml").read_text() == "mine"
+
+
+def test_whole_micrographs_and_tile_folders_are_repaired(run_mstool, batches):
+    for path in sorted(Path("new").iterdir()):
+        tifffile.imwrite(
+            path, tifffile.imread(path), resolution=(5e4, 5e4), resolutionunit="CENTIMETER"
+        )
+    quick = (*FAST, *MODEL[:2], "--simulate", "none", "--mitigate", "reinhard")
+    assert run_mstool("domain-shift", "raw", "new", *quick, "--size", 64, "-o", "a").code == 0
+    repaired = open_micrograph(Path("a/repaired/img0.tif"))
+    assert repaired.shape == tifffile.imread("new/img0.tif").shape
+    assert repaired.pixel_size_um == pytest.approx(0.2)
+    run_mstool("tile", "new", "--size", 48, "--overlap", 16, "-o", "new-tiles", "-q")
+    assert run_mstool("domain-shift", "tiles", "new-tiles", *quick[:-2], *quick[-2:]).code == 0
+    assert run_mstool("predict", "shift/repaired", "--model", "model", "-q", "-o", "p").code == 0
+    assert run_mstool("stitch", "p", "-q", "-o", "masks").code == 0
+    assert len(list(Path("masks").glob("img*"))) == 6
 
 
 def test_same_seed_same_numbers(run_mstool, batches):

@@ -91,12 +91,13 @@ def domain_shift(
         ),
     ] = "none",
     derive_augmentation: Annotated[
-        bool,
+        Path | None,
         typer.Option(
             "--derive-augmentation",
-            help="Write augment.toml: ranges for train --augment that cover the shift.",
+            metavar="FILE",
+            help="Write ranges that cover the shift, for train --augment FILE.",
         ),
-    ] = False,
+    ] = None,
     retrain_advice: Annotated[
         int,
         typer.Option(
@@ -145,6 +146,7 @@ def domain_shift(
             raise UsageError(f"{flag} {value:g}: must lie between 0 and 1")
     max_time_s = options.parse_duration("--max-time", max_time)
     from mstool.io.records import Run
+    from mstool.pipeline.shift.derive import write_augmentation
     from mstool.pipeline.shift.inputs import find_inputs, load_model
     from mstool.pipeline.shift.run import check_verdict, compare_sets
     from mstool.pipeline.shift.settings import ShiftSettings, parse_repairs, parse_simulations
@@ -166,7 +168,6 @@ def domain_shift(
         repairs,
         is_auto,
         save_simulated,
-        derive_augmentation,
         retrain_advice,
         max_time_s,
         seed,
@@ -181,4 +182,6 @@ def domain_shift(
     record = compare_sets(
         found, read_through, loaded, settings, compute, out, overwrite, run, report
     )
+    if derive_augmentation is not None:
+        write_augmentation(record, derive_augmentation, overwrite)
     check_verdict(record, fail_above)

@@ -14,6 +14,7 @@ from mstool.errors import InputError, LabelError, MissingInputError
 from mstool.geometry.window import Window
 from mstool.io.atomic import atomic_path, write_text
 from mstool.io.images import open_micrograph, read_values
+from mstool.io.pixel_size import resolution_tags
 from mstool.io.records import read_record, require_keys
 
 MANIFEST = "tiles.jsonl"
@@ -179,8 +180,8 @@ def read_sources(record_path: Path) -> dict[str, SourceImage]:
     return {source.name: source for source in sources}
 
 
-def write_tile_image(path: Path, values: np.ndarray) -> None:
-    """Write tile pixels as TIFF, grey or RGB, in their own type."""
+def write_tile_image(path: Path, values: np.ndarray, pixel_size_um: float | None = None) -> None:
+    """Write pixels as TIFF, grey or RGB, in their own type; pixel size in the resolution tags."""
     with atomic_path(path) as temporary:
         tifffile.imwrite(
             temporary,
@@ -188,6 +189,7 @@ def write_tile_image(path: Path, values: np.ndarray) -> None:
             photometric="rgb" if values.ndim == 3 else "minisblack",
             compression="zlib",
             metadata=None,
+            **resolution_tags(pixel_size_um),
         )
 
 

@@ -129,23 +129,40 @@ def radial_power(grey):
     ndarray of float64, shape (32,)
         Above 0; the ring k holds frequencies from k / 64 to (k + 1) / 64 cycles per pixel.
     """
+    return np.mean([power for power, _ in piece_powers(grey)], axis=0)
+
+
+def piece_powers(grey):
+    """Power spectrum of each half overlapping piece of a micrograph, and where it lies.
+
+    Parameters
+    ----------
+    grey : ndarray of float, shape (H, W)
+        Grey levels.
+
+    Yields
+    ------
+    power : ndarray of float64, shape (32,)
+        As for `radial_power`.
+    cut : tuple of slice
+        Rows and columns of the piece; its edge is 128 px, or that of a smaller micrograph.
+    """
     edge = min(PATCH_PX, *grey.shape)
     window = np.outer(np.hanning(edge), np.hanning(edge))
     frequency = np.hypot(np.fft.fftfreq(edge)[:, None], np.fft.rfftfreq(edge))
     ring = np.minimum((frequency * 2 * N_BANDS).astype(int), N_BANDS)
-    total = np.zeros(ring.shape)
+    ring[0, 0] = N_BANDS  # the mean is no structure
+    counts = np.bincount(ring.ravel(), minlength=N_BANDS + 1)[:N_BANDS]
+    known = np.flatnonzero(counts)  # small images leave rings without a frequency
     starts = [_starts(length, edge) for length in grey.shape]
     for row in starts[0]:
         for col in starts[1]:
-            piece = grey[row : row + edge, col : col + edge]
-            total += np.abs(np.fft.rfft2((piece - piece.mean()) * window)) ** 2
-    total /= len(starts[0]) * len(starts[1]) * (window**2).sum()
-    ring[0, 0] = N_BANDS  # the mean is no structure
-    sums = np.bincount(ring.ravel(), weights=total.ravel(), minlength=N_BANDS + 1)[:N_BANDS]
-    counts = np.bincount(ring.ravel(), minlength=N_BANDS + 1)[:N_BANDS]
-    known = np.flatnonzero(counts)  # small images leave rings without a frequency
-    power = np.interp(np.arange(N_BANDS), known, sums[known] / counts[known])
-    return np.maximum(power, 1e-12)
+            cut = slice(row, row + edge), slice(col, col + edge)
+            piece = grey[cut]
+            power = np.abs(np.fft.rfft2((piece - piece.mean()) * window)) ** 2 / (window**2).sum()
+            sums = np.bincount(ring.ravel(), weights=power.ravel(), minlength=N_BANDS + 1)
+            rings = np.interp(np.arange(N_BANDS), known, sums[known] / counts[known])
+            yield np.maximum(rings, 1e-12), cut
 
 
 def noise_sigma(grey):

@@ -1,6 +1,7 @@
 """How much blur, noise and magnification turns the spectrum of one set into that of the other."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -16,6 +17,8 @@ _WORTH_MORE = 0.6  # a richer model must leave less than this share of the diffe
 _LEEWAY = 0.7  # of the logarithm of power, around what the grey levels say of contrast
 _FLOOR = 4e-6
 _ZOOMS = np.exp(np.linspace(np.log(0.5), np.log(2), 57))
+_SHARPER = 2.5  # times better must "sharper" fit than "noisier" to be believed
+_SIGMAS = np.concatenate([[0.0], np.linspace(0.15, 5, 98)])  # blurs that are tabulated [px]
 _MODELS = (  # from simple to rich; the best of the first size that fits is taken
     ((),),
     (("blur",), ("noise",)),
@@ -53,15 +56,13 @@ class SpectrumFit:
     rms_before: float
 
 
-def fit_spectrum(source, target, contrast=1.0):
+def fit_spectrum(source, target):
     """Fit the simplest change of power spectra.
 
     Parameters
     ----------
     source, target : ndarray of float, shape (n, 32) and (m, 32)
         Logarithm of power of each micrograph.
-    contrast : float
-        Factor on grey levels, known from elsewhere [1]; only where the fit starts.
 
     Returns
     -------
@@ -71,8 +72,8 @@ def fit_spectrum(source, target, contrast=1.0):
     scatter = max(_LEAST_SCATTER, _scatter(source, target))
     best = None
     for models in _MODELS:
-        found = [fit_named_spectrum(model, source, target, contrast) for model in models]
-        fit = min(found, key=lambda one: one.rms)
+        found = [fit_named_spectrum(model, source, target) for model in models]
+        fit = min(found, key=lambda one: one.rms * (_SHARPER if one.blur_px < 0 else 1))
         if best is None or fit.rms < _WORTH_MORE * best.rms:
             best = fit
         if best.rms <= _FITS_BELOW * scatter:
@@ -80,7 +81,7 @@ def fit_spectrum(source, target, contrast=1.0):
     return best
 
 
-def spectrum_intervals(fit, source, target, seed, contrast=1.0, n_resamples=60):
+def spectrum_intervals(fit, source, target, seed, n_resamples=60):
     """Percentile intervals over micrographs of blur, noise and magnification.
 
     Where one had not to be changed, it is fitted beside the others to tell how well that is known.
@@ -88,7 +89,8 @@ def spectrum_intervals(fit, source, target, seed, contrast=1.0, n_resamples=60):
     Returns
     -------
     dict of str to list of float
-        2.5 and 97.5 percentiles by name: ``blur_px``, ``noise``, ``magnification``.
+        2.5 and 97.5 percentiles by name: ``blur_px``, ``noise``, ``magnification``, widened to
+        what was fitted where that is outside.
     """
     rng = np.random.default_rng(seed)
     names = tuple(dict.fromkeys((*fit.moved, "blur", "noise")))
@@ -96,29 +98,29 @@ def spectrum_intervals(fit, source, target, seed, contrast=1.0, n_resamples=60):
     for _ in range(n_resamples):
         ours = source[rng.integers(0, len(source), len(source))]
         theirs = target[rng.integers(0, len(target), len(target))]
-        found = fit_named_spectrum(names, ours, theirs, contrast, near=fit.magnification)
+        found = fit_named_spectrum(names, ours, theirs, near=fit.magnification)
         draws.append((found.blur_px, found.noise, found.magnification))
     low, high = np.percentile(draws, [2.5, 97.5], axis=0)
     keys = ("blur_px", "noise", "magnification")
     return {
-        key: [float(a), float(b)]
+        key: [min(float(a), getattr(fit, key)), max(float(b), getattr(fit, key))]
         for key, a, b in zip(keys, low, high, strict=True)
         if key != "magnification" or "magnification" in names
     }
 
 
-def fit_named_spectrum(model, source, target, contrast=1.0, near=None):
+def fit_named_spectrum(model, source, target, near=None):
     """Fit given parameters; with `near`, only magnifications within a quarter of that one."""
     zooms = [1.0]
     if "magnification" in model:
         is_near = np.ones(len(_ZOOMS), bool) if near is None else abs(np.log(_ZOOMS / near)) < 0.25
         zooms = _ZOOMS[is_near]
     want = _log(np.exp(target)).mean(axis=0)
-    found = (_fit_at(float(zoom), model, source, want, contrast) for zoom in zooms)
+    found = (_fit_at(float(zoom), model, source, want) for zoom in zooms)
     return min(found, key=lambda fit: fit.rms)
 
 
-def _fit_at(zoom, model, source, want, contrast):
+def _fit_at(zoom, model, source, want):
     frequency = FREQUENCY * zoom
     used = (frequency <= FREQUENCY[-1]) & (np.arange(N_BANDS) >= _FIRST)
     rows = [np.interp(frequency, FREQUENCY, row) for row in source]
@@ -128,27 +130,64 @@ def _fit_at(zoom, model, source, want, contrast):
 
     def residual(parameters):
         values = dict(zip(free, parameters[1:], strict=True))
-        falloff = np.exp(-4 * np.pi**2 * values.get("blur", 0.0) * FREQUENCY**2)
-        changed = np.exp(parameters[0]) * falloff * power + values.get("noise", 0.0) * unit
+        kept = _kept_power(values.get("blur", 0.0))
+        changed = np.exp(parameters[0]) * kept * power + values.get("noise", 0.0) * unit
         return (_log(changed).mean(axis=0) - want)[used]
 
-    middle = 2 * np.log(contrast)
-    lower = [middle - _LEEWAY] + [{"blur": -4.0, "noise": -0.98}[name] for name in free]
-    upper = [middle + _LEEWAY] + [{"blur": 25.0, "noise": 1e7}[name] for name in free]
+    lower = [-_LEEWAY] + [{"blur": -4.0, "noise": -0.98}[name] for name in free]
+    upper = [_LEEWAY] + [{"blur": 25.0, "noise": 1e7}[name] for name in free]
     excess = max(0.0, float(np.exp(want[-4:].mean())) / unit - 1)
-    start = [middle] + [{"blur": 0.1, "noise": excess}[name] for name in free]
+    start = [0.0] + [{"blur": 0.0, "noise": excess}[name] for name in free]
     scale = [0.1] + [{"blur": 1.0, "noise": max(1.0, excess)}[name] for name in free]
     found = least_squares(residual, start, bounds=(lower, upper), x_scale=scale)
     values = dict(zip(free, found.x[1:], strict=True))
     blur, noise = values.get("blur", 0.0), values.get("noise", 0.0) * unit
     return SpectrumFit(
-        blur_px=float(np.sign(blur) * np.sqrt(abs(blur))),
+        blur_px=_sigma_of(blur),
         noise=float(np.sign(noise) * np.sqrt(abs(noise))),
         magnification=float(zoom),
         moved=tuple(model),
         rms=float(np.sqrt(np.mean(found.fun**2))),
-        rms_before=float(np.sqrt(np.mean(residual([middle, *[0.0] * len(free)]) ** 2))),
+        rms_before=float(np.sqrt(np.mean(residual([0.0] * (1 + len(free))) ** 2))),
     )
+
+
+def _kept_power(variance):
+    """Share of the power in each ring that a Gaussian blur leaves, or brings back below 0.
+
+    The kernel is sampled at pixels, so that a narrow one leaves more than the Gaussian of theory,
+    and has a smaller variance than its sigma says.
+    """
+    variances, table = _tabulate_kept_power()
+    place = np.interp(abs(variance), variances, np.arange(len(variances)))
+    low = min(int(place), len(variances) - 2)
+    kept = np.exp(table[low] + (place - low) * (table[low + 1] - table[low]))
+    return kept if variance >= 0 else 1 / kept
+
+
+def _sigma_of(variance):
+    """Sigma of the blur whose sampled kernel has a variance; negative for a negative one."""
+    return float(np.sign(variance) * np.interp(abs(variance), _tabulate_kept_power()[0], _SIGMAS))
+
+
+@cache
+def _tabulate_kept_power():
+    """Variances of sampled kernels at `_SIGMAS`, (V,), and logarithms of power kept, (V, 32)."""
+    frequency = np.linspace(0, 0.5, 129)
+    ring = (np.hypot(frequency[:, None], frequency) * 2 * N_BANDS).astype(int)
+    ring = np.minimum(ring, N_BANDS).ravel()
+    count = np.bincount(ring, minlength=N_BANDS + 1)[:N_BANDS]
+    reach = np.arange(-24, 25)
+    variances, rows = [], []
+    for sigma in _SIGMAS:
+        kernel = np.exp(-(reach**2) / (2 * sigma**2 + 1e-9))
+        kernel /= kernel.sum()
+        response = np.cos(2 * np.pi * frequency[:, None] * reach) @ kernel
+        power = np.outer(response, response).ravel() ** 2
+        sums = np.bincount(ring, weights=power, minlength=N_BANDS + 1)[:N_BANDS]
+        variances.append(reach**2 @ kernel)
+        rows.append(np.log(sums / count + 1e-12))
+    return np.array(variances), np.stack(rows)
 
 
 def _log(power):

@@ -128,7 +128,8 @@ def transfer_intervals(fit, source, target, seed, phases=None, fractions=(), n_r
     Returns
     -------
     dict of str to (float, float)
-        2.5 and 97.5 percentiles of gamma, gain, offset and, under ``phases``, a list of them.
+        2.5 and 97.5 percentiles of gamma, gain, offset, widened to what was fitted where that is
+        outside, and under ``phases`` a list of them.
     """
     rng = np.random.default_rng(seed)
     asked = {name: fit.moved for name in (*_GREYS, _PHASES) if name in fit.moved}
@@ -147,10 +148,12 @@ def transfer_intervals(fit, source, target, seed, phases=None, fractions=(), n_r
         for name, names in asked.items():
             part = found[names]
             draws[name].append(part.fractions if name == _PHASES else getattr(part, name))
-    return {
-        name: np.percentile(np.array(values), [2.5, 97.5], axis=0).T.tolist()
-        for name, values in draws.items()
-    }
+    intervals = {}
+    for name, values in draws.items():
+        low, high = np.percentile(np.array(values), [2.5, 97.5], axis=0)
+        taken = np.array(fit.fractions) if name == _PHASES else getattr(fit, name)
+        intervals[name] = np.stack([np.minimum(low, taken), np.maximum(high, taken)], -1).tolist()
+    return intervals
 
 
 def _fit_model(model, have, want, phases, identity):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mstool.nn.checkpoint import LoadedModel
 from mstool.pipeline.shift.network import Network, SetReadings
-from mstool.pipeline.shift.sets import MicrographSet
+from mstool.pipeline.shift.sets import MicrographSet, SetInputs
 from mstool.pipeline.shift.settings import ShiftSettings
 from mstool.reporting import Reporter
 from mstool.shift.appearance import Appearance
@@ -20,6 +20,8 @@ class Comparison:
     ----------
     settings : ShiftSettings
         How.
+    target_inputs : SetInputs
+        Files of the target.
     source, target : MicrographSet
         The sets.
     levels : tuple of float
@@ -43,6 +45,7 @@ class Comparison:
     """
 
     settings: ShiftSettings
+    target_inputs: SetInputs
     source: MicrographSet
     target: MicrographSet
     levels: tuple[float, float]

@@ -1,14 +1,17 @@
 """Ranges for training that cover the measured shift, and micrographs worth annotating."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from mstool.errors import OutputExistsError
+from mstool.io.atomic import write_text
 from mstool.nn.augment import PRESETS, Augmentation, augmentation_to_toml
 from mstool.nn.refit import fine_tune
-from mstool.pipeline.shift.factors import Factors
+from mstool.pipeline.shift.factors import Factors, factors_of
 from mstool.pipeline.shift.network import Network, SetReadings
 from mstool.pipeline.shift.sets import to_stored
 from mstool.pipeline.shift.simulate import Piece, read_pieces
@@ -63,11 +66,32 @@ def derive_augmentation(
     return Augmentation(**spatial | greys | {"blur_px": blur, "noise": noise})
 
 
-def describe_augmentation(ranges: Augmentation, factors: Factors, n_target: int) -> str:
-    """TOML for ``train --augment``, with what it was derived from."""
+def write_augmentation(record: dict[str, Any], path: Path, overwrite: bool) -> None:
+    """Write the ranges of a record for ``train --augment``, with what they were derived from.
+
+    Raises
+    ------
+    OutputExistsError
+        If another file is there.
+    """
+    text = _describe_ranges(record)
+    if path.exists() and not overwrite and not _holds(path, text):
+        raise OutputExistsError(
+            f"{path}: exists and says something else; name another file, or give --overwrite"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, text)
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_bytes() == text.encode()
+
+
+def _describe_ranges(record: dict[str, Any]) -> str:
+    factors = factors_of(record["fit"])
     moved = ", ".join(factors.moved) or "nothing"
     head = (
-        f"# derived from {n_target} target micrographs; moved: {moved}\n"
+        f"# derived from {record['n']['target']} target micrographs; moved: {moved}\n"
         "# look at it: mstool train TILES --augment THIS --preview FOLDER\n"
     )
     lacking = []
@@ -79,7 +103,11 @@ def describe_augmentation(ranges: Augmentation, factors: Factors, n_target: int)
         head += (
             f"# the target is {' and '.join(lacking)}, which no augmentation makes of the source\n"
         )
-    return head + augmentation_to_toml(ranges)
+    ranges = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in record["augmentation"].items()
+    }
+    return head + augmentation_to_toml(Augmentation(**ranges))
 
 
 def advise(

@@ -1,23 +1,24 @@
 """Which factor moved: grey levels, sharpness, noise, magnification, or the phases themselves."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
-from mstool.pipeline.shift.measure import look_at
 from mstool.pipeline.shift.sets import MicrographSet, to_unit
-from mstool.reporting import Reporter
 from mstool.shift.appearance import (
     LEVELS,
     N_BINS,
     Appearance,
     grey_histogram,
     moments,
+    radial_power,
     to_grey,
 )
+from mstool.shift.choice import LABEL_SHIFT
+from mstool.shift.mixture import mix_power, power_by_phase
 from mstool.shift.sharpness import SpectrumFit, fit_spectrum, spectrum_intervals
 from mstool.shift.transfer import Transfer, fit_transfer, transfer_intervals
 
@@ -65,14 +66,16 @@ def fit_factors(
     source_looks: Sequence[Appearance],
     target_looks: Sequence[Appearance],
     labels: Sequence[Sequence[np.ndarray]] | None,
+    change_of_phases: np.ndarray | None,
     levels: tuple[float, float],
     seed: int,
-    report: Reporter,
 ) -> tuple[Factors, dict[str, Any]]:
     """Fit what changed, and how well that is known.
 
-    Blur and noise change grey levels too: where the spectrum shows them, the source is changed so
-    before its grey levels are compared.
+    Grey levels, sharpness and phases each change what the others are read from: a curve of grey
+    levels changes spectra, blur and noise change histograms, other phase fractions change both.
+    The spectrum is explained in the simplest way that this allows, and grey levels are compared
+    once the source has been blurred and made as noisy as the target.
 
     Parameters
     ----------
@@ -82,12 +85,12 @@ def fit_factors(
         Of each micrograph.
     labels : sequence of sequence of ndarray of uint8, or None
         Phases of each field of the source, 255 ignored: truth or prediction.
+    change_of_phases : ndarray of float, shape (K,), or None
+        Phase fractions that a network predicts on the target, less those on the source.
     levels : tuple of float
         Stored values of black and white.
     seed : int
         Of the resampling.
-    report : Reporter
-        Progress.
 
     Returns
     -------
@@ -97,28 +100,81 @@ def fit_factors(
         For the record: values, intervals, what is left of the difference.
     """
     phases, fractions = _phases(source, labels, levels) if labels is not None else (None, ())
-    target_histograms = _histograms(target_looks)
+    target_histograms, target_powers = _histograms(target_looks), _powers(target_looks)
     histograms, powers = _histograms(source_looks), _powers(source_looks)
-    first = fit_transfer(histograms, target_histograms, phases, fractions)
-    contrast = _contrast(first, histograms)
-    spectrum = fit_spectrum(powers, _powers(target_looks), contrast)
-    transfer = first
+    transfer = fit_transfer(histograms, target_histograms, phases, fractions)
+    contrast = max(1e-3, _contrast(transfer, histograms))
+    found = _explain_spectrum(
+        source, powers, target_powers, transfer, contrast, labels, change_of_phases, levels
+    )
+    spectrum = found.fit
     if spectrum.moved and (spectrum.blur_px > 0 or spectrum.noise > 0):
-        gain = max(contrast, 1e-3)
-        before = SpectrumFit(spectrum.blur_px, spectrum.noise / gain, 1.0, (), 0.0, 0.0)
+        before = replace(spectrum, noise=spectrum.noise / found.contrast)
 
         def change(image):
             return degrade(image, before, seed)
 
-        looks = look_at(source, levels, report, change)
-        histograms = _histograms(looks)
+        histograms = _changed_histograms(source, levels, change)
         if labels is not None:
             phases, fractions = _phases(source, labels, levels, change)
         transfer = fit_transfer(histograms, target_histograms, phases, fractions)
-    factors = Factors(transfer, spectrum)
     intervals = transfer_intervals(transfer, histograms, target_histograms, seed, phases, fractions)
-    intervals |= spectrum_intervals(spectrum, powers, _powers(target_looks), seed, contrast)
-    return factors, {
+    intervals |= spectrum_intervals(spectrum, found.powers, target_powers, seed)
+    if found.by_phases and PHASES not in transfer.moved:
+        there = np.clip(np.array(fractions) + change_of_phases, 0, 1)
+        transfer = replace(
+            transfer, moved=(*transfer.moved, PHASES), fractions=tuple(map(float, there))
+        )
+    factors = Factors(transfer, spectrum)
+    return factors, _describe(factors, fractions, intervals)
+
+
+@dataclass(frozen=True)
+class _Explanation:
+    """A fit of the spectrum, and what was taken into account before.
+
+    Attributes
+    ----------
+    fit : SpectrumFit
+        The fit.
+    powers : ndarray of float, shape (N, 32)
+        Logarithm of power of the source, changed as grey levels and phases ask for.
+    by_phases : bool
+        Whether a change of phase fractions was taken into account.
+    contrast : float
+        Factor on the spread of grey levels that was taken into account [1].
+    """
+
+    fit: SpectrumFit
+    powers: np.ndarray
+    by_phases: bool
+    contrast: float
+
+
+def _explain_spectrum(
+    source, powers, target_powers, transfer, contrast, labels, change_of_phases, levels
+) -> _Explanation:
+    """Take the explanation of the spectrum that needs the fewest factors, then the best fit."""
+    found = [_Explanation(fit_spectrum(powers, target_powers), powers, False, 1.0)]
+    if set(transfer.moved) - {PHASES}:
+        seen = _changed_powers(source, levels, transfer.apply)
+        found.append(_Explanation(fit_spectrum(seen, target_powers), seen, False, contrast))
+    is_changed = change_of_phases is not None and np.abs(change_of_phases).max() > LABEL_SHIFT
+    if is_changed and labels is not None and all(one.fit.moved for one in found):
+        greys = [to_grey(to_unit(f, levels)) for sample in source.samples for f in sample.fields]
+        flat = [values for fields in labels for values in fields]
+        by_phase = power_by_phase(greys, flat, len(change_of_phases))
+        for one in list(found):
+            mixed = mix_power(one.powers, by_phase, change_of_phases)
+            found.append(replace(one, fit=fit_spectrum(mixed, target_powers), powers=mixed,
+                                 by_phases=True))  # fmt: skip
+    return min(found, key=lambda one: (len(one.fit.moved), one.fit.rms))
+
+
+def _describe(factors: Factors, fractions, intervals) -> dict[str, Any]:
+    transfer, spectrum = factors.transfer, factors.spectrum
+    shares = {"source": fractions, "target": transfer.fractions} if fractions else None
+    return {
         "moved": factors.moved,
         "gamma": transfer.gamma,
         "gain": transfer.gain,
@@ -126,9 +182,7 @@ def fit_factors(
         "blur_px": spectrum.blur_px,
         "noise": spectrum.noise,
         "magnification": spectrum.magnification,
-        "phase_fraction": {"source": fractions, "target": transfer.fractions}
-        if fractions
-        else None,
+        "phase_fraction": shares,
         "intervals": intervals,
         "grey_rms": {"before": transfer.rms_before, "after": transfer.rms},
         "log_power_rms": {"before": spectrum.rms_before, "after": spectrum.rms},
@@ -173,6 +227,24 @@ def _contrast(transfer: Transfer, histograms: np.ndarray) -> float:
     """Factor on the standard deviation of grey levels that a transfer makes."""
     shares = histograms.mean(axis=0)
     return moments(shares, transfer.apply(LEVELS))[1] / moments(shares)[1]
+
+
+def _changed_histograms(source: MicrographSet, levels, change) -> np.ndarray:
+    return _of_fields(source, levels, change, grey_histogram)
+
+
+def _changed_powers(source: MicrographSet, levels, change) -> np.ndarray:
+    return _of_fields(source, levels, change, lambda grey: np.log(radial_power(grey)))
+
+
+def _of_fields(source: MicrographSet, levels, change, describe) -> np.ndarray:
+    """Mean over fields of what describes them once they are changed, one row a micrograph."""
+    return np.stack(
+        [
+            np.mean([describe(to_grey(change(to_unit(f, levels)))) for f in one.fields], axis=0)
+            for one in source.samples
+        ]
+    )
 
 
 def _histograms(looks: Sequence[Appearance]) -> np.ndarray:

@@ -197,7 +197,10 @@ def judge_tests(values: dict[str, np.ndarray], alpha: float, least_p: float) -> 
 
 
 def _image_statistics(both, histograms, vectors, weights) -> dict[str, np.ndarray]:
+    levels = np.stack([quantiles(row, _SHOWN_QUANTILES) for row in histograms])
     column = {
+        "quantiles": levels,
+        "saturation": histograms[:, [0, -1]],
         "noise": [[np.log(one.noise + 1e-4)] for one in both],
         "sharpness": [[one.sharpness] for one in both],
         "spectrum": [one.log_power for one in both],

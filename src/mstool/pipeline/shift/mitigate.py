@@ -102,6 +102,48 @@ def try_repair(
     return read_set(network, target.samples, words, report, change)
 
 
+def try_repairs(
+    names: Sequence[str],
+    network: Network,
+    source: MicrographSet,
+    target: MicrographSet,
+    own: SetReadings,
+    factors: Factors,
+    seed: int,
+    report: Reporter,
+    has_no_time: Callable[[str], bool],
+) -> tuple[dict[str, Repair], dict[str, SetReadings]]:
+    """Every repair that can be made, with the readings of the target under it.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Some of `REPAIRS`, ``none`` among them.
+    network, source, target, factors, seed, report
+        As for `make_repair`.
+    own : SetReadings
+        Of the target as it is.
+    has_no_time : callable
+        Asked before each repair but ``none``, by its name; those are left out.
+
+    Returns
+    -------
+    repairs : dict of str to Repair
+    tried : dict of str to SetReadings
+    """
+    repairs: dict[str, Repair] = {}
+    tried: dict[str, SetReadings] = {}
+    for name in names:
+        if name != NONE and has_no_time(name):
+            continue
+        repair = make_repair(name, network, source, target, factors, seed, report)
+        if repair is None:
+            continue
+        repairs[name] = repair
+        tried[name] = own if name == NONE else try_repair(repair, network, target, report)
+    return repairs, tried
+
+
 def compare_repairs(
     tried: dict[str, SetReadings],
     source: SetReadings,

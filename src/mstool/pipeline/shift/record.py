@@ -42,6 +42,7 @@ def make_record(
             "mitigation": parts["mitigation"],
             "chosen": parts["mitigation"] and parts["mitigation"]["chosen"],
             "phase_fraction": parts["label_shift"],
+            "augmentation": parts["augmentation"],
             "advice": parts["advice"],
             "left_out": c.left_out,
             "warnings": _warnings(c, parts),

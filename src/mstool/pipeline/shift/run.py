@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from mstool.errors import CheckFailed
-from mstool.io.atomic import write_text
 from mstool.io.outputs import OutputFolder
-from mstool.io.records import Run, hash_inputs, read_record, write_record
+from mstool.io.records import Run, hash_inputs, read_record
 from mstool.labels.legend import Legend
-from mstool.nn.checkpoint import LoadedModel, save_checkpoint
+from mstool.nn.checkpoint import LoadedModel
 from mstool.nn.device import Compute
 from mstool.pipeline.kept_parts import PARTS, KeptParts
 from mstool.pipeline.shift import drawings
@@ -21,19 +20,23 @@ from mstool.pipeline.shift.cost import estimate_cost, measure_scores
 from mstool.pipeline.shift.derive import (
     advise,
     derive_augmentation,
-    describe_augmentation,
     expect_gain,
 )
 from mstool.pipeline.shift.factors import Factors, factors_of, fit_factors
 from mstool.pipeline.shift.measure import describe_all, divide, look_at, measure
-from mstool.pipeline.shift.mitigate import Repair, compare_repairs, make_repair, try_repair
+from mstool.pipeline.shift.mitigate import Repair, compare_repairs, try_repairs
 from mstool.pipeline.shift.network import (
-    SetReadings,
     make_network,
     read_set,
     trained_on,
 )
 from mstool.pipeline.shift.record import make_record
+from mstool.pipeline.shift.repaired import (
+    IMAGES,
+    MODEL,
+    write_repaired_images,
+    write_repaired_model,
+)
 from mstool.pipeline.shift.sets import (
     ReadPlan,
     SetInputs,
@@ -41,7 +44,6 @@ from mstool.pipeline.shift.sets import (
     levels_of,
     read_sets,
     to_unit,
-    write_field,
 )
 from mstool.pipeline.shift.settings import MODEL_REPAIRS, ShiftSettings
 from mstool.pipeline.shift.simulate import (
@@ -55,11 +57,12 @@ from mstool.reporting import Reporter
 from mstool.shift.choice import NONE
 from mstool.shift.distances import mean_difference, standardise
 from mstool.shift.permutation import p_value
+from mstool.shift.readings import add_readings
 
 RECORD = "shift.json"
 _PLOTS = ("histograms", "spectra", "embedding", "robustness", "estimates", "mitigation")
 _FILES = (*(f"{name}.{kind}" for name in _PLOTS for kind in ("png", "csv")), "examples.png")
-CONTENTS = (*_FILES, "augment.toml", "simulated", "repaired", "model", PARTS)
+CONTENTS = (*_FILES, "simulated", IMAGES, MODEL, PARTS)
 
 
 def compare_sets(
@@ -169,8 +172,19 @@ def _look(inputs, legend, model, settings, compute, out, deadline, report) -> Co
             for one in (source, target)
         )
     return Comparison(
-        settings, source, target, levels, looks, model, network, readings, out, report, deadline
-    )
+        settings,
+        inputs[1],
+        source,
+        target,
+        levels,
+        looks,
+        model,
+        network,
+        readings,
+        out,
+        report,
+        deadline,
+    )  # fmt: skip
 
 
 def _work(c: Comparison) -> dict[str, Any]:
@@ -200,10 +214,15 @@ def _work(c: Comparison) -> dict[str, Any]:
         parts[name] = kept.make_in_time(name, make, is_late, c.left_out) if is_wanted else None
     if settings.save_simulated and settings.doses:
         write_simulated(
-            c.out / "simulated", pieces, settings.doses, c.levels, c.source.dtype, settings.seed
+            c.out / "simulated",
+            pieces,
+            settings.doses,
+            c.levels,
+            c.source.dtype,
+            c.source.pixel_size_um,
+            settings.seed,
         )
-    if settings.derive:
-        _write_augmentation(c, factors_of(parts["fit"]))
+    parts["augmentation"] = _augmentation(c, factors_of(parts["fit"]))
     _draw(c, parts)
     return parts
 
@@ -217,7 +236,10 @@ def _fit(c: Comparison) -> dict[str, Any]:
             [c.network.probabilities(one).argmax(axis=0).astype(np.uint8) for one in sample.fields]
             for sample in c.source.samples
         ]
-    return fit_factors(c.source, *c.looks, labels, c.levels, c.settings.seed, c.report)[1]
+    change = None
+    if c.readings is not None:
+        change = np.subtract(*(add_readings(one.readings).fractions for one in c.readings[::-1]))
+    return fit_factors(c.source, *c.looks, labels, change, c.levels, c.settings.seed)[1]
 
 
 def _label_shift(c: Comparison, division) -> dict[str, Any] | None:
@@ -282,19 +304,16 @@ def _estimates(c: Comparison, parts: dict[str, Any]) -> dict[str, Any]:
 
 def _mitigation(c: Comparison, parts: dict[str, Any]) -> dict[str, Any]:
     settings, factors = c.settings, factors_of(parts["fit"])
-    repairs: dict[str, Repair] = {}
-    tried: dict[str, SetReadings] = {}
-    for name in settings.repairs:
-        if name != NONE and c.is_late:
+
+    def has_no_time(name: str) -> bool:
+        if c.is_late:
             c.left_out.append(f"repair {name}")
-            continue
-        repair = make_repair(name, c.network, c.source, c.target, factors, settings.seed, c.report)
-        if repair is None:
-            continue
-        repairs[name] = repair
-        tried[name] = (
-            c.readings[1] if name == NONE else try_repair(repair, c.network, c.target, c.report)
-        )
+        return c.is_late
+
+    repairs, tried = try_repairs(
+        settings.repairs, c.network, c.source, c.target, c.readings[1], factors, settings.seed,
+        c.report, has_no_time,
+    )  # fmt: skip
     found = compare_repairs(
         tried, c.readings[0], c.target.groups, c.classes, settings.is_auto, settings.seed
     )
@@ -311,29 +330,11 @@ def _write_repair(c: Comparison, repair: Repair) -> list[str]:
     if repair.name == NONE or c.model is None:
         return []
     if repair.name in MODEL_REPAIRS:
-        checkpoint = c.model.checkpoint
-        provenance = {
-            "repair": repair.name,
-            "repaired_from": c.model.sha256,
-            "fitted_to": [sample.sha256 for sample in c.target.samples],
-        }
-        metrics = checkpoint.metrics | {"before_repair": True}
-        adapted = type(checkpoint)(
-            **vars(checkpoint) | {"training": checkpoint.training | provenance, "metrics": metrics}
-        )
-        (c.out / "model").mkdir(parents=True, exist_ok=True)
-        save_checkpoint(c.out / "model" / "model.safetensors", repair.segmenter, adapted)
-        write_record(c.out / "model" / "repair.json", provenance)
-        return ["model/model.safetensors"]
-    names = []
-    for sample in c.target.samples:
-        for number, stored in enumerate(sample.fields):
-            suffix = f"-{number}" if len(sample.fields) > 1 else ""
-            name = f"repaired/{Path(sample.name).stem}{suffix}.tif"
-            image = repair.change(to_unit(stored, c.levels))
-            write_field(c.out / name, image, c.levels, c.target.dtype)
-            names.append(name)
-    return names
+        return write_repaired_model(c.model, c.target, repair, c.out)
+    how = c.settings
+    return write_repaired_images(
+        c.target_inputs, c.target, repair, c.levels, how.pixel_size_um, how.grey, c.out
+    )
 
 
 def _advice(c: Comparison, parts: dict[str, Any], pieces: Sequence[Piece]) -> dict[str, Any]:
@@ -346,15 +347,15 @@ def _advice(c: Comparison, parts: dict[str, Any], pieces: Sequence[Piece]) -> di
     return {"annotate_next": picks, "expected": gain}
 
 
-def _write_augmentation(c: Comparison, factors: Factors) -> None:
+def _augmentation(c: Comparison, factors: Factors) -> dict[str, Any]:
+    """Ranges for training that cover the shift."""
     source, target = c.looks
     std = float(
         np.sqrt(np.mean([to_unit(f, c.levels).var() for s in c.source.samples for f in s.fields]))
     )
     if c.model is not None:
         std = float(np.mean(c.model.checkpoint.std)) / (c.levels[1] - c.levels[0])
-    ranges = derive_augmentation(factors, source, target, std)
-    write_text(c.out / "augment.toml", describe_augmentation(ranges, factors, len(target)))
+    return asdict(derive_augmentation(factors, source, target, std))
 
 
 def _draw(c: Comparison, parts: dict[str, Any]) -> None:

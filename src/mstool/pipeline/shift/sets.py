@@ -218,11 +218,17 @@ def to_stored(image: np.ndarray, levels: tuple[float, float], dtype: str) -> np.
     return (np.rint(values) if np.dtype(dtype).kind in "ui" else values).astype(np.float32)
 
 
-def write_field(path: Path, image: np.ndarray, levels: tuple[float, float], dtype: str) -> None:
+def write_image(
+    path: Path,
+    image: np.ndarray,
+    levels: tuple[float, float],
+    dtype: str,
+    pixel_size_um: float | None,
+) -> None:
     """Write grey levels from 0 to 1, (H, W, C), as TIFF of stored values; makes the folder."""
     values = to_stored(image, levels, dtype).astype(dtype)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_tile_image(path, values[..., 0] if values.shape[2] == 1 else values)
+    write_tile_image(path, values[..., 0] if values.shape[2] == 1 else values, pixel_size_um)
 
 
 def _read_set(

@@ -45,8 +45,6 @@ class ShiftSettings:
         Whether the best of them is chosen, or the one that was named.
     save_simulated : bool
         Whether simulated images are written.
-    derive : bool
-        Whether ranges for training are derived.
     advise : int
         Target micrographs to annotate next; 0 for no advice.
     max_time_s : float or None
@@ -69,7 +67,6 @@ class ShiftSettings:
     repairs: tuple[str, ...]
     is_auto: bool
     save_simulated: bool
-    derive: bool
     advise: int
     max_time_s: float | None
     seed: int

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mstool.pipeline.shift.network import Network
-from mstool.pipeline.shift.sets import MicrographSet, to_stored, to_unit, write_field
+from mstool.pipeline.shift.sets import MicrographSet, to_stored, to_unit, write_image
 from mstool.reporting import Reporter
 from mstool.shift.doses import FAMILIES, apply_dose, breaking_dose
 from mstool.shift.estimates import Case, signs_of
@@ -168,6 +168,7 @@ def write_simulated(
     doses: dict[str, tuple[float, ...]],
     levels: tuple[float, float],
     dtype: str,
+    pixel_size_um: float | None,
     seed: int,
 ) -> None:
     """Write every piece under every dose: ``FAMILY/DOSE/NAME.tif``."""
@@ -176,7 +177,7 @@ def write_simulated(
             for piece in pieces:
                 changed = dosed(piece, family, dose, seed)
                 path = folder / family / f"{dose:g}" / f"{Path(piece.name).stem}.tif"
-                write_field(path, changed.image, levels, dtype)
+                write_image(path, changed.image, levels, dtype, pixel_size_um)
 
 
 def _curve(family, curve, nominal, tolerance) -> dict[str, Any]:

@@ -1,0 +1,280 @@
+"""Is what domain-shift says true? Its claims, tried on halves of one set of micrographs.
+
+    python benchmarks/domain_shift.py IMAGES LABELS LEGEND [--model M] [--claims alarms,...]
+
+Prints a JSON line for each claim. Halves are drawn anew for each repeat; where the other half is
+changed, the change is known.
+
+alarms     40 halves, nothing changed: rejections of each test at 0.05, uncorrected
+power      10 halves, one changed: how often each test, and all of them corrected, see it
+fits       10 halves, and the whole set against itself changed: what is fitted, and its interval
+estimates  simulated doses: error and rank correlation on families left out; needs --model
+repairs    every dose of every family on one half: the score without repair, with each of them, and
+           with the one that auto takes without knowing the truth; needs --model
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage, stats
+
+from mstool.io.records import to_plain
+from mstool.labels.legend import legend_from_toml
+from mstool.nn.checkpoint import load_checkpoint
+from mstool.nn.device import choose_compute, make_deterministic
+from mstool.pipeline.shift.factors import fit_factors
+from mstool.pipeline.shift.measure import divide, look_at, measure
+from mstool.pipeline.shift.mitigate import compare_repairs, try_repairs
+from mstool.pipeline.shift.network import SetReadings, make_network, read_set, trained_on
+from mstool.pipeline.shift.sets import ReadPlan, find_set, levels_of, read_sets, to_stored, to_unit
+from mstool.pipeline.shift.settings import REPAIRS
+from mstool.pipeline.shift.simulate import cases_of, cut_pieces, dosed, measure_robustness
+from mstool.reporting import Reporter
+from mstool.shift.doses import FAMILIES
+from mstool.shift.estimates import errors_left_out
+from mstool.shift.readings import add_readings
+
+QUIET = Reporter()
+N_ALARMS, N_REPEATS, SEED = 40, 10, 0
+USUAL_DOSES = {name: family.doses for name, family in FAMILIES.items()}
+
+
+def blurred(sigma):
+    """Change that blurs."""
+    return lambda image: ndimage.gaussian_filter(image, (sigma, sigma, 0))
+
+
+def noisy(sigma):
+    """Change that adds noise, to each micrograph its own."""
+
+    def change(image):
+        seed = int(image[::7, ::7].sum() * 1e4) % 2**32
+        noise = np.random.default_rng(seed).normal(0, sigma, image.shape[:2])
+        return np.clip(image + noise[..., None], 0, 1).astype(np.float32)
+
+    return change
+
+
+CHANGES = {
+    "nothing": ({}, lambda image: image),
+    "gamma 1.3": ({"gamma": 1.3}, lambda image: image**1.3),
+    "gamma 1.6": ({"gamma": 1.6}, lambda image: image**1.6),
+    "blur 0.6": ({"blur_px": 0.6}, blurred(0.6)),
+    "blur 1": ({"blur_px": 1.0}, blurred(1.0)),
+    "blur 2": ({"blur_px": 2.0}, blurred(2.0)),
+    "noise 0.03": ({"noise": 0.03}, noisy(0.03)),
+    "noise 0.08": ({"noise": 0.08}, noisy(0.08)),
+}
+POWER = ("gamma 1.3", "blur 1", "noise 0.03")
+
+
+class Pool:
+    """One set of micrographs, whose halves are compared."""
+
+    def __init__(self, options):
+        labels = [options.labels] if options.labels else None
+        found = find_set("source", options.images, labels, options.label_suffix, QUIET)
+        legend = legend_from_toml(options.legend.read_text()) if options.legend else None
+        plan = ReadPlan(512, 4, options.scale, None, False, None)
+        self.whole = read_sets(found, found, legend, plan, QUIET)[0]
+        self.levels = levels_of((self.whole,))
+        self.network = self.fresh = None
+        if options.model:
+            model = load_checkpoint(options.model)
+            compute = choose_compute("auto", "fp32")
+            self.network = make_network(model, (self.whole,), self.levels, compute)
+            self.classes = model.checkpoint.classes
+            seen = trained_on(self.whole, model)
+            self.fresh = [k for k in range(len(self.whole.samples)) if k not in seen]
+
+    def looks(self, name="nothing"):
+        """Image statistics of each micrograph, changed."""
+        return look_at(self.whole, self.levels, QUIET, CHANGES[name][1])
+
+    def readings(self, name="nothing"):
+        """Readings of the network of each micrograph, changed."""
+
+        def change(stored):
+            image = CHANGES[name][1](to_unit(stored, self.levels))
+            return to_stored(image, self.levels, self.whole.dtype)
+
+        return read_set(self.network, self.whole.samples, name, QUIET, change)
+
+    def part(self, numbers):
+        """Some of the micrographs."""
+        return replace(self.whole, samples=tuple(self.whole.samples[k] for k in numbers))
+
+    def halves(self, n):
+        """Seed, and the micrographs of both halves, n times."""
+        for seed in range(n):
+            order = np.random.default_rng(seed).permutation(len(self.whole.samples))
+            yield seed, *np.array_split(order, 2)
+
+
+def select(rows, numbers):
+    """Rows of some micrographs."""
+    if isinstance(rows, SetReadings):
+        return SetReadings(tuple(rows.readings[k] for k in numbers), rows.features[numbers])
+    return [rows[k] for k in numbers]
+
+
+def test_halves(pool, n, name):
+    """Counts of rejections by test, uncorrected, and of detections after correction."""
+    plain, changed = pool.looks(), pool.looks(name)
+    networks = (pool.readings(), pool.readings(name)) if pool.network else None
+    counts, detected = {}, 0
+    for seed, first, second in pool.halves(n):
+        division = divide([str(k) for k in first], [str(k) for k in second], 999, seed)
+        sides = None
+        if networks:
+            sides = select(networks[0], first), select(networks[1], second)
+        looks = select(plain, first), select(changed, second)
+        tests = measure(*looks, division, sides, 0.05, 999, seed)["tests"]["p"]
+        for test, row in tests.items():
+            counts[test] = counts.get(test, 0) + (row["p"] <= 0.05)
+        detected += any(row["detected"] for row in tests.values())
+    return {"change": name, "n": n, "detected": detected, "tests": counts}
+
+
+def check_alarms(pool):
+    """Rejections where nothing changed."""
+    yield test_halves(pool, N_ALARMS, "nothing")
+
+
+def check_power(pool):
+    """Rejections where something did."""
+    for name in POWER:
+        yield test_halves(pool, N_REPEATS, name)
+
+
+def check_fits(pool):
+    """Fits between halves, and of the whole set against itself changed."""
+    plain = pool.looks()
+    for name, (truth, _) in CHANGES.items():
+        changed = pool.looks(name)
+        keys = ("gamma", "blur_px", "noise")
+        rows, everything = [], np.arange(len(plain))
+        divisions = [(0, everything, everything), *pool.halves(N_REPEATS)]
+        for seed, first, second in divisions:
+            source = pool.part(first)
+            labels = [sample.truths for sample in source.samples]
+            labels = labels if source.samples[0].has_truth else None
+            looks = select(plain, first), select(changed, second)
+            fit = fit_factors(source, *looks, labels, None, pool.levels, seed)[1]
+            row = {key: fit[key] for key in keys} | {"moved": fit["moved"]}
+            rows.append(row | {"intervals": {k: fit["intervals"].get(k) for k in keys}})
+        found = {"change": name, "truth": truth, "against_itself": rows[0]}
+        for key in keys:
+            values = [row[key] for row in rows[1:]]
+            found[key] = {
+                "mean": np.mean(values),
+                "sd": np.std(values, ddof=1),
+                "covered": sum(
+                    row["intervals"][key][0] <= truth.get(key, float(key == "gamma"))
+                    <= row["intervals"][key][1]
+                    for row in rows[1:]
+                ),
+            }  # fmt: skip
+        yield found | {"moved": [row["moved"] for row in rows[1:]]}
+
+
+def cut(pool, numbers):
+    """Pieces of some micrographs, with their truth."""
+    has_truth = all(sample.has_truth for sample in pool.whole.samples)
+    return cut_pieces(pool.whole, numbers, pool.levels, pool.network, has_truth)
+
+
+def check_estimates(pool):
+    """Errors of estimates on kinds of change left out of the calibration."""
+    pieces = cut(pool, pool.fresh[:8])
+    found, _ = measure_robustness(
+        pool.network, pieces, USUAL_DOSES, pool.whole.dtype, 0.05, SEED, lambda: False, QUIET
+    )
+    cases = cases_of(found)
+    estimated, truth = errors_left_out(cases)
+    yield {
+        "n_cases": len(cases),
+        "mean_absolute_error": np.abs(estimated - truth).mean(),
+        "spearman": stats.spearmanr(estimated, truth).statistic,
+        "undosed": found["undosed"],
+    }
+
+
+def as_set(pool, pieces, change=lambda piece: piece):
+    """Set of changed pieces."""
+    samples = []
+    for piece in map(change, pieces):
+        stored = to_stored(piece.image, pool.levels, pool.whole.dtype)
+        sample = pool.whole.samples[0]
+        samples.append(
+            replace(sample, name=piece.name, group=piece.name, fields=(stored,),
+                    truths=(piece.labels,))
+        )  # fmt: skip
+    return replace(pool.whole, name="target", samples=tuple(samples))
+
+
+def check_repairs(pool):
+    """Every simulated case; source and target are different micrographs."""
+    pieces = cut(pool, pool.fresh[:12])
+    ours, theirs = pieces[::2], pieces[1::2]
+    source = as_set(pool, ours)
+    network, classes = pool.network, pool.classes
+    source_looks = look_at(source, pool.levels, QUIET)
+    source_readings = read_set(network, source.samples, "source", QUIET)
+    labels = [sample.truths for sample in source.samples]
+    cases = [("none", 0.0), *((name, d) for name, row in USUAL_DOSES.items() for d in row)]
+    for family, dose in cases:
+        target = as_set(pool, theirs, lambda p, f=family, d=dose: dosed(p, f, d, SEED) if d else p)
+        looks = look_at(target, pool.levels, QUIET)
+        own = read_set(network, target.samples, "target", QUIET)
+        change = np.subtract(*(add_readings(o.readings).fractions for o in (own, source_readings)))
+        factors, _ = fit_factors(source, source_looks, looks, labels, change, pool.levels, SEED)
+        _, tried = try_repairs(
+            REPAIRS, network, source, target, own, factors, SEED, QUIET, lambda name: False
+        )
+        found = compare_repairs(tried, source_readings, target.groups, classes, True, SEED)
+        scores = {row["name"]: row["mean_iou"] for row in found["repairs"]}
+        stable = {row["name"]: row["self_consistency"] for row in found["repairs"]}
+        yield {
+            "family": family,
+            "dose": dose,
+            "chosen": found["chosen"],
+            "gain": scores[found["chosen"]] - scores["none"],
+            "scores": scores,
+            "self_consistency": stable,
+        }
+
+
+CLAIMS = {
+    "alarms": check_alarms,
+    "power": check_power,
+    "fits": check_fits,
+    "estimates": check_estimates,
+    "repairs": check_repairs,
+}
+
+
+def main():
+    """Read the command line and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("images", type=Path)
+    parser.add_argument("labels", type=Path, nargs="?")
+    parser.add_argument("legend", type=Path, nargs="?")
+    parser.add_argument("--label-suffix", default="")
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--claims", default=",".join(CLAIMS))
+    options = parser.parse_args()
+    make_deterministic()
+    pool = Pool(options)
+    for claim in options.claims.split(","):
+        for row in CLAIMS[claim](pool):
+            print(json.dumps({"claim": claim, **to_plain(row)}), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""Power spectra of a set as they would be with its phases in other shares."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mstool.shift.appearance import piece_powers
+
+_IGNORED = 255
+_LEAST = 0.05  # of the power: what a change of fractions leaves at least
+
+
+def power_by_phase(greys: Sequence[np.ndarray], labels: Sequence[np.ndarray], n_classes: int):
+    """Change of power with the fraction of each phase, from pieces that hold more or less of it.
+
+    Powers of phases add up, so that the power of a piece is linear in its phase fractions.
+
+    Parameters
+    ----------
+    greys : sequence of ndarray of float, shape (H, W)
+        Fields of view.
+    labels : sequence of ndarray of uint8, shape (H, W)
+        Class indices of each, 255 ignored.
+    n_classes : int
+        Number of phases, K.
+
+    Returns
+    -------
+    ndarray of float64, shape (K, 32)
+        Least squares; a phase whose fraction is everywhere the same has 0.
+    """
+    powers, fractions = [], []
+    for grey, values in zip(greys, labels, strict=True):
+        for power, cut in piece_powers(grey):
+            known = values[cut][values[cut] != _IGNORED]
+            if known.size:
+                powers.append(power)
+                fractions.append(np.bincount(known, minlength=n_classes) / known.size)
+    if not powers:
+        return np.zeros((n_classes, 32))
+    centred = [np.array(rows) - np.mean(rows, axis=0) for rows in (fractions, powers)]
+    return np.linalg.lstsq(*centred, rcond=1e-6)[0]
+
+
+def mix_power(log_power, by_phase, change):
+    """Logarithm of power after a change of phase fractions.
+
+    Parameters
+    ----------
+    log_power : ndarray of float, shape (N, 32)
+        Of each micrograph.
+    by_phase : ndarray of float, shape (K, 32)
+        From `power_by_phase`.
+    change : ndarray of float, shape (K,)
+        Of the fractions, summing to 0.
+
+    Returns
+    -------
+    ndarray of float64, shape (N, 32)
+    """
+    mean = np.exp(log_power).mean(axis=0)
+    factor = np.maximum(1 + np.asarray(change) @ by_phase / mean, _LEAST)
+    return log_power + np.log(factor)
