@@ -100,6 +100,18 @@ def test_the_verdict_can_be_an_exit_code_and_done_work_stays(run_mstool, batches
     assert run_mstool(*call, "--seed", 4).code == 73
 
 
+def test_a_single_new_micrograph_has_a_loss_without_an_interval(run_mstool, batches):
+    for path in sorted(Path("new").iterdir())[1:]:
+        path.unlink()
+    quick = (*FAST, *MODEL, "--simulate", "none")
+    ended = run_mstool("domain-shift", "raw", "new", *quick, "--target-labels", "labels")
+    assert ended.code == 0
+    drop = record_of()["performance"]["drop"]
+    assert drop["mean_iou"] is not None
+    assert drop["interval"] == [None, None]
+    assert not record_of()["verdict"]["shift_detected"]
+
+
 def test_ranges_are_written_again_from_a_record_but_over_no_other_file(run_mstool, batches):
     call = ("domain-shift", "raw", "new", *FAST)
     assert run_mstool(*call).code == 0

@@ -8,24 +8,17 @@ import pytest
 import mstool
 
 PACKAGE = Path(mstool.__file__).parent
-TOPICS = (
-    "geometry",
-    "labels",
-    "phantoms",
-    "scores",
-    "splits",
-    "stereology",
-    "shift",
-    "pictures",
-    "explanations",
-)
+JUDGEMENTS = ("shift", "explanations")  # are made of scores
+SUBJECTS = ("geometry", "labels", "phantoms", "scores", "splits", "stereology", "pictures")
+TOPICS = (*JUDGEMENTS, *SUBJECTS)
 LAYERS = (  # a module imports from layers below its own, and from its own folder
     ("__main__",),
     ("cli",),
     ("commands",),
     ("pipeline",),
     ("nn",),
-    TOPICS,
+    JUDGEMENTS,
+    SUBJECTS,
     ("io",),
     ("errors", "reporting"),
 )

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from mstool.scores.metrics import mean_iou
 from mstool.shift.choice import choose_repair, spread_picks, suspect_label_shift
 from mstool.shift.estimates import (
     Case,
@@ -10,7 +11,7 @@ from mstool.shift.estimates import (
     estimate_score,
     label_shift_score,
 )
-from mstool.shift.readings import add_readings, mean_iou_of, read_prediction
+from mstool.shift.readings import add_readings, read_prediction
 from mstool.shift.repair import make_reference, match_histogram, match_mean_and_spread
 from mstool.shift.verdict import judge_harm, recommend
 
@@ -46,7 +47,7 @@ def test_label_shift_alone_is_told_from_appearance():
     source = reading(0)
     shares = source.confusion.sum(axis=1) / source.confusion.sum()
     same = label_shift_score(source, shares)
-    assert same == pytest.approx(mean_iou_of(source.confusion), abs=1e-6)
+    assert same == pytest.approx(mean_iou(source.confusion), abs=1e-6)
     assert label_shift_score(source, [0.99, 0.01]) < same
 
 

@@ -87,21 +87,66 @@ def bootstrap_intervals(
     .. [1] Efron, B. & Tibshirani, R. J. (1993). An Introduction to the Bootstrap, chapter 13.
     """
     confusions = np.asarray(confusions)
-    members = _unit_members(len(confusions), units)
-    n_units = len(members)
-    weights = _draw_units(n_units, n_resamples, seed)
-    pooled = tuple(weights @ (members @ counts) for counts in margins(confusions))
+    drawn = _draw_images(len(confusions), seed, units, n_resamples)
+    pooled = tuple(drawn @ counts for counts in margins(confusions))
     class_iou = iou_from_margins(pooled)
     return Intervals(
         level=level,
-        n_units=n_units,
-        mean_iou=_percentile_interval(nan_mean(class_iou, axis=-1), level),
-        iou=_percentile_interval(class_iou, level),
-        accuracy=_percentile_interval(accuracy_from_margins(pooled), level),
-        image_mean_iou=_percentile_interval(
-            _weighted_mean(weights @ members, mean_iou(confusions)), level
-        ),
+        n_units=len(set(range(len(confusions)) if units is None else units)),
+        mean_iou=percentile_interval(nan_mean(class_iou, axis=-1), level),
+        iou=percentile_interval(class_iou, level),
+        accuracy=percentile_interval(accuracy_from_margins(pooled), level),
+        image_mean_iou=percentile_interval(_weighted_mean(drawn, mean_iou(confusions)), level),
     )
+
+
+def resample_iou(
+    confusions: np.ndarray, seed: int, units: Sequence | None = None, n_resamples: int = 2000
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean IoU and IoU of each class in each resample, of which differences can be taken.
+
+    Parameters
+    ----------
+    confusions, seed, units, n_resamples
+        As for `bootstrap_intervals`.
+
+    Returns
+    -------
+    mean_iou : ndarray of float64, shape (B,)
+        Empty with one unit.
+    iou : ndarray of float64, shape (B, C)
+        NaN for a class that no drawn unit has.
+    """
+    confusions = np.asarray(confusions)
+    drawn = _draw_images(len(confusions), seed, units, n_resamples)
+    class_iou = iou_from_margins(tuple(drawn @ counts for counts in margins(confusions)))
+    return nan_mean(class_iou, axis=-1), class_iou
+
+
+def mean_iou_with_interval(
+    confusions: np.ndarray, seed: int, units: Sequence | None = None, level: float = 0.95
+) -> tuple[float, np.ndarray]:
+    """Mean IoU of pooled counts, and its interval, shape (2,); see `bootstrap_intervals`."""
+    resampled, _ = resample_iou(confusions, seed, units)
+    pooled = np.asarray(confusions).sum(axis=0)
+    return float(mean_iou(pooled)), percentile_interval(resampled, level)
+
+
+def percentile_interval(resampled: np.ndarray, level: float = 0.95) -> np.ndarray:
+    """Low and high over the first axis, on a new last axis; resamples that are NaN left out."""
+    columns = resampled.reshape(len(resampled), prod(resampled.shape[1:]))
+    interval = np.full((columns.shape[1], 2), np.nan)
+    is_defined = ~np.isnan(columns).all(axis=0)
+    if is_defined.any():
+        percentiles = [50 * (1 - level), 50 * (1 + level)]
+        interval[is_defined] = np.nanpercentile(columns[:, is_defined], percentiles, axis=0).T
+    return interval.reshape(*resampled.shape[1:], 2)
+
+
+def _draw_images(n_images: int, seed: int, units: Sequence | None, n_resamples: int) -> np.ndarray:
+    """How often each image is drawn in each resample, shape (B, N)."""
+    members = _unit_members(n_images, units)
+    return _draw_units(len(members), n_resamples, seed) @ members
 
 
 def _unit_members(n_images: int, units: Sequence | None) -> np.ndarray:
@@ -133,14 +178,3 @@ def _weighted_mean(weights: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return np.divide(
         weights[:, is_defined] @ scores[is_defined], total, out=undefined, where=total > 0
     )
-
-
-def _percentile_interval(resampled: np.ndarray, level: float) -> np.ndarray:
-    """Low and high over the first axis, on a new last axis; resamples that are NaN left out."""
-    columns = resampled.reshape(len(resampled), prod(resampled.shape[1:]))
-    interval = np.full((columns.shape[1], 2), np.nan)
-    is_defined = ~np.isnan(columns).all(axis=0)
-    if is_defined.any():
-        percentiles = [50 * (1 - level), 50 * (1 + level)]
-        interval[is_defined] = np.nanpercentile(columns[:, is_defined], percentiles, axis=0).T
-    return interval.reshape(*resampled.shape[1:], 2)

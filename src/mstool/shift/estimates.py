@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mstool.shift.readings import N_SCORES, Reading, mean_iou_of
+from mstool.scores.metrics import mean_iou
+from mstool.shift.readings import N_SCORES, Reading
 
 _NEIGHBOURS, _RIDGE = 7, 5.0
 _QUANTILE = 0.9  # of the errors on families left out: half the width of the range
@@ -195,7 +196,7 @@ def label_shift_score(source: Reading, fractions: Sequence[float]) -> float:
     if source.confusion is None:
         return float("nan")
     rows = source.confusion / np.maximum(source.confusion.sum(axis=1, keepdims=True), 1)
-    return mean_iou_of(rows * np.asarray(fractions)[:, None])
+    return float(mean_iou(rows * np.asarray(fractions)[:, None]))
 
 
 def _accuracy(reading):

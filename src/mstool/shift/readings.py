@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mstool.scores.metrics import mean_iou
+
 N_SCORES = 200  # bins of confidence
 _IGNORED = 255
 
@@ -66,7 +68,7 @@ class Reading:
     @property
     def self_consistency(self) -> float:
         """Mean IoU of the prediction with those on changed views [1]."""
-        return mean_iou_of(self.agreement)
+        return float(mean_iou(self.agreement))
 
 
 def read_prediction(probabilities, views, truth=None):
@@ -121,20 +123,6 @@ def add_readings(readings: Sequence[Reading]) -> Reading:
     truths = [reading.confusion for reading in readings]
     confusion = None if any(truth is None for truth in truths) else np.sum(truths, axis=0)
     return Reading(**total, confusion=confusion)
-
-
-def iou_of(confusion):
-    """IoU of each class from a confusion matrix; NaN for a class that is in neither side."""
-    hit = np.diagonal(confusion, axis1=-2, axis2=-1)
-    union = confusion.sum(axis=-1) + confusion.sum(axis=-2) - hit
-    return np.divide(hit, union, out=np.full(hit.shape, np.nan), where=union > 0)
-
-
-def mean_iou_of(confusion):
-    """Mean of `iou_of` over the classes that are there; NaN if there is none."""
-    values = iou_of(confusion)
-    known = np.isfinite(values)
-    return float(values[known].mean()) if known.any() else float("nan")
 
 
 def _cross(rows, cols, n_classes):

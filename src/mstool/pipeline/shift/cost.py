@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from mstool.scores.metrics import iou, mean_iou
+from mstool.scores.statistics import percentile_interval, resample_iou
 from mstool.shift.estimates import (
     Case,
     average_confidence,
@@ -17,8 +19,7 @@ from mstool.shift.estimates import (
     predict_score,
     signs_of,
 )
-from mstool.shift.intervals import percentile_interval, resampled_scores
-from mstool.shift.readings import Reading, add_readings, iou_of, mean_iou_of
+from mstool.shift.readings import Reading, add_readings
 
 LEAST_CASES = 6
 
@@ -54,7 +55,7 @@ def measure_scores(
         if any(reading.confusion is None for reading in readings):
             continue
         confusions = np.stack([reading.confusion for reading in readings])
-        samples[name] = resampled_scores(confusions, seed + (name == "target"), units)
+        samples[name] = resample_iou(confusions, seed + (name == "target"), units)
         found[name] = _scores(confusions, samples[name], classes)
     if found["source"] and found["target"]:
         found["drop"] = _drop(add_readings(source), add_readings(target), samples, classes)
@@ -111,7 +112,7 @@ def estimate_cost(
         risk = 1 - (predict_score(cases, own) if found["mean_iou"] else own[0])
         row = {"image": name, "risk": risk, "self_consistency": own[0], "confidence": own[1]}
         if reading.confusion is not None:
-            row["mean_iou"] = mean_iou_of(reading.confusion)
+            row["mean_iou"] = mean_iou(reading.confusion)
         rows.append(row)
     found["ranking"] = sorted(rows, key=lambda row: -row["risk"])
     return found
@@ -121,12 +122,12 @@ def _scores(confusions, resampled, classes) -> dict[str, Any]:
     pooled = confusions.sum(axis=0)
     mean, by_class = resampled
     several = len(confusions) > 1
-    iou = iou_of(pooled)
+    by_name = iou(pooled)
     return {
         "n_images": len(confusions),
-        "mean_iou": mean_iou_of(pooled),
+        "mean_iou": mean_iou(pooled),
         "interval": percentile_interval(mean) if several else None,
-        "iou": dict(zip(classes, iou, strict=True)),
+        "iou": dict(zip(classes, by_name, strict=True)),
         "iou_interval": {
             name: percentile_interval(by_class[:, index]) if several else None
             for index, name in enumerate(classes)
@@ -139,13 +140,13 @@ def _scores(confusions, resampled, classes) -> dict[str, Any]:
 
 def _drop(source: Reading, target: Reading, samples, classes) -> dict[str, Any]:
     shares = target.confusion.sum(axis=1) / max(1, target.confusion.sum())
-    ours, theirs = mean_iou_of(source.confusion), mean_iou_of(target.confusion)
+    ours, theirs = mean_iou(source.confusion), mean_iou(target.confusion)
     by_labels = label_shift_score(source, shares)
-    per_class = iou_of(source.confusion) - iou_of(target.confusion)
-    classwise = samples["source"][1] - samples["target"][1]
+    per_class = iou(source.confusion) - iou(target.confusion)
+    mean, classwise = (_resampled_difference(*pair) for pair in zip(*samples.values(), strict=True))
     return {
         "mean_iou": ours - theirs,
-        "interval": percentile_interval(samples["source"][0] - samples["target"][0]),
+        "interval": percentile_interval(mean),
         "iou": dict(zip(classes, per_class, strict=True)),
         "iou_interval": {
             name: percentile_interval(classwise[:, index]) for index, name in enumerate(classes)
@@ -153,3 +154,9 @@ def _drop(source: Reading, target: Reading, samples, classes) -> dict[str, Any]:
         "by_phase_fraction": ours - by_labels,
         "by_appearance": by_labels - theirs,
     }
+
+
+def _resampled_difference(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Source less target in each resample; none where a set has one unit, which never varies."""
+    n = min(len(source), len(target))
+    return source[:n] - target[:n]

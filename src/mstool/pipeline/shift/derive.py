@@ -15,10 +15,11 @@ from mstool.pipeline.shift.factors import Factors, factors_of
 from mstool.pipeline.shift.network import Network, SetReadings
 from mstool.pipeline.shift.sets import to_stored
 from mstool.pipeline.shift.simulate import Piece, read_pieces
+from mstool.scores.metrics import mean_iou
 from mstool.shift.appearance import LEVELS, Appearance, moments
 from mstool.shift.choice import spread_picks
 from mstool.shift.distances import standardise
-from mstool.shift.readings import add_readings, mean_iou_of
+from mstool.shift.readings import add_readings
 from mstool.shift.sharpness import fit_named_spectrum
 from mstool.shift.transfer import fit_named
 
@@ -174,9 +175,9 @@ def expect_gain(
                 network.segmenter, images[:k], labels[:k], seed, n_steps=_N_STEPS, on_step=advance
             )
             readings = read_pieces(network.with_segmenter(fitted), held, lambda one: one, dtype)
-            after[str(k)] = mean_iou_of(add_readings(readings).confusion)
+            after[str(k)] = float(mean_iou(add_readings(readings).confusion))
     before = read_pieces(network, held, lambda one: one, dtype)
-    return {"before": mean_iou_of(add_readings(before).confusion), "after": after}
+    return {"before": float(mean_iou(add_readings(before).confusion)), "after": after}
 
 
 def _grey_ranges(factors, source, target, std) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from mstool.pipeline.shift.network import Network, SetReadings, read_set
 from mstool.pipeline.shift.sets import MicrographSet, to_stored, to_unit
 from mstool.pipeline.shift.settings import MODEL_REPAIRS
 from mstool.reporting import Reporter
+from mstool.scores.statistics import mean_iou_with_interval
 from mstool.shift.choice import NONE, choose_repair
-from mstool.shift.intervals import score_interval
 from mstool.shift.readings import add_readings
 from mstool.shift.repair import (
     adapt_fourier,
@@ -188,7 +188,7 @@ def compare_repairs(
         }
         if reading.confusion is not None:
             confusions = [one.confusion for one in tried[name].readings]
-            row["mean_iou"], row["interval"] = score_interval(confusions, seed, groups)
+            row["mean_iou"], row["interval"] = mean_iou_with_interval(confusions, seed, groups)
         rows.append(row)
     chosen = choose_repair(pooled, ours) if is_auto else list(pooled)[-1]
     return {"repairs": rows, "chosen": chosen}

@@ -10,10 +10,11 @@ import numpy as np
 from mstool.pipeline.shift.network import Network
 from mstool.pipeline.shift.sets import MicrographSet, to_stored, to_unit, write_image
 from mstool.reporting import Reporter
+from mstool.scores.metrics import mean_iou
+from mstool.scores.statistics import mean_iou_with_interval
 from mstool.shift.doses import FAMILIES, apply_dose, breaking_dose
 from mstool.shift.estimates import Case, signs_of
-from mstool.shift.intervals import score_interval
-from mstool.shift.readings import Reading, add_readings, mean_iou_of
+from mstool.shift.readings import Reading, add_readings
 
 CROP_PX = 256
 
@@ -122,7 +123,8 @@ def measure_robustness(
         Families that there was no time for.
     """
     base = read_pieces(network, pieces, lambda piece: piece, dtype)
-    pooled, nominal = add_readings(base), mean_iou_of(add_readings(base).confusion)
+    pooled = add_readings(base)
+    nominal = float(mean_iou(pooled.confusion))
     families: dict[str, Any] = {}
     cases = [Case("none", 0.0, signs_of(pooled, pooled), nominal)]
     left_out = []
@@ -140,7 +142,7 @@ def measure_robustness(
                         network, pieces, lambda p, d=dose, f=family: dosed(p, f, d, seed), dtype
                     )
                     advance(1)
-                score, interval = score_interval([r.confusion for r in readings], seed)
+                score, interval = mean_iou_with_interval([r.confusion for r in readings], seed)
                 signs = signs_of(add_readings(readings), pooled)
                 curve.append({"dose": dose, "mean_iou": score, "interval": interval})
                 if dose != 0:
