@@ -68,6 +68,18 @@ def test_estimates_are_ranges_with_an_error_from_families_left_out():
     assert estimate_score(cases, (-3.0, 0.9, 0.9, 0.1)).is_extrapolated
 
 
+def test_the_range_is_wider_where_scores_are_less_certain():
+    rng = np.random.default_rng(1)
+    cases = []
+    for family in "abcdef":
+        for dose in np.linspace(0, 0.9, 8):
+            score = 0.95 - dose * (0.3 + 0.7 * rng.random())
+            cases.append(Case(family, dose, (1 - dose, 0.9, 0.9, dose / 4), score))
+    good, poor = (estimate_score(cases, (sign, 0.9, 0.9, 0.0)) for sign in (0.97, 0.2))
+    assert poor.high - poor.low > 2 * (good.high - good.low)
+    assert good.low <= good.mean_iou <= good.high
+
+
 def test_none_stays_unless_a_repair_is_clearly_more_consistent():
     source, own = reading(0), reading(1, agree=0.9)
     better, hardly = reading(1, agree=0.97), reading(1, agree=0.905)

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from mstool.shift.appearance import N_BINS, describe, grey_histogram
+from mstool.shift.appearance import N_BINS, describe, grey_histogram, radial_power
+from mstool.shift.mixture import mix_power, power_by_phase
 from mstool.shift.sharpness import fit_spectrum, spectrum_intervals
 from mstool.shift.transfer import Transfer, fit_transfer, quantiles, transfer_intervals
 
@@ -78,6 +79,33 @@ def test_noise_is_found(draw, sigma):
     low, high = spectrum_intervals(fit, source, target, 0)["noise"]
     assert low <= sigma * 1.05
     assert high >= sigma * 0.95
+
+
+def test_a_sharper_target_has_a_negative_blur(draw):
+    soft = [ndimage.gaussian_filter(image, (1, 1, 0), mode="wrap") for image in draw(12, 1)]
+    fit = fit_spectrum(powers(soft), powers(draw(12)))
+    assert fit.moved == ("blur",)
+    assert fit.blur_px == pytest.approx(-1, abs=0.15)
+
+
+def test_what_no_factor_explains_is_said(draw):
+    stripes = 0.1 * np.sin(np.arange(96) * np.pi / 2)[:, None]
+    fit = fit_spectrum(powers(draw(12, 1)), powers([image + stripes for image in draw(12)]))
+    assert not fit.is_explained
+    assert fit_spectrum(powers(draw(12, 1)), powers(draw(12))).is_explained
+
+
+def test_power_follows_phase_fractions():
+    rng = np.random.default_rng(0)
+    labels = [np.repeat(np.arange(512) < width, 512).reshape(512, 512).astype(np.uint8)
+              for width in (128, 256, 384)]  # fmt: skip
+    greys = [np.where(one == 1, 0.2, 0.05) * rng.standard_normal(one.shape) for one in labels]
+    by_phase = power_by_phase(greys, labels, 2)
+    whole = np.log(np.stack([radial_power(grey) for grey in greys[:1]]))
+    mixed = mix_power(whole, by_phase, (-0.5, 0.5))
+    expected = np.log(0.75 * 0.2**2 + 0.25 * 0.05**2)
+    assert mixed[0, 2:].mean() == pytest.approx(expected, abs=0.1)
+    assert mix_power(whole, by_phase, (0.0, 0.0)) == pytest.approx(whole)
 
 
 def test_no_shift_moves_nothing(draw):

@@ -1,6 +1,6 @@
 """How much blur, noise and magnification turns the spectrum of one set into that of the other."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -46,6 +46,8 @@ class SpectrumFit:
         What is left of the difference of the logarithms of power.
     rms_before : float
         What there was, contrast apart.
+    is_explained : bool
+        Whether what is left is no more than micrographs of one set differ by.
     """
 
     blur_px: float
@@ -54,6 +56,7 @@ class SpectrumFit:
     moved: tuple[str, ...]
     rms: float
     rms_before: float
+    is_explained: bool = True
 
 
 def fit_spectrum(source, target):
@@ -73,12 +76,15 @@ def fit_spectrum(source, target):
     best = None
     for models in _MODELS:
         found = [fit_named_spectrum(model, source, target) for model in models]
+        found = [one for one in found if _ZOOMS[0] < one.magnification < _ZOOMS[-1]]
+        if not found:
+            continue  # at the ends of what is tried it stands for something else
         fit = min(found, key=lambda one: one.rms * (_SHARPER if one.blur_px < 0 else 1))
         if best is None or fit.rms < _WORTH_MORE * best.rms:
             best = fit
         if best.rms <= _FITS_BELOW * scatter:
-            break
-    return best
+            return best
+    return replace(best, is_explained=False)
 
 
 def spectrum_intervals(fit, source, target, seed, n_resamples=60):

@@ -38,6 +38,8 @@ class Transfer:
         What is left of the difference of grey levels, of the grey range [1].
     rms_before : float
         What there was [1].
+    is_explained : bool
+        Whether what is left is no more than micrographs of one set differ by.
     """
 
     gamma: float = 1.0
@@ -47,6 +49,7 @@ class Transfer:
     moved: tuple[str, ...] = ()
     rms: float = 0.0
     rms_before: float = 0.0
+    is_explained: bool = True
 
     def apply(self, grey):
         """Source grey levels as the target shows them, clipped to 0 and 1."""
@@ -108,8 +111,8 @@ def fit_transfer(source, target, phases=None, fractions=()):
         fit = min(fits, key=lambda found: found.rms, default=best)
         best = fit if fit.rms < 0.8 * best.rms else best
         if best.rms <= _FITS_BELOW * scatter:
-            break
-    return best
+            return best
+    return replace(best, is_explained=False)
 
 
 def fit_named(names, source, target, phases=None, fractions=()):

@@ -60,8 +60,7 @@ def derive_augmentation(
         blur = _from_zero([fit.blur_px for fit in fits])
         noise = _from_zero([fit.noise / std for fit in fits])
     zoom = PRESETS["spatial"].zoom
-    if "magnification" in factors.moved and 0.55 < factors.spectrum.magnification < 1.8:
-        # at the ends of what is tried it stands for something else
+    if "magnification" in factors.moved:
         zoom = _hull([factors.spectrum.magnification, *zoom], is_factor=True)
     spatial = vars(PRESETS["spatial"]) | {"zoom": zoom}
     return Augmentation(**spatial | greys | {"blur_px": blur, "noise": noise})

@@ -185,6 +185,7 @@ def _describe(factors: Factors, fractions, intervals) -> dict[str, Any]:
         "phase_fraction": shares,
         "intervals": intervals,
         "grey_rms": {"before": transfer.rms_before, "after": transfer.rms},
+        "is_explained": {"grey": transfer.is_explained, "spectrum": spectrum.is_explained},
         "log_power_rms": {"before": spectrum.rms_before, "after": spectrum.rms},
     }
 
@@ -198,11 +199,11 @@ def factors_of(part: dict[str, Any]) -> Factors:
     return Factors(
         Transfer(
             part["gamma"], part["gain"], part["offset"], tuple(fractions), greys,
-            grey["after"], grey["before"],
+            grey["after"], grey["before"], part["is_explained"]["grey"],
         ),
         SpectrumFit(
             part["blur_px"], part["noise"], part["magnification"], sharp,
-            power["after"], power["before"],
+            power["after"], power["before"], part["is_explained"]["spectrum"],
         ),
     )  # fmt: skip
 

@@ -95,6 +95,13 @@ def _warnings(c: Comparison, parts: dict[str, Any]) -> list[str]:
     if performance and performance["target_trained_on"]:
         shown = ", ".join(performance["target_trained_on"][:3])
         warnings.append(f"the model was trained on micrographs of the target: {shown}")
+    places = {"grey": "grey levels", "spectrum": "spectra"}
+    unexplained = [places[k] for k, is_so in parts["fit"]["is_explained"].items() if not is_so]
+    if unexplained:
+        warnings.append(
+            f"no factor explains the {' and '.join(unexplained)} of the target: think of etching, "
+            "staining or other structures, and do not rely on the values that were fitted"
+        )
     estimates = parts["estimates"] and parts["estimates"]["mean_iou"]
     if estimates and estimates["is_extrapolated"]:
         warnings.append(
