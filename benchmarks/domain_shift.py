@@ -85,7 +85,7 @@ class Pool:
         self.network = self.fresh = None
         if options.model:
             model = load_checkpoint(options.model)
-            compute = choose_compute("auto", "fp32")
+            compute = choose_compute()
             self.network = make_network(model, (self.whole,), self.levels, compute)
             self.classes = model.checkpoint.classes
             seen = trained_on(self.whole, model)

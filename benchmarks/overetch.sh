@@ -67,21 +67,25 @@ fi
 
 # the network goes on learning from n new micrographs and as many nominal ones, lest it forget them;
 # no micrograph is left to choose by, so the weights of the last epoch are kept
+nominal_of_fold() { awk -F, -v k="$1" -v n="$2" '$3 == k && found++ < n {print $1}' split.csv; }
 for n in 1 2; do
   mkdir -p annotated-$n/images annotated-$n/labels
-  for part in images labels; do
-    for set in nominal new; do
-      # of the nominal ones two more, which train wants for validation and test
-      for file in $(ls $set/$part | head -n $((set == new ? n : n + 2))); do
-        cp "$set/$part/$file" "annotated-$n/$part/$set-$file"
-      done
-    done
-  done
-  labelled annotated-$n
   {
     echo source,group,fold
-    ls annotated-$n/images | awk '{print $1 "," $1 "," (NR < 3 ? NR - 1 : 2)}'
+    for fold in 0 1 2; do # test and validation are as before; the third fold has nominal and new
+      nominal_of_fold $fold $((fold == 2 ? n : 1)) | while read -r file; do
+        cp "nominal/images/$file" annotated-$n/images/
+        cp "nominal/labels/${file%.*}".* annotated-$n/labels/
+        echo "$file,$file,$fold"
+      done
+    done
+    for file in $(ls new/images | head -n $n); do
+      cp "new/images/$file" "annotated-$n/images/new-$file"
+      cp "new/labels/${file%.*}".* "annotated-$n/labels/new-$(basename new/labels/"${file%.*}".*)"
+      echo "new-$file,new-$file,2"
+    done
   } > annotated-$n/split.csv
+  labelled annotated-$n
   train annotated-$n/tiles --split annotated-$n/split.csv --test-fold 0 --val-fold 1 --epochs 40 \
     --validate-every 40 --lr 5e-4 --weights none/model/model.safetensors -o annotated-$n/model
   score annotated-$n/model annotated-$n

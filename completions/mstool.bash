@@ -15,7 +15,7 @@ _shtab_mstool_predict_option_strings=(--model --select --tta --probs --batch-siz
 _shtab_mstool_stitch_option_strings=(--blend --confidence --overlay --images --labels --label-suffix --legend --classes -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_score_option_strings=(--label-suffix --legend --classes --images --group-by --strict --min-iou --table --seed -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_explain_option_strings=(--files-from -0 --null --model --class --contrast --region --methods --layers --list-layers --labels --label-suffix --legend --classes --scale --pixel-size --size --checks --quick --regions --window --reinit --thresholds --boundary --receptive-field --dump-features --max-time --fail-on --device --seed -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
-_shtab_mstool_domain_shift_option_strings=(--model --source-labels --target-labels --label-suffix --legend --classes --scale --pixel-size --grey --group-by --size --fields --permutations --alpha --tolerance --simulate --simulated-images --save-simulated --mitigate --derive-augmentation --retrain-advice --fail-above --max-time --device --seed -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
+_shtab_mstool_domain_shift_option_strings=(--model --source-labels --target-labels --label-suffix --legend --classes --scale --pixel-size --grey --group-by --size --fields --permutations --alpha --tolerance --simulate --simulated-images --save-simulated --mitigate --derive-augmentation --retrain-advice --fail-above --max-time --device --precision --seed -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_option_strings=(-V --version -h --help)
 
 _shtab_mstool_phantom__o_COMPGEN=_shtab_compgen_files
@@ -100,6 +100,7 @@ _shtab_mstool_explain___reinit_choices=(he shuffle)
 _shtab_mstool_explain___fail_on_choices=(not_supported inconclusive degenerate not_checked)
 _shtab_mstool_explain___device_choices=(auto cpu cuda mps)
 _shtab_mstool_domain_shift___device_choices=(auto cpu cuda mps)
+_shtab_mstool_domain_shift___precision_choices=(auto fp32 bf16 fp16)
 _shtab_mstool_pos_0_choices=(phantom tile split train predict stitch score explain domain-shift)
 
 _shtab_mstool_phantom___foreground_nargs=2

@@ -281,6 +281,7 @@ complete -c mstool -n '_shtab_mstool_using domain-shift' -l retrain-advice -x -d
 complete -c mstool -n '_shtab_mstool_using domain-shift' -l fail-above -x -d 'Exit with 1 if mean IoU falls by more, measured or estimated; without a model, if a shift is detected.'
 complete -c mstool -n '_shtab_mstool_using domain-shift' -l max-time -x -d 'Budget such as 20m; what is left out is said.'
 complete -c mstool -n '_shtab_mstool_using domain-shift' -l device -xka "auto cpu cuda mps" -d 'auto, cpu, cuda, cuda:N or mps.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l precision -xka "auto fp32 bf16 fp16" -d 'auto, fp32, bf16 or fp16; auto is the fastest that the hardware has itself.'
 complete -c mstool -n '_shtab_mstool_using domain-shift' -l seed -x -d 'Source of all chance.'
 complete -c mstool -n '_shtab_mstool_using domain-shift' -s o -l out -xka "(__fish_complete_path (commandline -ct))" -d 'Folder to write.'
 complete -c mstool -n '_shtab_mstool_using domain-shift' -l overwrite -d 'Start afresh where the output was made with other settings or inputs.'

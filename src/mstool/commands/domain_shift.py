@@ -123,6 +123,7 @@ def domain_shift(
         ),
     ] = None,
     device: options.Device = "auto",
+    precision: options.Precision = "auto",
     seed: options.Seed = 0,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write.")] = Path("shift"),
     overwrite: options.Overwrite = False,
@@ -146,6 +147,7 @@ def domain_shift(
             raise UsageError(f"{flag} {value:g}: must lie between 0 and 1")
     max_time_s = options.parse_duration("--max-time", max_time)
     from mstool.io.records import Run
+    from mstool.nn.device import choose_compute, make_deterministic
     from mstool.pipeline.shift.derive import write_augmentation
     from mstool.pipeline.shift.inputs import find_inputs, load_model
     from mstool.pipeline.shift.run import check_verdict, compare_sets
@@ -153,6 +155,8 @@ def domain_shift(
 
     run, report = Run(), make_reporter("domain-shift", quiet, verbose)
     repairs, is_auto = parse_repairs(mitigate)
+    make_deterministic()
+    compute = choose_compute(device, precision)
     settings = ShiftSettings(
         size,
         fields,
@@ -170,6 +174,7 @@ def domain_shift(
         save_simulated,
         retrain_advice,
         max_time_s,
+        compute.precision,
         seed,
     )
     labels = source_labels, target_labels
@@ -178,7 +183,7 @@ def domain_shift(
         files = [path for one in found for path in one.files()]
         emit_plan("domain-shift", vars(settings), [*files, *([model] if model else [])], out)
         return
-    loaded, read_through, compute = load_model(model, found, legend, classes, settings, device)
+    loaded, read_through = load_model(model, found, legend, classes, settings)
     record = compare_sets(
         found, read_through, loaded, settings, compute, out, overwrite, run, report
     )

@@ -6,7 +6,6 @@ from pathlib import Path
 from mstool.errors import UsageError
 from mstool.labels.legend import Legend, legend_from_toml
 from mstool.nn.checkpoint import LoadedModel, load_checkpoint
-from mstool.nn.device import Compute, choose_compute, make_deterministic
 from mstool.pipeline.label_maps import choose_legend
 from mstool.pipeline.shift.sets import SetInputs, find_set
 from mstool.pipeline.shift.settings import ShiftSettings
@@ -42,9 +41,8 @@ def load_model(
     legend_path: Path | None,
     classes: str | None,
     settings: ShiftSettings,
-    device: str,
-) -> tuple[LoadedModel | None, Legend | None, Compute]:
-    """Model, legend of the label maps, and device.
+) -> tuple[LoadedModel | None, Legend | None]:
+    """Model, and legend of the label maps.
 
     Label maps are read through the legend that is given, else through that of the model.
 
@@ -58,14 +56,12 @@ def load_model(
     if path is None and (any(name != NONE for name in settings.repairs) or settings.advise):
         flag = "--mitigate" if settings.repairs else "--retrain-advice"
         raise UsageError(f"{flag}: needs a network; name one with --model")
-    make_deterministic()
-    compute = choose_compute(device, "fp32")
     model = load_checkpoint(path) if path is not None else None
     maps = [label for one in inputs for label in one.labels.values()]
     if not maps:
         if legend_path or classes:
             raise UsageError("--legend and --classes are for --source-labels and --target-labels")
-        return model, None, compute
+        return model, None
     if legend_path or classes or model is None:
-        return model, choose_legend(legend_path, classes, maps), compute
-    return model, legend_from_toml(model.checkpoint.legend), compute
+        return model, choose_legend(legend_path, classes, maps)
+    return model, legend_from_toml(model.checkpoint.legend)

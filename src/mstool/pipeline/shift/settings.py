@@ -49,6 +49,8 @@ class ShiftSettings:
         Target micrographs to annotate next; 0 for no advice.
     max_time_s : float or None
         Budget [s].
+    precision : str
+        Number format of the network.
     seed : int
         Source of all chance.
     """
@@ -69,6 +71,7 @@ class ShiftSettings:
     save_simulated: bool
     advise: int
     max_time_s: float | None
+    precision: str
     seed: int
 
 
