@@ -13,6 +13,8 @@ _SETS = (("source", BLUE, "o", "-"), ("target", ORANGE, "^", "--"))
 def draw_histograms(source, target, title: str, black: float, white: float) -> Figure:
     """Draw grey levels of each set: median micrograph, and the middle 80 % of micrographs.
 
+    Black and white are told in words: where a camera saturates they would dwarf the rest.
+
     Parameters
     ----------
     source, target : ndarray of float, shape (n, L) and (m, L)
@@ -29,18 +31,22 @@ def draw_histograms(source, target, title: str, black: float, white: float) -> F
     """
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    levels = np.linspace(black, white, source.shape[1])
+    levels = np.linspace(black, white, source.shape[1])[1:-1]
     for rows, (name, colour, _, line) in zip((source, target), _SETS, strict=True):
-        smooth = np.array([np.convolve(row, np.ones(5) / 5, "same") for row in rows])
+        padded = np.pad(rows[:, 1:-1], ((0, 0), (2, 2)), mode="edge")
+        smooth = np.array([np.convolve(row, np.ones(5) / 5, "valid") for row in padded])
         low, middle, high = np.percentile(smooth, [10, 50, 90], axis=0)
         density = source.shape[1] / (white - black)
         axes.fill_between(levels, low * density, high * density, color=colour, alpha=0.25, lw=0)
-        label = f"{name} ({len(rows)} micrographs)"
+        ends = rows.mean(axis=0)
+        label = f"{name}, {len(rows)} ({ends[0]:.1%} black, {ends[-1]:.1%} white)"
         axes.plot(levels, middle * density, color=colour, ls=line, lw=2, label=label)
     axes.set(xlabel="grey level [stored value]", ylabel="share of the pixels per grey level [1]")
     axes.set(title=title, xlim=(black, white))
     axes.set_ylim(bottom=0)
-    axes.legend(title="line: median; band: middle 80 %")
+    figure.legend(
+        title="micrographs; line: median, band: middle 80 %", loc="outside lower center", ncols=2
+    )
     axes.grid(alpha=0.3)
     return figure
 
@@ -68,7 +74,7 @@ def draw_spectra(frequency, source, target, title: str, pixel_size_um: float | N
     figure.suptitle(title)
     left, right = figure.subplots(1, 2)
     place = frequency if pixel_size_um is None else frequency / pixel_size_um
-    unit = "cycles/px" if pixel_size_um is None else "cycles/um"
+    unit = "cycles/px" if pixel_size_um is None else "cycles/µm"
     to_db = 10 / np.log(10)
     for rows, (name, colour, _, line) in zip((source, target), _SETS, strict=True):
         low, middle, high = np.percentile(rows * to_db, [10, 50, 90], axis=0)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mstool.pictures.colours import BLACK, BLUE, ORANGE, SERIES
 
@@ -53,6 +54,7 @@ def draw_robustness(
         axes.set_xlabel(family["unit"], fontsize=8)
         axes.set_ylim(0, 1.02)
         axes.tick_params(labelsize=8)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.grid(alpha=0.3)
     for axes in panels[len(families) :]:
         axes.set_visible(False)

@@ -53,7 +53,11 @@ def derive_augmentation(
     """
     greys = _grey_ranges(factors, source, target, std)
     powers = np.stack([one.log_power for one in source])
-    names = [name for name in ("blur", "noise") if name in factors.spectrum.moved]
+    names = [
+        name
+        for name in ("blur", "noise")  # where nothing explains the spectra these come nearest
+        if name in factors.spectrum.moved or not factors.spectrum.is_explained
+    ]
     blur, noise = (0.0, 0.0), (0.0, 0.0)
     if names:
         fits = [fit_named_spectrum(names, powers, one.log_power[None]) for one in target]
