@@ -154,13 +154,14 @@ class _Explanation:
 def _explain_spectrum(
     source, powers, target_powers, transfer, contrast, labels, change_of_phases, levels
 ) -> _Explanation:
-    """Take the explanation of the spectrum that needs the fewest factors, then the best fit."""
+    """Take what explains the spectrum, then what needs the fewest factors, then the best fit."""
     found = [_Explanation(fit_spectrum(powers, target_powers), powers, False, 1.0)]
     if set(transfer.moved) - {PHASES}:
         seen = _changed_powers(source, levels, transfer.apply)
         found.append(_Explanation(fit_spectrum(seen, target_powers), seen, False, contrast))
     is_changed = change_of_phases is not None and np.abs(change_of_phases).max() > LABEL_SHIFT
-    if is_changed and labels is not None and all(one.fit.moved for one in found):
+    is_clear = any(one.fit.is_explained and not one.fit.moved for one in found)
+    if is_changed and labels is not None and not is_clear:
         greys = [to_grey(to_unit(f, levels)) for sample in source.samples for f in sample.fields]
         flat = [values for fields in labels for values in fields]
         by_phase = power_by_phase(greys, flat, len(change_of_phases))
@@ -168,7 +169,7 @@ def _explain_spectrum(
             mixed = mix_power(one.powers, by_phase, change_of_phases)
             found.append(replace(one, fit=fit_spectrum(mixed, target_powers), powers=mixed,
                                  by_phases=True))  # fmt: skip
-    return min(found, key=lambda one: (len(one.fit.moved), one.fit.rms))
+    return min(found, key=lambda one: (not one.fit.is_explained, len(one.fit.moved), one.fit.rms))
 
 
 def _describe(factors: Factors, fractions, intervals) -> dict[str, Any]:
