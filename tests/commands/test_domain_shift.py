@@ -57,6 +57,10 @@ def test_everything_at_once(run_mstool, batches):
     assert (ended.code, ended.stderr) == (0, "")
     record = record_of()
     drop = record["performance"]["drop"]
+    shares = record["phase_fraction"]
+    assert sum(shares["source"].values()) == pytest.approx(1)
+    for name, (low, high) in shares["target_interval"].items():
+        assert low <= shares["target"][name] <= high
     total = drop["by_phase_fraction"] + drop["by_appearance"]
     assert drop["mean_iou"] == pytest.approx(total)
     assert set(record["robustness"]["families"]) == {"gamma", "noise", "blur"}

@@ -123,6 +123,27 @@ def resample_iou(
     return nan_mean(class_iou, axis=-1), class_iou
 
 
+def resample_mean(
+    values: np.ndarray, seed: int, units: Sequence | None = None, n_resamples: int = 2000
+) -> np.ndarray:
+    """Mean over the images of each resample.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (N, D)
+        One row an image, all defined.
+    seed, units, n_resamples
+        As for `bootstrap_intervals`.
+
+    Returns
+    -------
+    ndarray of float64, shape (B, D)
+        Empty with one unit.
+    """
+    drawn = _draw_images(len(values), seed, units, n_resamples)
+    return drawn @ values / drawn.sum(axis=1, keepdims=True)
+
+
 def mean_iou_with_interval(
     confusions: np.ndarray, seed: int, units: Sequence | None = None, level: float = 0.95
 ) -> tuple[float, np.ndarray]:

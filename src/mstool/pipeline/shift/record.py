@@ -75,10 +75,9 @@ def _suspect_label_shift(c: Comparison, parts: dict[str, Any]) -> bool | None:
     target = found["target"]
     if parts["mitigation"]:
         rows = {row["name"]: row for row in parts["mitigation"]["repairs"]}
-        shares = rows[parts["mitigation"]["chosen"]]["phase_fraction"]
-        target = [shares[name] for name in c.classes]
-    is_beyond_chance = found["p"] <= c.settings.alpha
-    by_network = is_beyond_chance and suspect_label_shift(target, found["source"])
+        target = rows[parts["mitigation"]["chosen"]]["phase_fraction"]
+    theirs, ours = ([shares[name] for name in c.classes] for shares in (target, found["source"]))
+    by_network = found["p"] <= c.settings.alpha and suspect_label_shift(theirs, ours)
     return bool(by_network or PHASES in parts["fit"]["moved"])
 
 

@@ -54,6 +54,7 @@ from mstool.pipeline.shift.simulate import (
     write_simulated,
 )
 from mstool.reporting import Reporter
+from mstool.scores.statistics import percentile_interval, resample_mean
 from mstool.shift.choice import NONE
 from mstool.shift.distances import mean_difference, standardise
 from mstool.shift.permutation import p_value
@@ -243,14 +244,18 @@ def _fit(c: Comparison) -> dict[str, Any]:
 
 
 def _label_shift(c: Comparison, division) -> dict[str, Any] | None:
-    """Change of predicted phase fractions, with its permutation p."""
+    """Phase fractions that the network predicts, with intervals and the p of their change."""
     if c.readings is None:
         return None
-    fractions = np.stack([r.fractions for side in c.readings for r in side.readings])
-    p = p_value(mean_difference(fractions, division.source, division.target))
-    n = len(c.source.samples)
-    source, target = fractions[:n].mean(axis=0), fractions[n:].mean(axis=0)
-    return {"source": source, "target": target, "p": p}
+    rows = [np.stack([r.fractions for r in one.readings]) for one in c.readings]
+    p = p_value(mean_difference(np.concatenate(rows), division.source, division.target))
+    found: dict[str, Any] = {"p": p}
+    sides = zip(("source", "target"), rows, (c.source, c.target), strict=True)
+    for number, (name, fractions, one) in enumerate(sides):
+        drawn = resample_mean(fractions, c.settings.seed + number, one.groups)
+        found[name] = dict(zip(c.classes, fractions.mean(axis=0), strict=True))
+        found[f"{name}_interval"] = dict(zip(c.classes, percentile_interval(drawn), strict=True))
+    return found
 
 
 def _pieces(c: Comparison) -> list[Piece]:
