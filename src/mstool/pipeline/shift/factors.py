@@ -99,7 +99,11 @@ def fit_factors(
     dict
         For the record: values, intervals, what is left of the difference.
     """
-    phases, fractions = _phases(source, labels, levels) if labels is not None else (None, ())
+    phases, fractions = None, ()
+    if labels is not None:
+        seen = 1 + max(int(v[v != _IGNORED].max(initial=0)) for fields in labels for v in fields)
+        n_classes = seen if change_of_phases is None else len(change_of_phases)
+        phases, fractions = _phases(source, labels, n_classes, levels)
     target_histograms, target_powers = _histograms(target_looks), _powers(target_looks)
     histograms, powers = _histograms(source_looks), _powers(source_looks)
     transfer = fit_transfer(histograms, target_histograms, phases, fractions)
@@ -116,7 +120,7 @@ def fit_factors(
 
         histograms = _changed_histograms(source, levels, change)
         if labels is not None:
-            phases, fractions = _phases(source, labels, levels, change)
+            phases, fractions = _phases(source, labels, n_classes, levels, change)
         transfer = fit_transfer(histograms, target_histograms, phases, fractions)
     intervals = transfer_intervals(transfer, histograms, target_histograms, seed, phases, fractions)
     intervals |= spectrum_intervals(spectrum, found.powers, target_powers, seed)
@@ -209,11 +213,8 @@ def factors_of(part: dict[str, Any]) -> Factors:
     )  # fmt: skip
 
 
-def _phases(source, labels, levels, change=lambda image: image):
+def _phases(source, labels, n_classes, levels, change=lambda image: image):
     """Grey histogram of each phase of the source, and the phase fractions."""
-    n_classes = 1 + max(
-        int(values[values != _IGNORED].max(initial=0)) for fields in labels for values in fields
-    )
     counts = np.zeros((n_classes, N_BINS))
     for sample, fields in zip(source.samples, labels, strict=True):
         for image, values in zip(sample.fields, fields, strict=True):
