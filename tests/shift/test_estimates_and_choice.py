@@ -109,10 +109,11 @@ def test_repairs_bring_grey_levels_back(draw):
 def test_detected_is_not_harmful():
     small = {"mean_iou": 0.01, "interval": (0.0, 0.02)}
     large = {"mean_iou": 0.3, "interval": (0.2, 0.4)}
-    wide = {"low": 0.5, "high": 0.99, "is_extrapolated": False}
+    wide = {"low": 0.5, "mean_iou": 0.95, "high": 0.99, "is_extrapolated": False}
     assert judge_harm(small, None, None, 0.05) == "no"
     assert judge_harm(large, None, None, 0.05) == "yes"
     assert judge_harm(None, wide, 0.97, 0.05) == "unclear"
+    assert judge_harm(None, wide, 0.97, 0.05, is_image_changed=False) == "no"
     assert judge_harm(None, None, None, 0.05) == "unknown"
     assert "use it as it is" in recommend(True, "no", False, None, True)
     assert "use the repair tent" in recommend(True, "yes", False, "tent", True)

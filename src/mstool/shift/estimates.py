@@ -14,7 +14,6 @@ from mstool.scores.metrics import mean_iou
 from mstool.shift.readings import N_SCORES, Reading
 
 _NEIGHBOURS, _RIDGE = 7, 5.0
-_SHARE = 0.9  # of the errors on families left out that the range holds
 _LEAST_ALIKE = 8  # cases whose errors make the range, or a third of all
 
 
@@ -155,8 +154,9 @@ def estimate_score(cases: Sequence[Case], signs: Sequence[float]) -> Estimate:
     Returns
     -------
     Estimate
-        The range holds nine of ten errors that were made on families left out where the estimate
-        was about as high: a poor score is less certain than a good one, and is more often
+        The range holds every error that was made on families left out where the estimate was about
+        as high: a new kind of change is then as likely to lie outside as any one of those families
+        is to be the worst. Poor scores are less certain than good ones, and are more often
         estimated too high than too low.
     """
     from scipy.stats import spearmanr
@@ -165,8 +165,7 @@ def estimate_score(cases: Sequence[Case], signs: Sequence[float]) -> Estimate:
     middle = predict_score(cases, signs)
     n_alike = max(_LEAST_ALIKE, len(cases) // 3)
     alike = np.argsort(np.abs(estimated - middle), kind="stable")[:n_alike]
-    tails = (1 - _SHARE) / 2, (1 + _SHARE) / 2
-    below, above = np.quantile((truth - estimated)[alike], tails)
+    errors = (truth - estimated)[alike]
     table = np.array([case.signs for case in cases])
     leeway = 0.1 * np.ptp(table, axis=0) + 1e-3
     outside = (np.asarray(signs) < table.min(axis=0) - leeway) | (
@@ -174,8 +173,8 @@ def estimate_score(cases: Sequence[Case], signs: Sequence[float]) -> Estimate:
     )
     return Estimate(
         mean_iou=middle,
-        low=float(np.clip(middle + below, 0, middle)),
-        high=float(np.clip(middle + above, middle, 1)),
+        low=float(np.clip(middle + errors.min(), 0, middle)),
+        high=float(np.clip(middle + errors.max(), middle, 1)),
         mean_error=float(np.abs(estimated - truth).mean()),
         rank_correlation=float(spearmanr(estimated, truth).statistic),
         n_cases=len(cases),

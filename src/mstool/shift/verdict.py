@@ -34,8 +34,12 @@ def judge_harm(
     estimate: Mapping[str, Any] | None,
     nominal: float | None,
     tolerance: float,
+    is_image_changed: bool = True,
 ) -> str:
     """Whether the loss of mean IoU exceeds a tolerance.
+
+    An estimate is a wide range, since some kinds of change fool it. Where the images did not change,
+    none of them can be at work, and the middle of the range decides.
 
     Parameters
     ----------
@@ -47,6 +51,8 @@ def judge_harm(
         Score on unchanged source micrographs [1].
     tolerance : float
         Loss that counts [1].
+    is_image_changed : bool
+        Whether a shift is detected that phase fractions alone do not explain.
 
     Returns
     -------
@@ -56,7 +62,8 @@ def judge_harm(
     if drop is not None:
         low, high = (drop["mean_iou"] if end is None else end for end in drop["interval"])
     elif estimate is not None and nominal is not None:
-        low, high = nominal - estimate["high"], nominal - estimate["low"]
+        ends = ("high", "low") if is_image_changed else ("mean_iou", "mean_iou")
+        low, high = (nominal - estimate[end] for end in ends)
         if estimate["is_extrapolated"] and low <= tolerance:
             return UNCLEAR
     else:

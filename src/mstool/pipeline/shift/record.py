@@ -54,12 +54,14 @@ def make_record(
 def _judge(c: Comparison, parts: dict[str, Any]) -> Verdict:
     tests = parts["measure"]["tests"]
     detected = any(row["detected"] for row in tests["p"].values())
-    performance, estimates = parts["performance"], parts["estimates"]
+    performance, estimates, fit = parts["performance"], parts["estimates"], parts["fit"]
+    by_phases_alone = fit["moved"] == [PHASES] and all(fit["is_explained"].values())
     harmful = judge_harm(
         performance and performance["drop"],
         estimates and estimates["mean_iou"],
         parts["robustness"] and parts["robustness"]["undosed"],
         c.settings.tolerance,
+        is_image_changed=(detected or not tests["can_detect"]) and not by_phases_alone,
     )
     label_shift = _suspect_label_shift(c, parts)
     chosen = parts["mitigation"] and parts["mitigation"]["chosen"]
