@@ -38,7 +38,7 @@ def judge_harm(
 ) -> str:
     """Whether the loss of mean IoU exceeds a tolerance.
 
-    An estimate is a wide range, since some kinds of change fool it. Where the images did not change,
+    An estimate is a wide range, since some kinds of change fool it. Where images did not change,
     none of them can be at work, and the middle of the range decides.
 
     Parameters
