@@ -164,7 +164,9 @@ def check_fits(pool):
             labels = [sample.truths for sample in source.samples]
             labels = labels if source.samples[0].has_truth else None
             looks = select(plain, first), select(changed, second)
-            fit = fit_factors(source, *looks, labels, None, pool.levels, seed)[1]
+            fit = fit_factors(
+                source, *looks, [str(k) for k in second], labels, None, pool.levels, seed
+            )[1]
             row = {key: fit[key] for key in keys} | {"moved": fit["moved"]}
             rows.append(row | {"intervals": {k: fit["intervals"].get(k) for k in keys}})
         found = {"change": name, "truth": truth, "against_itself": rows[0]}
@@ -191,7 +193,7 @@ def cut(pool, numbers):
 def check_estimates(pool):
     """Errors of estimates on kinds of change left out of the calibration."""
     pieces = cut(pool, pool.fresh[:8])
-    found, _ = measure_robustness(
+    found = measure_robustness(
         pool.network, pieces, USUAL_DOSES, pool.whole.dtype, 0.05, SEED, lambda: False, QUIET
     )
     cases = cases_of(found)
@@ -232,7 +234,9 @@ def check_repairs(pool):
         looks = look_at(target, pool.levels, QUIET)
         own = read_set(network, target.samples, "target", QUIET)
         change = np.subtract(*(add_readings(o.readings).fractions for o in (own, source_readings)))
-        factors, _ = fit_factors(source, source_looks, looks, labels, change, pool.levels, SEED)
+        factors, _ = fit_factors(
+            source, source_looks, looks, target.groups, labels, change, pool.levels, SEED
+        )
         _, tried = try_repairs(
             REPAIRS, network, source, target, own, factors, SEED, QUIET, lambda name: False
         )

@@ -6,11 +6,11 @@
 #   benchmarks/overetch.sh [WORK] > table.md
 #
 # WORK keeps all files; a second run goes on where the first one stopped. DOSE is the over-etching:
-# at 1.6 the network without augmentation has lost about half. BUDGET bounds each training.
+# at 1.7 the network without augmentation has lost about half. BUDGET bounds each training.
 set -euo pipefail
 
 work=${1:-build/overetch}
-dose=${DOSE:-1.6}
+dose=${DOSE:-1.7}
 budget=${BUDGET:-6m}
 mkdir -p "$work"
 cd "$work"

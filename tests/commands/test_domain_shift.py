@@ -9,7 +9,7 @@ from mstool.io.images import open_micrograph
 from mstool.nn.augment import load_augmentation
 from mstool.nn.checkpoint import load_checkpoint
 
-FAST = ("--device", "cpu", "-q", "--permutations", 99, "--simulated-images", 2)
+FAST = ("--device", "cpu", "-q", "--permutations", 499, "--simulated-images", 2)
 FEW = ("--simulate", "gamma=-0.5,1", "--simulate", "noise=0.04,0.1", "--simulate", "blur=1,2")
 MODEL = ("--model", "model", "--source-labels", "labels")
 
@@ -161,7 +161,8 @@ def test_same_seed_same_numbers(run_mstool, batches):
 def test_a_spent_budget_leaves_out_and_says_so(run_mstool, batches):
     ended = run_mstool("domain-shift", "raw", "new", *FAST[:2], *MODEL, "--max-time", "0.01s")
     assert ended.code == 0
-    assert {"robustness", "estimates"} <= set(record_of()["left_out"])
+    assert record_of()["left_out"] == ["robustness"]
+    assert record_of()["performance"]["source"]["mean_iou"] > 0  # costs no time
     assert "left out" in ended.stderr
 
 

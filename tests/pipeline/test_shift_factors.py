@@ -18,7 +18,9 @@ LEVELS = (0.0, 255.0)
 
 def make_set(name, phantoms):
     samples = tuple(
-        Sample(f"{k}.tif", str(k), str(k), (np.rint(p.image[..., None] * 255),), (p.labels,))
+        Sample(
+            f"{k}.tif", str(k), str(k), (np.rint(p.image[..., None] * 255),), (p.labels,), (0, 255)
+        )
         for k, p in enumerate(phantoms)
     )
     return MicrographSet(name, samples, "uint8", None)
@@ -37,7 +39,7 @@ def other():
 def fit(source, target, change=lambda image: image, change_of_phases=None):
     looks = look_at(source, LEVELS, Reporter()), look_at(target, LEVELS, Reporter(), change)
     labels = [sample.truths for sample in source.samples]
-    return fit_factors(source, *looks, labels, change_of_phases, LEVELS, 0)[1]
+    return fit_factors(source, *looks, target.groups, labels, change_of_phases, LEVELS, 0)[1]
 
 
 def test_nothing_moved(source, other):

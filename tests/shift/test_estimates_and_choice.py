@@ -101,7 +101,7 @@ def test_repairs_bring_grey_levels_back(draw):
     source, target = draw(4, 1), [image**1.8 for image in draw(4, 2)]
     reference = make_reference(source)
     for repair in (match_histogram, match_mean_and_spread):
-        repaired = [repair(image, reference) for image in target]
+        repaired = [repair(image, make_reference([image]), reference) for image in target]
         assert np.mean(repaired) == pytest.approx(np.mean(source), abs=0.02)
         assert all(image.dtype == np.float32 for image in repaired)
 
@@ -115,5 +115,5 @@ def test_detected_is_not_harmful():
     assert judge_harm(None, wide, 0.97, 0.05) == "unclear"
     assert judge_harm(None, wide, 0.97, 0.05, is_image_changed=False) == "no"
     assert judge_harm(None, None, None, 0.05) == "unknown"
-    assert "use it as it is" in recommend(True, "no", False, None, True)
-    assert "use the repair tent" in recommend(True, "yes", False, "tent", True)
+    assert "use it as it is" in recommend(True, "no", False, None, True, True)
+    assert "use the repair tent" in recommend(True, "yes", False, "tent", True, True)

@@ -54,7 +54,7 @@ def domain_shift(
         typer.Option("--fields", metavar="N", min=1, help="Fields of each micrograph, at most."),
     ] = 4,
     permutations: Annotated[
-        int, typer.Option("--permutations", metavar="N", min=99, help="Of each test.")
+        int, typer.Option("--permutations", metavar="N", min=499, help="Of each test.")
     ] = 999,
     alpha: Annotated[
         float,
@@ -142,15 +142,14 @@ def domain_shift(
     """
     if source is None or target is None:
         raise UsageError("SOURCE and TARGET: name two folders of micrographs, or of tiles")
-    for flag, value in (("--alpha", alpha), ("--tolerance", tolerance)):
-        if not 0 < value < 1:
-            raise UsageError(f"{flag} {value:g}: must lie between 0 and 1")
+    if fail_above is not None and not -1 <= fail_above <= 1:
+        raise UsageError(f"--fail-above {fail_above:g}: must lie between -1 and 1")
     max_time_s = options.parse_duration("--max-time", max_time)
     from mstool.io.records import Run
     from mstool.nn.device import choose_compute, make_deterministic
-    from mstool.pipeline.shift.derive import write_augmentation
+    from mstool.pipeline.shift.derive import check_free, write_augmentation
     from mstool.pipeline.shift.inputs import find_inputs, load_model
-    from mstool.pipeline.shift.run import check_verdict, compare_sets
+    from mstool.pipeline.shift.run import RECORD, check_verdict, compare_sets
     from mstool.pipeline.shift.settings import ShiftSettings, parse_repairs, parse_simulations
 
     run, report = Run(), make_reporter("domain-shift", quiet, verbose)
@@ -183,6 +182,7 @@ def domain_shift(
         files = [path for one in found for path in one.files()]
         emit_plan("domain-shift", vars(settings), [*files, *([model] if model else [])], out)
         return
+    check_free(derive_augmentation, overwrite, out / RECORD)
     loaded, read_through = load_model(model, found, legend, classes, settings)
     record = compare_sets(
         found, read_through, loaded, settings, compute, out, overwrite, run, report

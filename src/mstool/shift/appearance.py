@@ -15,6 +15,7 @@ GLCM_PROPERTIES = ("contrast", "homogeneity", "energy", "correlation")
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 _GLCM_LEVELS, _GLCM_DISTANCES_PX = 16, (1, 3)
+_INSIDE = slice(1, -1), slice(1, -1)  # pixels at the border lack neighbours
 _LAPLACE = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], float)
 
 
@@ -167,7 +168,7 @@ def piece_powers(grey):
 
 def noise_sigma(grey):
     """Standard deviation of noise, from the median of a Laplacian that lines and planes pass."""
-    response = np.abs(ndimage.convolve(grey, _LAPLACE, mode="reflect"))
+    response = np.abs(ndimage.convolve(grey, _LAPLACE))[_INSIDE]
     return float(np.median(response) / (0.6745 * 6.0))
 
 
@@ -178,7 +179,7 @@ def _starts(length, edge):
 
 def _binary_pattern(grey):
     levels = np.clip(grey * 255, 0, 255).astype(np.uint8)
-    codes = local_binary_pattern(levels, 8, 1, "uniform").astype(int)
+    codes = local_binary_pattern(levels, 8, 1, "uniform").astype(int)[_INSIDE]
     return np.bincount(codes.ravel(), minlength=10) / codes.size
 
 

@@ -12,12 +12,15 @@ LABEL_SHIFT = 0.05  # change of a phase fraction from which it is worth a word
 _LOST = 0.2  # a phase that falls below this share of what it was has been lost by the repair
 
 
-def choose_repair(readings: Mapping[str, Reading], source: Reading) -> str:
+def choose_repair(
+    readings: Mapping[str, Reading], source: Reading, scores: Mapping[str, float] | None = None
+) -> str:
     """Name of the repair whose predictions are most stable under mild changes of the images.
 
-    "none" stays unless another gains clearly, and a repair under which a phase all but vanishes
-    that is there without it is no candidate: a network that sees one phase everywhere is stable
-    too.
+    "none" stays unless predictions are clearly less stable than on the source and a repair makes
+    them clearly more stable; stability beyond that of the source is no merit. A repair under which
+    a phase all but vanishes that is there without it is no candidate: a network that sees one phase
+    everywhere is stable too. Where the truth is known, one that makes things worse is none either.
 
     Parameters
     ----------
@@ -25,20 +28,28 @@ def choose_repair(readings: Mapping[str, Reading], source: Reading) -> str:
         Of the target under each repair; one of them ``none``.
     source : Reading
         Of the source.
+    scores : mapping of str to float, optional
+        True score under each repair [1].
 
     Returns
     -------
     str
         One of the names.
     """
-    own = readings[NONE]
-    best, best_score = NONE, own.self_consistency + LEAST_GAIN
-    for name, reading in readings.items():
-        if name == NONE or _loses_phase(reading, own, source):
-            continue
-        if reading.self_consistency > best_score:
-            best, best_score = name, reading.self_consistency
-    return best
+    own, most = readings[NONE], source.self_consistency
+
+    def merit(name):
+        return min(readings[name].self_consistency, most), readings[name].self_consistency
+
+    candidates = [
+        name
+        for name, reading in readings.items()
+        if name != NONE
+        and merit(name)[0] > own.self_consistency + LEAST_GAIN
+        and not _loses_phase(reading, own, source)
+        and (scores is None or scores[name] >= scores[NONE])
+    ]
+    return max(candidates, key=merit, default=NONE)
 
 
 def suspect_label_shift(target: Sequence[float], source: Sequence[float]) -> bool:

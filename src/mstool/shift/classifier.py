@@ -6,6 +6,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 _N_FOLDS, _N_REPEATS, _RIDGE = 4, 5, 1.0
+_LEAST_UNITS = 3
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,10 @@ def separate(values, unit, sides, seed):
     Returns
     -------
     Separation
-        NaN where no fold holds both sides.
+        NaN where no fold holds both sides, and for fewer than three units on a side.
     """
+    if min(sides[0].sum(), (~sides[0]).sum()) < _LEAST_UNITS:
+        return Separation(*np.full((2, len(sides)), np.nan))
     rng = np.random.default_rng(seed)
     is_source = sides[:, unit]
     truth = np.where(is_source, 1.0, -1.0)

@@ -5,12 +5,13 @@ calibrated on simulated changes of micrographs whose truth is known, and their e
 kinds of change that the calibration has not seen.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.stats import spearmanr
 
-from mstool.scores.metrics import mean_iou
+from mstool.scores.metrics import accuracy, mean_iou
 from mstool.shift.readings import N_SCORES, Reading
 
 _NEIGHBOURS, _RIDGE = 7, 5.0
@@ -31,12 +32,18 @@ class Case:
         What was read off predictions alone, as `signs_of` gives it.
     mean_iou : float
         True score [1].
+    accuracy : float
+        True accuracy [1].
+    accuracies : mapping of str to float
+        Accuracy by each method of `estimate_accuracies` [1].
     """
 
     family: str
     dose: float
     signs: tuple[float, ...]
     mean_iou: float
+    accuracy: float = float("nan")
+    accuracies: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,7 @@ def difference_of_confidences(source: Reading, target: Reading) -> float:
     ----------
     .. [1] Guillory, D. et al. (2021). ICCV, arXiv:2107.03315.
     """
-    return _accuracy(source) - (source.mean_confidence - target.mean_confidence)
+    return accuracy_of(source) - (source.mean_confidence - target.mean_confidence)
 
 
 def average_thresholded_confidence(source: Reading, target: Reading) -> float:
@@ -105,12 +112,62 @@ def average_thresholded_confidence(source: Reading, target: Reading) -> float:
     ----------
     .. [1] Garg, S. et al. (2022). ICLR, arXiv:2201.04234.
     """
-    wrong = 1 - _accuracy(source)
+    wrong = 1 - accuracy_of(source)
     below = np.concatenate([[0.0], np.cumsum(source.certainty) / source.n_px])
     edges = np.linspace(0, 1, N_SCORES + 1)
     threshold = np.interp(wrong, below + 1e-12 * np.arange(len(below)), edges)
     theirs = np.concatenate([[0.0], np.cumsum(target.certainty) / target.n_px])
     return float(1 - np.interp(threshold, edges, theirs))
+
+
+def estimate_accuracies(source: Reading, target: Reading) -> dict[str, float]:
+    """Accuracy by the usual methods, which all trust the confidence of the network.
+
+    Parameters
+    ----------
+    source : Reading
+        With truth, or else only the first method is there.
+    target : Reading
+        Truth is not used.
+
+    Returns
+    -------
+    dict of str to float
+        By name of the function.
+    """
+    found = {"average_confidence": average_confidence(target)}
+    if source.confusion is not None:
+        found["difference_of_confidences"] = difference_of_confidences(source, target)
+        found["average_thresholded_confidence"] = average_thresholded_confidence(source, target)
+    return found
+
+
+def bound_accuracies(
+    cases: Sequence[Case], estimates: Mapping[str, float]
+) -> dict[str, dict[str, float]]:
+    """Range for each estimate of accuracy, as wide as its errors on all simulated changes.
+
+    Returns
+    -------
+    dict of str to dict
+        By method ``accuracy``, ``low``, ``high`` and ``mean_error`` [1]; NaN without cases.
+    """
+    found = {}
+    for name, value in estimates.items():
+        known = [case for case in cases if name in case.accuracies]
+        errors = np.array([case.accuracy - case.accuracies[name] for case in known] or [np.nan])
+        found[name] = {
+            "accuracy": value,
+            "low": float(np.clip(value + errors.min(), 0, 1)),
+            "high": float(np.clip(value + errors.max(), 0, 1)),
+            "mean_error": float(np.abs(errors).mean()),
+        }
+    return found
+
+
+def accuracy_of(reading: Reading) -> float:
+    """Share of the pixels that are right [1]; NaN without truth or without a labelled pixel."""
+    return float("nan") if reading.confusion is None else float(accuracy(reading.confusion))
 
 
 def predict_score(cases: Sequence[Case], signs: Sequence[float]) -> float:
@@ -121,6 +178,12 @@ def predict_score(cases: Sequence[Case], signs: Sequence[float]) -> float:
     table = np.array([case.signs for case in cases])
     truth = np.array([case.mean_iou for case in cases])
     return _predict(table, truth, np.asarray(signs, float))
+
+
+def nearest_case(cases: Sequence[Case], signs: Sequence[float]) -> Case:
+    """Find the simulated change whose predictions look most like those with these signs."""
+    table = np.array([case.signs for case in cases])
+    return cases[int(np.argmin(_distances(table, np.asarray(signs, float))))]
 
 
 def errors_left_out(cases: Sequence[Case]) -> tuple[np.ndarray, np.ndarray]:
@@ -159,8 +222,6 @@ def estimate_score(cases: Sequence[Case], signs: Sequence[float]) -> Estimate:
         is to be the worst. Poor scores are less certain than good ones, and are more often
         estimated too high than too low.
     """
-    from scipy.stats import spearmanr
-
     estimated, truth = errors_left_out(cases)
     middle = predict_score(cases, signs)
     n_alike = max(_LEAST_ALIKE, len(cases) // 3)
@@ -176,7 +237,7 @@ def estimate_score(cases: Sequence[Case], signs: Sequence[float]) -> Estimate:
         low=float(np.clip(middle + errors.min(), 0, middle)),
         high=float(np.clip(middle + errors.max(), middle, 1)),
         mean_error=float(np.abs(estimated - truth).mean()),
-        rank_correlation=float(spearmanr(estimated, truth).statistic),
+        rank_correlation=_rank_correlation(estimated, truth),
         n_cases=len(cases),
         is_extrapolated=bool(outside.any()),
     )
@@ -195,27 +256,39 @@ def label_shift_score(source: Reading, fractions: Sequence[float]) -> float:
     Returns
     -------
     float
-        NaN without truth.
+        NaN without truth, and where the source lacks a phase that the target has.
     """
-    if source.confusion is None:
+    fractions = np.asarray(fractions)
+    if source.confusion is None or (fractions[source.confusion.sum(axis=1) == 0] > 0).any():
         return float("nan")
     rows = source.confusion / np.maximum(source.confusion.sum(axis=1, keepdims=True), 1)
-    return float(mean_iou(rows * np.asarray(fractions)[:, None]))
+    return float(mean_iou(rows * fractions[:, None]))
 
 
-def _accuracy(reading):
-    confusion = reading.confusion
-    return float(np.trace(confusion) / max(1, confusion.sum()))
+def _rank_correlation(estimated, truth):
+    """Spearman's; NaN where either is constant."""
+    if np.ptp(estimated) == 0 or np.ptp(truth) == 0:
+        return float("nan")
+    return float(spearmanr(estimated, truth).statistic)
 
 
 def _predict(table, truth, signs):
-    mean, spread = table.mean(axis=0), np.maximum(table.std(axis=0), 1e-3)
+    mean, spread = _centre(table)
     scaled, own = (table - mean) / spread, (signs - mean) / spread
     slope = np.linalg.solve(
         scaled.T @ scaled + _RIDGE * np.eye(len(own)), scaled.T @ (truth - truth.mean())
     )
     line = np.clip(truth.mean() + own @ slope, 0, 1)
-    distance = np.sqrt(((scaled - own) ** 2).mean(axis=1))
+    distance = _distances(table, signs)
     nearest = np.argsort(distance, kind="stable")[:_NEIGHBOURS]
     weights = 1 / (distance[nearest] + 0.1)
     return float((line + weights @ truth[nearest] / weights.sum()) / 2)
+
+
+def _distances(table, signs):
+    """Root mean square over the signs, each in units of its spread."""
+    return np.sqrt((((table - signs) / _centre(table)[1]) ** 2).mean(axis=1))
+
+
+def _centre(table):
+    return table.mean(axis=0), np.maximum(table.std(axis=0), 1e-3)

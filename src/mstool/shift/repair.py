@@ -16,7 +16,7 @@ FOURIER_SHARE = 0.005  # half width of the frequencies that are swapped, of the 
 
 @dataclass(frozen=True)
 class Reference:
-    """What repairs need to know of the source.
+    """What repairs need to know of the source, or of one micrograph of the target.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Reference:
 
 
 def make_reference(images: Sequence[np.ndarray]) -> Reference:
-    """Reference of source images; each counts the same, whatever its size."""
+    """Reference of some images; each counts the same, whatever its size."""
     histograms = np.mean([_histograms(image) for image in images], axis=0)
     spaces = [_to_lab(image) for image in images]
     half = max(1, int(FOURIER_SHARE * min(min(image.shape[:2]) for image in images)))
@@ -48,34 +48,47 @@ def make_reference(images: Sequence[np.ndarray]) -> Reference:
     )
 
 
-def match_histogram(image, reference):
-    """Grey levels moved, in their order, to those of the source; channel by channel."""
+def match_histogram(image, own, reference):
+    """Grey levels moved, in their order, to those of the source; channel by channel.
+
+    Parameters
+    ----------
+    image : ndarray of float, shape (H, W, C)
+        All or a part of a micrograph.
+    own, reference : Reference
+        Of the whole micrograph, so that its parts are changed alike, and of the source.
+
+    Returns
+    -------
+    ndarray of float32, shape (H, W, C)
+    """
     edges = np.linspace(0, 1, N_BINS + 1)
     result = np.empty_like(image, dtype=np.float32)
     tie_break = 1e-12 * np.arange(N_BINS + 1)
-    for channel, (own, wanted) in enumerate(
-        zip(_histograms(image), reference.histograms, strict=True)
-    ):
-        rank = np.interp(image[..., channel], edges, np.append(0, np.cumsum(own)))
+    pairs = zip(own.histograms, reference.histograms, strict=True)
+    for channel, (shares, wanted) in enumerate(pairs):
+        rank = np.interp(image[..., channel], edges, np.append(0, np.cumsum(shares)))
         result[..., channel] = np.interp(rank, np.append(0, np.cumsum(wanted)) + tie_break, edges)
     return result
 
 
-def match_mean_and_spread(image, reference):
+def match_mean_and_spread(image, own, reference):
     """Mean and standard deviation moved to those of the source [1]_, in Lab for colour.
+
+    Parameters as for `match_histogram`.
 
     References
     ----------
     .. [1] Reinhard, E. et al. (2001). IEEE Comput. Graph. Appl. 21, 34.
     """
-    space = _to_lab(image)
-    mean, std = space.mean(axis=(0, 1)), space.std(axis=(0, 1))
-    moved = (space - mean) * (reference.std / np.maximum(std, 1e-6)) + reference.mean
-    return _from_lab(moved)
+    scale = reference.std / np.maximum(own.std, 1e-6)
+    return _from_lab((_to_lab(image) - own.mean) * scale + reference.mean)
 
 
-def adapt_fourier(image, reference):
+def adapt_fourier(image, own, reference):
     """Amplitude of the lowest frequencies taken from the source, phase kept [1]_.
+
+    Parameters as for `match_histogram`; `own` is not needed.
 
     References
     ----------

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from mstool.shift.appearance import N_BANDS
+from mstool.shift.scatter import chance_difference
 
 FREQUENCY = (np.arange(N_BANDS) + 0.5) / (2 * N_BANDS)  # middle of each ring [cycles/px]
 
@@ -96,8 +97,10 @@ def spectrum_intervals(fit, source, target, seed, n_resamples=60):
     -------
     dict of str to list of float
         2.5 and 97.5 percentiles by name: ``blur_px``, ``noise``, ``magnification``, widened to
-        what was fitted where that is outside.
+        what was fitted where that is outside; NaN where a set has one micrograph.
     """
+    if min(len(source), len(target)) < 2:
+        return dict.fromkeys(("blur_px", "noise"), (float("nan"),) * 2)
     rng = np.random.default_rng(seed)
     names = tuple(dict.fromkeys((*fit.moved, "blur", "noise")))
     draws = []
@@ -202,9 +205,6 @@ def _log(power):
 
 
 def _scatter(source, target):
-    total = 0.0
-    for powers in (source, target):
-        if len(powers) > 1:
-            centred = powers - powers[:, _FIRST:].mean(axis=1, keepdims=True)
-            total += (centred.var(axis=0, ddof=1)[_FIRST:] / len(powers)).mean()
-    return float(np.sqrt(total))
+    """Root mean square by which mean spectra differ by chance of their micrographs."""
+    rows = [powers - powers[:, _FIRST:].mean(axis=1, keepdims=True) for powers in (source, target)]
+    return chance_difference(rows[0][:, _FIRST:], rows[1][:, _FIRST:])

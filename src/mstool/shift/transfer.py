@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import least_squares
 
+from mstool.shift.scatter import chance_difference
+
 LEVELS = np.linspace(0.01, 0.99, 99)  # shares of the pixels at which grey levels are compared
 
 _CLIPPED = 0.003  # grey levels as close as this to black or white say nothing
@@ -132,8 +134,10 @@ def transfer_intervals(fit, source, target, seed, phases=None, fractions=(), n_r
     -------
     dict of str to (float, float)
         2.5 and 97.5 percentiles of gamma, gain, offset, widened to what was fitted where that is
-        outside, and under ``phases`` a list of them.
+        outside, and under ``phases`` a list of them; NaN where a set has one micrograph.
     """
+    if min(len(source), len(target)) < 2:
+        return dict.fromkeys(_GREYS, (float("nan"),) * 2)
     rng = np.random.default_rng(seed)
     asked = {name: fit.moved for name in (*_GREYS, _PHASES) if name in fit.moved}
     asked.setdefault("gamma", (*fit.moved, "gamma") if fit.moved in ((), (_PHASES,)) else fit.moved)
@@ -201,12 +205,8 @@ def _fit_model(model, have, want, phases, identity):
 
 def _scatter(source, target):
     """Root mean square by which quantiles of the sets differ by chance of their micrographs."""
-    total = 0.0
-    for histograms in (source, target):
-        if len(histograms) > 1:
-            spread = np.array([quantiles(histogram) for histogram in histograms])
-            total += (spread.var(axis=0, ddof=1) / len(histograms)).mean()
-    return float(np.sqrt(total))
+    rows = [np.array([quantiles(histogram) for histogram in side]) for side in (source, target)]
+    return chance_difference(*rows)
 
 
 def _rms(values):

@@ -60,7 +60,9 @@ def judge_harm(
         ``yes``, ``no``, ``unclear`` or ``unknown``.
     """
     if drop is not None:
-        low, high = (drop["mean_iou"] if end is None else end for end in drop["interval"])
+        low, high = drop["interval"]
+        if low is None or high is None:  # one micrograph, or none with a label
+            return UNCLEAR
     elif estimate is not None and nominal is not None:
         ends = ("high", "low") if is_image_changed else ("mean_iou", "mean_iou")
         low, high = (nominal - estimate[end] for end in ends)
@@ -79,6 +81,8 @@ def recommend(
     label_shift: bool | None,
     chosen: str | None,
     can_detect: bool,
+    has_model: bool,
+    worse: bool = False,
 ) -> str:
     """Next step, in a sentence.
 
@@ -90,22 +94,36 @@ def recommend(
         Repair that was chosen; None where none was tried.
     can_detect : bool
         Whether so few micrographs can show a shift at all.
+    has_model : bool
+        Whether there is a network whose loss could be told.
+    worse : bool
+        Whether the truth shows that the repair, which was asked for by name, makes things worse.
     """
-    if harmful == YES:
-        return _repair(chosen)
-    if harmful == NO:
-        if label_shift:
-            return "the phases come in other shares; the model can be used as it is, unrepaired"
-        seen = "a shift is detected, but" if shift_detected else "no shift is detected, and"
-        return f"{seen} the model does not suffer; use it as it is"
-    if harmful == UNCLEAR:
-        return (
-            "whether the model loses cannot be told; annotate the micrographs of highest risk "
-            "and compare again with --target-labels"
-        )
+    if worse:
+        return f"do not use the repair {chosen}: the labels show that it makes things worse"
+    words = {
+        YES: _repair(chosen),
+        NO: _use(shift_detected, label_shift),
+        UNCLEAR: "whether the model loses cannot be told; annotate the micrographs of highest risk "
+        "and compare again with --target-labels",
+        UNKNOWN: _ask(shift_detected, can_detect, has_model),
+    }
+    return words[harmful]
+
+
+def _use(shift_detected: bool, label_shift: bool | None) -> str:
+    if label_shift:
+        return "the phases come in other shares; the model can be used as it is, unrepaired"
+    seen = "a shift is detected, but" if shift_detected else "no shift is detected, and"
+    return f"{seen} the model does not suffer; use it as it is"
+
+
+def _ask(shift_detected: bool, can_detect: bool, has_model: bool) -> str:
     if not shift_detected and not can_detect:
         return "too few micrographs to show any shift; add some to either set"
     seen = "the sets differ" if shift_detected else "no shift is detected"
+    if has_model:
+        return f"{seen}; what that costs needs --target-labels, or doses to --simulate and time"
     return f"{seen}; give --model to learn what that costs"
 
 

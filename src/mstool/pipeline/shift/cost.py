@@ -10,10 +10,9 @@ from mstool.scores.metrics import iou, mean_iou
 from mstool.scores.statistics import percentile_interval, resample_iou
 from mstool.shift.estimates import (
     Case,
-    average_confidence,
-    average_thresholded_confidence,
-    difference_of_confidences,
+    bound_accuracies,
     errors_left_out,
+    estimate_accuracies,
     estimate_score,
     label_shift_score,
     predict_score,
@@ -82,21 +81,16 @@ def estimate_cost(
     Returns
     -------
     dict
-        ``mean_iou`` (a range with its error, None with too few cases), ``accuracy`` by method,
-        ``ranking`` (worst micrograph first).
+        ``mean_iou`` (a range with its error, None with too few cases), ``accuracy`` by method
+        (ranges too), ``ranking`` (worst micrograph first).
     """
     ours, theirs = add_readings(source), add_readings(target)
     found: dict[str, Any] = {
         "self_consistency": {"source": ours.self_consistency, "target": theirs.self_consistency},
         "soft_iou": {"source": ours.soft_iou, "target": theirs.soft_iou},
-        "accuracy": {"average_confidence": average_confidence(theirs)},
+        "accuracy": bound_accuracies(cases, estimate_accuracies(ours, theirs)),
         "mean_iou": None,
     }
-    if ours.confusion is not None:
-        found["accuracy"] |= {
-            "difference_of_confidences": difference_of_confidences(ours, theirs),
-            "average_thresholded_confidence": average_thresholded_confidence(ours, theirs),
-        }
     families = {case.family for case in cases}
     signs = signs_of(theirs, ours)
     if len(cases) >= LEAST_CASES and len(families) > 2:

@@ -1,6 +1,6 @@
 """Ranges for training that cover the measured shift, and micrographs worth annotating."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,18 @@ from mstool.pipeline.shift.factors import Factors, factors_of
 from mstool.pipeline.shift.network import Network, SetReadings
 from mstool.pipeline.shift.sets import to_stored
 from mstool.pipeline.shift.simulate import Piece, read_pieces
+from mstool.reporting import Reporter
 from mstool.scores.metrics import mean_iou
-from mstool.shift.appearance import LEVELS, Appearance, moments
+from mstool.shift.appearance import Appearance
 from mstool.shift.choice import spread_picks
 from mstool.shift.distances import standardise
 from mstool.shift.readings import add_readings
 from mstool.shift.sharpness import fit_named_spectrum
-from mstool.shift.transfer import fit_named
+from mstool.shift.transfer import quantiles
 
 _WIDER = 0.1  # by which ranges exceed what was measured
+_SLIGHT = 0.1  # standard deviations: a change of brightness that is none
+_EXPONENTS = np.exp(np.linspace(-np.log(6), np.log(6), 121))
 _ANNOTATED = (1, 2, 4)
 _N_STEPS = 60
 
@@ -33,6 +36,7 @@ def derive_augmentation(
     source: Sequence[Appearance],
     target: Sequence[Appearance],
     std: float,
+    levels: tuple[float, float],
 ) -> Augmentation:
     """Ranges that reach from no change to what single target micrographs show.
 
@@ -45,13 +49,16 @@ def derive_augmentation(
     std : float
         Standard deviation of the training set, of the grey range: the unit of brightness and noise
         in augmentation [1].
+    levels : tuple of float
+        Black and white of the training set, of the grey range, between which augmentation applies
+        gamma [1].
 
     Returns
     -------
     Augmentation
         Geometry as in the preset ``spatial``; a factor that did not move stays at none.
     """
-    greys = _grey_ranges(factors, source, target, std)
+    greys = _grey_ranges(factors, source, target, std, levels)
     powers = np.stack([one.log_power for one in source])
     names = [
         name
@@ -68,6 +75,24 @@ def derive_augmentation(
         zoom = _hull([factors.spectrum.magnification, *zoom], is_factor=True)
     spatial = vars(PRESETS["spatial"]) | {"zoom": zoom}
     return Augmentation(**spatial | greys | {"blur_px": blur, "noise": noise})
+
+
+def check_free(path: Path | None, overwrite: bool, record: Path) -> None:
+    """Refuse a place for ranges that is taken, before the work that makes them.
+
+    Where the work is done already, `write_augmentation` tells whether the file says the same.
+
+    Raises
+    ------
+    OutputExistsError
+        If there is a folder, or a file and no record yet.
+    """
+    if path is None:
+        return
+    if path.is_dir():
+        raise OutputExistsError(f"{path}: is a folder; name a file for --derive-augmentation")
+    if path.exists() and not overwrite and not record.exists():
+        raise OutputExistsError(f"{path}: exists; name another file, or give --overwrite")
 
 
 def write_augmentation(record: dict[str, Any], path: Path, overwrite: bool) -> None:
@@ -133,7 +158,12 @@ def advise(
 
 
 def expect_gain(
-    network: Network, pieces: Sequence[Piece], factors: Factors, dtype: str, seed: int, report
+    network: Network,
+    pieces: Sequence[Piece],
+    change: Callable[[Piece], Piece],
+    dtype: str,
+    seed: int,
+    report: Reporter,
 ) -> dict[str, Any] | None:
     """Score after annotating 1, 2 and 4 micrographs, on source pieces changed as the target is.
 
@@ -143,34 +173,34 @@ def expect_gain(
         At work.
     pieces : sequence of Piece
         With truth, of one size.
-    factors : Factors
-        The change.
+    change : callable
+        Takes a piece and gives it as the target would show it.
     dtype : str
         Of stored values.
     seed : int
-        Of noise and batches.
+        Of batches.
     report : Reporter
         Progress.
 
     Returns
     -------
     dict or None
-        ``before`` and ``after`` {number: mean IoU}; None with fewer than 4 pieces of one size.
+        ``before`` and ``after`` {number: mean IoU}; None with fewer than 4 specimens of one size.
     """
     same = [piece for piece in pieces if piece.image.shape == pieces[0].image.shape]
-    if len(same) < 4:
+    groups = list(dict.fromkeys(piece.group for piece in same))
+    if len(groups) < 4:
         return None
-    changed = [
-        Piece(piece.name, factors.apply(piece.image, seed + number), piece.labels)
-        for number, piece in enumerate(same)
-    ]
+    for_training = set(groups[: len(groups) // 2])  # no specimen is on both sides
+    changed = [change(p) for p in sorted(same, key=lambda p: p.group not in for_training)]
+    n_training = sum(piece.group in for_training for piece in changed)
     images = torch.stack(
         [network.place(to_stored(one.image, network.levels, dtype)) for one in changed]
     )
     labels = torch.from_numpy(np.stack([one.labels for one in changed]).astype(np.int64))
     labels = labels.to(images.device)
-    held = changed[len(changed) // 2 :]
-    numbers = [k for k in _ANNOTATED if k <= len(changed) // 2]
+    held = changed[n_training:]
+    numbers = [k for k in _ANNOTATED if k <= n_training]
     after = {}
     with report.progress("what annotation would bring", len(numbers) * _N_STEPS) as advance:
         for k in numbers:
@@ -183,27 +213,37 @@ def expect_gain(
     return {"before": float(mean_iou(add_readings(before).confusion)), "after": after}
 
 
-def _grey_ranges(factors, source, target, std) -> dict[str, Any]:
+def _grey_ranges(factors, source, target, std, levels) -> dict[str, Any]:
     """Gamma, contrast and brightness of each target micrograph against the pooled source."""
-    moved = [name for name in ("gamma", "gain", "offset") if name in factors.transfer.moved]
+    moved = {"gamma", "gain", "offset"} & set(factors.transfer.moved)
     if not moved:
         return {}
-    pooled = np.stack([one.histogram for one in source])
-    shares = pooled.mean(axis=0)
-    rows = []
-    for one in target:
-        names = ["gamma"] if "gamma" in moved else []
-        fit = fit_named(names, pooled, one.histogram[None])
-        mean, spread = moments(shares, LEVELS**fit.gamma)
-        own_mean, own_spread = moments(one.histogram)
-        rows.append((fit.gamma, own_spread / spread, (own_mean - mean) / std))
+    greys = quantiles(np.mean([one.histogram for one in source], axis=0))
+    exponents = _EXPONENTS if "gamma" in moved else np.ones(1)
+    rows = [_imitate(greys, quantiles(one.histogram), exponents, std, levels) for one in target]
     gamma, contrast, brightness = np.array(rows).T
-    ranges: dict[str, Any] = {"gamma": _hull(gamma, is_factor=True)} if "gamma" in moved else {}
-    if {"gain", "offset"} & set(moved):
-        ranges["contrast"] = _hull(contrast, is_factor=True)
-        low, high = _hull(brightness, is_factor=False)
-        ranges["brightness"] = max(abs(low), abs(high))
-    return ranges
+    low, high = _hull(brightness, is_factor=False)
+    found = {
+        "gamma": _hull(gamma, is_factor=True),
+        "contrast": _hull(contrast, is_factor=True),
+        "brightness": max(abs(low), abs(high)),
+    }
+    if moved == {"gamma"} and found["brightness"] < _SLIGHT:  # gamma says it all
+        return {"gamma": found["gamma"]}
+    return found
+
+
+def _imitate(greys, wanted, exponents, std, levels) -> tuple[float, float, float]:
+    """Gamma, contrast and brightness of training that make one set of quantiles of another."""
+    black, white = levels
+    inner = np.clip((greys - black) / (white - black), 0, 1)
+    curves = [
+        (gamma, greys if gamma == 1 else black + (white - black) * inner**gamma)
+        for gamma in exponents
+    ]
+    gamma, curve = min(curves, key=lambda pair: np.abs(pair[1] - wanted).mean())
+    spread = max(float(curve.std()), 1e-6)
+    return float(gamma), wanted.std() / spread, (wanted.mean() - curve.mean()) / std
 
 
 def _hull(values, *, is_factor: bool) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from mstool.pictures.distributions import draw_embedding, draw_histograms, draw_
 from mstool.pictures.repairs import draw_examples, draw_mitigation
 from mstool.pictures.robustness import draw_estimates, draw_robustness
 from mstool.pictures.save import save_figure
-from mstool.pipeline.shift.mitigate import Repair
+from mstool.pipeline.shift.mitigate import Repair, own_statistics
 from mstool.pipeline.shift.network import Network
 from mstool.pipeline.shift.sets import MicrographSet, to_stored, to_unit
 from mstool.pipeline.shift.tables import write_table
@@ -138,7 +138,8 @@ def draw_cases(
             _panel(f"target: {theirs.name}", theirs.fields[0], levels, network),
         ]
         if repair is not None and network is not None:
-            image = repair.change(to_unit(_middle(theirs.fields[0]), levels))
+            own = own_statistics(theirs, levels)
+            image = repair.change(to_unit(_middle(theirs.fields[0]), levels), own)
             stored = to_stored(image, levels, target.dtype)
             fitted = network.with_segmenter(repair.segmenter)
             row.append(_panel(f"repaired ({repair.name})", stored, levels, fitted))

@@ -46,6 +46,13 @@ class Factors:
         """Names of all that had to be changed."""
         return (*self.transfer.moved, *self.spectrum.moved)
 
+    @property
+    def degrades(self) -> bool:
+        """Whether `apply` changes an image, in a way that explains what was seen."""
+        is_changed = set(self.transfer.moved) - {PHASES} or self.spectrum.blur_px > 0
+        is_changed = bool(is_changed) or self.spectrum.noise > 0
+        return is_changed and self.transfer.is_explained and self.spectrum.is_explained
+
     def apply(self, image: np.ndarray, seed: int) -> np.ndarray:
         """Source image (H, W, C), grey levels from 0 to 1, as the target would show it."""
         return degrade(self.transfer.apply(image), self.spectrum, seed)
@@ -65,6 +72,7 @@ def fit_factors(
     source: MicrographSet,
     source_looks: Sequence[Appearance],
     target_looks: Sequence[Appearance],
+    target_groups: Sequence[str],
     labels: Sequence[Sequence[np.ndarray]] | None,
     change_of_phases: np.ndarray | None,
     levels: tuple[float, float],
@@ -83,6 +91,8 @@ def fit_factors(
         The source.
     source_looks, target_looks : sequence of Appearance
         Of each micrograph.
+    target_groups : sequence of str
+        Specimen of each micrograph of the target; specimens, not micrographs, are what varies.
     labels : sequence of sequence of ndarray of uint8, or None
         Phases of each field of the source, 255 ignored: truth or prediction.
     change_of_phases : ndarray of float, shape (K,), or None
@@ -104,8 +114,8 @@ def fit_factors(
         seen = 1 + max(int(v[v != _IGNORED].max(initial=0)) for fields in labels for v in fields)
         n_classes = seen if change_of_phases is None else len(change_of_phases)
         phases, fractions = _phases(source, labels, n_classes, levels)
-    target_histograms, target_powers = _histograms(target_looks), _powers(target_looks)
-    histograms, powers = _histograms(source_looks), _powers(source_looks)
+    target_histograms, target_powers = _by_unit(target_looks, target_groups)
+    histograms, powers = _by_unit(source_looks, source.groups)
     transfer = fit_transfer(histograms, target_histograms, phases, fractions)
     contrast = max(1e-3, _contrast(transfer, histograms))
     found = _explain_spectrum(
@@ -241,18 +251,22 @@ def _changed_powers(source: MicrographSet, levels, change) -> np.ndarray:
 
 
 def _of_fields(source: MicrographSet, levels, change, describe) -> np.ndarray:
-    """Mean over fields of what describes them once they are changed, one row a micrograph."""
-    return np.stack(
-        [
-            np.mean([describe(to_grey(change(to_unit(f, levels)))) for f in one.fields], axis=0)
-            for one in source.samples
-        ]
-    )
+    """Mean over fields of what describes them once they are changed, one row a specimen."""
+    rows = [
+        np.mean([describe(to_grey(change(to_unit(f, levels)))) for f in one.fields], axis=0)
+        for one in source.samples
+    ]
+    return _mean_by_group(rows, source.groups)
 
 
-def _histograms(looks: Sequence[Appearance]) -> np.ndarray:
-    return np.stack([one.histogram for one in looks])
+def _by_unit(looks: Sequence[Appearance], groups: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Histogram and logarithm of power of each specimen: (U, 256), (U, 32)."""
+    histograms, powers = [one.histogram for one in looks], [one.log_power for one in looks]
+    return _mean_by_group(histograms, groups), _mean_by_group(powers, groups)
 
 
-def _powers(looks: Sequence[Appearance]) -> np.ndarray:
-    return np.stack([one.log_power for one in looks])
+def _mean_by_group(rows: Sequence[np.ndarray], groups: Sequence[str]) -> np.ndarray:
+    members: dict[str, list[np.ndarray]] = {}
+    for row, group in zip(rows, groups, strict=True):
+        members.setdefault(group, []).append(row)
+    return np.stack([np.mean(part, axis=0) for part in members.values()])

@@ -51,8 +51,6 @@ def load_model(
     UsageError
         If repairs or advice are asked for without a model, or a legend without label maps.
     """
-    if not 0.01 <= settings.scale <= 100:
-        raise UsageError(f"--scale {settings.scale}: must lie between 0.01 and 100")
     if path is None and (any(name != NONE for name in settings.repairs) or settings.advise):
         flag = "--mitigate" if settings.repairs else "--retrain-advice"
         raise UsageError(f"{flag}: needs a network; name one with --model")

@@ -128,7 +128,9 @@ def measure(
         values[f"classifier_{name}"] = np.abs(found.auc - 0.5)
     n, m = division.n_units
     return {
-        "tests": judge_tests(values, alpha, smallest_p(n, m, permutations)),
+        "tests": judge_tests(
+            values, alpha, smallest_p(n, m, permutations), smallest_p(n, m, 10**9)
+        ),
         "intensity": _intensity(source, target, values),
         "spectrum": _spectrum(source, target, values),
         "texture": _texture(source, target, values),
@@ -137,7 +139,7 @@ def measure(
             name: {
                 "auc": found.auc[0],
                 "proxy_a_distance": found.proxy_a_distance[0],
-                "null_auc_sd": np.nanstd(found.auc[1:]),
+                "null_auc_sd": found.auc[1:].std(),
             }
             for name, found in separations.items()
         },
@@ -161,7 +163,9 @@ def describe_all(looks: Sequence[Appearance]) -> np.ndarray:
     return distances.standardise(np.stack(rows))
 
 
-def judge_tests(values: dict[str, np.ndarray], alpha: float, least_p: float) -> dict[str, Any]:
+def judge_tests(
+    values: dict[str, np.ndarray], alpha: float, least_p: float, least_ever: float
+) -> dict[str, Any]:
     """P of each statistic, alone and corrected for their number.
 
     Parameters
@@ -170,21 +174,24 @@ def judge_tests(values: dict[str, np.ndarray], alpha: float, least_p: float) -> 
         By test; the first value is the real one.
     alpha : float
         Where a corrected p is a detection [1].
-    least_p : float
-        Smallest p that so many units allow [1].
+    least_p, least_ever : float
+        Smallest p that so many units and permutations allow, and that units alone would [1].
 
     Returns
     -------
     dict
-        ``alpha``, ``smallest_p``, ``can_detect``, and ``p`` {test: {``p``, ``p_holm``,
+        ``alpha``, ``smallest_p``, ``can_detect``, ``few_permutations`` (more would let it), and
+        ``p`` {test: {``p``, ``p_holm``,
         ``detected``}}.
     """
     p = {name: p_value(statistic) for name, statistic in values.items()}
     corrected = holm(p)
+    n_tests = sum(np.isfinite(value) for value in p.values())
     return {
         "alpha": alpha,
         "smallest_p": least_p,
-        "can_detect": least_p * len(p) <= alpha,
+        "can_detect": bool(least_p * n_tests <= alpha),
+        "few_permutations": bool(least_p * n_tests > alpha >= least_ever * n_tests),
         "p": {
             name: {
                 "p": p[name],

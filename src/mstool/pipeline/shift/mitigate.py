@@ -1,7 +1,7 @@
 """Repairs of the target, tried one by one."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,14 @@ from mstool.nn.model import Segmenter
 from mstool.nn.norms import list_norms
 from mstool.pipeline.shift.factors import Factors
 from mstool.pipeline.shift.network import Network, SetReadings, read_set
-from mstool.pipeline.shift.sets import MicrographSet, to_stored, to_unit
+from mstool.pipeline.shift.sets import MicrographSet, Sample, to_stored, to_unit
 from mstool.pipeline.shift.settings import MODEL_REPAIRS
 from mstool.reporting import Reporter
 from mstool.scores.statistics import mean_iou_with_interval
 from mstool.shift.choice import NONE, choose_repair
 from mstool.shift.readings import add_readings
 from mstool.shift.repair import (
+    Reference,
     adapt_fourier,
     make_reference,
     match_histogram,
@@ -25,7 +26,7 @@ from mstool.shift.repair import (
 )
 
 _MIXED_PRIOR = 16.0  # micrographs that the statistics of the source count as
-Change = Callable[[np.ndarray], np.ndarray]
+Change = Callable[[np.ndarray, Reference], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Repair:
     name : str
         As the flag has it.
     change : callable
-        Takes and gives an image (H, W, C), grey levels from 0 to 1.
+        Takes an image (H, W, C), grey levels from 0 to 1, and the statistics of the micrograph that
+        it is a part of; gives an image.
     segmenter : Segmenter
         The network, itself or fitted to the target.
     """
@@ -82,7 +84,8 @@ def make_repair(
         fitted = _adapt(name, network, target, seed, report)
         return None if fitted is None else Repair(name, _leave, fitted)
     if name == "curve" and not set(factors.transfer.moved) & {"gamma", "gain", "offset"}:
-        return None  # would change nothing
+        report.note("curve: no change of grey levels was found, so there is none to undo; left out")
+        return None
     return Repair(name, _make_change(name, network, source, factors), network.segmenter)
 
 
@@ -95,11 +98,22 @@ def try_repair(
     if repair.name in (NONE, *MODEL_REPAIRS):
         return read_set(network, target.samples, words, report)
 
-    def change(stored: np.ndarray) -> np.ndarray:
-        image = repair.change(to_unit(stored, network.levels))
-        return to_stored(image, network.levels, target.dtype)
+    repaired = [
+        replace(sample, fields=tuple(_repair_fields(repair, sample, network.levels, target.dtype)))
+        for sample in target.samples
+    ]
+    return read_set(network, repaired, words, report)
 
-    return read_set(network, target.samples, words, report, change)
+
+def own_statistics(sample: Sample, levels: tuple[float, float]) -> Reference:
+    """Statistics of one micrograph, from its fields."""
+    return make_reference([to_unit(field, levels) for field in sample.fields])
+
+
+def _repair_fields(repair: Repair, sample: Sample, levels, dtype):
+    own = own_statistics(sample, levels)
+    for field in sample.fields:
+        yield to_stored(repair.change(to_unit(field, levels), own), levels, dtype)
 
 
 def try_repairs(
@@ -190,11 +204,13 @@ def compare_repairs(
             confusions = [one.confusion for one in tried[name].readings]
             row["mean_iou"], row["interval"] = mean_iou_with_interval(confusions, seed, groups)
         rows.append(row)
-    chosen = choose_repair(pooled, ours) if is_auto else list(pooled)[-1]
+    scores = {row["name"]: row["mean_iou"] for row in rows}
+    known = None if None in scores.values() else scores
+    chosen = choose_repair(pooled, ours, known) if is_auto else list(pooled)[-1]
     return {"repairs": rows, "chosen": chosen}
 
 
-def _leave(image: np.ndarray) -> np.ndarray:
+def _leave(image: np.ndarray, own: Reference) -> np.ndarray:
     return image
 
 
@@ -202,7 +218,7 @@ def _make_change(name: str, network: Network, source: MicrographSet, factors: Fa
     if name == NONE:
         return _leave
     if name == "curve":
-        return lambda image: factors.transfer.invert(image).astype(np.float32)
+        return lambda image, own: factors.transfer.invert(image).astype(np.float32)
     reference = make_reference(
         [to_unit(field, network.levels) for sample in source.samples for field in sample.fields]
     )
@@ -211,7 +227,7 @@ def _make_change(name: str, network: Network, source: MicrographSet, factors: Fa
         "reinhard": match_mean_and_spread,
         "fourier": adapt_fourier,
     }[name]
-    return lambda image: change(image, reference)
+    return lambda image, own: change(image, own, reference)
 
 
 def _adapt(
@@ -221,6 +237,11 @@ def _adapt(
         report.note(f"{name}: the network has no batch normalisation; left out")
         return None
     images = [network.place(field) for sample in target.samples for field in sample.fields]
-    if name == "tent":
-        return minimise_entropy(network.segmenter, images, seed=seed)
-    return adapt_norms(network.segmenter, images, _MIXED_PRIOR if name == "adabn-mixed" else 0.0)
+    try:
+        if name == "tent":
+            return minimise_entropy(network.segmenter, images, seed=seed)
+        prior = _MIXED_PRIOR if name == "adabn-mixed" else 0.0
+        return adapt_norms(network.segmenter, images, prior)
+    except ValueError as error:  # batch normalisation that sees a single value
+        report.note(f"{name}: the fields are too small for this network ({error}); left out")
+        return None

@@ -9,8 +9,12 @@ from mstool.io.records import Run, to_plain
 from mstool.nn.device import Compute
 from mstool.pipeline.shift.comparison import Comparison
 from mstool.pipeline.shift.factors import PHASES
-from mstool.shift.choice import suspect_label_shift
+from mstool.pipeline.shift.sets import list_doubts
+from mstool.shift.choice import NONE, suspect_label_shift
 from mstool.shift.verdict import Verdict, judge_harm, recommend
+
+_NEAR = 4  # times alpha: a corrected p below may be a shift that was missed
+_FEW = 10
 
 
 def make_record(
@@ -19,6 +23,7 @@ def make_record(
     """Record of a comparison, as plain JSON values."""
     measured = parts["measure"]
     n_units = len(set(c.source.groups)), len(set(c.target.groups))
+    n_images = len(c.source.samples), len(c.target.samples)
     return to_plain(
         {
             "mstool": run.facts(compute.name, torch.get_num_threads()),
@@ -27,13 +32,14 @@ def make_record(
             "settings": asdict(c.settings),
             "model": c.model and {"name": c.model.path.name, "sha256": c.model.sha256},
             "n": {
-                "source": len(c.source.samples),
-                "target": len(c.target.samples),
-                "unit": "image" if c.settings.group_by is None else "group",
+                "source": n_images[0],
+                "target": n_images[1],
+                "unit": "image" if n_units == n_images else "group",
                 "source_units": n_units[0],
                 "target_units": n_units[1],
                 "smallest_p": measured["tests"]["smallest_p"],
             },
+            "pixel_size_um": {"source": c.source.pixel_size_um, "target": c.target.pixel_size_um},
             **measured,
             "fit": parts["fit"],
             "performance": parts["performance"],
@@ -53,6 +59,8 @@ def make_record(
 
 def _judge(c: Comparison, parts: dict[str, Any]) -> Verdict:
     tests = parts["measure"]["tests"]
+    p_holm = [row["p_holm"] for row in tests["p"].values() if row["p_holm"] is not None]
+    is_near = min(p_holm, default=1.0) <= _NEAR * c.settings.alpha
     detected = any(row["detected"] for row in tests["p"].values())
     performance, estimates, fit = parts["performance"], parts["estimates"], parts["fit"]
     by_phases_alone = fit["moved"] == [PHASES] and all(fit["is_explained"].values())
@@ -61,35 +69,63 @@ def _judge(c: Comparison, parts: dict[str, Any]) -> Verdict:
         estimates and estimates["mean_iou"],
         parts["robustness"] and parts["robustness"]["undosed"],
         c.settings.tolerance,
-        is_image_changed=(detected or not tests["can_detect"]) and not by_phases_alone,
+        is_image_changed=(is_near or not tests["can_detect"]) and not by_phases_alone,
     )
     label_shift = _suspect_label_shift(c, parts)
-    chosen = parts["mitigation"] and parts["mitigation"]["chosen"]
-    words = recommend(detected, harmful, label_shift, chosen, tests["can_detect"])
+    mitigation = parts["mitigation"]
+    words = recommend(
+        detected,
+        harmful,
+        label_shift,
+        mitigation and mitigation["chosen"],
+        tests["can_detect"],
+        c.model is not None,
+        worse=_makes_worse(mitigation),
+    )
     return Verdict(detected, harmful, label_shift, words)
 
 
+def _makes_worse(mitigation: dict[str, Any] | None) -> bool:
+    """Whether the labels show that the chosen repair loses more than it brings."""
+    scores = {row["name"]: row["mean_iou"] for row in mitigation["repairs"]} if mitigation else {}
+    if None in scores.values() or not scores:
+        return False
+    return scores[mitigation["chosen"]] < scores[NONE]
+
+
 def _suspect_label_shift(c: Comparison, parts: dict[str, Any]) -> bool | None:
-    """Phase fractions differ by more than chance, and still do once the images are alike."""
-    found = parts["label_shift"]
+    """Whether phase fractions differ by more than chance; None where nothing tells.
+
+    Predictions on images that changed and were not repaired tell nothing of phases.
+    """
+    found, fit = parts["label_shift"], parts["fit"]
     if found is None:
-        return None
-    target = found["target"]
-    if parts["mitigation"]:
-        rows = {row["name"]: row for row in parts["mitigation"]["repairs"]}
-        target = rows[parts["mitigation"]["chosen"]]["phase_fraction"]
-    theirs, ours = ([shares[name] for name in c.classes] for shares in (target, found["source"]))
-    by_network = found["p"] <= c.settings.alpha and suspect_label_shift(theirs, ours)
-    return bool(by_network or PHASES in parts["fit"]["moved"])
+        return True if PHASES in fit["moved"] else None
+    ours, theirs = found["source"], found["target"]
+    if found["from"] == "prediction":
+        if parts["mitigation"] and parts["mitigation"]["chosen"] != NONE:
+            rows = {row["name"]: row for row in parts["mitigation"]["repairs"]}
+            theirs = rows[parts["mitigation"]["chosen"]]["phase_fraction"]
+        elif set(fit["moved"]) - {PHASES} or not all(fit["is_explained"].values()):
+            return None
+    differs = suspect_label_shift([theirs[name] for name in ours], list(ours.values()))
+    return bool(found["p"] <= c.settings.alpha and differs)
 
 
 def _warnings(c: Comparison, parts: dict[str, Any]) -> list[str]:
     tests, performance = parts["measure"]["tests"], parts["performance"]
     warnings = []
+    warnings.extend(list_doubts(c.source, c.target))
     if not tests["can_detect"]:
+        cause = "permutations" if tests["few_permutations"] else "micrographs"
         warnings.append(
-            f"so few micrographs allow no p below {tests['smallest_p']:.2g}; after correction for "
+            f"so few {cause} allow no p below {tests['smallest_p']:.2g}; after correction for "
             f"{len(tests['p'])} tests no shift can be detected"
+        )
+    scored = [performance[name] for name in ("source", "target")] if performance else []
+    if any(one and one["n_images"] < _FEW for one in scored):
+        warnings.append(
+            f"intervals of scores rest on fewer than {_FEW} micrographs and are too narrow"
         )
     if performance and performance["source_trained_on"]:
         warnings.append("the model was trained on the source; its score there flatters")

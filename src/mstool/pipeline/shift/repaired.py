@@ -11,7 +11,7 @@ from mstool.io.images import open_micrograph
 from mstool.io.records import read_record, write_record
 from mstool.io.tiles import MANIFEST, TILES_RECORD, read_manifest, read_tile_image
 from mstool.nn.checkpoint import LoadedModel, save_checkpoint
-from mstool.pipeline.shift.mitigate import Repair
+from mstool.pipeline.shift.mitigate import Repair, own_statistics
 from mstool.pipeline.shift.sets import MicrographSet, SetInputs, to_unit, write_image
 
 IMAGES, MODEL = "repaired", "model"
@@ -52,10 +52,11 @@ def write_repaired_images(
     list of str
         Files, relative to `out`.
     """
+    by_name = {sample.name: own_statistics(sample, levels) for sample in target.samples}
 
-    def write(path: Path, stored: np.ndarray, pixel_size: float | None) -> str:
+    def write(path: Path, stored: np.ndarray, pixel_size: float | None, source: str) -> str:
         values = stored[..., None] if stored.ndim == 2 else stored
-        image = repair.change(to_unit(values.astype(np.float32), levels))
+        image = repair.change(to_unit(values.astype(np.float32), levels), by_name[source])
         write_image(path, image, levels, target.dtype, pixel_size)
         return path.relative_to(out).as_posix()
 
@@ -65,7 +66,7 @@ def write_repaired_images(
     for path in inputs.images:
         micrograph = open_micrograph(path, pixel_size_um, grey)
         name = out / IMAGES / f"{path.stem}.tif"
-        names.append(write(name, micrograph.read(), micrograph.pixel_size_um))
+        names.append(write(name, micrograph.read(), micrograph.pixel_size_um, path.name))
     return names
 
 
@@ -94,8 +95,8 @@ def _write_tiles(tiles: Path, repair: Repair, write: Callable[..., str], out: Pa
     folder, record = out / IMAGES, read_record(tiles / TILES_RECORD)
     names = []
     for tile in read_manifest(tiles):
-        values = read_tile_image(tiles, tile)
-        names.append(write(folder / "images" / f"{tile.id}.tif", values, record["pixel_size_um"]))
+        path, values = folder / "images" / f"{tile.id}.tif", read_tile_image(tiles, tile)
+        names.append(write(path, values, record["pixel_size_um"], tile.source))
     for part in (MANIFEST, "legend.toml"):
         if (tiles / part).is_file():
             shutil.copyfile(tiles / part, folder / part)

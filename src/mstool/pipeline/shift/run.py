@@ -35,9 +35,6 @@ from mstool.pipeline.shift.sets import (
     read_sets,
 )
 from mstool.pipeline.shift.settings import ShiftSettings
-from mstool.pipeline.shift.simulate import (
-    write_simulated,
-)
 from mstool.pipeline.shift.steps import (
     advise_annotation,
     choose_pieces,
@@ -47,6 +44,7 @@ from mstool.pipeline.shift.steps import (
     estimate_loss,
     fit_change,
     repair_target,
+    save_simulated,
     score_sets,
 )
 from mstool.reporting import Reporter
@@ -123,23 +121,29 @@ def check_verdict(record: dict[str, Any], most: float | None) -> None:
     Raises
     ------
     CheckFailed
-        With the figure.
+        With the figure; also where nothing can be told.
     """
     if most is None:
         return
-    lost, how = _known_loss(record)
-    if lost is None and record["verdict"]["shift_detected"]:
+    verdict, (lost, how) = record["verdict"], _known_loss(record)
+    if lost is not None:
+        if lost > most:
+            raise CheckFailed(f"mean IoU falls by {lost:.3f} ({how}), more than {most:g}")
+    elif record["model"] is not None:
+        raise CheckFailed(f"the loss cannot be told: {verdict['recommendation']}")
+    elif verdict["shift_detected"]:
         raise CheckFailed("a shift is detected; shift.json says in what")
-    if lost is not None and lost > most:
-        raise CheckFailed(f"mean IoU falls by {lost:.3f} ({how}), more than {most:g}")
+    elif not record["tests"]["can_detect"]:
+        raise CheckFailed("so few micrographs cannot show a shift; add some to either set")
 
 
 def _known_loss(record: dict[str, Any]) -> tuple[float | None, str]:
     performance, estimates = record["performance"], record["estimates"]
     if performance and performance["drop"]:
         return performance["drop"]["mean_iou"], "measured"
-    if estimates and estimates["mean_iou"]:
-        return record["robustness"]["undosed"] - estimates["mean_iou"]["mean_iou"], "estimated"
+    estimate, robustness = estimates and estimates["mean_iou"], record["robustness"]
+    if estimate and robustness and not estimate["is_extrapolated"]:
+        return robustness["undosed"] - estimate["mean_iou"], "estimated"
     return None, ""
 
 
@@ -203,18 +207,13 @@ def _work(c: Comparison) -> dict[str, Any]:
     }
     kept = KeptParts(c.out, c.report)
     for name, (is_wanted, make) in todo.items():
-        is_late = c.is_late and name not in ("measure", "fit")  # without these there is no record
+        is_late = c.is_late and name in ("robustness", "mitigation", "advice")  # the rest is quick
         parts[name] = kept.make_in_time(name, make, is_late, c.left_out) if is_wanted else None
+    for part in parts.values():
+        if part:
+            c.left_out.extend(part.get("left_out", ()))
     if settings.save_simulated and settings.doses:
-        write_simulated(
-            c.out / "simulated",
-            pieces,
-            settings.doses,
-            c.levels,
-            c.source.dtype,
-            c.source.pixel_size_um,
-            settings.seed,
-        )
+        save_simulated(c)
     parts["augmentation"] = derive_ranges(c, factors_of(parts["fit"]))
     _draw(c, parts)
     return parts

@@ -26,6 +26,8 @@ from mstool.reporting import Reporter
 from mstool.splits.groups import group_of
 
 _SAME_SIZE = 0.02  # pixel sizes closer than this are the same
+_EXTENT, _MOST_SAMPLED = (1e-4, 1 - 1e-4), 4_000_000  # pixels that give the extent
+_IGNORED = 255
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,9 @@ class Sample:
         Fields of view, in stored pixel values.
     truths : tuple of ndarray of uint8, shape (h, w), or None
         Of each field: class indices, 255 ignored.
+    extent : tuple of float
+        Stored values that all but a ten-thousandth of the pixels lie above and below, over the
+        whole micrograph.
     """
 
     name: str
@@ -77,6 +82,7 @@ class Sample:
     sha256: str
     fields: tuple[np.ndarray, ...]
     truths: tuple[np.ndarray | None, ...]
+    extent: tuple[float, float]
 
     @property
     def has_truth(self) -> bool:
@@ -190,20 +196,42 @@ def read_sets(
     return first, second
 
 
+def list_doubts(source: MicrographSet, target: MicrographSet) -> list[str]:
+    """What a reader should know of the sets before anything of what was found."""
+    doubts = []
+    contents = {sample.sha256 for sample in source.samples}
+    both = [sample.name for sample in target.samples if sample.sha256 in contents]
+    if both:
+        shown = ", ".join(both[:3]) + (", ..." if len(both) > 3 else "")
+        doubts.append(f"{len(both)} micrographs are in both sets: {shown}")
+    if (source.pixel_size_um is None) != (target.pixel_size_um is None):
+        known = "source" if source.pixel_size_um else "target"
+        doubts.append(f"only the {known} has a pixel size; the magnification may differ")
+    edges = [
+        np.median([np.sqrt(f[..., 0].size) for s in one.samples for f in s.fields])
+        for one in (source, target)
+    ]
+    if max(edges) > 1.5 * min(edges):
+        doubts.append(
+            f"fields of the source are about {edges[0]:.0f} px wide, of the target "
+            f"{edges[1]:.0f} px: smaller ones scatter more, which can look like a shift; "
+            "give --size"
+        )
+    return doubts
+
+
 def levels_of(sets: Sequence[MicrographSet]) -> tuple[float, float]:
     """Stored values of black and white: of the type for 8 bits, else of what occurs.
 
-    Cameras of 10 to 14 bits store 16; white is then the smallest power of two, less one, that no
-    pixel exceeds.
+    Cameras of 10 to 14 bits store 16; white is then the smallest power of two, less one, that
+    hardly a pixel exceeds. Single hot pixels count for nothing.
     """
-    images = [field for one in sets for sample in one.samples for field in sample.fields]
     if sets[0].dtype == "uint8":
         return 0.0, 255.0
-    top = max(float(image.max()) for image in images)
+    lows, tops = zip(*(sample.extent for one in sets for sample in one.samples), strict=True)
     if np.dtype(sets[0].dtype).kind == "u":
-        return 0.0, 2.0 ** np.ceil(np.log2(max(top, 1) + 1)) - 1
-    low = min(float(image.min()) for image in images)
-    return low, max(top, low + 1e-6)
+        return 0.0, 2.0 ** np.ceil(np.log2(max(*tops, 1) + 1)) - 1
+    return min(lows), max(*tops, min(lows) + 1e-6)
 
 
 def to_unit(image: np.ndarray, levels: tuple[float, float]) -> np.ndarray:
@@ -251,10 +279,33 @@ def _read_set(
         )
     if len({sample.fields[0].shape[2] for sample in samples}) > 1:
         raise InputError(f"the {inputs.name} mixes grey and colour; give --grey")
-    if len(sizes) > 1:
+    pixel_size = _common_size(sizes)
+    if pixel_size is None and sizes != {None}:
         report.note(f"the {inputs.name} has several pixel sizes; they are left as they are")
-    pixel_size = sizes.pop() if len(sizes) == 1 else None
+    _check_labelled(inputs, samples)
     return MicrographSet(inputs.name, tuple(samples), dtypes.pop(), pixel_size)
+
+
+def _common_size(sizes: set[float | None]) -> float | None:
+    """Mean of pixel sizes that are nearly the same; None where one is missing or they differ."""
+    known = [size for size in sizes if size is not None]
+    if not known or len(known) < len(sizes) or max(known) > min(known) * (1 + _SAME_SIZE):
+        return None
+    return float(np.mean(sorted(known)))
+
+
+def _check_labelled(inputs: SetInputs, samples: Sequence[Sample]) -> None:
+    truths = [truth for sample in samples for truth in sample.truths if truth is not None]
+    if truths and all((truth == _IGNORED).all() for truth in truths):
+        raise InputError(
+            f"the label maps of the {inputs.name} leave every pixel out; give the legend that "
+            "names their values, or compare without labels"
+        )
+
+
+def _extent(values: np.ndarray) -> tuple[float, float]:
+    low, high = np.quantile(values.ravel()[:: max(1, values.size // _MOST_SAMPLED)], _EXTENT)
+    return float(low), float(high)
 
 
 def _from_images(
@@ -272,6 +323,7 @@ def _from_images(
             micrograph.content_sha256(),
             tuple(row[0] for row in rows),
             tuple(row[1] for row in rows),
+            (0, 255) if micrograph.dtype == np.uint8 else _extent(micrograph.read()),
         )
         _check_edge(sample)
         yield sample, micrograph.dtype.name, rows[0][3]
@@ -282,12 +334,19 @@ def _from_tiles(
 ) -> Iterator[tuple[Sample, str, float | None]]:
     folder = inputs.tiles or Path("tiles")
     record = read_record(folder / TILES_RECORD)
-    if how.scale * factor != 1 or how.grey:
+    if how.scale != 1 or how.grey:
         raise UsageError(f"{folder}: tiles are used as they are; tile again with --scale or --grey")
+    if factor != 1:
+        raise InputError(
+            f"{folder}: has another pixel size than the source; tile again with "
+            f"--scale {record['settings']['scale'] * factor:.4g}"
+        )
     sources = read_sources(folder / TILES_RECORD)
     tiles: dict[str, list] = {}
     for tile in read_manifest(folder):
         tiles.setdefault(tile.source, []).append(tile)
+    if not tiles:
+        raise InputError(f"{folder}: holds no tiles; tile again")
     for name, rows in tiles.items():
         spread = np.linspace(0, len(rows) - 1, min(len(rows), how.fields)).round().astype(int)
         chosen = [rows[index] for index in spread]
@@ -303,7 +362,8 @@ def _from_tiles(
             (image[..., None] if image.ndim == 2 else image).astype(np.float32) for image in images
         )
         group = sources[name].group if how.group_by is None else group_of(name, how.group_by)
-        sample = Sample(name, group, sources[name].sha256, fields, tuple(truths))
+        extent = _extent(np.concatenate([field.ravel() for field in fields]))
+        sample = Sample(name, group, sources[name].sha256, fields, tuple(truths), extent)
         _check_edge(sample)
         yield sample, record["dtype"], how.pixel_size_um or record["pixel_size_um"]
 
@@ -313,7 +373,7 @@ def _pixel_size(inputs: SetInputs, how: ReadPlan) -> float | None:
     if inputs.tiles is not None:
         return read_record(inputs.tiles / TILES_RECORD)["pixel_size_um"]
     sizes = {open_micrograph(path, None, how.grey).pixel_size_um for path in inputs.images}
-    return sizes.pop() if len(sizes) == 1 else None
+    return _common_size(sizes)
 
 
 def _check_edge(sample: Sample) -> None:

@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from mstool.io.masks import write_indexed_png
 from mstool.pipeline.shift.network import Network
 from mstool.pipeline.shift.sets import MicrographSet, to_stored, to_unit, write_image
 from mstool.reporting import Reporter
 from mstool.scores.metrics import mean_iou
 from mstool.scores.statistics import mean_iou_with_interval
 from mstool.shift.doses import FAMILIES, apply_dose, breaking_dose
-from mstool.shift.estimates import Case, signs_of
+from mstool.shift.estimates import Case, accuracy_of, estimate_accuracies, signs_of
 from mstool.shift.readings import Reading, add_readings
 
 CROP_PX = 256
+_IGNORED = 255
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Piece:
 
     Attributes
     ----------
-    name : str
+    name, group : str
         Of the micrograph.
     image : ndarray of float32, shape (h, w, C)
         Grey levels from 0 to 1.
@@ -34,6 +36,7 @@ class Piece:
     """
 
     name: str
+    group: str
     image: np.ndarray
     labels: np.ndarray
 
@@ -44,6 +47,7 @@ def cut_pieces(
     levels: tuple[float, float],
     network: Network | None,
     has_truth: bool,
+    edge: int = CROP_PX,
 ) -> list[Piece]:
     """Cut the middle of the first field of some micrographs.
 
@@ -58,29 +62,32 @@ def cut_pieces(
     network : Network or None
         Predicts labels where there is no truth; None leaves one phase.
     has_truth : bool
-        Whether truth is used.
+        Whether truth is used; a piece without a labelled pixel is left out.
+    edge : int
+        Of a piece, at most [px].
 
     Returns
     -------
     list of Piece
-        At most 256 px along each edge.
+        One of each micrograph.
     """
     pieces = []
     for number in chosen:
         sample = source.samples[number]
         field, truth = sample.fields[0], sample.truths[0]
         cut = tuple(
-            slice((n - min(n, CROP_PX)) // 2, (n - min(n, CROP_PX)) // 2 + CROP_PX)
-            for n in field.shape[:2]
+            slice((n - min(n, edge)) // 2, (n - min(n, edge)) // 2 + edge) for n in field.shape[:2]
         )
         image = field[cut]
         if has_truth and truth is not None:
             labels = truth[cut]
+            if (labels == _IGNORED).all():
+                continue
         elif network is not None:
             labels = network.probabilities(image).argmax(axis=0).astype(np.uint8)
         else:
             labels = np.zeros(image.shape[:2], np.uint8)
-        pieces.append(Piece(sample.name, to_unit(image, levels), labels))
+        pieces.append(Piece(sample.name, sample.group, to_unit(image, levels), labels))
     return pieces
 
 
@@ -99,7 +106,8 @@ def read_pieces(
 def dosed(piece: Piece, family: str, dose: float, seed: int) -> Piece:
     """Piece under a dose; random parts belong to the micrograph and grow with the dose."""
     stream = seed + sum(piece.name.encode())
-    return Piece(piece.name, *apply_dose(family, dose, piece.image, piece.labels, stream))
+    changed = apply_dose(family, dose, piece.image, piece.labels, stream)
+    return Piece(piece.name, piece.group, *changed)
 
 
 def measure_robustness(
@@ -111,28 +119,27 @@ def measure_robustness(
     seed: int,
     is_late: Callable[[], bool],
     report: Reporter,
-) -> tuple[dict[str, Any], list[str]]:
+) -> dict[str, Any]:
     """Score of the network at every dose of every family.
 
     Returns
     -------
     dict
         Under ``families`` the curves with their breaking doses, under ``cases`` what estimates are
-        calibrated on, under ``undosed`` the score on unchanged pieces.
-    list of str
-        Families that there was no time for.
+        calibrated on, under ``undosed`` the score on unchanged pieces, under ``left_out`` families
+        that there was no time for.
     """
     base = read_pieces(network, pieces, lambda piece: piece, dtype)
     pooled = add_readings(base)
     nominal = float(mean_iou(pooled.confusion))
     families: dict[str, Any] = {}
-    cases = [Case("none", 0.0, signs_of(pooled, pooled), nominal)]
-    left_out = []
+    cases, left_out = [_case("none", 0.0, pooled, pooled)], []
+    groups = [piece.group for piece in pieces]
     total = sum(len([dose for dose in row if dose != 0]) for row in doses.values())
     with report.progress("simulated doses", total) as advance:
         for family, row in doses.items():
             if is_late():
-                left_out.append(family)
+                left_out.append(f"simulated {family}")
                 continue
             curve = []
             for dose in sorted({0.0, *row}):
@@ -142,26 +149,24 @@ def measure_robustness(
                         network, pieces, lambda p, d=dose, f=family: dosed(p, f, d, seed), dtype
                     )
                     advance(1)
-                score, interval = mean_iou_with_interval([r.confusion for r in readings], seed)
-                signs = signs_of(add_readings(readings), pooled)
+                confusions = [r.confusion for r in readings]
+                score, interval = mean_iou_with_interval(confusions, seed, groups)
                 curve.append({"dose": dose, "mean_iou": score, "interval": interval})
                 if dose != 0:
-                    cases.append(Case(family, dose, signs, score))
+                    cases.append(_case(family, dose, add_readings(readings), pooled))
             families[family] = _curve(family, curve, nominal, tolerance)
     return {
         "n_pieces": len(pieces),
         "undosed": nominal,
         "families": families,
-        "cases": [vars(case) for case in cases],
-    }, left_out
+        "cases": [vars(case) for case in cases if np.isfinite(case.mean_iou)],
+        "left_out": left_out,
+    }
 
 
 def cases_of(part: dict[str, Any]) -> list[Case]:
     """Cases from the record of `measure_robustness`."""
-    return [
-        Case(row["family"], row["dose"], tuple(row["signs"]), row["mean_iou"])
-        for row in part["cases"]
-    ]
+    return [Case(**row | {"signs": tuple(row["signs"])}) for row in part["cases"]]
 
 
 def write_simulated(
@@ -171,15 +176,36 @@ def write_simulated(
     levels: tuple[float, float],
     dtype: str,
     pixel_size_um: float | None,
+    colours: np.ndarray | None,
     seed: int,
 ) -> None:
-    """Write every piece under every dose: ``FAMILY/DOSE/NAME.tif``."""
+    """Write every piece under every dose, and where `colours` are given its labels.
+
+    Files are ``FAMILY/DOSE/images/NAME.tif`` and ``FAMILY/DOSE/labels/NAME.png``.
+    """
     for family, row in doses.items():
         for dose in row:
             for piece in pieces:
                 changed = dosed(piece, family, dose, seed)
-                path = folder / family / f"{dose:g}" / f"{Path(piece.name).stem}.tif"
+                place = folder / family / f"{dose:g}"
+                stem = Path(piece.name).stem
+                path = place / "images" / f"{stem}.tif"
                 write_image(path, changed.image, levels, dtype, pixel_size_um)
+                if colours is not None:
+                    (place / "labels").mkdir(exist_ok=True)
+                    label_path = place / "labels" / f"{stem}.png"
+                    write_indexed_png(label_path, changed.labels, colours)
+
+
+def _case(family: str, dose: float, reading: Reading, undosed: Reading) -> Case:
+    return Case(
+        family,
+        dose,
+        signs_of(reading, undosed),
+        float(mean_iou(reading.confusion)),
+        accuracy_of(reading),
+        estimate_accuracies(undosed, reading),
+    )
 
 
 def _curve(family, curve, nominal, tolerance) -> dict[str, Any]:
