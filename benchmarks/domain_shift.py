@@ -34,6 +34,7 @@ from mstool.pipeline.shift.sets import ReadPlan, find_set, levels_of, read_sets,
 from mstool.pipeline.shift.settings import REPAIRS
 from mstool.pipeline.shift.simulate import cases_of, cut_pieces, dosed, measure_robustness
 from mstool.reporting import Reporter
+from mstool.scores.metrics import mean_iou
 from mstool.shift.doses import FAMILIES
 from mstool.shift.estimates import errors_left_out
 from mstool.shift.readings import add_readings
@@ -184,10 +185,10 @@ def check_fits(pool):
         yield found | {"moved": [row["moved"] for row in rows[1:]]}
 
 
-def cut(pool, numbers):
+def cut(pool, numbers, edge=256):
     """Pieces of some micrographs, with their truth."""
     has_truth = all(sample.has_truth for sample in pool.whole.samples)
-    return cut_pieces(pool.whole, numbers, pool.levels, pool.network, has_truth)
+    return cut_pieces(pool.whole, numbers, pool.levels, pool.network, has_truth, edge)
 
 
 def check_estimates(pool):
@@ -221,12 +222,15 @@ def as_set(pool, pieces, change=lambda piece: piece):
 
 def check_repairs(pool):
     """Every simulated case; source and target are different micrographs."""
-    pieces = cut(pool, pool.fresh[:12])
-    ours, theirs = pieces[::2], pieces[1::2]
-    source = as_set(pool, ours)
-    network, classes = pool.network, pool.classes
+    if len(pool.fresh) < 12:  # so few that all are for the target, and large ones
+        seen = [k for k in range(len(pool.whole.samples)) if k not in pool.fresh]
+        ours, theirs = cut(pool, seen[:6], 512), cut(pool, pool.fresh, 512)
+    else:
+        ours, theirs = cut(pool, pool.fresh[:12:2]), cut(pool, pool.fresh[1:12:2])
+    source, network = as_set(pool, ours), pool.network
     source_looks = look_at(source, pool.levels, QUIET)
     source_readings = read_set(network, source.samples, "source", QUIET)
+    ours_pooled = add_readings(source_readings.readings)
     labels = [sample.truths for sample in source.samples]
     cases = [("none", 0.0), *((name, d) for name, row in USUAL_DOSES.items() for d in row)]
     for family, dose in cases:
@@ -240,17 +244,31 @@ def check_repairs(pool):
         _, tried = try_repairs(
             REPAIRS, network, source, target, own, factors, SEED, QUIET, lambda name: False
         )
-        found = compare_repairs(tried, source_readings, target.groups, classes, True, SEED)
-        scores = {row["name"]: row["mean_iou"] for row in found["repairs"]}
-        stable = {row["name"]: row["self_consistency"] for row in found["repairs"]}
+        blind = {name: without_truth(one) for name, one in tried.items()}
+        found = compare_repairs(blind, source_readings, target.groups, pool.classes, True, SEED)
+        pooled = {name: add_readings(one.readings) for name, one in tried.items()}
+        scores = {name: float(mean_iou(one.confusion)) for name, one in pooled.items()}
         yield {
             "family": family,
             "dose": dose,
             "chosen": found["chosen"],
             "gain": scores[found["chosen"]] - scores["none"],
             "scores": scores,
-            "self_consistency": stable,
+            "self_consistency": {name: one.self_consistency for name, one in pooled.items()},
+            "confidence": {name: one.mean_confidence for name, one in pooled.items()},
+            "fractions": {name: one.fractions for name, one in pooled.items()},
+            "source": {
+                "self_consistency": ours_pooled.self_consistency,
+                "confidence": ours_pooled.mean_confidence,
+                "fractions": ours_pooled.fractions,
+            },
         }
+
+
+def without_truth(one):
+    """Readings as they are where nobody knows the truth."""
+    readings = tuple(replace(reading, confusion=None) for reading in one.readings)
+    return SetReadings(readings, one.features)
 
 
 CLAIMS = {

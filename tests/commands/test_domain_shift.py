@@ -116,6 +116,81 @@ def test_a_single_new_micrograph_has_a_loss_without_an_interval(run_mstool, batc
     assert not record_of()["verdict"]["shift_detected"]
 
 
+def test_a_repair_that_labels_show_to_be_worse_is_not_recommended(run_mstool, batches):
+    quick = (*FAST, *MODEL, "--target-labels", "labels", "--simulate", "none")
+    for path in sorted(Path("new").iterdir()):  # unchanged: nothing to repair
+        path.write_bytes((Path("raw") / path.name).read_bytes())
+    ended = run_mstool("domain-shift", "raw", "new", *quick, "--mitigate", "fourier,adabn,tent")
+    assert ended.code == 0
+    record = record_of()
+    scores = {row["name"]: row["mean_iou"] for row in record["mitigation"]["repairs"]}
+    assert scores[record["chosen"]] >= scores["none"]
+    assert "6 micrographs are in both sets" in record["warnings"][0]
+    run_mstool("domain-shift", "raw", "new", *quick, "--mitigate", "adabn", "-o", "b")
+    record = record_of("b")
+    scores = {row["name"]: row["mean_iou"] for row in record["mitigation"]["repairs"]}
+    advice = record["verdict"]["recommendation"]
+    assert ("do not use the repair adabn" in advice) == (scores["adabn"] < scores["none"])
+
+
+def test_true_fractions_are_compared_where_both_sets_have_labels(run_mstool, batches):
+    call = ("domain-shift", "raw", "new", *FAST, "--source-labels", "labels")
+    assert run_mstool(*call, "--target-labels", "labels").code == 0
+    shares = record_of()["phase_fraction"]
+    assert shares["from"] == "labels"
+    assert shares["source"] == shares["target"]
+    assert record_of()["verdict"]["label_shift_suspected"] is False
+
+
+def test_one_hot_pixel_moves_no_grey_level(run_mstool, study):
+    (study / "new").mkdir()
+    for path in sorted((study / "raw").iterdir()):
+        grey = tifffile.imread(path).astype(np.uint16) * 16
+        tifffile.imwrite(path, grey)
+        grey[3, 3] = 60000
+        tifffile.imwrite(study / "new" / path.name, grey)
+    assert run_mstool("domain-shift", "raw", "new", *FAST).code == 0
+    assert record_of()["fit"]["moved"] == []
+    assert record_of()["intensity"]["w1"] < 1e-3
+
+
+def test_what_had_no_time_is_known_after_a_resume(run_mstool, batches, monkeypatch):
+    from mstool.pipeline.shift import run
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    part = {"n_pieces": 2, "undosed": 0.9, "families": {}, "cases": [], "truth": "labels"}
+    part["left_out"] = ["simulated blur"]
+    call = ("domain-shift", "raw", "new", *FAST, *MODEL, "--max-time", "1m", *FEW)
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "estimate_loss", stop)
+        patched.setattr(run, "dose_source", lambda *_: part)
+        assert run_mstool(*call).code == 130
+    assert (batches / "shift/.parts/robustness.json").is_file()
+    assert run_mstool(*call).code == 0
+    assert record_of()["left_out"] == ["simulated blur"]
+    assert "left out for lack of time: simulated blur" in record_of()["warnings"]
+
+
+def test_labels_that_leave_all_out_are_refused(run_mstool, batches):
+    for path in Path("labels").iterdir():
+        path.unlink()
+        np.save(path.with_suffix(".npy"), np.full((80, 96), 255, np.uint8))
+    ended = run_mstool("domain-shift", "raw", "new", *FAST, *MODEL)
+    assert (ended.code, "leave every pixel out" in ended.stderr) == (65, True)
+
+
+def test_what_cannot_be_judged_fails_the_check(run_mstool, batches):
+    for path in sorted(Path("new").iterdir())[3:]:
+        path.unlink()
+    ended = run_mstool("domain-shift", "raw", "new", *FAST, "--fail-above", 0.05)
+    assert (ended.code, "cannot show a shift" in ended.stderr) == (1, True)
+    with_model = (*FAST, *MODEL, "--simulate", "none", "--fail-above", 0.05, "-o", "b")
+    ended = run_mstool("domain-shift", "raw", "new", *with_model)
+    assert (ended.code, "cannot be told" in ended.stderr) == (1, True)
+
+
 def test_ranges_are_written_again_from_a_record_but_over_no_other_file(run_mstool, batches):
     call = ("domain-shift", "raw", "new", *FAST)
     assert run_mstool(*call).code == 0
@@ -187,6 +262,9 @@ def test_tiles_are_sets_too(run_mstool, batches):
         (("raw", "new", "--legend", "x.toml"), 2, "--source-labels"),
         (("raw", "new", "--group-by", "(", "--simulate", "none"), 2, "group pattern"),
         (("raw", "new", "--scale", 0), 2, "--scale"),
+        (("raw", "new", "--pixel-size", 0), 2, "--pixel-size"),
+        (("raw", "new", "--fail-above", "nan"), 2, "--fail-above"),
+        (("raw", "new", "--derive-augmentation", "raw"), 73, "is a folder"),
         (("raw", "new", "--model", "raw"), 66, "no such model"),
     ],
 )

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -6,10 +8,12 @@ from mstool.shift.choice import choose_repair, spread_picks, suspect_label_shift
 from mstool.shift.estimates import (
     Case,
     average_thresholded_confidence,
+    bound_accuracies,
     difference_of_confidences,
     errors_left_out,
     estimate_score,
     label_shift_score,
+    nearest_case,
 )
 from mstool.shift.readings import add_readings, read_prediction
 from mstool.shift.repair import make_reference, match_histogram, match_mean_and_spread
@@ -68,6 +72,30 @@ def test_estimates_are_ranges_with_an_error_from_families_left_out():
     assert estimate_score(cases, (-3.0, 0.9, 0.9, 0.1)).is_extrapolated
 
 
+def test_confidence_is_a_range_too_and_as_wide_as_it_erred():
+    cases = [
+        Case(
+            "a", dose, (1, 1, 1, 0), 0.5, accuracy=1 - dose, accuracies={"average_confidence": 0.9}
+        )
+        for dose in (0.0, 0.2, 0.5)
+    ]
+    found = bound_accuracies(cases, {"average_confidence": 0.8})["average_confidence"]
+    assert (found["low"], found["high"]) == pytest.approx((0.4, 0.9))
+    assert found["mean_error"] == pytest.approx((0.1 + 0.1 + 0.4) / 3)
+    assert np.isnan(bound_accuracies([], {"average_confidence": 0.8})["average_confidence"]["low"])
+
+
+def test_the_nearest_case_is_that_with_the_same_signs():
+    cases = [Case("a", dose, (1 - dose, 0.9, 0.8, dose), 0.5) for dose in (0.1, 0.5, 0.9)]
+    assert nearest_case(cases, (0.45, 0.9, 0.8, 0.5)).dose == 0.5
+
+
+def test_a_phase_that_the_source_lacks_leaves_the_share_of_phases_unknown():
+    source = reading(0)
+    wider = np.pad(source.confusion, (0, 1))
+    assert np.isnan(label_shift_score(replace(source, confusion=wider), (0.4, 0.3, 0.3)))
+
+
 def test_the_range_is_wider_where_scores_are_less_certain():
     rng = np.random.default_rng(1)
     cases = []
@@ -85,6 +113,10 @@ def test_none_stays_unless_a_repair_is_clearly_more_consistent():
     better, hardly = reading(1, agree=0.97), reading(1, agree=0.905)
     assert choose_repair({"none": own, "tent": better}, source) == "tent"
     assert choose_repair({"none": own, "tent": hardly}, source) == "none"
+    known = {"none": 0.9, "tent": 0.8}
+    assert choose_repair({"none": own, "tent": better}, source, known) == "none"
+    stable_enough = reading(0, agree=0.948)
+    assert choose_repair({"none": stable_enough, "tent": better}, source) == "none"
     lost = reading(1, agree=0.999, fraction=0.02)
     assert choose_repair({"none": own, "tent": lost}, source) == "none"
     assert suspect_label_shift(reading(2, fraction=0.1).fractions, source.fractions)
@@ -115,5 +147,12 @@ def test_detected_is_not_harmful():
     assert judge_harm(None, wide, 0.97, 0.05) == "unclear"
     assert judge_harm(None, wide, 0.97, 0.05, is_image_changed=False) == "no"
     assert judge_harm(None, None, None, 0.05) == "unknown"
+    alone = {"mean_iou": 0.3, "interval": (None, None)}
+    assert judge_harm(alone, None, None, 0.05) == "unclear"
+    assert "do not use the repair tent" in recommend(
+        True, "yes", False, "tent", True, True, worse=True
+    )
+    assert "--target-labels" in recommend(True, "unknown", None, None, True, has_model=True)
+    assert "--model" in recommend(True, "unknown", None, None, True, has_model=False)
     assert "use it as it is" in recommend(True, "no", False, None, True, True)
     assert "use the repair tent" in recommend(True, "yes", False, "tent", True, True)

@@ -110,3 +110,11 @@ def test_power_follows_phase_fractions():
 
 def test_no_shift_moves_nothing(draw):
     assert fit_spectrum(powers(draw(12, 1)), powers(draw(12, 2))).moved == ()
+
+
+def test_one_micrograph_varies_as_those_of_the_other_set(draw):
+    many = powers(draw(12, 1))
+    for seed in range(5):
+        assert fit_spectrum(many, powers(draw(1, seed + 10))).moved == ()
+    found = spectrum_intervals(fit_spectrum(many, many[:1]), many, many[:1], 0)
+    assert np.isnan(found["blur_px"]).all()

@@ -94,3 +94,17 @@ def test_real_shifts_are_detected(draw, change):
     names = [str(k) for k in range(12)]
     found = measure(source, target, divide(names, names, 999, 0), None, 0.05, 999, 0)
     assert any(row["detected"] for row in found["tests"]["p"].values())
+
+
+def test_two_micrographs_cannot_be_learnt_apart():
+    rows = np.random.default_rng(0).normal(size=(14, 5))
+    sides = draw_sides(np.arange(14) < 12, 99, 0)
+    found = separate(rows, np.arange(14), sides, 0)
+    assert np.isnan(found.auc).all()
+
+
+def test_size_alone_changes_no_pattern(draw):
+    whole = draw(8, edge=192)
+    small = [image[:64, :64] for image in draw(8, 1, edge=192)]
+    means = [np.mean([describe(i).binary_pattern for i in part], axis=0) for part in (whole, small)]
+    assert np.abs(means[0] - means[1]).max() < 0.01

@@ -47,8 +47,8 @@ def adapt_norms(
 def minimise_entropy(
     segmenter: Segmenter,
     images: Sequence[torch.Tensor],
-    n_steps: int = 10,
-    lr: float = 1e-3,
+    n_steps: int = 30,
+    lr: float = 3e-3,
     crop: int = 256,
     batch_size: int = 4,
     seed: int = 0,
