@@ -9,6 +9,7 @@ from mstool.shift.readings import Reading
 NONE = "none"
 LEAST_GAIN = 0.02  # of self-consistency, that a repair must bring
 LABEL_SHIFT = 0.05  # change of a phase fraction from which it is worth a word
+_TIE = 0.01  # of self-consistency, that tells no repair from another
 _LOST = 0.2  # a phase that falls below this share of what it was has been lost by the repair
 
 
@@ -21,6 +22,8 @@ def choose_repair(
     them clearly more stable; stability beyond that of the source is no merit. A repair under which
     a phase all but vanishes that is there without it is no candidate: a network that sees one phase
     everywhere is stable too. Where the truth is known, one that makes things worse is none either.
+    Of several that are as good as equally stable, the one is taken under which phase fractions are
+    nearest to those of the source.
 
     Parameters
     ----------
@@ -39,17 +42,21 @@ def choose_repair(
     own, most = readings[NONE], source.self_consistency
 
     def merit(name):
-        return min(readings[name].self_consistency, most), readings[name].self_consistency
+        return min(readings[name].self_consistency, most)
+
+    def change(name):
+        return np.abs(readings[name].fractions - source.fractions).max()
 
     candidates = [
         name
         for name, reading in readings.items()
         if name != NONE
-        and merit(name)[0] > own.self_consistency + LEAST_GAIN
+        and merit(name) > own.self_consistency + LEAST_GAIN
         and not _loses_phase(reading, own, source)
         and (scores is None or scores[name] >= scores[NONE])
     ]
-    return max(candidates, key=merit, default=NONE)
+    best = max(map(merit, candidates), default=0.0)
+    return min((n for n in candidates if merit(n) > best - _TIE), key=change, default=NONE)
 
 
 def suspect_label_shift(target: Sequence[float], source: Sequence[float]) -> bool:
