@@ -96,7 +96,7 @@ def fit_factors(
     labels : sequence of sequence of ndarray of uint8, or None
         Phases of each field of the source, 255 ignored: truth or prediction.
     change_of_phases : ndarray of float, shape (K,), or None
-        Phase fractions that a network predicts on the target, less those on the source.
+        Phase fractions of the target less those of the source, as labels or a network have them.
     levels : tuple of float
         Stored values of black and white.
     seed : int

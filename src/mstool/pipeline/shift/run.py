@@ -181,7 +181,7 @@ def _look(inputs, legend, model, settings, compute, out, deadline, report) -> Co
         out,
         report,
         deadline,
-    )  # fmt: skip
+    )
 
 
 def _work(c: Comparison) -> dict[str, Any]:
@@ -198,7 +198,7 @@ def _work(c: Comparison) -> dict[str, Any]:
                 *c.looks, division, c.readings, settings.alpha, settings.permutations, settings.seed
             ),
         ),
-        "fit": (True, lambda: fit_change(c)),
+        "fit": (True, lambda: fit_change(c, parts)),
         "performance": (has_model, lambda: score_sets(c)),
         "robustness": (has_model and bool(settings.doses), lambda: dose_source(c, pieces)),
         "estimates": (has_model, lambda: estimate_loss(c, parts)),

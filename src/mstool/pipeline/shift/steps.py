@@ -58,7 +58,7 @@ def choose_pieces(c: Comparison) -> list[Piece]:
     return cut_pieces(c.source, chosen, c.levels, c.network, has_truth)
 
 
-def fit_change(c: Comparison) -> dict[str, Any]:
+def fit_change(c: Comparison, parts: dict[str, Any]) -> dict[str, Any]:
     """What changed between the sets, as the record has it."""
     labels = None
     if all(sample.has_truth for sample in c.source.samples):
@@ -68,9 +68,9 @@ def fit_change(c: Comparison) -> dict[str, Any]:
             [c.network.probabilities(one).argmax(axis=0).astype(np.uint8) for one in sample.fields]
             for sample in c.source.samples
         ]
-    change = None
-    if c.readings is not None:
-        change = np.subtract(*(add_readings(one.readings).fractions for one in c.readings[::-1]))
+    change, shares = None, parts["label_shift"]
+    if shares is not None:
+        change = np.subtract(*(list(shares[name].values()) for name in ("target", "source")))
     return fit_factors(
         c.source, *c.looks, c.target.groups, labels, change, c.levels, c.settings.seed
     )[1]
