@@ -174,7 +174,10 @@ def estimate_loss(c: Comparison, parts: dict[str, Any]) -> dict[str, Any]:
     cases = cases_of(parts["robustness"]) if parts["robustness"] else []
     names = [sample.name for sample in c.target.samples]
     source = [c.readings[0].readings[number] for number in fresh_source(c)]
-    return estimate_cost(source, c.readings[1].readings, names, cases)
+    found = estimate_cost(source, c.readings[1].readings, names, cases)
+    if found["mean_iou"] and not all(parts["fit"]["is_explained"].values()):
+        found["mean_iou"]["is_extrapolated"] = True  # a change that is like none that was simulated
+    return found
 
 
 def repair_target(c: Comparison, parts: dict[str, Any]) -> dict[str, Any]:
