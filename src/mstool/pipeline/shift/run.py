@@ -18,22 +18,10 @@ from mstool.pipeline.shift import drawings
 from mstool.pipeline.shift.comparison import Comparison
 from mstool.pipeline.shift.factors import factors_of
 from mstool.pipeline.shift.measure import describe_all, divide, look_at, measure
-from mstool.pipeline.shift.network import (
-    make_network,
-    read_set,
-)
+from mstool.pipeline.shift.network import make_network, read_set
 from mstool.pipeline.shift.record import make_record
-from mstool.pipeline.shift.repaired import (
-    IMAGES,
-    MODEL,
-)
-from mstool.pipeline.shift.sets import (
-    ReadPlan,
-    SetInputs,
-    check_labels_fit,
-    levels_of,
-    read_sets,
-)
+from mstool.pipeline.shift.repaired import IMAGES, MODEL
+from mstool.pipeline.shift.sets import ReadPlan, SetInputs, check_labels_fit, levels_of, read_sets
 from mstool.pipeline.shift.settings import ShiftSettings
 from mstool.pipeline.shift.steps import (
     advise_annotation,

@@ -10,23 +10,12 @@ from mstool.labels.legend import legend_from_toml, legend_from_values, palette
 from mstool.pipeline.shift import drawings
 from mstool.pipeline.shift.comparison import Comparison
 from mstool.pipeline.shift.cost import estimate_cost, measure_scores
-from mstool.pipeline.shift.derive import (
-    advise,
-    derive_augmentation,
-    expect_gain,
-)
+from mstool.pipeline.shift.derive import advise, derive_augmentation, expect_gain
 from mstool.pipeline.shift.factors import Factors, factors_of, fit_factors
 from mstool.pipeline.shift.mitigate import Repair, compare_repairs, try_repairs
-from mstool.pipeline.shift.network import (
-    trained_on,
-)
-from mstool.pipeline.shift.repaired import (
-    write_repaired_images,
-    write_repaired_model,
-)
-from mstool.pipeline.shift.sets import (
-    Sample,
-)
+from mstool.pipeline.shift.network import trained_on
+from mstool.pipeline.shift.repaired import write_repaired_images, write_repaired_model
+from mstool.pipeline.shift.sets import Sample
 from mstool.pipeline.shift.settings import MODEL_REPAIRS
 from mstool.pipeline.shift.simulate import (
     Piece,
