@@ -191,6 +191,15 @@ def test_what_cannot_be_judged_fails_the_check(run_mstool, batches):
     assert (ended.code, "cannot be told" in ended.stderr) == (1, True)
 
 
+def test_blank_micrographs_and_letters_of_any_script_are_taken(run_mstool, batches):
+    first, second = sorted(Path("new").iterdir())[:2]
+    tifffile.imwrite(first, np.full((80, 96), 7, np.uint8))
+    second.rename(second.with_name("ü 相.tif"))
+    ended = run_mstool("domain-shift", "raw", "new", *FAST, "--derive-augmentation", "a.toml")
+    assert (ended.code, ended.stderr) == (0, "")
+    assert "1 micrographs of the target are blank" in record_of()["warnings"][0]
+
+
 def test_ranges_are_written_again_from_a_record_but_over_no_other_file(run_mstool, batches):
     call = ("domain-shift", "raw", "new", *FAST)
     assert run_mstool(*call).code == 0
@@ -257,6 +266,9 @@ def test_tiles_are_sets_too(run_mstool, batches):
         (("raw", "nowhere"), 66, "nowhere"),
         (("raw", "new", "--mitigate", "auto"), 2, "--model"),
         (("raw", "new", "--mitigate", "magic", *MODEL), 2, "--mitigate magic"),
+        (("raw", "new", "--mitigate", "auto,tent", *MODEL), 2, "stands alone"),
+        (("raw", "new", "--mitigate", "", *MODEL), 2, "--mitigate"),
+        (("raw", "new", "--simulate", "etch="), 2, "decimal numbers"),
         (("raw", "new", "--simulate", "smoke"), 2, "--simulate smoke"),
         (("raw", "new", "--alpha", 2), 2, "--alpha"),
         (("raw", "new", "--legend", "x.toml"), 2, "--source-labels"),

@@ -69,7 +69,8 @@ def domain_shift(
         typer.Option(
             "--simulate",
             metavar="FAMILY[=DOSES]",
-            help="Doses such as etch=0:1:0.2 or gamma=-0.5,0.5; all or none. By default all: "
+            help="Doses such as etch=0:1:0.2 or gamma=-0.5,0.5, in place of the usual ones; all or "
+            "none. Estimates need two kinds or more. By default all: "
             "gamma, contrast, brightness, blur, noise, illumination, etch, scratches, charging, "
             "magnification, jpeg.",
         ),
@@ -113,7 +114,7 @@ def domain_shift(
             "--fail-above",
             metavar="IOU",
             help="Exit with 1 if mean IoU falls by more, measured or estimated; without a model, "
-            "if a shift is detected.",
+            "if a shift is detected; also if nothing can be told.",
         ),
     ] = None,
     max_time: Annotated[

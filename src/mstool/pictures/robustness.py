@@ -37,7 +37,7 @@ def draw_robustness(
     """
     n_rows = max(1, -(-len(families) // _COLUMNS))
     n_columns = min(_COLUMNS, max(1, len(families)))
-    figure = Figure(figsize=(3.3 * n_columns, 2.7 * n_rows + 0.5), layout="constrained")
+    figure = Figure(figsize=(max(6.6, 3.3 * n_columns), 2.7 * n_rows + 0.5), layout="constrained")
     figure.suptitle(title)
     panels = figure.subplots(n_rows, n_columns, squeeze=False, sharey=True).ravel()
     for axes, (name, family) in zip(panels, families.items(), strict=False):

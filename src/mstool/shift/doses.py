@@ -96,17 +96,20 @@ def parse_doses(text: str) -> tuple[str, tuple[float, ...]]:
     >>> parse_doses("etch=0:0.4:0.2")
     ('etch', (0.0, 0.2, 0.4))
     """
-    name, _, doses = text.partition("=")
+    name, given, doses = text.partition("=")
     if name not in FAMILIES:
         raise UsageError(f"--simulate {text}: use {', '.join(FAMILIES)}")
-    if not doses:
+    if not given:
         return name, FAMILIES[name].doses
     number = r"[+-]?(?:\d+\.?\d*|\.\d+)"
     span = re.fullmatch(f"({number}):({number}):({number})", doses)
     if span is None:
         parts = doses.split(",")
         if not all(re.fullmatch(number, part.strip()) for part in parts):
-            raise UsageError(f"--simulate {text}: write {name}=START:STOP:STEP or {name}=A,B,...")
+            raise UsageError(
+                f"--simulate {text}: write {name}=START:STOP:STEP or {name}=A,B,..., "
+                "in plain decimal numbers"
+            )
         found = tuple(float(part) for part in parts)
     else:
         start, stop, step = map(float, span.groups())

@@ -106,7 +106,7 @@ def recommend(
         NO: _use(shift_detected, label_shift),
         UNCLEAR: "whether the model loses cannot be told; annotate the micrographs of highest risk "
         "and compare again with --target-labels",
-        UNKNOWN: _ask(shift_detected, can_detect, has_model),
+        UNKNOWN: _ask(shift_detected, can_detect, has_model, chosen),
     }
     return words[harmful]
 
@@ -118,12 +118,16 @@ def _use(shift_detected: bool, label_shift: bool | None) -> str:
     return f"{seen} the model does not suffer; use it as it is"
 
 
-def _ask(shift_detected: bool, can_detect: bool, has_model: bool) -> str:
+def _ask(shift_detected: bool, can_detect: bool, has_model: bool, chosen: str | None) -> str:
     if not shift_detected and not can_detect:
         return "too few micrographs to show any shift; add some to either set"
     seen = "the sets differ" if shift_detected else "no shift is detected"
     if has_model:
-        return f"{seen}; what that costs needs --target-labels, or doses to --simulate and time"
+        better = "" if chosen in (None, "none") else f"; the repair {chosen} is more consistent"
+        return (
+            f"{seen}{better}; what that costs needs --target-labels, or several kinds of change to "
+            "--simulate and the time for them"
+        )
     return f"{seen}; give --model to learn what that costs"
 
 
@@ -135,4 +139,7 @@ def _repair(chosen: str | None) -> str:
             "the model loses and no repair is more consistent; annotate some of these "
             "micrographs (--retrain-advice) and train again"
         )
-    return f"the model loses on these micrographs; use the repair {chosen}, and check by eye"
+    return (
+        f"the model loses on these micrographs; use the repair {chosen}, which lies beside the "
+        "record, and check by eye"
+    )

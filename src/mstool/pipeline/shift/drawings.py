@@ -148,7 +148,7 @@ def draw_cases(
     if model is not None and network is not None:
         legend = legend_from_toml(model.checkpoint.legend)
         classes, colours = model.checkpoint.classes, palette(legend)
-    title = "Source and target"
+    title = "Source and target" if network is None else "Source and target; colours: prediction"
     figure = draw_examples(rows, classes, colours, title, source.pixel_size_um)
     save_figure(out / "examples.png", figure)
 

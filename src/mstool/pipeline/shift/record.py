@@ -146,6 +146,9 @@ def _warnings(c: Comparison, parts: dict[str, Any]) -> list[str]:
         )
     if parts["robustness"] and parts["robustness"]["truth"] == "prediction":
         warnings.append("without --source-labels, losses are against the undisturbed prediction")
+    advice = parts["advice"]
+    if advice and advice["reason"]:
+        warnings.append(f"what annotation would bring is not told: {advice['reason']}")
     if c.left_out:
         warnings.append(f"left out for lack of time: {', '.join(c.left_out)}")
     return warnings

@@ -204,6 +204,10 @@ def list_doubts(source: MicrographSet, target: MicrographSet) -> list[str]:
     if both:
         shown = ", ".join(both[:3]) + (", ..." if len(both) > 3 else "")
         doubts.append(f"{len(both)} micrographs are in both sets: {shown}")
+    for one in (source, target):
+        blank = [s.name for s in one.samples if all(np.ptp(field) == 0 for field in s.fields)]
+        if blank:
+            doubts.append(f"{len(blank)} micrographs of the {one.name} are blank: {blank[0]} ...")
     if (source.pixel_size_um is None) != (target.pixel_size_um is None):
         known = "source" if source.pixel_size_um else "target"
         doubts.append(f"only the {known} has a pixel size; the magnification may differ")
@@ -378,7 +382,9 @@ def _pixel_size(inputs: SetInputs, how: ReadPlan) -> float | None:
 
 def _check_edge(sample: Sample) -> None:
     if min(sample.fields[0].shape[:2]) < 32:
-        raise InputError(f"{sample.name}: is smaller than 32 pixels; nothing can be said of it")
+        raise InputError(
+            f"{sample.name}: is smaller than 32 pixels, of which nothing can be said; leave it out"
+        )
 
 
 def _check_alike(source: MicrographSet, target: MicrographSet) -> None:
@@ -403,7 +409,8 @@ def check_labels_fit(inputs: Sequence[SetInputs], classes: Sequence[str], legend
         path = (one.tiles or Path()) / "legend.toml"
         own = read_legend(path) if one.tiles and path.is_file() else legend
         if own is not None and (one.labels or one.tiles) and tuple(own.names) != tuple(classes):
+            remedy = "tile again with --legend, that" if one.tiles else "give the legend that"
             raise InputError(
                 f"the {one.name} has classes {', '.join(own.names)}, the model has "
-                f"{', '.join(classes)}; give the legend that it was trained with"
+                f"{', '.join(classes)}; {remedy} it was trained with"
             )

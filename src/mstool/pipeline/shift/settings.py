@@ -123,7 +123,9 @@ def parse_repairs(text: str) -> tuple[tuple[str, ...], bool]:
     """
     if text == AUTO:
         return REPAIRS, True
-    names = [name.strip() for name in text.split(",") if name.strip()]
+    names = [name.strip() for name in text.split(",")]
+    if AUTO in names:
+        raise UsageError(f"--mitigate {text}: auto tries everything and stands alone")
     for name in names:
         if name not in REPAIRS:
             raise UsageError(f"--mitigate {name}: use auto, {', '.join(REPAIRS)}")

@@ -213,11 +213,20 @@ def advise_annotation(
     picks = advise(names, *c.readings, c.settings.advise)
     simulated = _imitate_target(c, parts)
     has_truth = any(sample.has_truth for sample in c.source.samples)
-    if not has_truth or simulated is None or c.is_late:
-        return {"annotate_next": picks, "expected": None}
+    reasons = {
+        "the source has no labels": not has_truth,
+        "nothing that was tried looks like the target": simulated is None,
+        "there was no time": c.is_late,
+    }
+    reason = next((words for words, holds in reasons.items() if holds), None)
+    if reason is not None:
+        return {"annotate_next": picks, "expected": None, "reason": reason}
     words, change = simulated
     gain = expect_gain(c.network, pieces, change, c.source.dtype, c.settings.seed, c.report)
-    return {"annotate_next": picks, "expected": gain and {"simulated_by": words} | gain}
+    if gain is None:
+        reason = "too few labelled micrographs of one size in the source"
+        return {"annotate_next": picks, "expected": None, "reason": reason}
+    return {"annotate_next": picks, "expected": {"simulated_by": words} | gain, "reason": None}
 
 
 def _imitate_target(
@@ -240,7 +249,8 @@ def _imitate_target(
 def derive_ranges(c: Comparison, factors: Factors) -> dict[str, Any]:
     """Ranges for training that cover the shift, in the units of `change_grey_levels`."""
     values = np.concatenate([f.ravel()[::61] for s in c.source.samples for f in s.fields])
-    std = float(np.mean(c.model.checkpoint.std)) if c.model else float(values.std())
     black, white = c.levels
-    levels = (np.percentile(values, [0.1, 99.9]) - black) / (white - black)
-    return asdict(derive_augmentation(factors, *c.looks, std / (white - black), tuple(levels)))
+    std = float(np.mean(c.model.checkpoint.std)) if c.model else float(values.std())
+    std = max(std / (white - black), 1e-3)  # a blank set has none
+    low, high = (np.percentile(values, [0.1, 99.9]) - black) / (white - black)
+    return asdict(derive_augmentation(factors, *c.looks, std, (low, max(high, low + 1e-3))))
