@@ -34,7 +34,6 @@ from mstool.pipeline.shift.sets import ReadPlan, find_set, levels_of, read_sets,
 from mstool.pipeline.shift.settings import REPAIRS
 from mstool.pipeline.shift.simulate import cases_of, cut_pieces, dosed, measure_robustness
 from mstool.reporting import Reporter
-from mstool.scores.metrics import mean_iou
 from mstool.shift.doses import FAMILIES
 from mstool.shift.estimates import errors_left_out
 from mstool.shift.readings import add_readings
@@ -247,7 +246,7 @@ def check_repairs(pool):
         blind = {name: without_truth(one) for name, one in tried.items()}
         found = compare_repairs(blind, source_readings, target.groups, pool.classes, True, SEED)
         pooled = {name: add_readings(one.readings) for name, one in tried.items()}
-        scores = {name: float(mean_iou(one.confusion)) for name, one in pooled.items()}
+        scores = {name: one.mean_iou for name, one in pooled.items()}
         yield {
             "family": family,
             "dose": dose,

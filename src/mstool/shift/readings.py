@@ -66,6 +66,11 @@ class Reading:
         return float((self.soft_overlap[present] / union[present]).mean())
 
     @property
+    def mean_iou(self) -> float:
+        """Mean IoU with the truth [1]; NaN without."""
+        return float("nan") if self.confusion is None else float(mean_iou(self.confusion))
+
+    @property
     def self_consistency(self) -> float:
         """Mean IoU of the prediction with those on changed views [1]."""
         return float(mean_iou(self.agreement))

@@ -16,7 +16,6 @@ from mstool.pipeline.shift.network import Network, SetReadings
 from mstool.pipeline.shift.sets import to_stored
 from mstool.pipeline.shift.simulate import Piece, read_pieces
 from mstool.reporting import Reporter
-from mstool.scores.metrics import mean_iou
 from mstool.shift.appearance import Appearance
 from mstool.shift.choice import spread_picks
 from mstool.shift.distances import standardise
@@ -208,9 +207,9 @@ def expect_gain(
                 network.segmenter, images[:k], labels[:k], seed, n_steps=_N_STEPS, on_step=advance
             )
             readings = read_pieces(network.with_segmenter(fitted), held, lambda one: one, dtype)
-            after[str(k)] = float(mean_iou(add_readings(readings).confusion))
+            after[str(k)] = add_readings(readings).mean_iou
     before = read_pieces(network, held, lambda one: one, dtype)
-    return {"before": float(mean_iou(add_readings(before).confusion)), "after": after}
+    return {"before": add_readings(before).mean_iou, "after": after}
 
 
 def _grey_ranges(factors, source, target, std, levels) -> dict[str, Any]:

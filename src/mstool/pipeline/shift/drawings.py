@@ -12,9 +12,9 @@ from mstool.pictures.distributions import draw_embedding, draw_histograms, draw_
 from mstool.pictures.repairs import draw_examples, draw_mitigation
 from mstool.pictures.robustness import draw_estimates, draw_robustness
 from mstool.pictures.save import save_figure
-from mstool.pipeline.shift.mitigate import Repair, own_statistics
+from mstool.pipeline.shift.mitigate import Repair, own_statistics, repair_stored
 from mstool.pipeline.shift.network import Network
-from mstool.pipeline.shift.sets import MicrographSet, to_stored, to_unit
+from mstool.pipeline.shift.sets import MicrographSet, to_unit
 from mstool.pipeline.shift.tables import write_table
 from mstool.shift.appearance import Appearance
 from mstool.shift.sharpness import FREQUENCY
@@ -139,8 +139,7 @@ def draw_cases(
         ]
         if repair is not None and network is not None:
             own = own_statistics(theirs, levels)
-            image = repair.change(to_unit(_middle(theirs.fields[0]), levels), own)
-            stored = to_stored(image, levels, target.dtype)
+            stored = repair_stored(repair, _middle(theirs.fields[0]), own, levels, target.dtype)
             fitted = network.with_segmenter(repair.segmenter)
             row.append(_panel(f"repaired ({repair.name})", stored, levels, fitted))
         rows.append(row)

@@ -47,11 +47,16 @@ class Factors:
         return (*self.transfer.moved, *self.spectrum.moved)
 
     @property
+    def is_explained(self) -> bool:
+        """Whether what is left is no more than micrographs of one set differ by."""
+        return self.transfer.is_explained and self.spectrum.is_explained
+
+    @property
     def degrades(self) -> bool:
         """Whether `apply` changes an image, in a way that explains what was seen."""
         is_changed = set(self.transfer.moved) - {PHASES} or self.spectrum.blur_px > 0
         is_changed = bool(is_changed) or self.spectrum.noise > 0
-        return is_changed and self.transfer.is_explained and self.spectrum.is_explained
+        return is_changed and self.is_explained
 
     def apply(self, image: np.ndarray, seed: int) -> np.ndarray:
         """Source image (H, W, C), grey levels from 0 to 1, as the target would show it."""

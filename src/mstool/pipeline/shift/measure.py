@@ -181,8 +181,7 @@ def judge_tests(
     -------
     dict
         ``alpha``, ``smallest_p``, ``can_detect``, ``few_permutations`` (more would let it), and
-        ``p`` {test: {``p``, ``p_holm``,
-        ``detected``}}.
+        ``p`` {test: {``p``, ``p_holm``, ``detected``}}.
     """
     p = {name: p_value(statistic) for name, statistic in values.items()}
     corrected = holm(p)

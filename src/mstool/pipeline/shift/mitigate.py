@@ -110,10 +110,17 @@ def own_statistics(sample: Sample, levels: tuple[float, float]) -> Reference:
     return make_reference([to_unit(field, levels) for field in sample.fields])
 
 
+def repair_stored(
+    repair: Repair, stored: np.ndarray, own: Reference, levels: tuple[float, float], dtype: str
+) -> np.ndarray:
+    """Stored values of a part of a micrograph, repaired; `own` is of the micrograph."""
+    return to_stored(repair.change(to_unit(stored, levels), own), levels, dtype)
+
+
 def _repair_fields(repair: Repair, sample: Sample, levels, dtype):
     own = own_statistics(sample, levels)
     for field in sample.fields:
-        yield to_stored(repair.change(to_unit(field, levels), own), levels, dtype)
+        yield repair_stored(repair, field, own, levels, dtype)
 
 
 def try_repairs(

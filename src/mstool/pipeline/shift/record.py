@@ -8,7 +8,7 @@ import torch
 from mstool.io.records import Run, to_plain
 from mstool.nn.device import Compute
 from mstool.pipeline.shift.comparison import Comparison
-from mstool.pipeline.shift.factors import PHASES
+from mstool.pipeline.shift.factors import PHASES, factors_of
 from mstool.pipeline.shift.sets import list_doubts
 from mstool.shift.choice import NONE, suspect_label_shift
 from mstool.shift.verdict import Verdict, judge_harm, recommend
@@ -63,7 +63,8 @@ def _judge(c: Comparison, parts: dict[str, Any]) -> Verdict:
     is_near = min(p_holm, default=1.0) <= _NEAR * c.settings.alpha
     detected = any(row["detected"] for row in tests["p"].values())
     performance, estimates, fit = parts["performance"], parts["estimates"], parts["fit"]
-    by_phases_alone = fit["moved"] == [PHASES] and all(fit["is_explained"].values())
+    factors = factors_of(fit)
+    by_phases_alone = factors.moved == (PHASES,) and factors.is_explained
     harmful = judge_harm(
         performance and performance["drop"],
         estimates and estimates["mean_iou"],
@@ -106,7 +107,7 @@ def _suspect_label_shift(c: Comparison, parts: dict[str, Any]) -> bool | None:
         if parts["mitigation"] and parts["mitigation"]["chosen"] != NONE:
             rows = {row["name"]: row for row in parts["mitigation"]["repairs"]}
             theirs = rows[parts["mitigation"]["chosen"]]["phase_fraction"]
-        elif set(fit["moved"]) - {PHASES} or not all(fit["is_explained"].values()):
+        elif set(fit["moved"]) - {PHASES} or not factors_of(fit).is_explained:
             return None
     differs = suspect_label_shift([theirs[name] for name in ours], list(ours.values()))
     return bool(found["p"] <= c.settings.alpha and differs)

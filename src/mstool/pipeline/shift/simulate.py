@@ -11,7 +11,6 @@ from mstool.io.masks import write_indexed_png
 from mstool.pipeline.shift.network import Network
 from mstool.pipeline.shift.sets import MicrographSet, to_stored, to_unit, write_image
 from mstool.reporting import Reporter
-from mstool.scores.metrics import mean_iou
 from mstool.scores.statistics import mean_iou_with_interval
 from mstool.shift.doses import FAMILIES, apply_dose, breaking_dose
 from mstool.shift.estimates import Case, accuracy_of, estimate_accuracies, signs_of
@@ -131,7 +130,7 @@ def measure_robustness(
     """
     base = read_pieces(network, pieces, lambda piece: piece, dtype)
     pooled = add_readings(base)
-    nominal = float(mean_iou(pooled.confusion))
+    nominal = pooled.mean_iou
     families: dict[str, Any] = {}
     cases, left_out = [_case("none", 0.0, pooled, pooled)], []
     groups = [piece.group for piece in pieces]
@@ -202,7 +201,7 @@ def _case(family: str, dose: float, reading: Reading, undosed: Reading) -> Case:
         family,
         dose,
         signs_of(reading, undosed),
-        float(mean_iou(reading.confusion)),
+        reading.mean_iou,
         accuracy_of(reading),
         estimate_accuracies(undosed, reading),
     )

@@ -41,9 +41,7 @@ def choose_pieces(c: Comparison) -> list[Piece]:
     labelled = [number for number, sample in enumerate(samples) if sample.has_truth]
     has_truth = bool(labelled)
     usable = labelled or list(range(len(samples)))
-    seen = trained_on(c.source, c.model) if c.model else set()
-    fresh = [number for number in usable if number not in seen]
-    chosen = (fresh if len(fresh) > 1 else usable)[: c.settings.simulated_images]
+    chosen = _prefer_unseen(c, usable)[: c.settings.simulated_images]
     return cut_pieces(c.source, chosen, c.levels, c.network, has_truth)
 
 
@@ -97,12 +95,16 @@ def _count_classes(c: Comparison) -> int:
     return len(c.classes) or 1 + max(seen, default=0)
 
 
+def _prefer_unseen(c: Comparison, numbers: Sequence[int]) -> list[int]:
+    """Those of some source micrographs that decided no weights; all where these are too few."""
+    seen = trained_on(c.source, c.model) if c.model else set()
+    fresh = [number for number in numbers if number not in seen]
+    return fresh if len(fresh) > 1 else list(numbers)
+
+
 def fresh_source(c: Comparison) -> list[int]:
     """Micrographs of the source that decided no weights; all where there are fewer than two."""
-    seen = trained_on(c.source, c.model)
-    every = range(len(c.source.samples))
-    fresh = [number for number in every if number not in seen]
-    return fresh if len(fresh) > 1 else list(every)
+    return _prefer_unseen(c, range(len(c.source.samples)))
 
 
 def true_fractions(sample: Sample, n_classes: int) -> np.ndarray:
@@ -164,7 +166,7 @@ def estimate_loss(c: Comparison, parts: dict[str, Any]) -> dict[str, Any]:
     names = [sample.name for sample in c.target.samples]
     source = [c.readings[0].readings[number] for number in fresh_source(c)]
     found = estimate_cost(source, c.readings[1].readings, names, cases)
-    if found["mean_iou"] and not all(parts["fit"]["is_explained"].values()):
+    if found["mean_iou"] and not factors_of(parts["fit"]).is_explained:
         found["mean_iou"]["is_extrapolated"] = True  # a change that is like none that was simulated
     return found
 
@@ -238,7 +240,7 @@ def _imitate_target(
         return "fit", lambda piece: replace(piece, image=factors.apply(piece.image, seed))
     cases = cases_of(parts["robustness"]) if parts["robustness"] else []
     cases = [case for case in cases if case.family != NONE]
-    if not cases or (not factors.moved and all(parts["fit"]["is_explained"].values())):
+    if not cases or (not factors.moved and factors.is_explained):
         return None
     ours, theirs = (add_readings(one.readings) for one in c.readings)
     nearest = nearest_case(cases, signs_of(theirs, ours))
