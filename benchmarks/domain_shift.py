@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage, stats
 
-from mstool.io.records import to_plain
+from mstool.io.plain import to_plain
 from mstool.labels.legend import legend_from_toml
 from mstool.nn.checkpoint import load_checkpoint
 from mstool.nn.device import choose_compute, make_deterministic

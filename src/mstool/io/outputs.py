@@ -69,7 +69,8 @@ class OutputFolder:
         Returns
         -------
         {"new", "unfinished", "done"}
-            Whether nothing, some or all of this very work is there already.
+            Whether nothing, some or all of this very work is there already. A record whose
+            ``left_out`` names what there was no time for is not all.
 
         Raises
         ------
@@ -81,14 +82,14 @@ class OutputFolder:
         self._refuse_own_inputs(inputs)
         claim = {"settings": settings, "inputs": inputs}
         state = self._compare(json.loads(to_json(claim)), overwrite)
-        if state == "done" and all(path.is_file() for path in pieces()):
+        if state == "done" and self._is_whole(pieces):
             os.utime(self.path / self.record)  # make compares times
             return "done"
         self.path.mkdir(parents=True, exist_ok=True)
         write_record(self.claim_path, claim)
         if state == "new":
             return "new"
-        (self.path / self.record).unlink(missing_ok=True)  # a piece is gone: not whole any more
+        (self.path / self.record).unlink(missing_ok=True)  # not whole, or not any more
         self._sweep()
         return "unfinished"
 
@@ -139,6 +140,10 @@ class OutputFolder:
                 f"{self.path}: already there and not made by this verb; choose another --out"
             )
         return "new"
+
+    def _is_whole(self, pieces: Callable[[], Iterable[Path]]) -> bool:
+        has_all = not read_record(self.path / self.record).get("left_out")
+        return has_all and all(path.is_file() for path in pieces())
 
     def _refuse_own_inputs(self, inputs: dict[str, str]) -> None:
         for name in inputs:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import os
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Any
 
 from mstool.errors import InputError, MissingInputError
 from mstool.io.atomic import write_text
+from mstool.io.plain import to_plain
 
 
 @dataclass(frozen=True)
@@ -150,18 +150,3 @@ def relative_to(path: Path, folder: Path) -> str:
         return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
     except ValueError:  # another drive on Windows
         return path.resolve().as_posix()
-
-
-def to_plain(value: Any) -> Any:
-    """Turn numpy scalars, arrays, tuples and paths into what JSON has; NaN becomes None."""
-    if isinstance(value, dict):
-        return {str(key): to_plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [to_plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return to_plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Path):
-        return value.as_posix()
-    return value

@@ -11,7 +11,8 @@ from safetensors.torch import save
 
 from mstool.errors import InputError, MissingInputError, UsageError
 from mstool.io.atomic import atomic_path
-from mstool.io.records import sha256_of_file, to_plain
+from mstool.io.plain import to_plain
+from mstool.io.records import sha256_of_file
 from mstool.nn.model import ModelSpec, Segmenter, build_segmenter
 
 _FORMAT = "1"

@@ -1,63 +1,121 @@
-"""Parts of long work, kept on disk so that an interrupted run goes on from them."""
+"""Parts of long work: made within a budget, and kept on disk so that the same command goes on."""
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from mstool.io.records import read_record, to_plain, write_record
+from mstool.io.plain import from_plain, to_plain
+from mstool.io.records import Run, read_record, write_record
 from mstool.reporting import Reporter
 
 PARTS = ".parts"
 
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Time that a run may take. It decides what is done now, and never what the result means.
+
+    Attributes
+    ----------
+    deadline : float
+        Reading of the monotonic clock from which on nothing is begun [s].
+    """
+
+    deadline: float = float("inf")
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the deadline has passed."""
+        return time.monotonic() > self.deadline
+
+
+def start_budget(run: Run, max_time_s: float | None) -> Budget:
+    """Budget of ``--max-time``, counted from the start of the run; without end for None."""
+    return Budget() if max_time_s is None else Budget(run.clock + max_time_s)
+
 
 @dataclass(frozen=True)
 class KeptParts:
-    """Results of parts, a file each, in an output folder that has been claimed.
+    """Parts of one output folder, a file each.
+
+    A part is a frozen dataclass. One that lacks something for want of time says so in a field
+    ``left_out``, a tuple of str; it is used as it is while the budget is spent, and made anew when
+    there is time.
 
     Attributes
     ----------
     folder : Path
-        The output folder.
+        The output folder, which has been claimed.
+    budget : Budget
+        Time left.
     report : Reporter
         Told when a part begins and ends, with ``-v``.
+    left_out : list of str
+        What there was no time for, whole parts and pieces of them; grows as parts are made.
     """
 
     folder: Path
+    budget: Budget
     report: Reporter
+    left_out: list[str] = field(default_factory=list)
 
-    def has(self, name: str) -> bool:
-        """Whether an earlier run has finished a part."""
-        return self._path(name).is_file()
+    def make(
+        self, name: str, kind: type[Part], make: Callable[[], Part], is_quick: bool = False
+    ) -> Part | None:
+        """Part as an earlier run has left it, or made now.
 
-    def make(self, name: str, make: Callable[[], Any]) -> Any:
-        """Result of a part as plain JSON values, made now or by an earlier run."""
-        if self.has(name):
-            return read_record(self._path(name))["part"]
-        began = time.monotonic()
-        self.report.detail(f"{name} ...")
-        part = to_plain(make())
-        self._path(name).parent.mkdir(parents=True, exist_ok=True)
-        write_record(self._path(name), {"part": part})
-        self.report.detail(f"{name}: {time.monotonic() - began:.0f} s")
+        Parameters
+        ----------
+        name : str
+            Of the part, and of its file.
+        kind : type
+            Dataclass of the part.
+        make : callable
+            Makes it.
+        is_quick : bool
+            Whether it is made even if the budget is spent.
+
+        Returns
+        -------
+        object of `kind`, or None
+            None if there was neither a part nor time; `left_out` then has the name.
+        """
+        part = self._read(name, kind)
+        is_whole = part is not None and not getattr(part, "left_out", ())
+        may_begin = is_quick or not self.budget.is_spent
+        if not is_whole and may_begin:
+            part = self._make_now(name, kind, make)
+        if part is None:
+            self.left_out.append(name)
+        else:
+            self.left_out.extend(getattr(part, "left_out", ()))
         return part
 
-    def make_in_time(
-        self, name: str, make: Callable[[], Any], is_late: bool, left_out: list[str]
-    ) -> Any:
-        """Like `make`; if time is up and there is no result yet, None, and the name is noted."""
-        if is_late and not self.has(name):
-            left_out.append(name)
-            return None
-        return self.make(name, make)
-
     def sweep(self) -> None:
-        """Remove all parts, once the record holds them."""
+        """Remove the parts once a record holds all of them; what was left out can still come."""
+        if self.left_out:
+            return
         for path in sorted((self.folder / PARTS).glob("*.json")):
             path.unlink()
         if (self.folder / PARTS).is_dir():
             (self.folder / PARTS).rmdir()
+
+    def _read(self, name: str, kind: type[Part]) -> Part | None:
+        path = self._path(name)
+        return from_plain(kind, read_record(path)["part"]) if path.is_file() else None
+
+    def _make_now(self, name: str, kind: type[Part], make: Callable[[], Part]) -> Part:
+        began = time.monotonic()
+        self.report.detail(f"{name} ...")
+        plain = to_plain(make())
+        self._path(name).parent.mkdir(parents=True, exist_ok=True)
+        write_record(self._path(name), {"part": plain})
+        self.report.detail(f"{name}: {time.monotonic() - began:.0f} s")
+        return from_plain(kind, plain)  # as a later run would find it
 
     def _path(self, name: str) -> Path:
         return self.folder / PARTS / f"{name}.json"

@@ -13,7 +13,8 @@ import torch
 from mstool.errors import InputError, Interrupted, UsageError
 from mstool.io.atomic import write_text
 from mstool.io.outputs import OutputFolder
-from mstool.io.records import Run, hash_inputs, read_record, require_keys, to_plain
+from mstool.io.plain import to_plain
+from mstool.io.records import Run, hash_inputs, read_record, require_keys
 from mstool.io.split_csv import read_split
 from mstool.io.tiles import (
     MANIFEST,

@@ -30,7 +30,7 @@ from mstool.pipeline.explain.patch import check_patch
 from mstool.pipeline.explain.sanity import check_sanity
 from mstool.pipeline.explain.settings import ExplainSettings, parse_region, parse_thresholds
 from mstool.pipeline.explain.study import MARGIN_PX, Study, Unit, draw_units
-from mstool.pipeline.kept_parts import PARTS, KeptParts
+from mstool.pipeline.kept_parts import PARTS, Budget, KeptParts
 from mstool.reporting import Reporter
 
 RECORD = "explain.json"
@@ -110,7 +110,7 @@ def explain_images(
         parts = _work(study, model)
     record = _record(study, parts, run, hashes, claimed, model)
     folder.finish(record)
-    KeptParts(out, report).sweep()
+    KeptParts(out, Budget(), report, study.left_out).sweep()
     for warning in record["warnings"]:
         report.note(warning)
     report.note(f"{out}: {_headline(record)}")
@@ -182,8 +182,8 @@ def check_verdicts(record: dict[str, Any], fail_on: Sequence[str]) -> None:
 def _work(study: Study, model: LoadedModel) -> dict[str, Any]:
     """All parts in order; each is kept on disk, so that an interrupted run goes on from it."""
     settings = study.settings
-    kept = KeptParts(study.out, study.report)
-    parts: dict[str, Any] = {"maps": kept.make("maps", lambda: write_maps(study))}
+    kept = KeptParts(study.out, Budget(study.deadline), study.report, study.left_out)
+    parts: dict[str, Any] = {"maps": kept.make("maps", list, lambda: write_maps(study), True)}
     needs_units = settings.checks or settings.boundary or settings.receptive_field
     units: list[Unit] = []
     maps: list[dict[str, np.ndarray]] = []
@@ -215,7 +215,7 @@ def _work(study: Study, model: LoadedModel) -> dict[str, Any]:
     for name, (is_wanted, make) in todo.items():
         parts[name] = None
         if is_wanted:
-            parts[name] = kept.make_in_time(name, make, study.is_late, study.left_out)
+            parts[name] = kept.make(name, dict, make)
     return parts
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from mstool.io.records import Run, to_plain
+from mstool.io.plain import to_plain
+from mstool.io.records import Run
 from mstool.nn.device import Compute
 from mstool.pipeline.shift.comparison import Comparison
 from mstool.pipeline.shift.factors import PHASES, factors_of

@@ -13,7 +13,7 @@ from mstool.io.records import Run, hash_inputs, read_record
 from mstool.labels.legend import Legend
 from mstool.nn.checkpoint import LoadedModel
 from mstool.nn.device import Compute
-from mstool.pipeline.kept_parts import PARTS, KeptParts
+from mstool.pipeline.kept_parts import PARTS, Budget, KeptParts
 from mstool.pipeline.shift import drawings
 from mstool.pipeline.shift.comparison import Comparison
 from mstool.pipeline.shift.factors import factors_of
@@ -96,7 +96,7 @@ def compare_sets(
         parts = _work(comparison)
     record = make_record(comparison, parts, run, hashes, compute)
     folder.finish(record)
-    KeptParts(out, report).sweep()
+    KeptParts(out, Budget(), report, comparison.left_out).sweep()
     for warning in record["warnings"]:
         report.note(warning)
     report.note(f"{out}: {record['verdict']['recommendation']}")
@@ -193,10 +193,10 @@ def _work(c: Comparison) -> dict[str, Any]:
         "mitigation": (has_model and bool(settings.repairs), lambda: repair_target(c, parts)),
         "advice": (has_model and settings.advise > 0, lambda: advise_annotation(c, parts, pieces)),
     }
-    kept = KeptParts(c.out, c.report)
+    kept = KeptParts(c.out, Budget(c.deadline), c.report, c.left_out)
     for name, (is_wanted, make) in todo.items():
-        is_late = c.is_late and name in ("robustness", "mitigation", "advice")  # the rest is quick
-        parts[name] = kept.make_in_time(name, make, is_late, c.left_out) if is_wanted else None
+        is_quick = name not in ("robustness", "mitigation", "advice")
+        parts[name] = kept.make(name, dict, make, is_quick) if is_wanted else None
     for part in parts.values():
         if part:
             c.left_out.extend(part.get("left_out", ()))

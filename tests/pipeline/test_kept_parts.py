@@ -1,0 +1,110 @@
+"""Parts are made once, in time, and again where time was missing."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from mstool.io.outputs import OutputFolder
+from mstool.io.plain import from_plain, to_plain
+from mstool.io.records import Run
+from mstool.pipeline.kept_parts import Budget, KeptParts, start_budget
+from mstool.reporting import Reporter
+
+SPENT = Budget(-1.0)
+
+
+@dataclass(frozen=True)
+class Inner:
+    name: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Outer:
+    rows: tuple[Inner, ...]
+    by_name: dict[str, float | None]
+    span: tuple[float, float]
+    curve: np.ndarray
+    left_out: tuple[str, ...] = ()
+
+
+def outer(**changes):
+    values = {"rows": (Inner("a", float("nan")), Inner("b", 0.5)), "by_name": {"x": None, "y": 1.0}}
+    return Outer(**{**values, "span": (0.0, 2.0), "curve": np.array([0.5, np.nan]), **changes})
+
+
+def parts_in(folder, budget=None):
+    return KeptParts(folder, budget or Budget(), Reporter())
+
+
+def test_a_dataclass_comes_back_from_json_as_it_was():
+    back = from_plain(Outer, to_plain(outer()))
+    assert (back.rows[1], back.by_name, back.span) == (
+        Inner("b", 0.5),
+        {"x": None, "y": 1.0},
+        (0, 2),
+    )
+    assert np.isnan(back.rows[0].score)
+    np.testing.assert_array_equal(back.curve, [0.5, np.nan])
+    assert isinstance(back.rows, tuple)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        (int, 3, 3),
+        (int | None, None, None),
+        (list[int], [1, 2], [1, 2]),
+        (tuple[int, str], [1, "a"], (1, "a")),
+        (dict[str, tuple[int, ...]], {"a": [1]}, {"a": (1,)}),
+    ],
+)
+def test_types_of_fields_come_back(kind, value, expected):
+    assert from_plain(kind, value) == expected
+
+
+def test_a_part_is_made_once(tmp_path):
+    made = []
+    for _ in range(2):
+        part = parts_in(tmp_path).make("one", Outer, lambda: made.append(1) or outer())
+        assert part.rows[1] == Inner("b", 0.5)
+    assert made == [1]
+
+
+def test_without_time_a_part_is_left_out_and_named_unless_it_is_quick(tmp_path):
+    parts = parts_in(tmp_path, SPENT)
+    assert parts.make("slow", Outer, outer) is None
+    assert parts.make("quick", Outer, outer, is_quick=True) is not None
+    assert parts.left_out == ["slow"]
+
+
+def test_a_part_that_lacks_something_is_used_without_time_and_made_anew_with_time(tmp_path):
+    parts_in(tmp_path).make("one", Outer, lambda: outer(left_out=("half",)))
+    late = parts_in(tmp_path, SPENT)
+    assert late.make("one", Outer, outer).left_out == ("half",)
+    assert late.left_out == ["half"]
+    late.sweep()
+    assert parts_in(tmp_path).make("one", Outer, outer).left_out == ()
+
+
+def test_parts_are_swept_when_nothing_is_left_out(tmp_path):
+    parts = parts_in(tmp_path)
+    parts.make("one", Outer, outer)
+    parts.sweep()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_record_with_something_left_out_is_not_done(tmp_path):
+    folder = OutputFolder(tmp_path / "out", "a.json", (".parts",))
+    for left_out, expected in ((["sanity"], "unfinished"), ([], "done")):
+        folder.claim({"size": 1}, {})
+        folder.finish({"settings": {"size": 1}, "inputs": {}, "left_out": left_out})
+        assert folder.claim({"size": 1}, {}) == expected
+
+
+def test_a_budget_counts_from_the_start_of_the_run():
+    run = Run(clock=100.0)
+    assert start_budget(run, 5.0).deadline == 105.0
+    assert not start_budget(run, None).is_spent
+    assert SPENT.is_spent
