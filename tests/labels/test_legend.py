@@ -193,11 +193,6 @@ def test_values_that_are_not_0_to_k_are_refused(values):
         legend_from_values(values)
 
 
-def test_yes_no_mask_without_a_legend_is_refused_with_a_way_out():
-    with pytest.raises(LabelError, match="--classes background=0,phase=255"):
-        legend_from_values([0, 255])
-
-
 def test_many_values_are_not_all_listed():
     with pytest.raises(LabelError, match=r"0, 3, 6, .*\(80 in all\)"):
         legend_from_values(range(0, 240, 3))
@@ -214,12 +209,24 @@ def test_integers_become_class_indices():
     assert encoded.tolist() == [[0, 1, 2], [255, 0, 0]]
 
 
-def test_colours_become_class_indices_and_alpha_is_dropped():
+def test_colours_become_class_indices():
     raw = colours([BLUE, RED, BLACK], [BLACK, WHITE, BLUE])
-    with_alpha = np.dstack([raw, np.arange(6, dtype=np.uint8).reshape(2, 3)])
-    expected = [[1, 2, 0], [0, 0, 1]]
-    assert encode_labels(raw, parse_classes(SUPERALLOY)).tolist() == expected
-    assert encode_labels(with_alpha, parse_classes(SUPERALLOY)).tolist() == expected
+    assert encode_labels(raw, parse_classes(SUPERALLOY)).tolist() == [[1, 2, 0], [0, 0, 1]]
+
+
+def test_pixels_that_were_erased_belong_to_the_rest_whatever_colour_they_keep():
+    raw = colours([BLUE, RED, BLACK], [BLACK, WHITE, BLUE])
+    alpha = np.array([[255, 0, 255], [0, 0, 127]], np.uint8)
+    with_alpha = np.dstack([raw, alpha])
+    assert encode_labels(with_alpha, parse_classes(SUPERALLOY)).tolist() == [[1, 0, 0], [0, 0, 0]]
+    values = np.dstack([np.array([[0, 1, 1]], np.uint8), np.array([[255, 128, 0]], np.uint8)])
+    assert encode_labels(values, parse_classes("a=0,b=1,rest=*")).tolist() == [[0, 1, 2]]
+
+
+def test_erased_pixels_are_refused_where_no_class_is_the_rest():
+    values = np.dstack([np.array([[0, 1, 1]], np.uint8), np.array([[255, 128, 0]], np.uint8)])
+    with pytest.raises(LabelError, match="1 pixel, first at row 0, column 2, transparent"):
+        encode_labels(values, parse_classes("a=0,b=1"))
 
 
 def test_ignored_colour_becomes_255():
@@ -286,9 +293,25 @@ def test_16_bit_grey_under_a_legend_of_colours_is_refused():
         encode_labels(np.zeros((1, 2), np.uint16), parse_classes("a=#000000"))
 
 
-def test_16_bit_colours_are_refused():
-    with pytest.raises(LabelError, match="reach 65535"):
-        encode_labels(np.full((1, 2, 3), 65535, np.uint16), parse_classes("a=#ffffff"))
+def test_16_bit_colours_are_compared_by_their_upper_8_bits():
+    legend = parse_classes("rest=*,a=#ffffff,b=#0000ff")
+    raw = np.array([[[65535] * 3, [0, 0, 65535], [0, 0, 65280], [0, 0, 65279]]], np.uint16)
+    assert encode_labels(raw, legend).tolist() == [[1, 2, 2, 0]]
+    narrow = np.array([[[255] * 3, [0, 0, 255], [0, 0, 254]]], np.uint16)
+    assert encode_labels(narrow, legend).tolist() == [[1, 2, 0]]
+
+
+def test_colours_of_more_bits_are_refused():
+    with pytest.raises(LabelError, match="reach 65536"):
+        encode_labels(np.full((1, 2, 3), 65536, np.int32), parse_classes("a=#ffffff"))
+
+
+def test_values_to_leave_out_can_be_named_in_short_form():
+    legend = parse_classes("a=0,ignore=7,b=1,ignore=255")
+    assert (legend.names, legend.ignore, legend.is_ignore_given) == (("a", "b"), (7, 255), True)
+    assert not parse_classes("a=0").is_ignore_given
+    for given in (legend, parse_classes("a=0")):
+        assert legend_from_toml(legend_to_toml(given)).is_ignore_given == given.is_ignore_given
 
 
 def test_colours_that_are_all_grey_are_read_as_integers():
@@ -314,7 +337,7 @@ def test_floats_that_are_not_whole_are_refused_with_the_place(value):
         encode_labels(raw, parse_classes("a=0,rest=*"))
 
 
-@pytest.mark.parametrize("shape", [(4,), (2, 2, 2), (2, 2, 1), (1, 2, 2, 3)])
+@pytest.mark.parametrize("shape", [(4,), (2, 2, 5), (2, 2, 1), (1, 2, 2, 3)])
 def test_label_map_of_another_shape_is_refused(shape):
     with pytest.raises(LabelError, match="has shape"):
         encode_labels(np.zeros(shape, np.uint8), parse_classes("a=0"))

@@ -4,7 +4,7 @@ import colorsys
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -28,6 +28,7 @@ OKABE_ITO = (
 )
 
 _UNNAMED = -1
+_HALF_OPAQUE = 128  # of alpha, 0 to 255
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 # Above this a float64 no longer tells neighbouring integers apart. It is a float64 itself because a
@@ -68,6 +69,9 @@ class Legend:
     ignore : tuple of int or str
         Integers or ``"#rrggbb"``. Integers match nothing in a label map that is read by colour:
         there white is ignored as ``"#ffffff"``, not as 255.
+    is_ignore_given : bool
+        Whether somebody named the ignored values; otherwise 255 is ignored by custom, and a label
+        map in which 255 seems to mean something else is worth a question.
 
     Raises
     ------
@@ -77,6 +81,7 @@ class Legend:
 
     classes: tuple[PhaseClass, ...]
     ignore: tuple[int | str, ...] = (IGNORE_INDEX,)
+    is_ignore_given: bool = field(default=False, compare=False)
 
     def __post_init__(self):
         """Refuse a legend that could be read in two ways."""
@@ -95,6 +100,11 @@ class Legend:
         """Whether label maps are read by colour, not by integer value."""
         return any(isinstance(phase.value, str) and phase.value != REST for phase in self.classes)
 
+    @property
+    def rest(self) -> int | None:
+        """Index of the class with value ``"*"``; None without one."""
+        return next((i for i, phase in enumerate(self.classes) if phase.value == REST), None)
+
 
 def parse_classes(text: str) -> Legend:
     """Legend from its short form, ``NAME=VALUE,NAME=VALUE,...``.
@@ -102,12 +112,13 @@ def parse_classes(text: str) -> Legend:
     Parameters
     ----------
     text : str
-        A value is an integer, ``#rrggbb``, or ``*``.
+        A value is an integer, ``#rrggbb``, or ``*``. The name ``ignore`` is no class: its values
+        are left out.
 
     Returns
     -------
     Legend
-        255 is ignored unless a class has that value.
+        255 is ignored unless a class has that value, or other values are ignored.
 
     Raises
     ------
@@ -119,14 +130,18 @@ def parse_classes(text: str) -> Legend:
     >>> parse_classes("matrix=*,gamma-prime=#0000ff").names
     ('matrix', 'gamma-prime')
     """
-    entries = []
+    entries, ignore = [], []
     for item in text.split(","):
         name, equals, value = (part.strip() for part in item.partition("="))
         if not equals:
             raise UsageError(f"class {item.strip()!r} is not NAME=VALUE; write e.g. matrix=0,gp=1")
-        entries.append((name, int(value) if _INTEGER.fullmatch(value) else value, None))
+        meant = int(value) if _INTEGER.fullmatch(value) else value
+        if name == "ignore":
+            ignore.append(meant)
+        else:
+            entries.append((name, meant, None))
     try:
-        return _build_legend(entries)
+        return _build_legend(entries, tuple(ignore) or None)
     except InputError as error:
         raise UsageError(str(error)) from error
 
@@ -149,22 +164,17 @@ def legend_from_values(values: Iterable[int], ignore: Sequence[int] = (IGNORE_IN
     Raises
     ------
     LabelError
-        If the values that are not ignored are not 0..K-1, or are 0 alone beside an ignored 255,
-        which is how a yes/no mask looks.
+        If the values that are not ignored are not 0..K-1.
     """
     present = sorted({int(value) for value in values})
     used = [value for value in present if value not in ignore]
-    if used == [0] and present == [0, IGNORE_INDEX]:
-        raise LabelError(
-            "label values are 0 and 255, and 255 is ignored; if this is a yes/no mask, name its "
-            "classes, e.g. --classes background=0,phase=255"
-        )
     if not used or used != list(range(len(used))) or len(used) > MAX_CLASSES:
         raise LabelError(
             f"label values {_enumerate(used)} are not 0..K-1, so classes cannot be told without a "
             "legend; name them, e.g. --classes matrix=0,phase=7"
         )
-    return _build_legend([(str(value), value, None) for value in used], tuple(ignore))
+    legend = _build_legend([(str(value), value, None) for value in used], tuple(ignore))
+    return replace(legend, is_ignore_given=False)
 
 
 def index_legend(legend: Legend) -> Legend:
@@ -184,7 +194,8 @@ def index_legend(legend: Legend) -> Legend:
         tuple(
             PhaseClass(phase.name, index, phase.colour)
             for index, phase in enumerate(legend.classes)
-        )
+        ),
+        is_ignore_given=True,
     )
 
 
@@ -236,7 +247,9 @@ def legend_to_toml(legend: Legend) -> str:
     str
         TOML, ending with a newline.
     """
-    lines = [f"ignore = [{', '.join(_toml_value(value) for value in legend.ignore)}]"]
+    ignored = ", ".join(_toml_value(value) for value in legend.ignore)
+    is_custom = legend.ignore == _ignored_by_custom([phase.value for phase in legend.classes])
+    lines = [f"ignore = [{ignored}]"] if legend.is_ignore_given or not is_custom else []
     for phase in legend.classes:
         lines += [
             "",
@@ -245,7 +258,7 @@ def legend_to_toml(legend: Legend) -> str:
             f"value = {_toml_value(phase.value)}",
             f"colour = {_toml_value(_colour_text(phase.colour))}",
         ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines).lstrip("\n") + "\n"
 
 
 def palette(legend: Legend) -> np.ndarray:
@@ -273,10 +286,12 @@ def encode_labels(raw: np.ndarray, legend: Legend, origin: tuple[int, int] = (0,
 
     Parameters
     ----------
-    raw : ndarray, shape (H, W) or (H, W, 3) or (H, W, 4)
-        Integer values (float and bool too, if whole) or 8-bit colours; alpha is dropped. Under a
-        legend of colours, grey uint8 values ``v`` are compared as ``(v, v, v)``; under a legend of
-        integers, colours are taken as values if all are grey.
+    raw : ndarray, shape (H, W) or (H, W, 3), or with alpha (H, W, 2) or (H, W, 4)
+        Integer values (float and bool too, if whole) or colours; of 16-bit colours the upper 8
+        bits count. Alpha is 0..255, and a pixel with less than 128 has been erased: whatever colour
+        it keeps, it belongs to the class ``"*"``. Under a legend of colours, grey uint8 values
+        ``v`` are compared as ``(v, v, v)``; under a legend of integers, colours are taken as values
+        if all are grey.
     legend : Legend
         What the values mean.
     origin : tuple of int, default (0, 0)
@@ -291,26 +306,40 @@ def encode_labels(raw: np.ndarray, legend: Legend, origin: tuple[int, int] = (0,
     Raises
     ------
     LabelError
-        If a value is named by no class, is not whole, or is of the other kind than the legend.
+        If a value is named by no class, is not whole, or is of the other kind than the legend, or
+        if a pixel is transparent and the legend has no class ``"*"``.
     """
     raw = np.asarray(raw)
-    if not (raw.ndim == 2 or (raw.ndim == 3 and raw.shape[2] in (3, 4))):
+    if not (raw.ndim == 2 or (raw.ndim == 3 and raw.shape[2] in (2, 3, 4))):
         raise LabelError(
             f"label map has shape {raw.shape}; give (H, W) values or (H, W, 3 or 4) colours"
         )
-    raw = _whole_numbers(raw[..., :3] if raw.ndim == 3 else raw, origin)
+    is_erased = erased_pixels(raw)
+    if raw.ndim == 3:
+        raw = raw[..., 0] if raw.shape[2] == 2 else raw[..., :3]
+    raw = _whole_numbers(raw, origin)
     keys = _colour_keys(raw, legend) if legend.is_colour else _value_keys(raw, origin)
     codes = _look_up(keys, *_code_table(legend))
+    if is_erased is not None:
+        codes[is_erased] = _UNNAMED if legend.rest is None else legend.rest
+        if legend.rest is None and is_erased.any():
+            raise LabelError(_describe_erased(is_erased, origin))
     if (codes == _UNNAMED).any():
         raise LabelError(_describe_unnamed(keys, codes == _UNNAMED, legend.is_colour, origin))
     return codes.astype(np.uint8)
 
 
+def erased_pixels(raw: np.ndarray) -> np.ndarray | None:
+    """Where a raw label map is more than half transparent: bool, (H, W); None without alpha."""
+    has_alpha = raw.ndim == 3 and raw.shape[2] in (2, 4)
+    return raw[..., -1] < _HALF_OPAQUE if has_alpha else None
+
+
 def _build_legend(entries, ignore=None) -> Legend:
     """Legend from (name, value, colour or None) as they were read; colours are filled in."""
     values = [_normal_value(value) for _, value, _ in entries]
-    if ignore is None:
-        ignore = () if IGNORE_INDEX in values else (IGNORE_INDEX,)
+    is_ignore_given = ignore is not None
+    ignore = _ignored_by_custom(values) if ignore is None else ignore
     colours = [
         _given_colour(value, colour) for value, (_, _, colour) in zip(values, entries, strict=True)
     ]
@@ -318,7 +347,11 @@ def _build_legend(entries, ignore=None) -> Legend:
     colours = [next(spare) if colour is None else colour for colour in colours]
     names = [name for name, _, _ in entries]
     classes = tuple(map(PhaseClass, names, values, colours))
-    return Legend(classes, tuple(_normal_value(value) for value in ignore))
+    return Legend(classes, tuple(_normal_value(value) for value in ignore), is_ignore_given)
+
+
+def _ignored_by_custom(values) -> tuple[int, ...]:
+    return () if IGNORE_INDEX in values else (IGNORE_INDEX,)
 
 
 def _given_colour(value, colour) -> Colour | None:
@@ -349,8 +382,8 @@ def _spare_colours(taken):
 
 def _check_names(names) -> None:
     for name in names:
-        if name == "ignored":
-            raise InputError("class name 'ignored' means pixels left out; use another name")
+        if name in ("ignore", "ignored"):
+            raise InputError(f"class name {name!r} means pixels left out; use another name")
         if not isinstance(name, str) or not name.strip():
             raise InputError(f"class name {name!r} is empty or not text; give every class a name")
         if "," in name or "=" in name or not name.isprintable() or name != name.strip():
@@ -447,6 +480,8 @@ def _colour_keys(raw: np.ndarray, legend: Legend) -> np.ndarray:
     """Colours packed as 0xrrggbb."""
     if raw.ndim == 2:
         return _grey_keys(raw, legend)
+    if raw.dtype == np.uint16 and raw.size and raw.max() > 255:  # else 8 bits in a wider type
+        raw = raw >> 8
     if raw.size and (raw.min() < 0 or raw.max() > 255):
         raise LabelError(
             f"label colours reach {raw.max()}, but a legend's colours have 8 bits a channel; "
@@ -543,6 +578,14 @@ def _describe_unnamed(keys: np.ndarray, is_unnamed: np.ndarray, is_colour: bool,
     return (
         f"{len(distinct)} label {kind}s are named by no class, the commonest, {name}, "
         f"{where.rstrip(',')}; {advice}"
+    )
+
+
+def _describe_erased(is_erased: np.ndarray, origin) -> str:
+    row, col = np.argwhere(is_erased)[0]
+    return (
+        f"{_pixels(np.count_nonzero(is_erased))}, {_place('first', row, col, origin)}, transparent: "
+        'erased, and of no class; paint them, or give one class the value "*"'
     )
 
 
