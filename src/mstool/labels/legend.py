@@ -584,8 +584,8 @@ def _describe_unnamed(keys: np.ndarray, is_unnamed: np.ndarray, is_colour: bool,
 def _describe_erased(is_erased: np.ndarray, origin) -> str:
     row, col = np.argwhere(is_erased)[0]
     return (
-        f"{_pixels(np.count_nonzero(is_erased))}, {_place('first', row, col, origin)}, transparent: "
-        'erased, and of no class; paint them, or give one class the value "*"'
+        f"{_pixels(np.count_nonzero(is_erased))}, {_place('first', row, col, origin)}, transparent "
+        'and of no class; paint them, or give one class the value "*"'
     )
 
 
