@@ -9,6 +9,7 @@ import typer
 
 from mstool.commands.domain_shift import domain_shift
 from mstool.commands.explain import explain as explain_verb
+from mstool.commands.groups import GroupedCommand
 from mstool.commands.phantom import phantom
 from mstool.commands.predict import predict
 from mstool.commands.score import score
@@ -56,7 +57,7 @@ def mstool(
 
 
 for verb in VERBS:
-    app.command()(verb)
+    app.command(cls=GroupedCommand)(verb)
 
 
 def main() -> None:

@@ -1,6 +1,5 @@
 """Cut micrographs and label maps into tiles."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -77,12 +76,8 @@ class TileSettings:
         check_tile_size(self.size, self.overlap)
         if self.size > _MOST_SIZE:
             raise UsageError(f"--size {self.size}: must be at most {_MOST_SIZE}")
-        if not 0.01 <= self.scale <= 100:
-            raise UsageError(f"--scale {self.scale}: must be between 0.01 and 100")
         if self.discard_ignored is not None and not 0 <= self.discard_ignored <= 1:
             raise UsageError(f"--discard-ignored {self.discard_ignored}: must be between 0 and 1")
-        if self.pixel_size_um is not None and not 0 < self.pixel_size_um < math.inf:
-            raise UsageError(f"--pixel-size {self.pixel_size_um}: must be a number above 0")
 
     @property
     def halo(self) -> int:
