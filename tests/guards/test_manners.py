@@ -54,6 +54,34 @@ def test_wrong_usage_exits_2_with_one_line(run_mstool, arguments, words):
 
 
 @pytest.mark.parametrize(
+    ("early", "verb"),
+    [
+        (["-v"], "tile"),
+        (["-q"], "train"),
+        (["-vv"], "domain-shift"),
+        (["-nv"], "split"),
+        (["--dry-run", "-q"], "explain"),
+        (["--size=64"], "phantom"),
+        (["--config", "a.toml"], "stitch"),
+    ],
+)
+def test_option_before_the_verb_is_told_its_place(run_mstool, early, verb):
+    result = run_mstool(*early, verb, "raw")
+    assert (result.code, result.stdout) == (2, "")
+    words = " ".join(early)
+    expected = f"mstool: {words} belongs after the verb: mstool {verb} {words} ...\n"
+    assert result.stderr.endswith(expected)  # -vv shows the traceback before
+
+
+@pytest.mark.parametrize("early", ["-x", "--overlap", "-vx", "-", "--"])
+def test_what_no_verb_takes_is_not_said_to_belong_after_one(run_mstool, early):
+    result = run_mstool(early, "split", "no-file.png")
+    assert result.code in (2, 66)
+    assert_one_line(result.stderr)
+    assert "belongs" not in result.stderr
+
+
+@pytest.mark.parametrize(
     ("call", "labels"),
     [
         (("tile", "raw"), "--labels"),
