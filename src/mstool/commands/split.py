@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mstool.commands import options
+from mstool.commands.groups import Group
 from mstool.commands.output import emit, emit_plan, make_reporter
 
 
@@ -17,39 +18,22 @@ def split(
     ] = None,
     folds: Annotated[
         int | None,
-        typer.Option("--folds", metavar="K", help="K folds of like size and like classes."),
+        Group.FOLDS("--folds", metavar="K", help="K folds of like size and like classes."),
     ] = None,
     loo: Annotated[
-        bool, typer.Option("--loo", help="As many folds as groups: leave one out.")
+        bool, Group.FOLDS("--loo", help="As many folds as groups: leave one out.")
     ] = False,
     holdout: Annotated[
         float | None,
-        typer.Option(
+        Group.FOLDS(
             "--holdout",
             metavar="F",
             help="One split: a share F for test (fold 0), F for validation (1), the rest (2).",
         ),
     ] = None,
-    group_by: Annotated[
-        str | None,
-        typer.Option(
-            "--group-by",
-            metavar="REGEX",
-            help="Finds the specimen in a file name, instead of the groups of the tile folder.",
-            callback=options.refuse_empty,
-        ),
-    ] = None,
+    group_by: options.GroupBy = None,
     seed: options.Seed = 0,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--out",
-            metavar="FILE",
-            help="CSV instead of stdout.",
-            callback=options.refuse_irregular,
-        ),
-    ] = None,
+    out: options.OutFile = None,
     files_from: options.FilesFrom = None,
     null: options.Null = False,
     overwrite: options.Overwrite = False,
@@ -61,17 +45,13 @@ def split(
     """Divide micrographs into folds that leak nothing.
 
     Micrographs of one group stay together, and no micrograph is ever divided: tiles of it overlap
-    and look alike. Classes are spread over the folds as evenly as the groups allow. The same
-    picture in two groups is refused. Writes CSV: source, group, fold.
+    and look alike. Groups are those of the tile folder, unless --group-by is given. Classes are
+    spread over the folds as evenly as the groups allow. The same picture in two groups is refused.
+    Writes CSV: source, group, fold.
 
     Example: mstool split tiles/ --folds 6 > split.csv
     """
-    from mstool.pipeline.split import (
-        SplitSettings,
-        list_inputs,
-        split_micrographs,
-        write_split,
-    )
+    from mstool.pipeline.split import SplitSettings, list_inputs, split_micrographs, write_split
 
     report = make_reporter("split", quiet, verbose)
     settings = SplitSettings(folds, loo, holdout, group_by, seed)

@@ -14,7 +14,7 @@ from mstool.errors import InputError, Interrupted, UsageError
 from mstool.io.atomic import write_text
 from mstool.io.outputs import OutputFolder
 from mstool.io.plain import to_plain
-from mstool.io.records import Run, hash_inputs, read_record, require_keys
+from mstool.io.records import Run, hash_inputs, pick, read_record, require_keys
 from mstool.io.split_csv import read_split
 from mstool.io.tiles import (
     MANIFEST,
@@ -122,26 +122,38 @@ class TrainSettings:
         return record
 
 
-def resolve_settings(
-    compute: Compute,
-    arch: str,
-    encoder: str | None,
-    weights: str | None,
-    depth: int | None,
-    width: int | None,
-    padding: str | None,
-    finetune: str,
-    loss: str,
-    class_weights: str,
-    augment: str,
-    encoder_lr_factor: float | None,
-    workers: int | None,
-    crop: int | None,
-    test_fold: int | None,
-    val_fold: int | None,
-    max_images: int | None,
-    **fit: Any,
-) -> TrainSettings:
+@dataclass(frozen=True)
+class TrainFlags:
+    """What the flags of the command line say, one field each; None where nothing is said."""
+
+    arch: str
+    encoder: str | None
+    weights: str | None
+    depth: int | None
+    width: int | None
+    padding: str | None
+    finetune: str
+    loss: str
+    class_weights: str
+    augment: str
+    crop: int | None
+    test_fold: int | None
+    val_fold: int | None
+    max_images: int | None
+    epochs: int
+    batch_size: int
+    lr: float
+    encoder_lr_factor: float | None
+    weight_decay: float
+    ema: float
+    patience: int
+    validate_every: int
+    max_time_s: float | None
+    workers: int | None
+    seed: int
+
+
+def resolve_settings(flags: TrainFlags, compute: Compute) -> TrainSettings:
     """Check flags and fill in what they leave open.
 
     Raises
@@ -149,55 +161,55 @@ def resolve_settings(
     UsageError
         If a value is wrong, or an option does not belong to the architecture.
     """
-    is_plain = arch == PLAIN
-    _refuse_foreign(is_plain, encoder=encoder, depth=depth, width=width, padding=padding)
-    if padding not in (None, "same", "valid"):
-        raise UsageError(f"--padding {padding}: use same or valid")
-    parse_loss(loss)
-    parse_finetune(finetune)
-    numbers = {
-        "--lr": fit["lr"],
-        "--weight-decay": fit["weight_decay"],
-        "--encoder-lr-factor": encoder_lr_factor or 0.0,
+    _check_network(flags)
+    parse_loss(flags.loss)
+    parse_finetune(flags.finetune)
+    _check_numbers(flags)
+    values = vars(flags) | _choose_network(flags)
+    if flags.encoder_lr_factor is None:
+        values["encoder_lr_factor"] = 1.0 if values["weights"] == "none" else 0.3
+    if flags.workers is None:
+        is_cpu = compute.device.type == "cpu"
+        values["workers"] = 0 if is_cpu else min(8, max(1, available_cores() - 1))
+    values |= {
+        "class_weights": _parse_class_weights(flags.class_weights),
+        "augmentation": load_augmentation(flags.augment),
+        "fit": pick(FitSettings, values),
+        "precision": compute.precision,
     }
-    for flag, value in numbers.items():
-        if not 0 <= value < 10:
-            raise UsageError(f"{flag} {value}: must be at least 0 and below 10")
-    if not 0 <= fit["ema"] < 1:
-        raise UsageError(f"--ema {fit['ema']}: must be at least 0 and below 1")
-    if is_plain and depth is not None:
-        check_depth(depth)
-    weights = weights or ("none" if is_plain else "imagenet")
-    if encoder_lr_factor is None:
-        encoder_lr_factor = 1.0 if weights == "none" else 0.3
-    if workers is None:
-        workers = 0 if compute.device.type == "cpu" else min(8, max(1, available_cores() - 1))
-    return TrainSettings(
-        arch=arch,
-        encoder=None if is_plain else encoder or DEFAULT_ENCODER,
-        depth=4 if depth is None else depth,
-        width=width or 32,
-        padding=padding or "same",
-        weights=weights,
-        finetune=finetune,
-        loss=loss,
-        class_weights=_parse_class_weights(class_weights),
-        augmentation=load_augmentation(augment),
-        crop=crop,
-        test_fold=test_fold,
-        val_fold=val_fold,
-        max_images=max_images,
-        fit=FitSettings(encoder_lr_factor=encoder_lr_factor, workers=workers, **fit),
-        precision=compute.precision,
-    )
+    return pick(TrainSettings, values)
 
 
-def _refuse_foreign(is_plain: bool, **options: object) -> None:
-    """Refuse options that the architecture would not look at."""
-    for name, value in options.items():
+def _check_network(flags: TrainFlags) -> None:
+    """Refuse options that the architecture would not look at, or has not."""
+    is_plain = flags.arch == PLAIN
+    for name in ("encoder", "depth", "width", "padding"):
+        value = getattr(flags, name)
         if value is not None and is_plain == (name == "encoder"):
             wanted = "another --arch" if is_plain else f"--arch {PLAIN}"
             raise UsageError(f"--{name} {value}: needs {wanted}")
+    if flags.depth is not None:
+        check_depth(flags.depth)
+
+
+def _choose_network(flags: TrainFlags) -> dict[str, Any]:
+    is_plain = flags.arch == PLAIN
+    return {
+        "encoder": None if is_plain else flags.encoder or DEFAULT_ENCODER,
+        "depth": flags.depth or 4,
+        "width": flags.width or 32,
+        "padding": flags.padding or "same",
+        "weights": flags.weights or ("none" if is_plain else "imagenet"),
+    }
+
+
+def _check_numbers(flags: TrainFlags) -> None:
+    limits = {"lr": 10, "weight_decay": 10, "encoder_lr_factor": 10, "ema": 1}
+    for name, limit in limits.items():
+        value = getattr(flags, name) or 0.0
+        if not 0 <= value < limit:
+            flag = "--" + name.replace("_", "-")
+            raise UsageError(f"{flag} {value}: must be at least 0 and below {limit}")
 
 
 def _parse_class_weights(text: str) -> str | tuple[float, ...]:

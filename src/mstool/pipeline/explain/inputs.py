@@ -32,8 +32,6 @@ def find_inputs(
     UsageError
         If a tile folder is mixed with other operands, or flags for micrographs are given with it.
     """
-    if not 0.01 <= scale <= 100:
-        raise UsageError(f"--scale {scale}: must lie between 0.01 and 100")
     folders = [path for path in operands if (path / TILES_RECORD).is_file()]
     if folders:
         if len(operands) > 1:
@@ -44,8 +42,6 @@ def find_inputs(
             if value:
                 raise UsageError(f"{flag}: is for micrographs; a tile folder has its own")
         return FieldInputs((), folders[0], {}, None, pixel_size_um)
-    if not labels and (legend or classes or label_suffix):
-        raise UsageError("--legend, --classes and --label-suffix need --labels; name the folder")
     paths = list_images(operands, report)
     pairs = pair_labels(paths, labels, label_suffix, report) if labels else {}
     found = choose_legend(legend, classes, list(pairs.values())) if pairs else None

@@ -49,7 +49,7 @@ def load_model(
     Raises
     ------
     UsageError
-        If repairs or advice are asked for without a model, or a legend without label maps.
+        If repairs or advice are asked for without a model.
     """
     if path is None and (any(name != NONE for name in settings.repairs) or settings.advise):
         flag = "--mitigate" if settings.repairs else "--retrain-advice"
@@ -57,8 +57,6 @@ def load_model(
     model = load_checkpoint(path) if path is not None else None
     maps = [label for one in inputs for label in one.labels.values()]
     if not maps:
-        if legend_path or classes:
-            raise UsageError("--legend and --classes are for --source-labels and --target-labels")
         return model, None
     if legend_path or classes or model is None:
         return model, choose_legend(legend_path, classes, maps)

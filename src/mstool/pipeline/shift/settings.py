@@ -1,6 +1,5 @@
 """How two sets are compared."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -77,10 +76,6 @@ class ShiftSettings:
 
     def __post_init__(self):
         """Refuse numbers that mean nothing."""
-        if not 0.01 <= self.scale <= 100:
-            raise UsageError(f"--scale {self.scale}: must lie between 0.01 and 100")
-        if self.pixel_size_um is not None and not 0 < self.pixel_size_um < math.inf:
-            raise UsageError(f"--pixel-size {self.pixel_size_um}: must be a number above 0")
         for flag, value in (("--alpha", self.alpha), ("--tolerance", self.tolerance)):
             if not 0 < value < 1:
                 raise UsageError(f"{flag} {value:g}: must lie between 0 and 1")
