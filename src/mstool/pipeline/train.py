@@ -228,7 +228,7 @@ class TrainingData:
         Classes.
     legend_text : str
         Legend that the label maps were read through, as TOML.
-    tile_size, halo : int
+    tile_size : int
         Of the tile folder [px].
     pixel_size_um : float or None
         Of the tiles [um/px].
@@ -245,7 +245,6 @@ class TrainingData:
     legend: Legend
     legend_text: str
     tile_size: int
-    halo: int
     pixel_size_um: float | None
     n_channels: int
     dtype: str
@@ -322,9 +321,7 @@ def read_training_data(tiles: Path, split: Path, settings: TrainSettings) -> Tra
     """Read manifest, legend and split, and prove the parts apart."""
     record_path = tiles / TILES_RECORD
     record = read_record(record_path)
-    tile_settings, halo, pixel_size_um = require_keys(
-        record, record_path, "settings", "halo", "pixel_size_um"
-    )
+    tile_settings, pixel_size_um = require_keys(record, record_path, "settings", "pixel_size_um")
     tile_size, legend_text = require_keys(tile_settings, record_path, "size", "legend")
     manifest = read_manifest(tiles)
     if not (tiles / "legend.toml").is_file():
@@ -355,7 +352,6 @@ def read_training_data(tiles: Path, split: Path, settings: TrainSettings) -> Tra
         legend=legend,
         legend_text=legend_text,
         tile_size=tile_size,
-        halo=halo,
         pixel_size_um=pixel_size_um,
         n_channels=1 if image.ndim == 2 else image.shape[2],
         dtype=image.dtype.name,
@@ -440,7 +436,6 @@ def _validator(
             data.val,
             data.sources,
             len(names),
-            data.halo,
             settings.fit.batch_size,
             compute,
         )
