@@ -3,7 +3,7 @@
 import csv
 import io
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from mstool.io.tiles import (
     TILES_RECORD,
     LabelledTileReader,
     SourceImage,
+    Tile,
     check_windows,
     read_manifest,
     read_sources,
@@ -343,6 +344,7 @@ def read_training_data(tiles: Path, split: Path, settings: TrainSettings) -> Tra
                 f"{tiles}: holds no tile of the micrographs to {part}; tile with a higher "
                 "--discard-ignored"
             )
+    _refuse_one_class(stores["train"].tiles, tiles)
     image = read_tile_image(tiles, stores["train"].tiles[0])
     return TrainingData(
         train=stores["train"],
@@ -356,6 +358,19 @@ def read_training_data(tiles: Path, split: Path, settings: TrainSettings) -> Tra
         n_channels=1 if image.ndim == 2 else image.shape[2],
         dtype=image.dtype.name,
     )
+
+
+def _refuse_one_class(train: Sequence[Tile], folder: Path) -> None:
+    """Refuse tiles from which no difference can be learnt, though the loss would fall."""
+    remedy = "look at the label maps and their legend, or train on other folds"
+    found = {name for tile in train for name, n in (tile.counts or {}).items() if n}
+    found.discard("ignored")
+    if not found:
+        raise InputError(f"{folder}: the tiles to train on have no labelled pixel; {remedy}")
+    if len(found) == 1:
+        raise InputError(
+            f'{folder}: the tiles to train on hold one class only, "{found.pop()}"; {remedy}'
+        )
 
 
 def _prepare(
@@ -495,7 +510,7 @@ def _write_model(
             for part, names in data.parts.as_dict().items()
         }
         | {"inherited": list(loaded.inherited if loaded else ())},
-        metrics=_best_row(fit),
+        metrics=_kept_row(fit),
         training={
             "settings": settings.as_record(),
             "weights": None if loaded is None else asdict(loaded),
@@ -513,10 +528,11 @@ def _describe_source(source: SourceImage) -> dict[str, str]:
     return {"name": source.name, "group": source.group, "sha256": source.sha256}
 
 
-def _best_row(fit: Fit) -> dict[str, Any]:
-    """Validation scores of the weights that were kept."""
-    rows = [row for row in fit.state.history if row["epoch"] == fit.state.best_epoch]
-    return {key: value for key, value in (rows or [{}])[0].items() if key.startswith("val_")}
+def _kept_row(fit: Fit) -> dict[str, Any]:
+    """Validation scores of the weights that were kept: the best, or the last without."""
+    kept = fit.state.best_epoch or fit.state.epoch
+    (row,) = (row for row in fit.state.history if row["epoch"] == kept)
+    return {key: value for key, value in row.items() if key.startswith("val_")}
 
 
 def _history_csv(history: list[dict[str, Any]]) -> str:
@@ -547,7 +563,7 @@ def _record(
         "n_steps": fit.state.n_steps,
         "train_s": round(fit.state.elapsed_s, 1),
         "best_epoch": fit.state.best_epoch,
-        "validation": _best_row(fit),
+        "validation": _kept_row(fit),
         "weights": None if loaded is None else asdict(loaded),
         "sources": {part: list(names) for part, names in data.parts.as_dict().items()},
         "versions": versions(),
@@ -555,6 +571,11 @@ def _record(
 
 
 def _closing_words(out: Path, fit: Fit) -> str:
+    if fit.state.best_epoch is None:
+        return (
+            f"warning: {out}: nothing could be validated, since no pixel of the micrographs to "
+            f"validate is labelled; the weights of the last epoch, {fit.state.epoch}, are kept"
+        )
     return (
         f"{out}: best validation mean IoU {fit.state.best_score:.4f} at epoch "
         f"{fit.state.best_epoch} of {fit.state.epoch}"
