@@ -59,14 +59,9 @@ from mstool.nn.weights import LoadedWeights, load_weights
 from mstool.pictures.curves import draw_curves
 from mstool.pictures.save import save_figure
 from mstool.pipeline.label_maps import read_legend
-from mstool.pipeline.parts import (
-    Parts,
-    choose_parts,
-    keep_first_images,
-    refuse_inherited_leak,
-)
 from mstool.reporting import Reporter
 from mstool.scores.metrics import compute_metrics
+from mstool.splits.roles import Roles, choose_roles, keep_first_images, refuse_inherited_leak
 
 RECORD = "train.json"
 MODEL = "model.safetensors"
@@ -89,7 +84,7 @@ class TrainSettings:
     crop : int or None
         Edge of training crops [px]; None for that of the tiles.
     test_fold, val_fold : int or None
-        See `choose_parts`.
+        See `choose_roles`.
     max_images : int or None
         Training micrographs to keep.
     fit : FitSettings
@@ -221,7 +216,7 @@ class TrainingData:
     ----------
     train, val : TileStore
         Tiles with labels; `val` may be empty.
-    parts : Parts
+    roles : Roles
         Names of the micrographs.
     sources : dict of str to SourceImage
         Micrographs by name.
@@ -241,7 +236,7 @@ class TrainingData:
 
     train: TileStore
     val: TileStore
-    parts: Parts
+    roles: Roles
     sources: dict[str, SourceImage]
     legend: Legend
     legend_text: str
@@ -319,7 +314,7 @@ def train_model(
 
 
 def read_training_data(tiles: Path, split: Path, settings: TrainSettings) -> TrainingData:
-    """Read manifest, legend and split, and prove the parts apart."""
+    """Read manifest, legend and split, and prove the roles apart."""
     record_path = tiles / TILES_RECORD
     record = read_record(record_path)
     tile_settings, pixel_size_um = require_keys(record, record_path, "settings", "pixel_size_um")
@@ -329,19 +324,21 @@ def read_training_data(tiles: Path, split: Path, settings: TrainSettings) -> Tra
         raise InputError(f"{tiles}: was cut without labels; run mstool tile with --labels")
     sources = read_sources(record_path)
     check_windows(manifest, sources, tiles / MANIFEST)
-    parts = choose_parts(read_split(split), sources, settings.test_fold, settings.val_fold, split)
-    parts = keep_first_images(parts, settings.max_images, settings.fit.seed)
+    roles = choose_roles(
+        read_split(split), sources, settings.test_fold, settings.val_fold, str(split)
+    )
+    roles = keep_first_images(roles, settings.max_images, settings.fit.seed)
 
     legend = read_legend(tiles / "legend.toml")
     decode = LabelledTileReader(tiles, len(legend.classes))
     stores = {
-        part: TileStore([tile for tile in manifest if tile.source in names], decode)
-        for part, names in parts.as_dict().items()
+        role: TileStore([tile for tile in manifest if tile.source in names], decode)
+        for role, names in roles.as_dict().items()
     }
-    for part in ("train", "val"):
-        if not len(stores[part]):
+    for role in ("train", "val"):
+        if not len(stores[role]):
             raise InputError(
-                f"{tiles}: holds no tile of the micrographs to {part}; tile with a higher "
+                f"{tiles}: holds no tile of the micrographs to {role}; tile with a higher "
                 "--discard-ignored"
             )
     _refuse_one_class(stores["train"].tiles, tiles)
@@ -349,7 +346,7 @@ def read_training_data(tiles: Path, split: Path, settings: TrainSettings) -> Tra
     return TrainingData(
         train=stores["train"],
         val=stores["val"],
-        parts=parts,
+        roles=roles,
         sources=sources,
         legend=legend,
         legend_text=legend_text,
@@ -393,15 +390,15 @@ def _prepare(
             f"{loaded.n_rest} others from {loaded.origin}, sha256 "
             f"{loaded.sha256 or 'checked by the hub'}; {loaded.n_random} begin at random"
         )
-        refuse_inherited_leak(loaded.inherited, data.parts, data.sources, settings.weights)
+        refuse_inherited_leak(loaded.inherited, data.roles, data.sources, settings.weights)
     freeze(segmenter.network, parse_finetune(settings.finetune))
-    if not data.parts.test:
+    if not data.roles.test:
         report.note("no --test-fold: nothing is left for a test, and the validation score flatters")
     crop = settings.crop or data.tile_size
     _check_batches(settings, segmenter, crop, len(data.train))
     report.note(
         f"{count_parameters(segmenter)} weights to train on {len(data.train)} tiles of "
-        f"{len(data.parts.train)} micrographs, crops of {crop} pixels; {len(data.parts.val)} "
+        f"{len(data.roles.train)} micrographs, crops of {crop} pixels; {len(data.roles.val)} "
         f"micrographs to validate; {compute.name}, {compute.precision}"
     )
     fit = Fit(
@@ -506,8 +503,8 @@ def _write_model(
             data.n_channels,
         ),
         sources={
-            part: [_describe_source(data.sources[name]) for name in names]
-            for part, names in data.parts.as_dict().items()
+            role: [_describe_source(data.sources[name]) for name in names]
+            for role, names in data.roles.as_dict().items()
         }
         | {"inherited": list(loaded.inherited if loaded else ())},
         metrics=_kept_row(fit),
@@ -565,7 +562,7 @@ def _record(
         "best_epoch": fit.state.best_epoch,
         "validation": _kept_row(fit),
         "weights": None if loaded is None else asdict(loaded),
-        "sources": {part: list(names) for part, names in data.parts.as_dict().items()},
+        "sources": {role: list(names) for role, names in data.roles.as_dict().items()},
         "versions": versions(),
     }
 
