@@ -138,7 +138,7 @@ complete -c mstool -n '_shtab_mstool_using train' -l depth -x -d 'Poolings of un
 complete -c mstool -n '_shtab_mstool_using train' -l width -x -d 'First channels of unet-plain; by default 32.'
 complete -c mstool -n '_shtab_mstool_using train' -l padding -xka "same valid" -d 'Convolutions of unet-plain; valid invents no pixels, and the output is smaller than the input. By default same.'
 complete -c mstool -n '_shtab_mstool_using train' -l finetune -xka "full decoder" -d 'full; decoder (encoder frozen); or top-N (the N deepest encoder stages too).'
-complete -c mstool -n '_shtab_mstool_using train' -l loss -xka "ce focal dice jaccard lovasz" -d 'ce, focal, dice, jaccard, lovasz, or a sum such as ce+0.3*dice.'
+complete -c mstool -n '_shtab_mstool_using train' -l loss -xka "ce focal dice jaccard lovasz" -d 'ce, focal, dice, jaccard, lovasz, or a sum such as ce+0.3*dice. Probabilities of focal are less extreme than frequencies (0.90 of two classes becomes 0.69); for calibrated ones use ce.'
 complete -c mstool -n '_shtab_mstool_using train' -l class-weights -xka "none balanced" -d 'Of classes in the loss ce: none, balanced, or numbers such as 1,2,5.'
 complete -c mstool -n '_shtab_mstool_using train' -l augment -xka "(__fish_complete_path (commandline -ct))" -d 'Random changes of crops: none, spatial, intensity, default, or a TOML file.'
 complete -c mstool -n '_shtab_mstool_using train' -l preview -xka "(__fish_complete_directories)" -d 'Draw training crops with their random changes into DIR, and train nothing.'

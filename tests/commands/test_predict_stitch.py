@@ -9,8 +9,8 @@ import tifffile
 import torch
 from PIL import Image
 
+from mstool.geometry.bands import stitch_tiles
 from mstool.geometry.grid import plan_windows
-from mstool.geometry.stitch import stitch_tiles
 from mstool.io.images import open_micrograph, read_values
 from mstool.io.tiles import read_manifest
 from mstool.nn.checkpoint import load_checkpoint, save_checkpoint
@@ -107,7 +107,7 @@ def test_scaled_tiles_come_back_in_the_size_of_the_micrograph(run_mstool, study)
 
 
 def test_tiled_and_whole_image_predictions_agree(run_mstool, study):
-    """A network whose receptive field (5) fits into the halo (4 > 2) makes no seams."""
+    """A network whose receptive field (5) fits into half the overlap (4 > 2) makes no seams."""
     torch.manual_seed(0)
     spec = ModelSpec("unet-plain", None, 1, 2, 2, 4)
     segmenter = build_segmenter(spec, [120.0], [50.0])
@@ -128,7 +128,7 @@ def test_tiled_and_whole_image_predictions_agree(run_mstool, study):
         )
         for window in plan_windows(*image.shape, 32, 8)
     ]
-    stitched = stitch_tiles(tiles, *image.shape, "crop", halo=4)
+    stitched = stitch_tiles(tiles, *image.shape, "crop")
     np.testing.assert_allclose(stitched, whole, atol=1e-5)
 
 

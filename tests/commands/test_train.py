@@ -289,6 +289,62 @@ def test_loss_that_is_not_a_number_stops_the_run(run_mstool, study, monkeypatch)
     assert not (study / "wild" / "model.safetensors").exists()
 
 
+def relabel(study, change, folds=(0, 1, 2)):
+    """Change the label maps of some folds: 0 is for the test, 1 to validate, 2 to train."""
+    for row in rows(study / "split.csv"):
+        if int(row["fold"]) in folds:
+            path = study / "labels" / f"{Path(row['source']).stem}.png"
+            Image.fromarray(change(np.array(Image.open(path)))).save(path)
+
+
+def cut_and_train(run_mstool, *options):
+    """Cut tiles anew into ``cut``, and train two epochs on them into ``m``."""
+    command = ("tile", "raw", "--labels", "labels", "--size", 48, "--overlap", 8, "-o", "cut", "-q")
+    cut = run_mstool(*command, *options)
+    assert cut.code == 0, cut.stderr
+    return run_mstool("train", "cut", *TRAIN[2:], *TINY, "--epochs", 2, "-o", "m")
+
+
+def test_validation_without_a_labelled_pixel_is_said_and_null(run_mstool, study):
+    relabel(study, lambda labels: np.full_like(labels, 255), folds=[1])
+    ended = cut_and_train(run_mstool)
+    assert ended.code == 0
+    assert "-1.0000" not in ended.stderr and "nan" not in ended.stderr
+    last = ended.stderr.splitlines()[-1]
+    assert "nothing could be validated" in last and "best" not in last
+    record = json.loads((study / "m" / "train.json").read_text())
+    assert record["best_epoch"] is None
+    assert set(record["validation"].values()) == {None}
+    assert "val_mean_iou" in record["validation"]
+    assert load_checkpoint(study / "m").checkpoint.metrics == record["validation"]
+    assert [row["val_mean_iou"] for row in rows(study / "m" / "history.csv")] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("folds", "options", "name"),
+    [
+        ([2], (), "0"),
+        ([2], ("--classes", "matrix=0,rest=*"), "matrix"),
+        ([0, 1, 2], ("--classes", "matrix=0"), "matrix"),
+    ],
+    ids=["test-has-both", "named", "legend-of-one"],
+)
+def test_tiles_of_one_class_are_refused_before_an_epoch(run_mstool, study, folds, options, name):
+    relabel(study, np.zeros_like, folds)
+    ended = cut_and_train(run_mstool, *options)
+    assert ended.code == 65
+    assert f'cut: the tiles to train on hold one class only, "{name}"; ' in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert not (study / "m").exists()
+
+
+def test_tiles_without_a_labelled_pixel_are_refused_before_an_epoch(run_mstool, study):
+    relabel(study, lambda labels: np.full_like(labels, 255), folds=[2])
+    ended = cut_and_train(run_mstool)
+    assert (ended.code, ended.stderr.count("\n")) == (65, 1)
+    assert "cut: the tiles to train on have no labelled pixel; " in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("values", "word"),
     [(np.full((48, 48), 7, np.uint8), "value 7"), (np.zeros((9, 9), np.uint8), "9 x 9 pixels")],

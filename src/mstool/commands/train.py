@@ -89,7 +89,9 @@ def train(
         Group.TRAINING(
             "--loss",
             metavar="LOSS",
-            help="ce, focal, dice, jaccard, lovasz, or a sum such as ce+0.3*dice.",
+            help="ce, focal, dice, jaccard, lovasz, or a sum such as ce+0.3*dice. Probabilities of "
+            "focal are less extreme than frequencies (0.90 of two classes becomes 0.69); for "
+            "calibrated ones use ce.",
         ),
     ] = "ce+dice",
     class_weights: Annotated[

@@ -155,7 +155,7 @@ def choose_tiles(
     select: str,
     tiles: Path,
 ) -> list[Tile]:
-    """Tiles of the micrographs that every model's own record puts into one part.
+    """Tiles of the micrographs that every model knows in the same role.
 
     Micrographs are told by their pixels, so renaming one changes nothing.
 

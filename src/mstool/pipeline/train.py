@@ -3,7 +3,7 @@
 import csv
 import io
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from mstool.io.tiles import (
     TILES_RECORD,
     LabelledTileReader,
     SourceImage,
+    Tile,
     check_windows,
     read_manifest,
     read_sources,
@@ -59,14 +60,9 @@ from mstool.nn.weights import LoadedWeights, load_weights
 from mstool.pictures.curves import draw_curves
 from mstool.pictures.save import save_figure
 from mstool.pipeline.label_maps import read_legend
-from mstool.pipeline.parts import (
-    Parts,
-    choose_parts,
-    keep_first_images,
-    refuse_inherited_leak,
-)
 from mstool.reporting import Reporter
 from mstool.scores.metrics import compute_metrics
+from mstool.splits.roles import Roles, choose_roles, keep_first_images, refuse_inherited_leak
 
 RECORD = "train.json"
 MODEL = "model.safetensors"
@@ -89,7 +85,7 @@ class TrainSettings:
     crop : int or None
         Edge of training crops [px]; None for that of the tiles.
     test_fold, val_fold : int or None
-        See `choose_parts`.
+        See `choose_roles`.
     max_images : int or None
         Training micrographs to keep.
     fit : FitSettings
@@ -233,7 +229,7 @@ class TrainingData:
     ----------
     train, val : TileStore
         Tiles with labels; `val` may be empty.
-    parts : Parts
+    roles : Roles
         Names of the micrographs.
     sources : dict of str to SourceImage
         Micrographs by name.
@@ -241,7 +237,7 @@ class TrainingData:
         Classes.
     legend_text : str
         Legend that the label maps were read through, as TOML.
-    tile_size, halo : int
+    tile_size : int
         Of the tile folder [px].
     pixel_size_um : float or None
         Of the tiles [um/px].
@@ -253,12 +249,11 @@ class TrainingData:
 
     train: TileStore
     val: TileStore
-    parts: Parts
+    roles: Roles
     sources: dict[str, SourceImage]
     legend: Legend
     legend_text: str
     tile_size: int
-    halo: int
     pixel_size_um: float | None
     n_channels: int
     dtype: str
@@ -332,47 +327,60 @@ def train_model(
 
 
 def read_training_data(tiles: Path, split: Path, settings: TrainSettings) -> TrainingData:
-    """Read manifest, legend and split, and prove the parts apart."""
+    """Read manifest, legend and split, and prove the roles apart."""
     record_path = tiles / TILES_RECORD
     record = read_record(record_path)
-    tile_settings, halo, pixel_size_um = require_keys(
-        record, record_path, "settings", "halo", "pixel_size_um"
-    )
+    tile_settings, pixel_size_um = require_keys(record, record_path, "settings", "pixel_size_um")
     tile_size, legend_text = require_keys(tile_settings, record_path, "size", "legend")
     manifest = read_manifest(tiles)
     if not (tiles / "legend.toml").is_file():
         raise InputError(f"{tiles}: was cut without labels; run mstool tile with --labels")
     sources = read_sources(record_path)
     check_windows(manifest, sources, tiles / MANIFEST)
-    parts = choose_parts(read_split(split), sources, settings.test_fold, settings.val_fold, split)
-    parts = keep_first_images(parts, settings.max_images, settings.fit.seed)
+    roles = choose_roles(
+        read_split(split), sources, settings.test_fold, settings.val_fold, str(split)
+    )
+    roles = keep_first_images(roles, settings.max_images, settings.fit.seed)
 
     legend = read_legend(tiles / "legend.toml")
     decode = LabelledTileReader(tiles, len(legend.classes))
     stores = {
-        part: TileStore([tile for tile in manifest if tile.source in names], decode)
-        for part, names in parts.as_dict().items()
+        role: TileStore([tile for tile in manifest if tile.source in names], decode)
+        for role, names in roles.as_dict().items()
     }
-    for part in ("train", "val"):
-        if not len(stores[part]):
+    for role in ("train", "val"):
+        if not len(stores[role]):
             raise InputError(
-                f"{tiles}: holds no tile of the micrographs to {part}; tile with a higher "
+                f"{tiles}: holds no tile of the micrographs to {role}; tile with a higher "
                 "--discard-ignored"
             )
+    _refuse_one_class(stores["train"].tiles, tiles)
     image = read_tile_image(tiles, stores["train"].tiles[0])
     return TrainingData(
         train=stores["train"],
         val=stores["val"],
-        parts=parts,
+        roles=roles,
         sources=sources,
         legend=legend,
         legend_text=legend_text,
         tile_size=tile_size,
-        halo=halo,
         pixel_size_um=pixel_size_um,
         n_channels=1 if image.ndim == 2 else image.shape[2],
         dtype=image.dtype.name,
     )
+
+
+def _refuse_one_class(train: Sequence[Tile], folder: Path) -> None:
+    """Refuse tiles from which no difference can be learnt, though the loss would fall."""
+    remedy = "look at the label maps and their legend, or train on other folds"
+    found = {name for tile in train for name, n in (tile.counts or {}).items() if n}
+    found.discard("ignored")
+    if not found:
+        raise InputError(f"{folder}: the tiles to train on have no labelled pixel; {remedy}")
+    if len(found) == 1:
+        raise InputError(
+            f'{folder}: the tiles to train on hold one class only, "{found.pop()}"; {remedy}'
+        )
 
 
 def _prepare(
@@ -395,15 +403,15 @@ def _prepare(
             f"{loaded.n_rest} others from {loaded.origin}, sha256 "
             f"{loaded.sha256 or 'checked by the hub'}; {loaded.n_random} begin at random"
         )
-        refuse_inherited_leak(loaded.inherited, data.parts, data.sources, settings.weights)
+        refuse_inherited_leak(loaded.inherited, data.roles, data.sources, settings.weights)
     freeze(segmenter.network, parse_finetune(settings.finetune))
-    if not data.parts.test:
+    if not data.roles.test:
         report.note("no --test-fold: nothing is left for a test, and the validation score flatters")
     crop = settings.crop or data.tile_size
     _check_batches(settings, segmenter, crop, len(data.train))
     report.note(
         f"{count_parameters(segmenter)} weights to train on {len(data.train)} tiles of "
-        f"{len(data.parts.train)} micrographs, crops of {crop} pixels; {len(data.parts.val)} "
+        f"{len(data.roles.train)} micrographs, crops of {crop} pixels; {len(data.roles.val)} "
         f"micrographs to validate; {compute.name}, {compute.precision}"
     )
     fit = Fit(
@@ -453,7 +461,6 @@ def _validator(
             data.val,
             data.sources,
             len(names),
-            data.halo,
             settings.fit.batch_size,
             compute,
         )
@@ -509,11 +516,11 @@ def _write_model(
             data.n_channels,
         ),
         sources={
-            part: [_describe_source(data.sources[name]) for name in names]
-            for part, names in data.parts.as_dict().items()
+            role: [_describe_source(data.sources[name]) for name in names]
+            for role, names in data.roles.as_dict().items()
         }
         | {"inherited": list(loaded.inherited if loaded else ())},
-        metrics=_best_row(fit),
+        metrics=_kept_row(fit),
         training={
             "settings": settings.as_record(),
             "weights": None if loaded is None else asdict(loaded),
@@ -531,10 +538,11 @@ def _describe_source(source: SourceImage) -> dict[str, str]:
     return {"name": source.name, "group": source.group, "sha256": source.sha256}
 
 
-def _best_row(fit: Fit) -> dict[str, Any]:
-    """Validation scores of the weights that were kept."""
-    rows = [row for row in fit.state.history if row["epoch"] == fit.state.best_epoch]
-    return {key: value for key, value in (rows or [{}])[0].items() if key.startswith("val_")}
+def _kept_row(fit: Fit) -> dict[str, Any]:
+    """Validation scores of the weights that were kept: the best, or the last without."""
+    kept = fit.state.best_epoch or fit.state.epoch
+    (row,) = (row for row in fit.state.history if row["epoch"] == kept)
+    return {key: value for key, value in row.items() if key.startswith("val_")}
 
 
 def _history_csv(history: list[dict[str, Any]]) -> str:
@@ -565,14 +573,19 @@ def _record(
         "n_steps": fit.state.n_steps,
         "train_s": round(fit.state.elapsed_s, 1),
         "best_epoch": fit.state.best_epoch,
-        "validation": _best_row(fit),
+        "validation": _kept_row(fit),
         "weights": None if loaded is None else asdict(loaded),
-        "sources": {part: list(names) for part, names in data.parts.as_dict().items()},
+        "sources": {role: list(names) for role, names in data.roles.as_dict().items()},
         "versions": versions(),
     }
 
 
 def _closing_words(out: Path, fit: Fit) -> str:
+    if fit.state.best_epoch is None:
+        return (
+            f"warning: {out}: nothing could be validated, since no pixel of the micrographs to "
+            f"validate is labelled; the weights of the last epoch, {fit.state.epoch}, are kept"
+        )
     return (
         f"{out}: best validation mean IoU {fit.state.best_score:.4f} at epoch "
         f"{fit.state.best_epoch} of {fit.state.epoch}"

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -13,8 +12,8 @@ from mstool.splits.leaks import Source, find_leaks
 
 
 @dataclass(frozen=True)
-class Parts:
-    """Names of the micrographs of each part.
+class Roles:
+    """Names of the micrographs in each role.
 
     Attributes
     ----------
@@ -27,17 +26,17 @@ class Parts:
     test: tuple[str, ...]
 
     def as_dict(self) -> dict[str, tuple[str, ...]]:
-        """Names by part."""
+        """Names by role."""
         return {"train": self.train, "val": self.val, "test": self.test}
 
 
-def choose_parts(
+def choose_roles(
     rows: Sequence[SplitRow],
     sources: dict[str, SourceImage],
     test_fold: int | None,
     val_fold: int | None,
-    split_path: Path,
-) -> Parts:
+    split: str,
+) -> Roles:
     """Divide micrographs by fold, and prove that nothing leaks.
 
     Parameters
@@ -50,8 +49,8 @@ def choose_parts(
         Fold that is not touched; None for none.
     val_fold : int or None
         Fold that decides when to stop; None for the one after `test_fold`, cyclically.
-    split_path : Path
-        For messages.
+    split : str
+        Name of its file, for messages.
 
     Raises
     ------
@@ -64,25 +63,25 @@ def choose_parts(
     """
     folds = sorted({row.fold for row in rows})
     val_fold = _next_fold(folds, test_fold) if val_fold is None else val_fold
-    _check_folds(folds, test_fold, val_fold, split_path)
-    _check_names(rows, sources, split_path)
+    _check_folds(folds, test_fold, val_fold, split)
+    _check_names(rows, sources, split)
     by_fold = {fold: tuple(row.source for row in rows if row.fold == fold) for fold in folds}
-    parts = Parts(
+    roles = Roles(
         train=tuple(row.source for row in rows if row.fold not in (test_fold, val_fold)),
         val=by_fold[val_fold],
         test=() if test_fold is None else by_fold[test_fold],
     )
-    if not parts.train:
+    if not roles.train:
         raise UsageError(
-            f"{split_path}: no fold is left to train on; use more folds, or another --val-fold"
+            f"{split}: no fold is left to train on; use more folds, or another --val-fold"
         )
-    _check_leaks(parts, {row.source: row.group for row in rows}, sources, split_path)
-    return parts
+    _check_leaks(roles, {row.source: row.group for row in rows}, sources, split)
+    return roles
 
 
 def refuse_inherited_leak(
     inherited: Sequence[dict[str, str]],
-    parts: Parts,
+    roles: Roles,
     sources: dict[str, SourceImage],
     weights: str,
 ) -> None:
@@ -95,17 +94,19 @@ def refuse_inherited_leak(
     """
     trained = {source["sha256"] for source in inherited if source["part"] == "train"}
     seen = {"val": trained, "test": {source["sha256"] for source in inherited}}
-    for part in ("val", "test"):
-        for name in getattr(parts, part):
-            if sources[name].sha256 in seen[part]:
+    for role in ("val", "test"):
+        for name in getattr(roles, role):
+            if sources[name].sha256 in seen[role]:
                 raise LeakError(
-                    f"{weights}: has already seen {name}, which is in {part} now; use other "
+                    f"{weights}: has already seen {name}, which is in {role} now; use other "
                     "--weights, or the same split"
                 )
 
 
-def keep_first_images(parts: Parts, n_images: int | None, seed: int) -> Parts:
+def keep_first_images(roles: Roles, n_images: int | None, seed: int) -> Roles:
     """Keep `n_images` training micrographs, drawn with a seed; nested for growing numbers.
+
+    None keeps all.
 
     Raises
     ------
@@ -113,12 +114,12 @@ def keep_first_images(parts: Parts, n_images: int | None, seed: int) -> Parts:
         If there are fewer.
     """
     if n_images is None:
-        return parts
-    if not 1 <= n_images <= len(parts.train):
-        raise UsageError(f"--max-images {n_images}: there are {len(parts.train)} to train on")
-    order = np.random.default_rng(seed).permutation(len(parts.train))
-    kept = sorted(parts.train[index] for index in order[:n_images])
-    return Parts(tuple(kept), parts.val, parts.test)
+        return roles
+    if not 1 <= n_images <= len(roles.train):
+        raise UsageError(f"--max-images {n_images}: there are {len(roles.train)} to train on")
+    order = np.random.default_rng(seed).permutation(len(roles.train))
+    kept = sorted(roles.train[index] for index in order[:n_images])
+    return Roles(tuple(kept), roles.val, roles.test)
 
 
 def _next_fold(folds: Sequence[int], test_fold: int | None) -> int:
@@ -127,44 +128,36 @@ def _next_fold(folds: Sequence[int], test_fold: int | None) -> int:
     return folds[(folds.index(test_fold) + 1) % len(folds)]
 
 
-def _check_folds(
-    folds: Sequence[int], test_fold: int | None, val_fold: int, split_path: Path
-) -> None:
+def _check_folds(folds: Sequence[int], test_fold: int | None, val_fold: int, split: str) -> None:
     for flag, fold in (("--test-fold", test_fold), ("--val-fold", val_fold)):
         if fold is not None and fold not in folds:
             named = ", ".join(str(known) for known in folds)
-            raise UsageError(f"{flag} {fold}: {split_path} has folds {named}")
+            raise UsageError(f"{flag} {fold}: {split} has folds {named}")
     if test_fold == val_fold:
         raise UsageError(
             f"--val-fold {val_fold}: the same as --test-fold; the test must not decide anything"
         )
 
 
-def _check_names(
-    rows: Sequence[SplitRow], sources: dict[str, SourceImage], split_path: Path
-) -> None:
+def _check_names(rows: Sequence[SplitRow], sources: dict[str, SourceImage], split: str) -> None:
     named = {row.source for row in rows}
     if unknown := sorted(named - set(sources)):
         raise InputError(
-            f"{split_path}: {unknown[0]} is not in the tile folder; split the same micrographs"
+            f"{split}: {unknown[0]} is not in the tile folder; split the same micrographs"
         )
     if left_out := sorted(set(sources) - named):
-        raise InputError(
-            f"{split_path}: {left_out[0]} of the tile folder has no line; give it a fold"
-        )
+        raise InputError(f"{split}: {left_out[0]} of the tile folder has no line; give it a fold")
 
 
 def _check_leaks(
-    parts: Parts, groups: dict[str, str], sources: dict[str, SourceImage], split_path: Path
+    roles: Roles, groups: dict[str, str], sources: dict[str, SourceImage], split: str
 ) -> None:
     """By the groups of the split, then by those of the tile folder, and by content both times."""
     for group_of in (groups.__getitem__, lambda name: sources[name].group):
         sides = {
-            part: [Source(name, group_of(name), sources[name].sha256) for name in names]
-            for part, names in parts.as_dict().items()
+            role: [Source(name, group_of(name), sources[name].sha256) for name in names]
+            for role, names in roles.as_dict().items()
         }
         if leaks := find_leaks(sides):
             more = f" (and {len(leaks) - 1} more)" if len(leaks) > 1 else ""
-            raise LeakError(
-                f"{split_path}: {leaks[0]}{more}; make the split again with mstool split"
-            )
+            raise LeakError(f"{split}: {leaks[0]}{more}; make the split again with mstool split")
