@@ -61,13 +61,13 @@ def refuse_empty(parameter: typer.CallbackParam, text: str | None) -> str | None
     return text
 
 
-def one_of(*choices: str) -> Callable[[typer.CallbackParam, Any], Any]:
+def one_of(*choices: str | int) -> Callable[[typer.CallbackParam, Any], Any]:
     """Callback that refuses, as a usage error, every word but `choices`."""
 
     def check(parameter: typer.CallbackParam, value: Any) -> Any:
         for word in value if isinstance(value, list) else [value]:
             if word not in (None, *choices):
-                raise UsageError(f"{parameter.opts[-1]} {word}: use {', '.join(choices)}")
+                raise UsageError(f"{parameter.opts[-1]} {word}: use {', '.join(map(str, choices))}")
         return value
 
     check.choices = choices  # type: ignore[attr-defined]  # for completions
@@ -176,6 +176,35 @@ GroupBy = Annotated[
         metavar="REGEX",
         help="Finds the specimen in a file name (first group in brackets, or the whole match).",
         callback=refuse_empty,
+    ),
+]
+Recursive = Annotated[
+    bool, Group.INPUT("--recursive", help="Search folders with all that lies below them.")
+]
+ImageSuffix = Annotated[
+    str,
+    Group.INPUT(
+        "--image-suffix",
+        metavar="TEXT",
+        help="What names of images add to those of label maps, such as _img or _0000.",
+    ),
+]
+Bits = Annotated[
+    int | None,
+    Group.INPUT(
+        "--bits",
+        metavar="8|16",
+        help="Convert greys to 8 or 16 bits, black staying black and white staying white.",
+        callback=one_of(8, 16),
+    ),
+]
+RescaleGreys = Annotated[
+    str | None,
+    Group.INPUT(
+        "--rescale-greys",
+        metavar="LOW,HIGH",
+        help="Greys that become black and white, such as 0,4095 for 12 bits in a 16-bit file; the "
+        "larger first turns greys round.",
     ),
 ]
 Scale = Annotated[
@@ -289,6 +318,23 @@ Verbose = Annotated[
         help="More detail; -vv also shows tracebacks.",
     ),
 ]
+
+
+def parse_greys(text: str | None) -> tuple[float, float] | None:
+    """Greys of ``--rescale-greys``: ``LOW,HIGH``.
+
+    Raises
+    ------
+    UsageError
+        If `text` is anything else.
+    """
+    if text is None:
+        return None
+    number = r"\s*(-?[0-9]*\.?[0-9]+(?:e-?[0-9]+)?)\s*"
+    found = re.fullmatch(f"{number},{number}", text)
+    if not found or float(found[1]) == float(found[2]):
+        raise UsageError(f"--rescale-greys {text}: give two different greys, such as 0,4095")
+    return float(found[1]), float(found[2])
 
 
 def require_labels(given: Mapping[str, Any], *named: str) -> None:

@@ -31,6 +31,7 @@ def split(
             help="One split: a share F for test (fold 0), F for validation (1), the rest (2).",
         ),
     ] = None,
+    recursive: options.Recursive = False,
     group_by: options.GroupBy = None,
     seed: options.Seed = 0,
     out: options.OutFile = None,
@@ -51,16 +52,18 @@ def split(
 
     Example: mstool split tiles/ --folds 6 > split.csv
     """
-    from mstool.pipeline.split import SplitSettings, list_inputs, split_micrographs, write_split
+    from mstool.micrographs.find import Naming, find_set
+    from mstool.pipeline.split import SplitSettings, split_micrographs, write_split
 
     report = make_reporter("split", quiet, verbose)
     settings = SplitSettings(folds, loo, holdout, group_by, seed)
-    paths = list_inputs(options.read_operands(inputs, files_from, null), report)
-    options.refuse_own_input(out, paths)
+    operands = options.read_operands(inputs, files_from, null)
+    files = find_set(operands, None, Naming(recursive=recursive), report)
+    options.refuse_own_input(out, files.files())
     if dry_run:
-        emit_plan("split", asdict(settings), paths, out)
+        emit_plan("split", asdict(settings), files.files(), out)
         return
-    table = split_micrographs(paths, settings, report)
+    table = split_micrographs(files, settings, report)
     if out is None:
         emit(table)
     else:

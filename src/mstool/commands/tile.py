@@ -1,6 +1,5 @@
 """The verb ``tile``."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +20,8 @@ def tile(
     overlap: Annotated[
         int, Group.TILES("--overlap", min=0, help="Least pixels that neighbouring tiles share.")
     ] = 64,
+    recursive: options.Recursive = False,
+    image_suffix: options.ImageSuffix = "",
     labels: options.Labels = None,
     label_suffix: options.LabelSuffix = "",
     legend: options.LegendFile = None,
@@ -36,6 +37,8 @@ def tile(
         ),
     ] = None,
     grey: options.Grey = False,
+    bits: options.Bits = None,
+    rescale_greys: options.RescaleGreys = None,
     pixel_size_um: options.PixelSize = None,
     out: options.OutFolder = Path("tiles"),
     files_from: options.FilesFrom = None,
@@ -50,31 +53,32 @@ def tile(
 
     Tiles are spread evenly and lie inside the image; neighbours share at least --overlap pixels.
     An image smaller than a tile is filled up by reflection, and its labels there are ignored.
-    Bit depth is kept. Images may be far larger than memory. Labels are optional.
+    Colour with equal channels is stored as grey; bit depth is kept unless --bits is given. Images
+    may be far larger than memory. Labels are optional.
 
     Example: mstool tile raw/ --labels labels/ --size 512 --overlap 64
     """
     given = locals()
     options.require_labels(given)
     from mstool.io.records import Run, pick
-    from mstool.labels.legend import legend_to_toml
-    from mstool.pipeline.inputs import list_images, pair_labels
-    from mstool.pipeline.label_maps import choose_legend
+    from mstool.micrographs.find import Naming, find_set
+    from mstool.micrographs.label_maps import choose_legend
+    from mstool.micrographs.sets import Reading, open_set
     from mstool.pipeline.tile import TileSettings, cut_tiles
 
     run, report = Run(), make_reporter("tile", quiet, verbose)
     operands = options.read_operands(images, files_from, null)
     _refuse_repeated(operands)
-    paths = list_images(operands, report)
-    pairs = pair_labels(paths, labels, label_suffix, report) if labels else {}
-    legend_text = (
-        legend_to_toml(choose_legend(legend, classes, list(pairs.values()))) if pairs else None
-    )
-    settings = pick(TileSettings, given | {"legend": legend_text})
+    files = find_set(operands, labels, pick(Naming, given), report)
+    if files.tiles is not None:
+        raise UsageError(f"{files.tiles}: is a tile folder; give the micrographs")
+    reading = pick(Reading, given | {"greys": options.parse_greys(rescale_greys)})
+    settings = pick(TileSettings, given | {"reading": reading})
+    micrographs = open_set(files, reading, choose_legend(legend, classes), report)
     if dry_run:
-        emit_plan("tile", asdict(settings), [*paths, *pairs.values()], out)
+        emit_plan("tile", settings.as_record(micrographs.legend), files.files(), out)
         return
-    cut_tiles(paths, pairs, settings, out, overwrite, run, report)
+    cut_tiles(micrographs, settings, out, overwrite, run, report)
 
 
 def _refuse_repeated(operands: list[Path]) -> None:

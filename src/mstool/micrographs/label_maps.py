@@ -5,8 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from mstool.errors import InputError, MissingInputError, UsageError
 from mstool.geometry.resample import nearest_indices, pick_window
 from mstool.geometry.window import Window

@@ -8,8 +8,8 @@ import numpy as np
 
 from mstool.errors import LabelError
 from mstool.geometry.window import Window
-from mstool.io.micrograph import Micrograph
 from mstool.io.images import open_label_values
+from mstool.io.micrograph import Micrograph
 from mstool.labels.legend import (
     IGNORE_INDEX,
     Legend,

@@ -98,7 +98,9 @@ def check_needs(needs: Sequence[Needs], given: Given, report: Reporter) -> None:
                 flags.append(f"--scale {size:.4g}")
             remedy = f"mstool tile {' '.join(flags)} makes them fit" if flags else ""
             if one.classes != (given.classes or one.classes):
-                remedy = "use the legend that the model was trained with" + (remedy and f"; {remedy}")
+                remedy = "use the legend that the model was trained with" + (
+                    remedy and f"; {remedy}"
+                )
             raise InputError(f"{given.name}: {', and '.join(wrong)}; {remedy or 'give such'}")
         for doubt in list_doubts(one, given):
             report.note(doubt)

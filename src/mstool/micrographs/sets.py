@@ -382,9 +382,7 @@ def _mixed_types(facts: Sequence[Micrograph], reading: Reading) -> InputError:
     )
 
 
-def _check_sizes(
-    facts: Sequence[Micrograph], pairs: dict[Path, Path], labels: LabelMaps
-) -> None:
+def _check_sizes(facts: Sequence[Micrograph], pairs: dict[Path, Path], labels: LabelMaps) -> None:
     for fact in facts:
         height, width = labels.census[pairs[fact.path]].shape
         if (height, width) != (fact.height, fact.width):
@@ -404,7 +402,9 @@ def _note_pixel_sizes(
     doubtful = [fact for fact in facts if fact.doubt]
     if doubtful:
         more = f" (and {len(doubtful) - 1} more)" if len(doubtful) > 1 else ""
-        report.note(f"{doubtful[0].path}{more}: {doubtful[0].doubt}; give --pixel-size if it matters")
+        report.note(
+            f"{doubtful[0].path}{more}: {doubtful[0].doubt}; give --pixel-size if it matters"
+        )
     sizes = [fact.pixel_size_um for fact in facts]
     size = common_pixel_size(sizes)
     if size is None and any(sizes):

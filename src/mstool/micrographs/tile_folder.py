@@ -21,6 +21,7 @@ from mstool.io.tiles import (
 )
 from mstool.labels.legend import Legend
 from mstool.micrographs.label_maps import read_legend
+from mstool.micrographs.needs import Given
 
 LEGEND = "legend.toml"
 
@@ -75,6 +76,14 @@ class TileFolder:
     def files(self) -> list[Path]:
         """What decides all that is read from it."""
         return [self.path / TILES_RECORD, self.path / MANIFEST]
+
+    def given(self) -> Given:
+        """What a network is told of it."""
+        classes = None if self.legend is None else self.legend.names
+        return Given(
+            str(self.path), self.n_channels, self.dtype, classes, self.greys, self.pixel_size_um,
+            self.scale,
+        )  # fmt: skip
 
     def count_labels(self) -> dict[str, dict[str, int]] | None:
         """Labelled pixels by micrograph and class, in tiles; None if a tile has no labels."""

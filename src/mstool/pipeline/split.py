@@ -10,10 +10,9 @@ import numpy as np
 from mstool.errors import LeakError, OutputExistsError, UsageError
 from mstool.io.atomic import write_text
 from mstool.io.images import open_micrograph
-from mstool.io.outputs import is_unfinished
 from mstool.io.split_csv import SplitRow, split_to_csv
-from mstool.io.tiles import TILES_RECORD, SourceImage, Tile, read_manifest, read_sources
-from mstool.pipeline.inputs import list_images
+from mstool.micrographs.find import SetFiles
+from mstool.micrographs.tile_folder import open_tile_folder
 from mstool.reporting import Reporter
 from mstool.splits.folds import assign_folds, holdout, leave_one_out
 from mstool.splits.groups import group_of
@@ -71,38 +70,13 @@ class Candidate:
     counts: dict[str, int] | None
 
 
-def list_inputs(operands: Sequence[Path], report: Reporter) -> list[Path]:
-    """Files that a split is made from: the record of a tile folder alone, or micrographs.
-
-    Raises
-    ------
-    UsageError
-        If a tile folder is not the only operand, or tiles are given as if they were micrographs.
-    MissingInputError, InputError
-        As `list_images`.
-    """
-    folders = [path for path in operands if _is_tile_folder(path)]
-    if folders and len(operands) > 1:
-        raise UsageError(f"{folders[0]}: is a tile folder; give it alone")
-    if folders:
-        return [folders[0] / TILES_RECORD]
-    paths = list_images(operands, report)
-    for path in paths:
-        if path.parent.name == "images" and _is_tile_folder(path.absolute().parent.parent):
-            raise UsageError(
-                f"{path}: is a tile, and tiles of one micrograph must stay together; give the tile "
-                f"folder {path.parent.parent}"
-            )
-    return paths
-
-
-def split_micrographs(paths: Sequence[Path], settings: SplitSettings, report: Reporter) -> str:
+def split_micrographs(files: SetFiles, settings: SplitSettings, report: Reporter) -> str:
     """Fold of each micrograph, as CSV.
 
     Parameters
     ----------
-    paths : sequence of Path
-        From `list_inputs`.
+    files : SetFiles
+        A tile folder, or micrographs.
     settings : SplitSettings
         How.
     report : Reporter
@@ -120,10 +94,10 @@ def split_micrographs(paths: Sequence[Path], settings: SplitSettings, report: Re
     UsageError
         If the groups are too few, or the pattern does not fit the names.
     """
-    if [path.name for path in paths] == [TILES_RECORD]:
-        candidates = _read_tile_folder(paths[0].parent, settings.group_by)
+    if files.tiles is not None:
+        candidates = _read_tile_folder(files.tiles, settings.group_by)
     else:
-        candidates = _read_images(paths, settings.group_by, report)
+        candidates = _read_images(files.images, settings.group_by, report)
     _refuse_twins(candidates)
     candidates = sorted(candidates, key=lambda candidate: candidate.name)
     folds = _divide(candidates, settings)
@@ -153,13 +127,9 @@ def write_split(path: Path, table: str, overwrite: bool, report: Reporter) -> No
     write_text(path, table)
 
 
-def _is_tile_folder(path: Path) -> bool:
-    return (path / TILES_RECORD).is_file() or is_unfinished(path, TILES_RECORD)
-
-
-def _read_tile_folder(folder: Path, group_by: str | None) -> list[Candidate]:
-    sources = read_sources(folder / TILES_RECORD)
-    counts = _sum_counts(read_manifest(folder), sources)
+def _read_tile_folder(path: Path, group_by: str | None) -> list[Candidate]:
+    folder = open_tile_folder(path)
+    counts = folder.count_labels()
     return [
         Candidate(
             name=name,
@@ -167,22 +137,8 @@ def _read_tile_folder(folder: Path, group_by: str | None) -> list[Candidate]:
             sha256=source.sha256,
             counts=counts and counts[name],
         )
-        for name, source in sources.items()
+        for name, source in folder.sources.items()
     ]
-
-
-def _sum_counts(
-    tiles: Sequence[Tile], sources: dict[str, SourceImage]
-) -> dict[str, dict[str, int]] | None:
-    """Labelled pixels of each class by micrograph; None if some tile has no labels."""
-    if not tiles or any(tile.counts is None for tile in tiles):
-        return None
-    classes = [name for name in tiles[0].counts if name != "ignored"]
-    sums = {name: dict.fromkeys(classes, 0) for name in sources}
-    for tile in tiles:
-        for name in classes:
-            sums[tile.source][name] += tile.counts[name]
-    return sums
 
 
 def _read_images(paths: Sequence[Path], group_by: str | None, report: Reporter) -> list[Candidate]:

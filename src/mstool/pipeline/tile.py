@@ -25,7 +25,11 @@ from mstool.io.tiles import (
 )
 from mstool.labels.legend import IGNORE_INDEX, Legend, index_legend, legend_to_toml, palette
 from mstool.micrographs.grey_range import describe_greys, sample_greys
-from mstool.micrographs.label_sets import list_class_doubts, list_class_lines, list_single_class_maps
+from mstool.micrographs.label_sets import (
+    list_class_doubts,
+    list_class_lines,
+    list_single_class_maps,
+)
 from mstool.micrographs.sets import Member, MicrographSet, Reading, ScaledMicrograph
 from mstool.micrographs.tile_folder import LEGEND
 from mstool.reporting import Reporter

@@ -8,26 +8,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from mstool.errors import InputError, Interrupted, UsageError
 from mstool.io.atomic import write_text
 from mstool.io.outputs import OutputFolder
 from mstool.io.plain import to_plain
-from mstool.io.records import Run, hash_inputs, pick, read_record, require_keys
+from mstool.io.records import Run, hash_inputs, pick
 from mstool.io.split_csv import read_split
-from mstool.io.tiles import (
-    MANIFEST,
-    TILES_RECORD,
-    LabelledTileReader,
-    SourceImage,
-    Tile,
-    check_windows,
-    read_manifest,
-    read_sources,
-    read_tile_image,
-)
-from mstool.labels.legend import Legend
+from mstool.io.tiles import MANIFEST, TILES_RECORD, LabelledTileReader, SourceImage, Tile
+from mstool.micrographs.tile_folder import TileFolder, open_tile_folder
 from mstool.nn.augment import Augmentation, load_augmentation
 from mstool.nn.checkpoint import Checkpoint, save_checkpoint, versions
 from mstool.nn.dataset import (
@@ -59,7 +47,6 @@ from mstool.nn.validate import whole_image_confusions
 from mstool.nn.weights import LoadedWeights, load_weights
 from mstool.pictures.curves import draw_curves
 from mstool.pictures.save import save_figure
-from mstool.pipeline.label_maps import read_legend
 from mstool.reporting import Reporter
 from mstool.scores.metrics import compute_metrics
 from mstool.splits.roles import Roles, choose_roles, keep_first_images, refuse_inherited_leak
@@ -231,32 +218,19 @@ class TrainingData:
         Tiles with labels; `val` may be empty.
     roles : Roles
         Names of the micrographs.
-    sources : dict of str to SourceImage
-        Micrographs by name.
-    legend : Legend
-        Classes.
-    legend_text : str
-        Legend that the label maps were read through, as TOML.
-    tile_size : int
-        Of the tile folder [px].
-    pixel_size_um : float or None
-        Of the tiles [um/px].
-    n_channels : int
-        1 for grey, 3 for colour.
-    dtype : str
-        Type of the pixel values.
+    folder : TileFolder
+        What is known of all tiles.
     """
 
     train: TileStore
     val: TileStore
     roles: Roles
-    sources: dict[str, SourceImage]
-    legend: Legend
-    legend_text: str
-    tile_size: int
-    pixel_size_um: float | None
-    n_channels: int
-    dtype: str
+    folder: TileFolder
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, in order."""
+        return self.folder.legend.names
 
 
 def train_model(
@@ -327,25 +301,16 @@ def train_model(
 
 
 def read_training_data(tiles: Path, split: Path, settings: TrainSettings) -> TrainingData:
-    """Read manifest, legend and split, and prove the roles apart."""
-    record_path = tiles / TILES_RECORD
-    record = read_record(record_path)
-    tile_settings, pixel_size_um = require_keys(record, record_path, "settings", "pixel_size_um")
-    tile_size, legend_text = require_keys(tile_settings, record_path, "size", "legend")
-    manifest = read_manifest(tiles)
-    if not (tiles / "legend.toml").is_file():
+    """Open a tile folder, read the split, and prove the roles apart."""
+    folder = open_tile_folder(tiles)
+    if folder.legend is None:
         raise InputError(f"{tiles}: was cut without labels; run mstool tile with --labels")
-    sources = read_sources(record_path)
-    check_windows(manifest, sources, tiles / MANIFEST)
-    roles = choose_roles(
-        read_split(split), sources, settings.test_fold, settings.val_fold, str(split)
-    )
+    rows = read_split(split)
+    roles = choose_roles(rows, folder.sources, settings.test_fold, settings.val_fold, str(split))
     roles = keep_first_images(roles, settings.max_images, settings.fit.seed)
-
-    legend = read_legend(tiles / "legend.toml")
-    decode = LabelledTileReader(tiles, len(legend.classes))
+    decode = LabelledTileReader(tiles, len(folder.legend.classes))
     stores = {
-        role: TileStore([tile for tile in manifest if tile.source in names], decode)
+        role: TileStore([tile for tile in folder.tiles if tile.source in names], decode)
         for role, names in roles.as_dict().items()
     }
     for role in ("train", "val"):
@@ -355,19 +320,7 @@ def read_training_data(tiles: Path, split: Path, settings: TrainSettings) -> Tra
                 "--discard-ignored"
             )
     _refuse_one_class(stores["train"].tiles, tiles)
-    image = read_tile_image(tiles, stores["train"].tiles[0])
-    return TrainingData(
-        train=stores["train"],
-        val=stores["val"],
-        roles=roles,
-        sources=sources,
-        legend=legend,
-        legend_text=legend_text,
-        tile_size=tile_size,
-        pixel_size_um=pixel_size_um,
-        n_channels=1 if image.ndim == 2 else image.shape[2],
-        dtype=image.dtype.name,
-    )
+    return TrainingData(stores["train"], stores["val"], roles, folder)
 
 
 def _refuse_one_class(train: Sequence[Tile], folder: Path) -> None:
@@ -394,8 +347,8 @@ def _prepare(
 ) -> tuple[Fit, Segmenter, Normalisation, LoadedWeights | None]:
     normalisation = fit_normalisation(data.train)
     spec = _spec(settings, data)
-    torch.manual_seed(derive_seed(settings.fit.seed, 0))
-    segmenter = build_segmenter(spec, list(normalisation.mean), list(normalisation.std))
+    seed = derive_seed(settings.fit.seed, 0)
+    segmenter = build_segmenter(spec, list(normalisation.mean), list(normalisation.std), seed)
     loaded = load_weights(segmenter.network, spec, settings.weights, cache)
     if loaded is not None:
         report.note(
@@ -403,11 +356,11 @@ def _prepare(
             f"{loaded.n_rest} others from {loaded.origin}, sha256 "
             f"{loaded.sha256 or 'checked by the hub'}; {loaded.n_random} begin at random"
         )
-        refuse_inherited_leak(loaded.inherited, data.roles, data.sources, settings.weights)
+        refuse_inherited_leak(loaded.inherited, data.roles, data.folder.sources, settings.weights)
     freeze(segmenter.network, parse_finetune(settings.finetune))
     if not data.roles.test:
         report.note("no --test-fold: nothing is left for a test, and the validation score flatters")
-    crop = settings.crop or data.tile_size
+    crop = settings.crop or data.folder.size
     _check_batches(settings, segmenter, crop, len(data.train))
     report.note(
         f"{count_parameters(segmenter)} weights to train on {len(data.train)} tiles of "
@@ -431,8 +384,8 @@ def _spec(settings: TrainSettings, data: TrainingData) -> ModelSpec:
     return ModelSpec(
         settings.arch,
         settings.encoder,
-        data.n_channels,
-        len(data.legend.classes),
+        data.folder.n_channels,
+        len(data.classes),
         settings.depth,
         settings.width,
         settings.padding,
@@ -453,13 +406,13 @@ def _check_batches(settings: TrainSettings, segmenter: Segmenter, crop: int, n_t
 def _validator(
     data: TrainingData, settings: TrainSettings, compute: Compute
 ) -> Callable[[Segmenter], dict[str, Any]]:
-    names = data.legend.names
+    names = data.classes
 
     def validate(segmenter: Segmenter) -> dict[str, Any]:
         confusions = whole_image_confusions(
             segmenter,
             data.val,
-            data.sources,
+            data.folder.sources,
             len(names),
             settings.fit.batch_size,
             compute,
@@ -472,7 +425,7 @@ def _validator(
 
 
 def _class_weights(choice: str | tuple[float, ...], data: TrainingData) -> list[float] | None:
-    names = data.legend.names
+    names = data.classes
     if choice == "none":
         return None
     if choice == "balanced":
@@ -503,20 +456,20 @@ def _write_model(
     spec = _spec(settings, data)
     checkpoint = Checkpoint(
         spec=spec,
-        classes=data.legend.names,
-        legend=data.legend_text,
+        classes=data.classes,
+        legend=data.folder.label_legend,
         mean=normalisation.mean,
         std=normalisation.std,
-        dtype=data.dtype,
-        pixel_size_um=data.pixel_size_um,
-        tile_size=settings.crop or data.tile_size,
+        dtype=data.folder.dtype,
+        pixel_size_um=data.folder.pixel_size_um,
+        tile_size=settings.crop or data.folder.size,
         receptive_field_px=theoretical_receptive_field(
             # unpadded convolutions look as far as padded ones
             build_network(replace(spec, padding="same")).eval(),
-            data.n_channels,
+            data.folder.n_channels,
         ),
         sources={
-            role: [_describe_source(data.sources[name]) for name in names]
+            role: [_describe_source(data.folder.sources[name]) for name in names]
             for role, names in data.roles.as_dict().items()
         }
         | {"inherited": list(loaded.inherited if loaded else ())},
@@ -526,6 +479,7 @@ def _write_model(
             "weights": None if loaded is None else asdict(loaded),
             "versions": versions(),
         },
+        greys=normalisation.greys,
     )
     save_checkpoint(out / MODEL, segmenter, checkpoint)
     write_text(out / "history.csv", _history_csv(fit.state.history))
@@ -565,7 +519,7 @@ def _record(
     run: Run,
 ) -> dict[str, Any]:
     return {
-        "mstool": run.facts(compute.name, torch.get_num_threads()),
+        "mstool": run.facts(compute.name, compute.n_threads),
         "status": "done",
         "inputs": inputs,
         "settings": settings.as_record(),
