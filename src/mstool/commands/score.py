@@ -16,6 +16,7 @@ def score(
     labels: Annotated[
         Path, typer.Argument(metavar="LABELS", help="Folder with label maps, or a label map.")
     ],
+    image_suffix: options.ImageSuffix = "",
     label_suffix: options.LabelSuffix = "",
     legend: options.LegendFile = None,
     classes: options.Classes = None,
@@ -50,14 +51,18 @@ def score(
 
     Example: mstool score masks/ labels/
     """
-    from mstool.io.records import Run
+    given = locals()
+    from mstool.io.records import Run, pick
+    from mstool.micrographs.find import Naming
+    from mstool.micrographs.label_maps import choose_legend
     from mstool.pipeline import score as scoring
     from mstool.pipeline import score_inputs as finding
 
     run, report = Run(), make_reporter("score", quiet, verbose)
     mask_set = finding.read_mask_set(masks, report)
-    pairs = finding.pair_masks(mask_set, labels, label_suffix, group_by, strict, report)
-    legends = finding.choose_legends(mask_set, legend, classes, pairs)
+    naming = pick(Naming, given)
+    pairs = finding.pair_masks(mask_set, labels, naming, group_by, strict, report)
+    legends = finding.choose_legends(mask_set, choose_legend(legend, classes), pairs, report)
     settings = scoring.make_settings(legends, label_suffix, group_by, strict, min_iou, seed)
     pairs = finding.find_images(pairs, mask_set, images, report)
     inputs = finding.list_inputs(mask_set, pairs, legend)

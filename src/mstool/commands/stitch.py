@@ -39,6 +39,7 @@ def stitch(
         ),
     ] = False,
     images: options.Images = None,
+    image_suffix: options.ImageSuffix = "",
     labels: options.Labels = None,
     label_suffix: options.LabelSuffix = "",
     legend: options.LegendFile = None,
@@ -58,10 +59,13 @@ def stitch(
 
     Example: mstool stitch probs/ --overlay --labels labels/
     """
-    options.require_labels(locals())
+    given = locals()
+    options.require_labels(given)
     if not overlay and (images or labels):
         raise UsageError("--images and --labels: are for pictures; give --overlay too")
-    from mstool.io.records import Run
+    from mstool.io.records import Run, pick
+    from mstool.micrographs.find import Naming
+    from mstool.micrographs.label_maps import choose_legend
     from mstool.pipeline.overlay import find_overlay_inputs
     from mstool.pipeline.stitch import StitchSettings, stitch_masks
 
@@ -70,5 +74,6 @@ def stitch(
     if dry_run:
         emit_plan("stitch", asdict(settings), [probs, *(labels or [])], out)
         return
-    inputs = find_overlay_inputs(probs, images, labels, label_suffix, legend, classes, report)
+    naming, given_legend = pick(Naming, given), choose_legend(legend, classes)
+    inputs = find_overlay_inputs(probs, images, labels, naming, given_legend, report)
     stitch_masks(probs, settings, inputs, out, overwrite, run, report)

@@ -152,7 +152,7 @@ def list_images(
         paths += found
     for path in paths:
         _check_name(path)
-    return _unique(paths)
+    return unique_names(paths)
 
 
 def pair_labels(
@@ -189,12 +189,14 @@ def pair_labels(
     """
     paths = list_labels(folders, report, naming.recursive)
     labels = [path for path in paths if stem_of(path).endswith(naming.label_suffix)]
-    by_name = {stem_of(path).removesuffix(naming.label_suffix): path for path in _unique(labels)}
+    by_name = {
+        stem_of(path).removesuffix(naming.label_suffix): path for path in unique_names(labels)
+    }
     pairs = {}
     for image in images:
         name = stem_of(image).removesuffix(naming.image_suffix)
         label = by_name.pop(name, None)
-        if label is None or label.samefile(image):
+        if label is None or label.resolve() == image.resolve():
             raise _no_label(image, name, folders, paths, naming, noun)
         pairs[image] = label
     known = {path.resolve() for path in images}
@@ -282,7 +284,7 @@ def _no_label(
 ) -> InputError:
     """Error that names a suffix with which there would be a label map, where there is one."""
     where = ", ".join(str(folder) for folder in folders)
-    like = [path for path in labels if stem_of(path).startswith(name) and not path.samefile(image)]
+    like = [path for path in labels if stem_of(path).startswith(name) and path.name != image.name]
     remedy = f"add it, leave the {noun} out, or set --label-suffix"
     if like:
         suffix = stem_of(min(like, key=lambda path: len(path.name))).removeprefix(name)
@@ -360,7 +362,7 @@ def _check_name(path: Path) -> None:
         )
 
 
-def _unique(paths: Sequence[Path]) -> list[Path]:
+def unique_names(paths: Sequence[Path]) -> list[Path]:
     """Paths sorted by name, none named twice or alike but for the type."""
     seen: dict[str, Path] = {}
     for path in paths:

@@ -12,6 +12,8 @@ from mstool.io.images import open_label_values
 from mstool.io.micrograph import Micrograph
 from mstool.labels.legend import Legend, encode_labels, legend_from_toml, parse_classes
 
+_BAND_PIXELS = 2**22
+
 
 @dataclass(frozen=True)
 class LabelMap:
@@ -37,6 +39,13 @@ class LabelMap:
     def shape(self) -> tuple[int, int]:
         """Height and width [px]."""
         return self.values.height, self.values.width
+
+    def bands(self) -> Iterator[Window]:
+        """Windows over its whole width, from the top down, each of a few million pixels."""
+        height, width = self.shape
+        n_rows = max(1, _BAND_PIXELS // width)
+        for row in range(0, height, n_rows):
+            yield Window(row, 0, min(n_rows, height - row), width)
 
     def read(self, window: Window | None = None, scaled_shape: tuple[int, int] | None = None):
         """Class indices of a window, or of all; scaled by taking the nearest pixel.

@@ -7,9 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mstool.errors import LabelError
-from mstool.geometry.window import Window
 from mstool.io.images import open_label_values
-from mstool.io.micrograph import Micrograph
 from mstool.labels.legend import (
     IGNORE_INDEX,
     Legend,
@@ -19,8 +17,6 @@ from mstool.labels.legend import (
 )
 from mstool.micrographs.label_maps import LabelMap, named, open_label_map
 from mstool.reporting import Reporter
-
-_BAND_PIXELS = 2**24
 
 
 @dataclass(frozen=True)
@@ -116,7 +112,7 @@ def list_class_lines(maps: LabelMaps) -> list[str]:
 
 
 def list_class_doubts(maps: LabelMaps) -> list[str]:
-    """What is odd about a set of label maps to learn from: classes without a pixel, or one class."""
+    """What is odd about label maps to learn from: classes without a pixel, or one class alone."""
     totals = np.array([one.counts for one in maps.census.values()]).sum(axis=0)
     absent = [phase for phase, n in zip(maps.legend.classes, totals, strict=True) if not n]
     doubts = [
@@ -160,7 +156,7 @@ def _survey(path: Path, legend: Legend | None) -> _Survey:
     largest = 0.0
     if len(values.shape) == 2 and not is_colour:
         counts = {}
-        for band in _bands(values):
+        for band in values.bands():
             for value, n in _count_values(band, path, legend):
                 counts[value] = counts.get(value, 0) + n
         largest = max(counts, default=0)
@@ -168,12 +164,6 @@ def _survey(path: Path, legend: Legend | None) -> _Survey:
         path, counts, largest, len(values.shape) == 3 and values.shape[2] > 2,
         values.palette, values.is_white_zero,
     )  # fmt: skip
-
-
-def _bands(values: Micrograph) -> Iterator[np.ndarray]:
-    n_rows = max(1, _BAND_PIXELS // values.width)
-    for row in range(0, values.height, n_rows):
-        yield values.read(row, 0, min(n_rows, values.height - row))
 
 
 def _count_values(band: np.ndarray, path: Path, legend: Legend | None) -> Iterator[tuple[int, int]]:
@@ -255,23 +245,13 @@ def _count(survey: _Survey, legend: Legend) -> Census:
         for code, n in zip(codes, survey.counts.values(), strict=False):
             counts[code] += n
     if not counts.any():  # colours, or a value that means nothing, whose place is told
-        for window in _windows(label_map):
+        for window in label_map.bands():
             counts += np.bincount(label_map.read(window).ravel(), minlength=256)
-            is_erased = erased_pixels(label_map.values.read(*_extent(window)))
+            raw = label_map.values.read(window.row, window.col, window.height, window.width)
+            is_erased = erased_pixels(raw)
             n_erased += 0 if is_erased is None else int(np.count_nonzero(is_erased))
     by_class = tuple(counts[: len(legend.classes)].tolist())
     return Census(label_map.shape, by_class, int(counts[IGNORE_INDEX]), n_erased)
-
-
-def _windows(label_map: LabelMap) -> Iterator[Window]:
-    height, width = label_map.shape
-    n_rows = max(1, _BAND_PIXELS // width)
-    for row in range(0, height, n_rows):
-        yield Window(row, 0, min(n_rows, height - row), width)
-
-
-def _extent(window: Window) -> tuple[int, int, int, int]:
-    return window.row, window.col, window.height, window.width
 
 
 def _refuse_yes_no(census: dict[Path, Census], legend: Legend) -> None:
@@ -286,8 +266,8 @@ def _refuse_yes_no(census: dict[Path, Census], legend: Legend) -> None:
             if others:
                 remedy = f"save it like {others[0]}"
             raise LabelError(
-                f"{path}: looks like a yes/no mask with 255 for yes, and 255 is left out; {remedy}, "
-                "or add ignore=255 to --classes if it is to be left out"
+                f"{path}: looks like a yes/no mask whose 255 would be left out; {remedy}, or add "
+                "ignore=255 to --classes if it is meant so"
             )
 
 

@@ -360,8 +360,8 @@ def _convert(micrograph: Micrograph, reading: Reading, is_grey: bool) -> Microgr
     if len(micrograph.shape) == 3 and is_grey:
         micrograph = to_grey(micrograph) if reading.grey else take_first_channel(micrograph)
     if reading.greys is not None:
-        micrograph = rescale_greys(micrograph, *reading.greys)
-    if reading.bits is not None:
+        micrograph = rescale_greys(micrograph, *reading.greys, reading.bits)
+    elif reading.bits is not None:
         micrograph = to_bits(micrograph, reading.bits)
     if reading.pixel_size_um is not None:
         micrograph = replace(micrograph, pixel_size_um=reading.pixel_size_um)
@@ -396,7 +396,7 @@ def _check_sizes(facts: Sequence[Micrograph], pairs: dict[Path, Path], labels: L
 def _note_pixel_sizes(
     facts: Sequence[Micrograph], reading: Reading, report: Reporter
 ) -> float | None:
-    """Pixel size before scaling that all share; says why there is none where files say something."""
+    """Pixel size before scaling that all share; says so where files say something else."""
     if reading.pixel_size_um is not None:
         return reading.pixel_size_um
     doubtful = [fact for fact in facts if fact.doubt]
