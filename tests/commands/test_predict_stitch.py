@@ -262,7 +262,9 @@ def test_model_of_other_classes_is_refused(run_mstool, study):
 
 def test_colour_tiles_for_a_grey_model_are_refused_with_the_remedy(run_mstool, study):
     Path("rgb").mkdir()
-    Image.fromarray(np.zeros((60, 60, 3), np.uint8)).save("rgb/a.png")
+    colour = np.zeros((60, 60, 3), np.uint8)
+    colour[5, 5] = 1, 2, 3
+    Image.fromarray(colour).save("rgb/a.png")
     run_mstool("tile", "rgb", "--size", 48, "--overlap", 16, "-o", "t")
     ended = run_mstool("predict", "t", "-q")
     assert (ended.code, "--grey" in ended.stderr) == (65, True)

@@ -12,7 +12,7 @@ from mstool.commands.score_table import tabulate
 from mstool.io.masks import write_indexed_tiff
 from mstool.io.records import sha256_of_file, write_record
 from mstool.labels.legend import index_legend, legend_to_toml, palette, parse_classes
-from mstool.pipeline import score_counts
+from mstool.micrographs import label_maps as label_maps_module
 
 AB = ("--classes", "a=0,b=1")
 
@@ -183,7 +183,7 @@ def test_bands_of_rows_add_up(run_mstool, label_maps, monkeypatch):
     masks = label_maps("m", x=rng.integers(0, 2, (7, 5)))
     labels = label_maps("l", x=rng.integers(0, 2, (7, 5)))
     whole = json.loads(run_mstool("score", masks, labels, *AB).stdout)
-    monkeypatch.setattr(score_counts, "_BAND_PIXELS", 10)
+    monkeypatch.setattr(label_maps_module, "_BAND_PIXELS", 10)
     assert json.loads(run_mstool("score", masks, labels, *AB).stdout)["pooled"] == whole["pooled"]
 
 
@@ -230,8 +230,8 @@ def test_other_size_names_both_files_and_sizes(run_mstool, label_maps):
 
 
 def test_pixels_without_a_class_are_counted_over_bands(run_mstool, label_maps, monkeypatch):
-    monkeypatch.setattr(score_counts, "_BAND_PIXELS", 2)
-    masks = label_maps("m", x=[[0, 255], [0, 255], [255, 0]])
+    monkeypatch.setattr(label_maps_module, "_BAND_PIXELS", 2)
+    masks = label_maps("m", x=[[0, 255], [1, 255], [255, 0]])
     labels = label_maps("l", x=[[0, 255], [0, 1], [1, 1]])
     ended = run_mstool("score", masks, labels, *AB)
     assert ended.code == 65

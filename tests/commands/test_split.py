@@ -52,7 +52,9 @@ def tile_folder(tmp_path):
             }
             for name, (group, _) in micrographs.items()
         ]
-        write_record(folder / "tiles.json", {"sources": sources})
+        settings = {"size": 4, "scale": 1.0, "legend": None}
+        facts = {"halo": 0, "pixel_size_um": None, "dtype": "uint8", "n_channels": 1}
+        write_record(folder / "tiles.json", {"settings": settings, "sources": sources} | facts)
         return folder
 
     return make

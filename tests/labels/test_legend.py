@@ -221,15 +221,15 @@ def test_colours_become_class_indices():
 
 def test_pixels_that_were_erased_belong_to_the_rest_whatever_colour_they_keep():
     raw = colours([BLUE, RED, BLACK], [BLACK, WHITE, BLUE])
-    alpha = np.array([[255, 0, 255], [0, 0, 127]], np.uint8)
+    alpha = np.array([[255, 0, 255], [0, 0, 1]], np.uint8)
     with_alpha = np.dstack([raw, alpha])
-    assert encode_labels(with_alpha, parse_classes(SUPERALLOY)).tolist() == [[1, 0, 0], [0, 0, 0]]
-    values = np.dstack([np.array([[0, 1, 1]], np.uint8), np.array([[255, 128, 0]], np.uint8)])
+    assert encode_labels(with_alpha, parse_classes(SUPERALLOY)).tolist() == [[1, 0, 0], [0, 0, 1]]
+    values = np.dstack([np.array([[0, 1, 1]], np.uint8), np.array([[255, 1, 0]], np.uint8)])
     assert encode_labels(values, parse_classes("a=0,b=1,rest=*")).tolist() == [[0, 1, 2]]
 
 
 def test_erased_pixels_are_refused_where_no_class_is_the_rest():
-    values = np.dstack([np.array([[0, 1, 1]], np.uint8), np.array([[255, 128, 0]], np.uint8)])
+    values = np.dstack([np.array([[0, 1, 1]], np.uint8), np.array([[255, 1, 0]], np.uint8)])
     with pytest.raises(LabelError, match="1 pixel, first at row 0, column 2, transparent"):
         encode_labels(values, parse_classes("a=0,b=1"))
 

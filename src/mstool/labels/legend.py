@@ -28,7 +28,6 @@ OKABE_ITO = (
 )
 
 _UNNAMED = -1
-_HALF_OPAQUE = 128  # of alpha, 0 to 255
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 # Above this a float64 no longer tells neighbouring integers apart. It is a float64 itself because a
@@ -288,8 +287,8 @@ def encode_labels(raw: np.ndarray, legend: Legend, origin: tuple[int, int] = (0,
     ----------
     raw : ndarray, shape (H, W) or (H, W, 3), or with alpha (H, W, 2) or (H, W, 4)
         Integer values (float and bool too, if whole) or colours; of 16-bit colours the upper 8
-        bits count. Alpha is 0..255, and a pixel with less than 128 has been erased: whatever colour
-        it keeps, it belongs to the class ``"*"``. Under a legend of colours, grey uint8 values
+        bits count. A pixel with alpha 0 has been erased: whatever colour it keeps, it belongs to
+        the class ``"*"``. Under a legend of colours, grey uint8 values
         ``v`` are compared as ``(v, v, v)``; under a legend of integers, colours are taken as values
         if all are grey.
     legend : Legend
@@ -330,9 +329,9 @@ def encode_labels(raw: np.ndarray, legend: Legend, origin: tuple[int, int] = (0,
 
 
 def erased_pixels(raw: np.ndarray) -> np.ndarray | None:
-    """Where a raw label map is more than half transparent: bool, (H, W); None without alpha."""
+    """Where a raw label map is wholly transparent: bool, (H, W); None without alpha."""
     has_alpha = raw.ndim == 3 and raw.shape[2] in (2, 4)
-    return raw[..., -1] < _HALF_OPAQUE if has_alpha else None
+    return raw[..., -1] == 0 if has_alpha else None
 
 
 def _build_legend(entries, ignore=None) -> Legend:

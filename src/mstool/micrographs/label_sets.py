@@ -92,7 +92,7 @@ def open_label_maps(
         _refuse_other_tables(surveys)
         legend = _keep_grain_255(surveys, legend, report)
     census = {one.path: _count(one, legend) for one in surveys}
-    _refuse_yes_no(census, legend)
+    _refuse_yes_no(census, legend, set(paths))
     _note_erased(census, legend, report)
     return LabelMaps(legend, {path: census[path] for path in paths})
 
@@ -254,14 +254,16 @@ def _count(survey: _Survey, legend: Legend) -> Census:
     return Census(label_map.shape, by_class, int(counts[IGNORE_INDEX]), n_erased)
 
 
-def _refuse_yes_no(census: dict[Path, Census], legend: Legend) -> None:
+def _refuse_yes_no(census: dict[Path, Census], legend: Legend, paths: set[Path]) -> None:
     """Refuse a map of one class and 255 where 255 is left out by custom: it may be the phase."""
     is_by_custom = legend.ignore == (IGNORE_INDEX,) and not legend.is_ignore_given
     if legend.is_colour or not is_by_custom or len(legend.classes) > 2:
         return
-    others = [path for path, one in census.items() if sum(n > 0 for n in one.counts) > 1]
+    n_present = {path: sum(n > 0 for n in one.counts) for path, one in census.items()}
+    others = [path for path, n in n_present.items() if n > 1]
     for path, one in census.items():
-        if one.n_ignored and sum(n > 0 for n in one.counts) < 2:
+        is_blank = n_present[path] == 0 and not paths.isdisjoint(others)
+        if one.n_ignored and (n_present[path] == 1 or is_blank):
             remedy = "name its classes, e.g. --classes background=0,phase=255"
             if others:
                 remedy = f"save it like {others[0]}"
@@ -272,6 +274,9 @@ def _refuse_yes_no(census: dict[Path, Census], legend: Legend) -> None:
 
 
 def _note_erased(census: dict[Path, Census], legend: Legend, report: Reporter) -> None:
+    for path, one in census.items():
+        if one.n_erased == one.shape[0] * one.shape[1]:
+            raise LabelError(f"{path}: is transparent all over; save it without transparency")
     erased = [path for path, one in census.items() if one.n_erased]
     if erased:
         n_pixels = sum(one.n_erased for one in census.values())

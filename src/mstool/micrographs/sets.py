@@ -321,6 +321,8 @@ def _open_tiles(files: SetFiles, reading: Reading, name: str) -> MicrographSet:
             f"{folder.path}: tiles are used as they are; tile again with --scale, --grey, --bits "
             "or --rescale-greys"
         )
+    if not folder.tiles:
+        raise InputError(f"{folder.path}: holds no tiles; tile again")
     pattern = reading.group_by
     members = tuple(
         Member(

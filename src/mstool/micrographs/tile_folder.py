@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from mstool.errors import InputError
 from mstool.io.records import read_record, require_keys
 from mstool.io.tiles import (
     MANIFEST,
@@ -126,8 +125,6 @@ def open_tile_folder(path: Path) -> TileFolder:
     size, scale, text = require_keys(settings, record_path, "size", "scale", "legend")
     sources, tiles = read_sources(record_path), read_manifest(path)
     check_windows(tiles, sources, path / MANIFEST)
-    if not tiles:
-        raise InputError(f"{path}: holds no tiles; tile again")
     has_legend = (path / LEGEND).is_file()
     return TileFolder(
         path, settings, size, halo, scale, dtype, n_channels, pixel_size_um,
