@@ -166,6 +166,10 @@ def test_unit_that_is_no_length_is_told(tmp_path):
     assert micrograph.doubt == "states its pixel size in 'furlong', which is no known unit"
 
 
+def test_metres_become_micrometres_without_a_rest():
+    assert stated_size("2.5e-008", None, "m").um == 0.025
+
+
 def test_capital_m_is_mega_where_small_letters_are_milli():
     assert um_per_unit("mm") == um_per_unit("MM") == 1000
     assert um_per_unit("Mm") is None
