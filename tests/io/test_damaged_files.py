@@ -114,12 +114,12 @@ def test_png_cut_anywhere_is_refused(tmp_path, name):
     data = PNGS[name]
     for length in np.linspace(9, len(data) - 1, 40).astype(int):
         (tmp_path / "a.png").write_bytes(data[:length])
-        with pytest.raises(InputError, match=r"a\.png: .*; "):
+        with pytest.raises(InputError, match=r"a\.png: the file is cut off; copy it again"):
             open_label_values(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "words"), [(15, "fewer pixels than it claims"), (17, "other pixels than it claims")]
+    ("n_rows", "words"), [(15, "fewer pixels than it claims"), (17, "more pixels than it claims")]
 )
 @pytest.mark.parametrize("bits", [1, 8, 16])
 def test_png_of_other_size_than_it_claims_is_refused(tmp_path, n_rows, words, bits):
@@ -130,12 +130,27 @@ def test_png_of_other_size_than_it_claims_is_refused(tmp_path, n_rows, words, bi
             opened(tmp_path / "a.png")
 
 
-def test_png_whose_pixels_stop_half_way_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("n_lost", "words"),
+    [(20, "it holds fewer pixels than it claims"), (4, "without their checksum")],
+)
+def test_png_whose_pixels_stop_early_is_refused(tmp_path, n_lost, words):
     whole = zlib.compress(packed(8))
-    parts = [(b"IHDR", struct.pack(">IIBBBBB", 20, 16, 8, 0, 0, 0, 0)), (b"IDAT", whole[:-20])]
+    header = struct.pack(">IIBBBBB", 20, 16, 8, 0, 0, 0, 0)
+    parts = [(b"IHDR", header), (b"IDAT", whole[:-n_lost])]
     data = b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in [*parts, (b"IEND", b"")])
     (tmp_path / "a.png").write_bytes(data)
-    with pytest.raises(InputError, match="is damaged, it holds fewer pixels"):
+    with pytest.raises(InputError, match=f"is damaged, .*{words}; copy"):
+        open_label_values(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("kind", [b"IDAT", b"IEND", b"IHDR"])
+def test_png_with_a_wrong_checksum_is_refused_though_its_pixels_are_there(tmp_path, kind):
+    data = bytearray(PNGS["L"])
+    at = data.index(kind)
+    data[at + 4 + int.from_bytes(data[at - 4 : at], "big")] ^= 1
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(InputError, match=f"the checksum of its part {kind!r} is wrong; copy it"):
         open_label_values(tmp_path / "a.png")
 
 
@@ -160,6 +175,16 @@ def test_interlaced_png_of_any_size_has_the_bytes_that_it_should(size, bits, kin
     table = [TABLE] if kind == 3 else []
     (tmp_path / "a.png").write_bytes(png_of(height, width, bits, kind, pixels, *table, interlace=1))
     assert open_micrograph(tmp_path / "a.png").shape[:2] == size
+
+
+@pytest.mark.parametrize("side", [1023, 1024, 3000])
+def test_png_that_is_almost_nothing_once_packed_is_counted_to_its_end(tmp_path, side):
+    Image.fromarray(np.zeros((side, side), np.uint8)).save(tmp_path / "a.png")
+    assert open_label_values(tmp_path / "a.png").shape == (side, side)
+    pixels = bytes((side + 1) * 2000)
+    (tmp_path / "b.png").write_bytes(png_of(16, side, 8, 0, pixels))
+    with pytest.raises(InputError, match="it holds more pixels than it claims"):
+        open_label_values(tmp_path / "b.png")
 
 
 def test_what_follows_the_end_of_a_png_is_no_damage(tmp_path):

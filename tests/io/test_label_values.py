@@ -10,6 +10,7 @@ import tifffile
 from PIL import Image
 
 from mstool.errors import InputError
+from mstool.io import micrograph
 from mstool.io.images import open_label_values, open_micrograph, read_values
 
 INDICES = np.array([[0, 1, 2], [2, 1, 0]], np.uint8)
@@ -231,7 +232,9 @@ def test_colours_of_16_bits_with_equal_bytes_are_colours_of_8(tmp_path, name):
     np.testing.assert_array_equal(labels.read(), COLOURS)
 
 
-def test_other_colours_of_16_bits_stay_as_they_are(tmp_path):
+@pytest.mark.parametrize("band_bytes", [8 * 5, 2**20], ids=["row by row", "at once"])
+def test_other_colours_of_16_bits_stay_as_they_are(tmp_path, monkeypatch, band_bytes):
+    monkeypatch.setattr(micrograph, "_BAND_BYTES", band_bytes)
     wide = (COLOURS * 257).astype(np.uint16)
     wide[-1, -1, 2] += 1
     tifffile.imwrite(tmp_path / "a.tif", wide, photometric="rgb", byteorder=">")
