@@ -110,14 +110,11 @@ class _PixelCounter:
 
     def take(self, content: bytes) -> None:
         try:
-            while not self.unpack.eof:
-                n_bytes = len(self.unpack.decompress(content, _PIECE))
-                self.n_bytes += n_bytes
+            while content and not self.unpack.eof:
+                self.n_bytes += len(self.unpack.decompress(content, _PIECE))
                 content = self.unpack.unconsumed_tail
                 if self.n_bytes > self.expected:
                     raise _damaged(self.path, "it holds more pixels than it claims")
-                if not content and n_bytes < _PIECE:  # else some may be held back
-                    return
         except zlib.error as error:
             raise _damaged(self.path, f"its pixels cannot be unpacked, {error}") from error
 
