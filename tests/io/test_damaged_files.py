@@ -245,6 +245,22 @@ def test_other_files_that_end_early_are_refused(tmp_path, name, options):
                 opened(tmp_path / name).read()
 
 
+@pytest.mark.parametrize("bits", [1, 8])
+def test_bmp_of_black_and_white_is_read_only_with_one_bit(tmp_path, bits):
+    """Eight bits beside the same table of colours are misread by Pillow."""
+    row = {1: b"\xa0\0\0\0", 8: b"\1\0\1\0"}[bits]
+    table = bytes(4) + b"\xff\xff\xff\0"
+    header = struct.pack("<IiiHHIIiiII", 40, 4, 2, 1, bits, 0, len(row) * 2, 0, 0, 2, 0)
+    start = 14 + len(header) + len(table)
+    head = b"BM" + struct.pack("<IHHI", start + len(row) * 2, 0, 0, start)
+    (tmp_path / "a.bmp").write_bytes(head + header + table + row * 2)
+    if bits == 1:
+        np.testing.assert_array_equal(read_values(tmp_path / "a.bmp"), [[1, 0, 1, 0]] * 2)
+        return
+    with pytest.raises(InputError, match="is a BMP of 8 bits with a table of two greys.*; save"):
+        open_label_values(tmp_path / "a.bmp")
+
+
 def test_tiff_whose_writer_was_stopped_is_refused(tmp_path):
     """Its strips have places and no data."""
     bands = iter([zlib.compress(NOISE[:8, :, 0].tobytes()), b""])
