@@ -97,6 +97,19 @@ def test_grey_ramp_as_palette_equals_the_8_bit_image(tmp_path):
     assert len(hashes) == 1
 
 
+def test_palette_of_many_colours_gives_bytes(tmp_path):
+    indices = np.arange(20, dtype=np.uint16).reshape(4, 5) * 3000
+    table = np.random.default_rng(0).integers(0, 255, (65536, 3), dtype=np.uint8)
+    colormap = table.T.astype(np.uint16) * 257
+    tifffile.imwrite(tmp_path / "a.tif", indices, photometric="palette", colormap=colormap)
+    for image in (
+        open_micrograph(tmp_path / "a.tif"),
+        open_label_values(tmp_path / "a.tif", expand_palette=True),
+    ):
+        assert image.dtype == image.read().dtype == np.uint8
+        np.testing.assert_array_equal(image.read(), table[indices])
+
+
 @pytest.mark.parametrize("suffix", ["png", "bmp"])
 def test_grey_palette_of_other_formats_is_grey(tmp_path, suffix):
     indexed = Image.fromarray(GREY)
