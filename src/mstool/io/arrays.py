@@ -39,7 +39,7 @@ def channels_last(values: np.ndarray, path: Path) -> np.ndarray:
     """
     if values.ndim == 4 and values.shape[0] == 1:
         values = values[0]
-    if values.ndim == 3 and values.shape[0] in (1, 3, 4) and values.shape[2] not in (3, 4):
+    if values.ndim == 3 and values.shape[0] in (1, 3, 4) and values.shape[2] not in (1, 3, 4):
         values = np.moveaxis(values, 0, -1)
     if values.ndim == 3 and values.shape[2] == 1:
         values = values[..., 0]

@@ -7,9 +7,13 @@ from pathlib import Path
 
 from mstool.errors import InputError, MstoolError
 
+_ANEW = "copy it again, or save it as TIFF or PNG"
+
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def reading(
+    path: Path, wrong: str = "cannot be read as an image", remedy: str = _ANEW
+) -> Iterator[None]:
     """Say in one line that a file is damaged, whatever a codec raises in the block.
 
     What the system refuses (no permission, a broken disk) is no damage: it stays an `OSError`, and
@@ -19,6 +23,8 @@ def reading(path: Path) -> Iterator[None]:
     ----------
     path : Path
         The file that the block reads.
+    wrong, remedy : str
+        What is said of a damaged file, and what to do.
 
     Raises
     ------
@@ -27,6 +33,11 @@ def reading(path: Path) -> Iterator[None]:
     OSError
         If the system does.
     """
+
+    def damaged(error: Exception) -> InputError:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return InputError(f"{path}: {wrong} ({reason[:150]}); {remedy}")
+
     try:
         yield
     except (MstoolError, MemoryError):
@@ -34,16 +45,8 @@ def reading(path: Path) -> Iterator[None]:
     except OSError as error:
         # Codecs raise it without a number; a file that points outside itself makes seeking invalid.
         if error.errno in (None, errno.EINVAL):
-            raise _damaged(path, error) from error
+            raise damaged(error) from error
         error.filename = error.filename or str(path)
         raise
     except Exception as error:  # codecs raise whatever they like
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, error: Exception) -> InputError:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return InputError(
-        f"{path}: cannot be read as an image ({reason[:150]}); copy it again, or save it as TIFF "
-        "or PNG"
-    )
+        raise damaged(error) from error

@@ -40,6 +40,8 @@ def open_decoded(path: Path, is_label: bool) -> Stored:
             raise InputError(
                 f"{path}: is an animation of {image.n_frames} pictures; save one picture a file"
             )
+        if image.format == "BMP" and image.mode == "1":
+            _check_bmp_bits(path)
         values = _decode(image, path, facts)
         refuse_turned(Image.Image.getexif(image).get(ORIENTATION), path)
         if is_jpeg and is_label:
@@ -52,6 +54,19 @@ def open_decoded(path: Path, is_label: bool) -> Stored:
 def _is_png(path: Path) -> bool:
     with open(path, "rb") as stream:
         return stream.read(len(SIGNATURE)) == SIGNATURE
+
+
+def _check_bmp_bits(path: Path) -> None:
+    """Refuse what Pillow misreads: it takes a table of black and white for 1 bit a pixel."""
+    with open(path, "rb") as stream:
+        head = stream.read(30)
+    at = 24 if head[14] == 12 else 28  # in the header of OS/2, and in all others
+    bits = int.from_bytes(head[at : at + 2], "little")
+    if bits != 1:
+        raise InputError(
+            f"{path}: is a BMP of {bits} bits with a table of two greys, which is not decoded "
+            "reliably; save it as PNG"
+        )
 
 
 def _decode(image: "Image.Image", path: Path, facts: PngFacts | None) -> np.ndarray:

@@ -38,7 +38,7 @@ def _dtype_of(stored: Stored) -> np.dtype:
     dtype = stored.dtype
     if dtype.kind not in "biuf":
         raise InputError(f"{stored.path}: pixels are {dtype}; save as 8-bit, 16-bit or float")
-    if dtype.kind == "b":
+    if dtype.kind == "b" or stored.palette is not None:
         return np.dtype(np.uint8)
     return dtype if dtype in _KEPT else np.dtype(np.float32)
 

@@ -41,9 +41,9 @@ def as_label_map(stored: Stored, expand_palette: bool) -> Micrograph:
             values = look_up(stored.palette, values[..., 0], stored.path)
         elif expand_palette:
             values = as_brightness(values, stored)
-        values = values & 255 if is_doubled else values
         if is_clear:
             values = np.concatenate([values, _alpha(raw, stored)[..., None]], axis=2)
+        # Of 16-bit colours made bytes the upper one is dropped, which is the same.
         return np.ascontiguousarray(values if n_channels > 1 else values[..., 0], dtype)
 
     shape = (stored.height, stored.width, *((n_channels,) if n_channels > 1 else ()))

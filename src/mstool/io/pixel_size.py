@@ -147,4 +147,4 @@ def _if_square(width_um: float, height_um: float) -> StatedSize:
         return StatedSize(
             doubt=f"states pixels of {width_um:.4g} x {height_um:.4g} um, which are not square"
         )
-    return StatedSize(width_um)
+    return StatedSize(float(f"{width_um:.12g}"))  # metres in micrometres leave a rest

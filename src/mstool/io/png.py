@@ -76,14 +76,14 @@ def check_png(path: Path) -> PngFacts:
         for kind, content in _chunks(stream, path):
             if facts is None:
                 facts = _header(kind, content, path)
-                pixels = _PixelCounter(path)
+                pixels = _PixelCounter(path, _n_bytes(facts))
             elif kind == b"tRNS":
                 facts = PngFacts(**{**vars(facts), "transparency": content})
             elif kind == b"IDAT":
                 pixels.take(content)
     if facts is None:
         raise _damaged(path, "it has no header")
-    pixels.check(_n_bytes(facts))
+    pixels.end()
     return facts
 
 
@@ -104,21 +104,25 @@ def _chunks(stream: BinaryIO, path: Path) -> Iterator[tuple[bytes, bytes]]:
 class _PixelCounter:
     """Unpacks the pixels piece by piece, to count their bytes."""
 
-    def __init__(self, path: Path):
-        self.path, self.n_bytes, self.unpack = path, 0, zlib.decompressobj()
+    def __init__(self, path: Path, expected: int):
+        self.path, self.expected, self.n_bytes = path, expected, 0
+        self.unpack = zlib.decompressobj()
 
     def take(self, content: bytes) -> None:
         try:
             while content and not self.unpack.eof:
                 self.n_bytes += len(self.unpack.decompress(content, _PIECE))
                 content = self.unpack.unconsumed_tail
+                if self.n_bytes > self.expected:
+                    raise _damaged(self.path, "it holds more pixels than it claims")
         except zlib.error as error:
             raise _damaged(self.path, f"its pixels cannot be unpacked, {error}") from error
 
-    def check(self, expected: int) -> None:
-        if self.n_bytes != expected or not self.unpack.eof:
-            what = "fewer" if self.n_bytes < expected else "other"
-            raise _damaged(self.path, f"it holds {what} pixels than it claims")
+    def end(self) -> None:
+        if self.n_bytes < self.expected:
+            raise _damaged(self.path, "it holds fewer pixels than it claims")
+        if not self.unpack.eof:
+            raise _damaged(self.path, "its pixels end without their checksum")
 
 
 def _header(kind: bytes, content: bytes, path: Path) -> PngFacts:

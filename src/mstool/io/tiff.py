@@ -68,8 +68,10 @@ def _refuse_several(tiff: tifffile.TiffFile, path: Path) -> None:
     """Refuse stacks and files that begin with a thumbnail; smaller copies may follow."""
     page = tiff.pages[0]
     shape = (page.imagelength, page.imagewidth)
-    n_planes = page.imagedepth if page.imagedepth > 1 else tiff.series[0].size // page.size
-    if n_planes > 1 and not tiff.is_ome:  # all in one page, as ImageJ stores it
+    n_planes = page.imagedepth
+    if n_planes == 1 and not tiff.is_ome:  # whose planes are pages
+        n_planes = tiff.series[0].size // page.size
+    if n_planes > 1:  # all in one page, as ImageJ stores it
         raise _is_stack(path, n_planes)
     if page.is_reduced and (page.subifds or len(tiff.pages) > 1):
         raise _starts_small(path)
