@@ -20,19 +20,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from mstool.pipeline.shift.factors import fit_factors
+from mstool.pipeline.shift.measure import divide, look_at, measure
+from mstool.pipeline.shift.settings import REPAIRS
+from mstool.pipeline.shift.simulate import cases_of, cut_pieces, dosed, measure_robustness
 from scipy import ndimage, stats
 
 from mstool.io.plain import to_plain
 from mstool.labels.legend import legend_from_toml
 from mstool.nn.checkpoint import load_checkpoint
 from mstool.nn.device import choose_compute, make_deterministic
-from mstool.pipeline.shift.factors import fit_factors
-from mstool.pipeline.shift.measure import divide, look_at, measure
 from mstool.pipeline.shift.mitigate import compare_repairs, try_repairs
 from mstool.pipeline.shift.network import SetReadings, make_network, read_set, trained_on
 from mstool.pipeline.shift.sets import ReadPlan, find_set, levels_of, read_sets, to_stored, to_unit
-from mstool.pipeline.shift.settings import REPAIRS
-from mstool.pipeline.shift.simulate import cases_of, cut_pieces, dosed, measure_robustness
 from mstool.reporting import Reporter
 from mstool.shift.doses import FAMILIES
 from mstool.shift.estimates import errors_left_out

@@ -154,23 +154,71 @@ def test_one_hot_pixel_moves_no_grey_level(run_mstool, study):
     assert record_of()["intensity"]["w1"] < 1e-3
 
 
-def test_what_had_no_time_is_known_after_a_resume(run_mstool, batches, monkeypatch):
-    from mstool.pipeline.shift import run
+def test_a_run_short_of_time_is_completed_by_the_same_command(run_mstool, batches):
+    call = ("domain-shift", "raw", "new", *FAST, *MODEL, *FEW, "--mitigate", "adabn")
+    call = (*call, "--retrain-advice", 2)
+    ended = run_mstool(*call, "--max-time", "0.01s", "-o", "a")
+    assert ended.code == 0
+    short = record_of("a")
+    doses = ["simulated gamma", "simulated noise", "simulated blur"]
+    assert short["left_out"] == ["repair adabn", *doses]
+    assert f"left out for lack of time: {', '.join(short['left_out'])}" in short["warnings"]
+    assert short["performance"]["source"]["mean_iou"] > 0  # costs no time
+    assert len(short["advice"]["annotate_next"]) == 2
+    assert short["chosen"] == "none"
+    (batches / "a/repaired").mkdir()
+    (batches / "a/repaired/img0.tif").write_text("of a repair that is not taken any more")
+    assert run_mstool(*call, "--max-time", "1h", "-o", "a").code == 0
+    assert run_mstool(*call, "-o", "b").code == 0
+    whole, again = record_of("a"), record_of("b")
+    assert whole["left_out"] == []
+    assert {**whole, "mstool": None} == {**again, "mstool": None}
+    names = [sorted(str(f.relative_to(out)) for f in Path(out).rglob("*")) for out in "ab"]
+    assert names[0] == names[1]
+    before = (batches / "a/robustness.png").stat().st_mtime_ns
+    assert run_mstool(*call, "-o", "a").code == 0
+    assert (batches / "a/robustness.png").stat().st_mtime_ns == before
+
+
+def test_families_that_had_time_are_not_made_again(run_mstool, batches, monkeypatch):
+    from mstool.pipeline.kept_parts import Budget
+    from mstool.pipeline.shift import steps
+
+    made = []
+
+    def count(family, *arguments, dose_family=steps.dose_family):
+        made.append(family)
+        return dose_family(family, *arguments)
+
+    monkeypatch.setattr(steps, "dose_family", count)
+    call = ("domain-shift", "raw", "new", *FAST, *MODEL, *FEW)
+    with monkeypatch.context() as patched:
+        patched.setattr(Budget, "is_spent", property(lambda _: len(made) >= 2))
+        assert run_mstool(*call).code == 0
+    assert made == ["gamma", "noise"]
+    assert record_of()["left_out"] == record_of()["robustness"]["left_out"] == ["simulated blur"]
+    assert set(record_of()["robustness"]["families"]) == {"gamma", "noise"}
+    assert run_mstool(*call).code == 0
+    assert made == ["gamma", "noise", "blur"]
+    assert set(record_of()["robustness"]["families"]) == {"gamma", "noise", "blur"}
+    assert record_of()["left_out"] == []
+    assert not (batches / "shift/.parts").exists()
+
+
+def test_what_was_made_before_an_interruption_is_kept(run_mstool, batches, monkeypatch):
+    from mstool.pipeline.shift import steps
 
     def stop(*_):
         raise KeyboardInterrupt
 
-    part = {"n_pieces": 2, "undosed": 0.9, "families": {}, "cases": [], "truth": "labels"}
-    part["left_out"] = ["simulated blur"]
-    call = ("domain-shift", "raw", "new", *FAST, *MODEL, "--max-time", "1m", *FEW)
+    call = ("domain-shift", "raw", "new", *FAST, *MODEL, *FEW)
     with monkeypatch.context() as patched:
-        patched.setattr(run, "estimate_loss", stop)
-        patched.setattr(run, "dose_source", lambda *_: part)
+        patched.setattr(steps, "estimate_loss", stop)
         assert run_mstool(*call).code == 130
-    assert (batches / "shift/.parts/robustness.json").is_file()
+    assert (batches / "shift/.parts/simulated blur.json").is_file()
+    monkeypatch.setattr(steps, "dose_family", stop)
     assert run_mstool(*call).code == 0
-    assert record_of()["left_out"] == ["simulated blur"]
-    assert "left out for lack of time: simulated blur" in record_of()["warnings"]
+    assert record_of()["estimates"]["mean_iou"]
 
 
 def test_labels_that_leave_all_out_are_refused(run_mstool, batches):
@@ -240,14 +288,6 @@ def test_same_seed_same_numbers(run_mstool, batches):
     assert (batches / "a/robustness.png").read_bytes() == (
         batches / "b/robustness.png"
     ).read_bytes()
-
-
-def test_a_spent_budget_leaves_out_and_says_so(run_mstool, batches):
-    ended = run_mstool("domain-shift", "raw", "new", *FAST[:2], *MODEL, "--max-time", "0.01s")
-    assert ended.code == 0
-    assert record_of()["left_out"] == ["robustness"]
-    assert record_of()["performance"]["source"]["mean_iou"] > 0  # costs no time
-    assert "left out" in ended.stderr
 
 
 def test_tiles_are_sets_too(run_mstool, batches):

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from mstool.pipeline.shift.measure import divide, measure
 from mstool.shift import distances
 from mstool.shift.appearance import describe, noise_sigma, radial_power
 from mstool.shift.classifier import separate
-from mstool.shift.permutation import draw_sides, holm, p_value, smallest_p, weights_of
+from mstool.shift.divisions import divide, draw_sides, holm, p_value, smallest_p, weights_of
+from mstool.shift.measures import measure
 
 
 def test_white_noise_has_a_flat_spectrum_at_its_variance():
@@ -75,8 +75,8 @@ def test_halves_of_one_set_give_few_false_alarms(draw):
         source, target = ([looks[k] for k in part] for part in np.split(order, 2))
         names = [str(k) for k in range(12)]
         found = measure(source, target, divide(names, names, 99, seed), None, 0.05, 99, seed)
-        for name, row in found["tests"]["p"].items():
-            alarms[name] = alarms.get(name, 0) + (row["p"] <= 0.05)
+        for name, row in found.tests.p.items():
+            alarms[name] = alarms.get(name, 0) + (row.p <= 0.05)
     assert max(alarms.values()) <= 6, alarms
 
 
@@ -93,7 +93,7 @@ def test_real_shifts_are_detected(draw, change):
     target = [describe(np.clip(change(image, rng), 0, 1)) for image in draw(12, 2)]
     names = [str(k) for k in range(12)]
     found = measure(source, target, divide(names, names, 999, 0), None, 0.05, 999, 0)
-    assert any(row["detected"] for row in found["tests"]["p"].values())
+    assert found.tests.detected
 
 
 def test_two_micrographs_cannot_be_learnt_apart():

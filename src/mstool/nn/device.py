@@ -40,6 +40,11 @@ class Compute:
         """Number format as the flag spells it."""
         return {dtype: name for name, dtype in _TYPES.items()}[self.dtype]
 
+    @property
+    def n_threads(self) -> int:
+        """Threads of the CPU that a network uses."""
+        return torch.get_num_threads()
+
     def autocast(self) -> torch.autocast:
         """Context in which networks compute in `dtype`."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)

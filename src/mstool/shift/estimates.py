@@ -34,7 +34,7 @@ class Case:
         True score [1].
     accuracy : float
         True accuracy [1].
-    accuracies : mapping of str to float
+    accuracies : dict of str to float
         Accuracy by each method of `estimate_accuracies` [1].
     """
 
@@ -43,7 +43,7 @@ class Case:
     signs: tuple[float, ...]
     mean_iou: float
     accuracy: float = float("nan")
-    accuracies: Mapping[str, float] = field(default_factory=dict)
+    accuracies: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

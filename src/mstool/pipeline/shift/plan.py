@@ -48,8 +48,6 @@ class ShiftSettings:
         Whether simulated images are written.
     advise : int
         Target micrographs to annotate next; 0 for no advice.
-    max_time_s : float or None
-        Budget [s].
     precision : str
         Number format of the network.
     seed : int
@@ -71,7 +69,6 @@ class ShiftSettings:
     is_auto: bool
     save_simulated: bool
     advise: int
-    max_time_s: float | None
     precision: str
     seed: int
 
