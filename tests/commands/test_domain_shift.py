@@ -336,3 +336,39 @@ def test_colour_against_grey_is_refused_with_a_remedy(run_mstool, batches):
     ended = run_mstool("domain-shift", "raw", "colour", *FAST)
     assert (ended.code, "--grey" in ended.stderr) == (65, True)
     assert run_mstool("domain-shift", "raw", "colour", "--grey", *FAST).code == 0
+
+
+def numbers_in(value):
+    """Every number in a record, whatever it lies in."""
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from numbers_in(item)
+    elif isinstance(value, float):
+        yield value
+
+
+@pytest.mark.parametrize("kind", ["copies", "half copies", "one and its copy", "blank"])
+def test_a_set_and_its_copy_show_no_shift(run_mstool, batches, kind):
+    raw = [tifffile.imread(path) for path in sorted(Path("raw").iterdir())]
+    others = [np.roll(image, 9, axis=0) for image in raw[:3]]
+    blank = [np.full((80, 96), 90, np.uint8)] * 3
+    source, target = {
+        "copies": (raw, raw),
+        "half copies": (raw, [*raw[:3], *others]),
+        "one and its copy": (raw[:1], raw[:1]),
+        "blank": (blank, blank),
+    }[kind]
+    for name, images in (("old", source), ("fresh", target)):
+        (batches / name).mkdir()
+        for number, image in enumerate(images):
+            tifffile.imwrite(f"{name}/{name}{number}.tif", image)
+    quick = (*FAST, *MODEL[:2], *FEW, "--mitigate", "auto", "--retrain-advice", 1)
+    for call in (FAST, quick):
+        ended = run_mstool("domain-shift", "old", "fresh", *call, "--overwrite")
+        assert (ended.code, ended.stderr) == (0, "")
+        record = record_of()
+        assert record["verdict"]["shift_detected"] is False
+        assert record["fit"]["moved"] == []
+        assert np.isfinite(list(numbers_in(record))).all()
+        assert any("in both sets" in warning for warning in record["warnings"])
+        assert record["verdict"]["harmful"] != "yes"

@@ -128,7 +128,7 @@ def measure(
         features = network_features(networks)
         values |= _network_statistics(networks, features, weights)
         separations["network"] = separate(features, division.unit, division.sides, seed)
-    values |= {f"classifier_{k}": np.abs(found.auc - 0.5) for k, found in separations.items()}
+    values |= {f"classifier_{name}": found.auc for name, found in separations.items()}
     n, m = division.n_units
     least = smallest_p(n, m, permutations), smallest_p(n, m, 10**9)
     return Measurements(
