@@ -150,6 +150,8 @@ def test_detected_is_not_harmful():
     assert judge_harm(drop(0.3, (np.nan, np.nan)), None, None, 0.05) == "unclear"
     assert judge_harm(None, wide, 0.97, 0.05) == "unclear"
     assert judge_harm(None, wide, 0.97, 0.05, is_image_changed=False) == "no"
+    low = replace(wide, mean_iou=0.7)
+    assert judge_harm(None, low, 0.97, 0.05, is_image_changed=False) == "unclear"
     assert judge_harm(None, None, None, 0.05) == "unknown"
     assert "do not use the repair tent" in recommend(
         True, "yes", False, "tent", True, True, worse=True

@@ -83,7 +83,7 @@ def judge_harm(
     """Whether the loss of mean IoU exceeds a tolerance.
 
     An estimate is a wide range, since some kinds of change fool it. Where images did not change,
-    none of them can be at work, and the middle of the range decides.
+    none of them can be at work: the middle of the range is enough to say no, and yes needs all of it.
 
     Parameters
     ----------
@@ -108,8 +108,8 @@ def judge_harm(
         if not np.isfinite([low, high]).all():  # one micrograph, or none with a label
             return UNCLEAR
     elif estimate is not None and nominal is not None:
-        ends = (estimate.high, estimate.low) if is_image_changed else (estimate.mean_iou,) * 2
-        low, high = (nominal - end for end in ends)
+        worst = estimate.low if is_image_changed else estimate.mean_iou
+        low, high = nominal - estimate.high, nominal - worst
         if estimate.is_extrapolated and low <= tolerance:
             return UNCLEAR
     else:
