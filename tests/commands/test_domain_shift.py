@@ -272,11 +272,24 @@ def test_whole_micrographs_and_tile_folders_are_repaired(run_mstool, batches):
     repaired = open_micrograph(Path("a/repaired/img0.tif"))
     assert repaired.shape == tifffile.imread("new/img0.tif").shape
     assert repaired.pixel_size_um == pytest.approx(0.2)
-    run_mstool("tile", "new", "--size", 48, "--overlap", 16, "-o", "new-tiles", "-q")
-    assert run_mstool("domain-shift", "tiles", "new-tiles", *quick[:-2], *quick[-2:]).code == 0
-    assert run_mstool("predict", "shift/repaired", "--model", "model", "-q", "-o", "p").code == 0
-    assert run_mstool("stitch", "p", "-q", "-o", "masks").code == 0
-    assert len(list(Path("masks").glob("img*"))) == 6
+
+
+def test_masks_of_repaired_tiles_find_their_micrographs(run_mstool, batches):
+    run_mstool("tile", "new", "--size", 48, "--overlap", 16, "-o", "made/new-tiles", "-q")
+    quick = (*FAST, *MODEL[:2], "--simulate", "none", "--mitigate", "reinhard")
+    assert run_mstool("domain-shift", "tiles", "made/new-tiles", *quick, "-o", "a/b/c").code == 0
+    tiles = json.loads(Path("a/b/c/repaired/tiles.json").read_text())
+    paths = [source["path"] for source in tiles["sources"]] + list(tiles["inputs"])
+    assert all((Path("a/b/c/repaired") / path).is_file() for path in paths)
+    assert tiles["repair"] == "reinhard"
+    predict = ("predict", "a/b/c/repaired", "--model", "model", "-q", "-o", "probs")
+    assert run_mstool(*predict).code == 0
+    ended = run_mstool("stitch", "probs", "--overlay", "-q", "-o", "masks")
+    assert (ended.code, ended.stderr) == (0, "")
+    assert len(list(Path("masks/overlays").glob("img*.png"))) == 6
+    scores = json.loads(run_mstool("score", "masks", "labels").stdout)
+    assert scores["n_images"] == 6
+    assert scores["baselines"]["otsu"]["mean_iou"] > 0.3
 
 
 def test_same_seed_same_numbers(run_mstool, batches):
