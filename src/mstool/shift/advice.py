@@ -19,17 +19,7 @@ _LEAST_GROUPS = 4
 
 @dataclass(frozen=True)
 class Pick:
-    """A micrograph of the target that is worth annotating.
-
-    Attributes
-    ----------
-    image : str
-        Its name.
-    uncertainty : float
-        1 less its self-consistency [1].
-    distance : float
-        To the nearest micrograph of the source, in standardised features.
-    """
+    """A micrograph of the target: 1 less its self-consistency, and how far the source is."""
 
     image: str
     uncertainty: float
@@ -38,16 +28,9 @@ class Pick:
 
 @dataclass(frozen=True)
 class Gain:
-    """Mean IoU [1] before and after annotation, on source pieces that look as the target does.
+    """Mean IoU [1] before annotation, and after that of so many micrographs.
 
-    Attributes
-    ----------
-    simulated_by : str
-        What makes them look so.
-    before : float
-        Without annotation.
-    after : dict of str to float
-        By the number of micrographs annotated.
+    It is that of pieces of the source which look as the target does.
     """
 
     simulated_by: str
@@ -57,21 +40,11 @@ class Gain:
 
 @dataclass(frozen=True)
 class Advice:
-    """What to annotate, and why.
-
-    Attributes
-    ----------
-    annotate_next : tuple of Pick
-        First the most wanted.
-    expected : Gain or None
-        What that would bring.
-    reason : str or None
-        Why that is not told.
-    """
+    """What to annotate, first the most wanted, and what that would bring."""
 
     annotate_next: tuple[Pick, ...]
     expected: Gain | None
-    reason: str | None
+    reason: str | None  # why that is not told
 
 
 def pick_images(

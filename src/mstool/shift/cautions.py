@@ -2,40 +2,28 @@
 
 from collections.abc import Iterator, Sequence
 
-from mstool.shift.advice import Advice
-from mstool.shift.cost import Performance
-from mstool.shift.dosing import Robustness
-from mstool.shift.estimates import Estimate
-from mstool.shift.factors import Factors
 from mstool.shift.findings import Findings
-from mstool.shift.measures import Significance
 
 _FEW = 10
 
 
-def list_cautions(findings: Findings, left_out: Sequence[str]) -> list[str]:
+def list_cautions(found: Findings, left_out: Sequence[str]) -> list[str]:
     """Warnings in the order in which they matter.
 
     Parameters
     ----------
-    findings : Findings
+    found : Findings
         The parts of a comparison.
     left_out : sequence of str
         What there was no time for.
     """
-    rules = (
-        (_weak_tests, findings.measured.tests),
-        (_flattering_scores, findings.performance),
-        (_unexplained, findings.factors),
-        (_extrapolated, findings.estimate),
-        (_without_truth, findings.robustness),
-        (_untold_gain, findings.advice),
-        (_left_out, left_out),
-    )
-    return [words for rule, part in rules if part for words in rule(part)]
+    rules = _weak_tests, _flattering_scores, _unexplained, _extrapolated, _without_truth, _untold
+    warnings = [words for rule in rules for words in rule(found)]
+    return [*warnings, *([f"left out for lack of time: {', '.join(left_out)}"] if left_out else [])]
 
 
-def _weak_tests(tests: Significance) -> Iterator[str]:
+def _weak_tests(found: Findings) -> Iterator[str]:
+    tests = found.measured.tests
     if not tests.can_detect:
         cause = "permutations" if tests.few_permutations else "micrographs"
         yield (
@@ -44,18 +32,21 @@ def _weak_tests(tests: Significance) -> Iterator[str]:
         )
 
 
-def _flattering_scores(performance: Performance) -> Iterator[str]:
-    if any(one and one.n_images < _FEW for one in (performance.source, performance.target)):
+def _flattering_scores(found: Findings) -> Iterator[str]:
+    scores = found.performance
+    if scores is None:
+        return
+    if any(one and one.n_images < _FEW for one in (scores.source, scores.target)):
         yield f"intervals of scores rest on fewer than {_FEW} micrographs and are too narrow"
-    if performance.source_trained_on:
+    if scores.source_trained_on:
         yield "the model was trained on the source; its score there flatters"
-    if performance.target_trained_on:
-        shown = ", ".join(performance.target_trained_on[:3])
+    if scores.target_trained_on:
+        shown = ", ".join(scores.target_trained_on[:3])
         yield f"the model was trained on micrographs of the target: {shown}"
 
 
-def _unexplained(factors: Factors) -> Iterator[str]:
-    fits = {"grey levels": factors.transfer, "spectra": factors.spectrum}
+def _unexplained(found: Findings) -> Iterator[str]:
+    fits = {"grey levels": found.factors.transfer, "spectra": found.factors.spectrum}
     places = [place for place, fit in fits.items() if not fit.is_explained]
     if places:
         yield (
@@ -64,20 +55,16 @@ def _unexplained(factors: Factors) -> Iterator[str]:
         )
 
 
-def _extrapolated(estimate: Estimate) -> Iterator[str]:
-    if estimate.is_extrapolated:
+def _extrapolated(found: Findings) -> Iterator[str]:
+    if found.estimate and found.estimate.is_extrapolated:
         yield "the target lies outside of all that was simulated: do not rely on estimates"
 
 
-def _without_truth(robustness: Robustness) -> Iterator[str]:
-    if robustness.truth == "prediction":
+def _without_truth(found: Findings) -> Iterator[str]:
+    if found.robustness and found.robustness.truth == "prediction":
         yield "without --source-labels, losses are against the undisturbed prediction"
 
 
-def _untold_gain(advice: Advice) -> Iterator[str]:
-    if advice.reason:
-        yield f"what annotation would bring is not told: {advice.reason}"
-
-
-def _left_out(left_out: Sequence[str]) -> Iterator[str]:
-    yield f"left out for lack of time: {', '.join(left_out)}"
+def _untold(found: Findings) -> Iterator[str]:
+    if found.advice and found.advice.reason:
+        yield f"what annotation would bring is not told: {found.advice.reason}"

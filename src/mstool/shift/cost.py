@@ -27,19 +27,7 @@ Interval = tuple[float, float]  # NaN where one unit tells nothing of how units 
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of one set, counts of its micrographs pooled.
-
-    Attributes
-    ----------
-    n_images : int
-        Micrographs behind them.
-    mean_iou, interval : float, tuple of float
-        With the truth [1].
-    iou, iou_interval : dict of str to float, to tuple of float
-        By class [1].
-    phase_fraction : dict of str to float
-        True, by class [1].
-    """
+    """Mean IoU, IoU and true phase fraction by class [1] of one set, all counts pooled."""
 
     n_images: int
     mean_iou: float
@@ -51,14 +39,10 @@ class Scores:
 
 @dataclass(frozen=True)
 class Drop:
-    """Scores of the source less those of the target.
+    """Scores of the source less those of the target [1].
 
-    Attributes
-    ----------
-    mean_iou, interval, iou, iou_interval
-        As in `Scores`.
-    by_phase_fraction, by_appearance : float
-        What other shares of the phases explain of the loss, and the rest [1].
+    What other shares of the phases explain of the loss is `by_phase_fraction`; `by_appearance` is
+    the rest.
     """
 
     mean_iou: float
@@ -71,19 +55,7 @@ class Drop:
 
 @dataclass(frozen=True)
 class Performance:
-    """Scores of both sets.
-
-    Attributes
-    ----------
-    source, target : Scores or None
-        None without labels.
-    drop : Drop or None
-        None where either lacks labels.
-    source_trained_on : bool
-        Whether the source holds micrographs that decided the weights.
-    target_trained_on : tuple of str
-        Such micrographs of the target.
-    """
+    """Scores of both sets, None without labels, and what of them had decided the weights."""
 
     source: Scores | None
     target: Scores | None
@@ -93,30 +65,8 @@ class Performance:
 
 
 @dataclass(frozen=True)
-class Comparable:
-    """The same number of both sets.
-
-    Attributes
-    ----------
-    source, target : float
-        Of each.
-    """
-
-    source: float
-    target: float
-
-
-@dataclass(frozen=True)
 class Calibration:
-    """A simulated change, estimated from those of other families.
-
-    Attributes
-    ----------
-    family, dose
-        As in `Case`.
-    estimated, true : float
-        Mean IoU [1].
-    """
+    """Mean IoU [1] under a simulated change, estimated from other families."""
 
     family: str
     dose: float
@@ -126,47 +76,24 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Risk:
-    """How badly a micrograph of the target may be segmented.
-
-    Attributes
-    ----------
-    image : str
-        Its name.
-    risk : float
-        1 less the score that is expected [1].
-    self_consistency, confidence : float
-        Of the predictions [1].
-    mean_iou : float
-        With the truth [1]; NaN without.
-    """
+    """How badly a micrograph of the target may be segmented: 1 less its expected score [1]."""
 
     image: str
     risk: float
     self_consistency: float
     confidence: float
-    mean_iou: float
+    mean_iou: float  # NaN without labels
 
 
 @dataclass(frozen=True)
 class Estimates:
-    """What predictions alone tell of the score on the target.
+    """What predictions alone tell of the score on the target; no range with too few cases.
 
-    Attributes
-    ----------
-    self_consistency, soft_iou : Comparable
-        Of the predictions [1].
-    accuracy : dict of str to dict
-        From `bound_accuracies`.
-    mean_iou : Estimate or None
-        None with too few cases.
-    calibration : tuple of Calibration
-        Behind it; empty without.
-    ranking : tuple of Risk
-        Micrographs of the target, worst first.
+    Signs are by set, accuracies as from `bound_accuracies`; the worst micrograph is ranked first.
     """
 
-    self_consistency: Comparable
-    soft_iou: Comparable
+    self_consistency: dict[str, float]
+    soft_iou: dict[str, float]
     accuracy: dict[str, dict[str, float]]
     mean_iou: Estimate | None
     calibration: tuple[Calibration, ...]
@@ -242,8 +169,8 @@ def estimate_cost(
         risk = 1 - (predict_score(cases, own) if estimate else own[0])
         rows.append(Risk(name, risk, own[0], own[1], reading.mean_iou))
     return Estimates(
-        self_consistency=Comparable(ours.self_consistency, theirs.self_consistency),
-        soft_iou=Comparable(ours.soft_iou, theirs.soft_iou),
+        self_consistency={"source": ours.self_consistency, "target": theirs.self_consistency},
+        soft_iou={"source": ours.soft_iou, "target": theirs.soft_iou},
         accuracy=bound_accuracies(cases, estimate_accuracies(ours, theirs)),
         mean_iou=estimate,
         calibration=calibration,

@@ -131,19 +131,9 @@ def standardise(values):
 
 
 def principal_components(vectors):
-    """First two principal components, signs fixed, and the share of variance of each.
+    """First two principal components of rows, (N, 2), and the share of variance of each [1].
 
-    Parameters
-    ----------
-    vectors : ndarray of float, shape (N, D)
-        One row a micrograph.
-
-    Returns
-    -------
-    points : ndarray of float64, shape (N, 2)
-        0 where there is no such component.
-    explained : list of float
-        Two shares [1].
+    Signs are fixed; a component that is not there is 0.
     """
     centred = vectors - vectors.mean(axis=0)
     left, size, right = np.linalg.svd(centred, full_matrices=False)

@@ -140,33 +140,14 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 
 
 def number_units(groups: Sequence[str], is_source: np.ndarray) -> np.ndarray:
-    """Number of the unit of each micrograph; one name in both sets is two units.
-
-    Returns
-    -------
-    ndarray of int, shape (N,)
-        From 0.
-    """
+    """Number of the unit of each micrograph, (N,); one name in both sets is two units."""
     keys = list(zip(groups, is_source.tolist(), strict=True))
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     return np.array([numbers[key] for key in keys])
 
 
 def weights_of(sides, unit):
-    """How each micrograph counts in the means of source and target.
-
-    Parameters
-    ----------
-    sides : ndarray of bool, shape (B, U)
-        From `draw_sides`.
-    unit : ndarray of int, shape (N,)
-        From `number_units`.
-
-    Returns
-    -------
-    source, target : ndarray of float64, shape (B, N)
-        Rows sum to 1.
-    """
+    """How each micrograph counts in the means of source and target: two (B, N), rows sum to 1."""
     source = sides[:, unit].astype(float)
     target = 1.0 - source
     return source / source.sum(axis=1, keepdims=True), target / target.sum(axis=1, keepdims=True)

@@ -37,17 +37,7 @@ Read = Callable[[Piece], Reading]
 
 @dataclass(frozen=True)
 class Dose:
-    """Score under one dose.
-
-    Attributes
-    ----------
-    dose : float
-        In the unit of its family.
-    mean_iou : float
-        With the labels of the pieces [1].
-    interval : tuple of float
-        Over micrographs.
-    """
+    """Mean IoU [1] under one dose, with its interval over micrographs."""
 
     dose: float
     mean_iou: float
@@ -56,16 +46,9 @@ class Dose:
 
 @dataclass(frozen=True)
 class Curve:
-    """Scores of a family of changes.
+    """Scores of a family of changes by rising dose, 0 among them.
 
-    Attributes
-    ----------
-    unit : str
-        What a dose means.
-    curve : tuple of Dose
-        By rising dose, 0 among them.
-    breaking_dose : dict of str to float
-        Where the tolerance is exceeded, ``down`` and ``up`` from 0; NaN if it never is.
+    Its `breaking_dose` is where the tolerance is exceeded ``down`` and ``up`` from 0, NaN if never.
     """
 
     unit: str
@@ -75,15 +58,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class DosedFamily:
-    """All that the doses of a family tell.
-
-    Attributes
-    ----------
-    scores : Curve
-        What they cost.
-    cases : tuple of Case
-        What estimates are calibrated on, dose 0 left out.
-    """
+    """What the doses of a family cost, and cases to calibrate estimates on, dose 0 left out."""
 
     scores: Curve
     cases: tuple[Case, ...]
@@ -91,30 +66,14 @@ class DosedFamily:
 
 @dataclass(frozen=True)
 class Robustness:
-    """What simulated changes cost.
-
-    Attributes
-    ----------
-    n_pieces : int
-        Micrographs that were changed.
-    undosed : float
-        Mean IoU without a change [1].
-    families : dict of str to Curve
-        By family.
-    cases : tuple of Case
-        Of all families, the unchanged pieces first.
-    left_out : tuple of str
-        Families that there was no time for.
-    truth : str
-        ``labels`` or ``prediction``: what predictions are compared with.
-    """
+    """What simulated changes of some micrographs cost."""
 
     n_pieces: int
-    undosed: float
+    undosed: float  # mean IoU without a change [1]
     families: dict[str, Curve]
-    cases: tuple[Case, ...]
-    left_out: tuple[str, ...]
-    truth: str
+    cases: tuple[Case, ...]  # of all families, the unchanged pieces first
+    left_out: tuple[str, ...]  # for lack of time
+    truth: str  # labels or prediction: what predictions are compared with
 
 
 def dose_piece(piece: Piece, family: str, dose: float, seed: int) -> Piece:

@@ -217,24 +217,12 @@ def fit_factors(
 
 @dataclass(frozen=True)
 class _Explanation:
-    """A fit of the spectrum, and what was taken into account before.
-
-    Attributes
-    ----------
-    fit : SpectrumFit
-        The fit.
-    powers : ndarray of float, shape (N, 32)
-        Logarithm of power of the source, changed as grey levels and phases ask for.
-    by_phases : bool
-        Whether a change of phase fractions was taken into account.
-    contrast : float
-        Factor on the spread of grey levels that was taken into account [1].
-    """
+    """A fit of the spectrum, and what was taken into account before."""
 
     fit: SpectrumFit
-    powers: np.ndarray
+    powers: np.ndarray  # of the source, changed as grey levels and phases ask for: (N, 32)
     by_phases: bool
-    contrast: float
+    contrast: float  # factor on the spread of grey levels [1]
 
 
 def _explain_spectrum(

@@ -15,27 +15,7 @@ from mstool.shift.mitigation import Mitigation
 
 @dataclass(frozen=True)
 class Findings:
-    """The parts of a comparison; None where one was not asked for or could not be made.
-
-    Attributes
-    ----------
-    measured : Measurements
-        Distances and tests.
-    factors : Factors
-        What changed.
-    fractions : PhaseFractions or None
-        Shares of the phases.
-    performance : Performance or None
-        Scores with labels.
-    mitigation : Mitigation or None
-        Repairs.
-    robustness : Robustness or None
-        Simulated changes.
-    estimates : Estimates or None
-        Scores without labels.
-    advice : Advice or None
-        What to annotate.
-    """
+    """The parts of a comparison; None where one was not asked for or could not be made."""
 
     measured: Measurements
     factors: Factors

@@ -13,18 +13,9 @@ from mstool.shift.divisions import Division, p_value
 
 @dataclass(frozen=True)
 class PhaseFractions:
-    """Phase fractions by class [1]: means over micrographs.
+    """Mean phase fractions by class [1], with intervals over specimens and the p of their change.
 
-    Attributes
-    ----------
-    p : float
-        Of the difference.
-    basis : str
-        ``labels`` or ``prediction``.
-    source, target : dict of str to float
-        The means.
-    source_interval, target_interval : dict of str to tuple of float
-        By resampling specimens; NaN with one.
+    The `basis` is ``labels`` or ``prediction``.
     """
 
     p: float

@@ -19,19 +19,8 @@ def levels_of(dtype: str, extents: Sequence[tuple[float, float]]) -> Levels:
     """Stored values of black and white: of the type for 8 bits, else of what occurs.
 
     Cameras of 10 to 14 bits store 16; white is then the smallest power of two, less one, that
-    hardly a pixel exceeds. Single hot pixels count for nothing.
-
-    Parameters
-    ----------
-    dtype : str
-        Of stored values.
-    extents : sequence of (float, float)
-        Of each micrograph, as `extent_of` gives it.
-
-    Returns
-    -------
-    tuple of float
-        White is above black.
+    hardly a pixel exceeds. Single hot pixels count for nothing, `extents` being those of
+    `extent_of`.
     """
     if dtype == "uint8":
         return 0.0, 255.0

@@ -21,15 +21,7 @@ Facts = dict[str, object]  # numbers for the record alone
 
 @dataclass(frozen=True)
 class Tested:
-    """Result of one permutation test.
-
-    Attributes
-    ----------
-    p, p_holm : float
-        Alone, and corrected for the number of tests; NaN where there is no statistic.
-    detected : bool
-        Whether the corrected p is small enough.
-    """
+    """P of one permutation test, alone and corrected for the number of tests; NaN if undefined."""
 
     p: float
     p_holm: float
@@ -38,26 +30,12 @@ class Tested:
 
 @dataclass(frozen=True)
 class Significance:
-    """All tests together.
+    """All tests together, by name."""
 
-    Attributes
-    ----------
-    alpha : float
-        Chance of a false alarm over all of them [1].
-    smallest_p : float
-        That so many units and permutations allow.
-    can_detect : bool
-        Whether any p could be small enough.
-    few_permutations : bool
-        Whether more permutations would let it.
-    p : dict of str to Tested
-        By test.
-    """
-
-    alpha: float
-    smallest_p: float
-    can_detect: bool
-    few_permutations: bool
+    alpha: float  # chance of a false alarm over all of them [1]
+    smallest_p: float  # that so many units and permutations allow
+    can_detect: bool  # whether that is small enough
+    few_permutations: bool  # whether more of them would make it so
     p: dict[str, Tested]
 
     @property
@@ -73,26 +51,14 @@ class Significance:
 
 @dataclass(frozen=True)
 class Measurements:
-    """Distances of two sets, and their tests.
-
-    Attributes
-    ----------
-    tests : Significance
-        Of every distance.
-    intensity, spectrum, texture : dict
-        Distances, and what they were taken of in the source and in the target.
-    features : dict
-        Distances of image statistics, and of features of the network, beside random divisions.
-    classifier : dict
-        How well sets can be told apart by them.
-    """
+    """Distances of two sets, what they were taken of in either, and the tests of all of them."""
 
     tests: Significance
     intensity: Facts
     spectrum: Facts
     texture: Facts
-    features: Facts
-    classifier: Facts
+    features: Facts  # distances beside those of random divisions
+    classifier: Facts  # how well sets can be told apart
 
 
 def measure(

@@ -10,34 +10,14 @@ from mstool.shift.readings import Reading, add_readings
 
 @dataclass(frozen=True)
 class Trial:
-    """What a network makes of the target under a repair.
-
-    Attributes
-    ----------
-    readings : tuple of Reading
-        Of each micrograph; empty where the network, or what was fitted, does not allow the repair.
-    """
+    """Readings of each micrograph of the target under a repair; empty where it is not possible."""
 
     readings: tuple[Reading, ...]
 
 
 @dataclass(frozen=True)
 class RepairRow:
-    """One repair in the table.
-
-    Attributes
-    ----------
-    name : str
-        As the flag has it.
-    self_consistency, confidence : float
-        Of the predictions [1].
-    phase_fraction : dict of str to float
-        Predicted, by class [1].
-    mean_iou : float
-        With the truth [1]; NaN without.
-    interval : tuple of float
-        Of it, over micrographs; NaN without.
-    """
+    """Signs and predicted phase fractions [1] under a repair; the score is NaN without labels."""
 
     name: str
     self_consistency: float
@@ -49,24 +29,12 @@ class RepairRow:
 
 @dataclass(frozen=True)
 class Mitigation:
-    """All repairs, and the one that is taken.
-
-    Attributes
-    ----------
-    repairs : tuple of RepairRow
-        As they were tried.
-    chosen : str
-        Name of one of them.
-    files : tuple of str
-        What it made, relative to the record.
-    left_out : tuple of str
-        Repairs that there was no time for.
-    """
+    """All repairs that were tried, and the one that is taken."""
 
     repairs: tuple[RepairRow, ...]
     chosen: str
-    files: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()  # what it made, relative to the record
+    left_out: tuple[str, ...] = ()  # for lack of time
 
     @property
     def chosen_row(self) -> RepairRow:

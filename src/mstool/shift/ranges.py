@@ -20,15 +20,7 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class ShiftRanges:
-    """Ranges in the units of `nn.augment.Augmentation`; the defaults change nothing.
-
-    Attributes
-    ----------
-    gamma, contrast, blur_px, noise, zoom : tuple of float
-        Least and largest.
-    brightness : float
-        Largest.
-    """
+    """Ranges as in `nn.augment.Augmentation`; the defaults change nothing."""
 
     gamma: Range = (1.0, 1.0)
     contrast: Range = (1.0, 1.0)
@@ -40,18 +32,10 @@ class ShiftRanges:
 
 @dataclass(frozen=True)
 class TrainingGreys:
-    """What augmentation knows of the training set, of the grey range [1].
+    """What augmentation knows of the training set, of the grey range [1]."""
 
-    Attributes
-    ----------
-    std : float
-        Standard deviation: the unit of brightness and noise.
-    black, white : float
-        Between which gamma applies.
-    """
-
-    std: float
-    black: float
+    std: float  # the unit of brightness and noise
+    black: float  # gamma applies from here
     white: float
 
 

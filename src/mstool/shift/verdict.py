@@ -83,7 +83,7 @@ def judge_harm(
     """Whether the loss of mean IoU exceeds a tolerance.
 
     An estimate is a wide range, since some kinds of change fool it. Where images did not change,
-    none of them can be at work: the middle of the range is enough to say no, and yes needs all of it.
+    none of them can be at work: its middle is enough to say no, and yes still needs all of it.
 
     Parameters
     ----------

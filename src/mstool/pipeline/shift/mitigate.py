@@ -7,10 +7,10 @@ from functools import partial
 import numpy as np
 
 from mstool.nn.scan import Network
+from mstool.pipeline.shift.comparison import Comparison
 from mstool.pipeline.shift.network import Change, read_set
 from mstool.pipeline.shift.plan import MODEL_REPAIRS
-from mstool.pipeline.shift.sets import MicrographSet, Sample
-from mstool.reporting import Reporter
+from mstool.pipeline.shift.sets import Sample
 from mstool.shift.choice import NONE
 from mstool.shift.factors import Factors
 from mstool.shift.grey_levels import to_stored, to_unit
@@ -59,72 +59,46 @@ class Repair:
         return lambda stored: to_stored(change(to_unit(stored, levels), own), levels, dtype)
 
 
-def make_repair(
-    name: str,
-    network: Network,
-    source: MicrographSet,
-    target: MicrographSet,
-    factors: Factors,
-    seed: int,
-    report: Reporter,
-) -> Repair | None:
-    """Repair by its name, if this network and these sets allow it.
-
-    Parameters
-    ----------
-    name : str
-        One of `REPAIRS`.
-    network : Network
-        At work.
-    source, target : MicrographSet
-        The sets.
-    factors : Factors
-        What changed.
-    seed : int
-        Of the crops of entropy minimisation.
-    report : Reporter
-        Told of what is not possible.
+def make_repair(c: Comparison, name: str, factors: Factors) -> Repair | None:
+    """Repair by its name, one of `REPAIRS`.
 
     Returns
     -------
     Repair or None
         None where the network has no normalisation to repair, or no curve was fitted.
     """
+    network = c.network
     if name == NONE:
         return Repair(name, network)
     if name in MODEL_REPAIRS:
-        fitted = _adapt(name, network, target, seed, report)
+        fitted = _adapt(c, name)
         return fitted and Repair(name, fitted)
     if name == "curve":
-        if not factors.greys_moved:
-            report.note(f"{name}: no change of grey levels was found, so there is none to undo; "
-                        "left out")  # fmt: skip
-            return None
-        return Repair(
-            name, network, lambda image, own: factors.transfer.invert(image).astype(np.float32)
-        )
-    fields = [to_unit(field, network.levels) for one in source.samples for field in one.fields]
+        if factors.greys_moved:
+            curve = factors.transfer.invert
+            return Repair(name, network, lambda image, own: curve(image).astype(np.float32))
+        c.report.note(f"{name}: there is no change of grey levels to undo; left out")
+        return None
+    fields = [to_unit(field, c.levels) for one in c.source.samples for field in one.fields]
     reference = make_reference(fields)
     return Repair(name, network, lambda image, own: _TO_SOURCE[name](image, own, reference))
 
 
-def read_repaired(repair: Repair, target: MicrographSet, report: Reporter) -> SetReadings:
+def read_repaired(c: Comparison, repair: Repair) -> SetReadings:
     """Readings of the target under a repair."""
-    words, change_of = f"repair {repair.name}", partial(repair.for_sample, dtype=target.dtype)
-    return read_set(repair.network, target.samples, words, report, change_of)
+    words, change_of = f"repair {repair.name}", partial(repair.for_sample, dtype=c.target.dtype)
+    return read_set(repair.network, c.target.samples, words, c.report, change_of)
 
 
-def _adapt(
-    name: str, network: Network, target: MicrographSet, seed: int, report: Reporter
-) -> Network | None:
-    if not network.has_norms:
-        report.note(f"{name}: the network has no batch normalisation; left out")
+def _adapt(c: Comparison, name: str) -> Network | None:
+    if not c.network.has_norms:
+        c.report.note(f"{name}: the network has no batch normalisation; left out")
         return None
-    fields = [field for sample in target.samples for field in sample.fields]
+    fields = [field for sample in c.target.samples for field in sample.fields]
     try:
         if name == "tent":
-            return network.with_entropy_of(fields, seed)
-        return network.with_norms_of(fields, _MIXED_PRIOR if name == "adabn-mixed" else 0.0)
+            return c.network.with_entropy_of(fields, c.settings.seed)
+        return c.network.with_norms_of(fields, _MIXED_PRIOR if name == "adabn-mixed" else 0.0)
     except ValueError as error:  # batch normalisation that sees a single value
-        report.note(f"{name}: the fields are too small for this network ({error}); left out")
+        c.report.note(f"{name}: the fields are too small for this network ({error}); left out")
         return None

@@ -17,13 +17,7 @@ from mstool.shift.advice import Advice, Gain, Imitation, imitate_target, pick_im
 from mstool.shift.choice import NONE
 from mstool.shift.cost import Estimates, Performance, estimate_cost, measure_scores
 from mstool.shift.divisions import Division
-from mstool.shift.dosing import (
-    DosedFamily,
-    Piece,
-    Robustness,
-    dose_family,
-    gather_families,
-)
+from mstool.shift.dosing import DosedFamily, Piece, Robustness, dose_family, gather_families
 from mstool.shift.factors import Factors, Origin, fit_factors
 from mstool.shift.fractions import PhaseFractions, compare_fractions, true_fractions
 from mstool.shift.grey_levels import cut_middle, to_stored, to_unit
@@ -45,10 +39,8 @@ def find_fractions(c: Comparison, division: Division) -> PhaseFractions | None:
     if rows is None or not np.isfinite(np.concatenate(rows)).all():  # or nothing labelled in one
         if c.readings is None:
             return None
-        rows, basis = (
-            [np.stack([r.fractions for r in one.readings]) for one in c.readings],
-            ("prediction"),
-        )
+        basis = "prediction"
+        rows = [np.stack([r.fractions for r in one.readings]) for one in c.readings]
     names = c.classes or [str(number) for number in range(rows[0].shape[1])]
     return compare_fractions(rows, basis, c.groups, division, names, c.settings.seed)
 
@@ -85,13 +77,11 @@ def repair_target(c: Comparison, factors: Factors) -> tuple[Mitigation, Repair]:
 
     @cache
     def repair_of(name: str) -> Repair | None:
-        return make_repair(
-            name, c.network, c.source, c.target, factors, settings.seed, c.report
-        )  # fmt: skip
+        return make_repair(c, name, factors)
 
     def try_out(name: str) -> Trial:
         repair = repair_of(name)
-        return Trial(() if repair is None else read_repaired(repair, c.target, c.report).readings)
+        return Trial(() if repair is None else read_repaired(c, repair).readings)
 
     trials = {NONE: Trial(c.readings[1].readings)}
     for name in settings.repairs:
