@@ -27,11 +27,6 @@ def draw_mitigation(
         Mean IoU on the source [1].
     title : str
         Of the figure.
-
-    Returns
-    -------
-    Figure
-        One panel.
     """
     figure = Figure(figsize=(8, 0.45 * len(repairs) + 1.9), layout="constrained")
     axes = figure.subplots()
@@ -74,11 +69,6 @@ def draw_examples(
         Of the figure.
     pixel_size_um : float or None
         For the scale bar [um/px].
-
-    Returns
-    -------
-    Figure
-        A grid.
     """
     n_columns = max(len(row) for row in rows)
     figure = Figure(figsize=(3.4 * n_columns, 3.5 * len(rows) + 0.8), layout="constrained")

@@ -29,11 +29,6 @@ def draw_robustness(
         Loss that counts [1].
     title : str
         Of the figure.
-
-    Returns
-    -------
-    Figure
-        Up to four panels in a row.
     """
     n_rows = max(1, -(-len(families) // _COLUMNS))
     n_columns = min(_COLUMNS, max(1, len(families)))
@@ -75,11 +70,6 @@ def draw_estimates(calibration: Sequence[Any], estimate: Any, title: str) -> Fig
         With ``mean_iou``, ``low``, ``high``, ``mean_error``, ``is_extrapolated``.
     title : str
         Of the figure.
-
-    Returns
-    -------
-    Figure
-        One panel.
     """
     figure = Figure(figsize=(7.4, 5.2), layout="constrained")
     axes = figure.subplots()

@@ -43,35 +43,10 @@ def compare_sets(
     budget: Budget,
     report: Reporter,
 ) -> dict[str, Any]:
-    """Compare two sets and write a folder.
+    """Compare two sets and write a folder; give its record, also where it had been there before.
 
-    Parameters
-    ----------
-    inputs : tuple of SetInputs
-        Source and target.
-    legend : Legend or None
-        Of label maps.
-    model : LoadedModel or None
-        The network.
-    settings : ShiftSettings
-        How.
-    compute : Compute
-        Device.
-    out : Path
-        Folder to fill.
-    overwrite : bool
-        Whether to start afresh where it holds another comparison.
-    run : Run
-        For the record.
-    budget : Budget
-        Time; what it leaves out is made when the same work is asked for again.
-    report : Reporter
-        Where notes and progress go.
-
-    Returns
-    -------
-    dict
-        The record, also where it had been there before.
+    What the budget leaves out is made when the same work is asked for again; `overwrite` starts
+    afresh where the folder holds another comparison.
     """
     folder = OutputFolder(out, RECORD, CONTENTS)
     files = [*inputs[0].files(), *inputs[1].files(), *([model.path] if model else [])]

@@ -19,40 +19,18 @@ from mstool.shift.readings import SetReadings
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two sets, and the network that is to work on them.
-
-    Attributes
-    ----------
-    settings : ShiftSettings
-        How.
-    target_inputs : SetInputs
-        Files of the target.
-    source, target : MicrographSet
-        The sets.
-    levels : tuple of float
-        Stored values of black and white.
-    looks : tuple of list of Appearance
-        Image statistics of source and target.
-    model : LoadedModel or None
-        As loaded.
-    network : Network or None
-        The same at work.
-    readings : tuple of SetReadings, or None
-        What it makes of source and target.
-    parts : KeptParts
-        What is made of all this, in the folder to fill.
-    """
+    """Two sets, and the network that is to work on them, if there is one."""
 
     settings: ShiftSettings
     target_inputs: SetInputs
     source: MicrographSet
     target: MicrographSet
     levels: Levels
-    looks: tuple[list[Appearance], list[Appearance]]
-    model: LoadedModel | None
-    network: Network | None
-    readings: tuple[SetReadings, SetReadings] | None
-    parts: KeptParts
+    looks: tuple[list[Appearance], list[Appearance]]  # of each micrograph of source and target
+    model: LoadedModel | None  # as loaded
+    network: Network | None  # the same at work
+    readings: tuple[SetReadings, SetReadings] | None  # of source and target
+    parts: KeptParts  # what is made of all this, in the folder to fill
 
     @property
     def out(self) -> Path:
