@@ -9,6 +9,7 @@ import numpy as np
 from mstool.errors import InputError, LabelError, MissingInputError, UsageError
 from mstool.geometry.resample import nearest_indices, pick_window
 from mstool.geometry.window import Window
+from mstool.io.conversions import without_alpha
 from mstool.io.images import Micrograph, open_label_values
 from mstool.labels.legend import (
     Legend,
@@ -58,7 +59,7 @@ def read_legend(path: Path) -> Legend:
 
 def open_labels(path: Path, legend: Legend) -> Micrograph:
     """Open a label map for reading by window, in the form that the legend speaks of."""
-    return open_label_values(path, expand_palette=legend.is_colour)
+    return without_alpha(open_label_values(path, expand_palette=legend.is_colour))
 
 
 def read_label_window(
@@ -96,7 +97,7 @@ def named(path: Path) -> Iterator[None]:
 
 
 def _distinct_values(path: Path) -> set[int]:
-    labels = open_label_values(path)
+    labels = without_alpha(open_label_values(path))
     if len(labels.shape) == 3:
         raise LabelError(
             f"{path}: is in colours; name the classes, e.g. --classes 'matrix=*,phase=#0000ff'"

@@ -11,7 +11,8 @@ from skimage.segmentation import find_boundaries
 
 from mstool.errors import InputError, UsageError
 from mstool.geometry.window import Window
-from mstool.io.images import open_micrograph, read_values
+from mstool.io.conversions import without_alpha
+from mstool.io.images import open_label_values, open_micrograph
 from mstool.io.records import read_record
 from mstool.io.tiles import (
     TILES_RECORD,
@@ -210,7 +211,7 @@ def _drawn_region(
 
 
 def _read_mask(path: Path, window: Window, shape: tuple[int, ...], name: str) -> np.ndarray:
-    values = read_values(path)
+    values = without_alpha(open_label_values(path)).read()
     values = values.any(axis=2) if values.ndim == 3 else values != 0
     if values.shape == shape:
         return values
