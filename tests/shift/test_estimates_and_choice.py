@@ -5,8 +5,10 @@ import pytest
 
 from mstool.scores.metrics import mean_iou
 from mstool.shift.choice import choose_repair, spread_picks, suspect_label_shift
+from mstool.shift.cost import Drop
 from mstool.shift.estimates import (
     Case,
+    Estimate,
     average_thresholded_confidence,
     bound_accuracies,
     difference_of_confidences,
@@ -139,16 +141,18 @@ def test_repairs_bring_grey_levels_back(draw):
 
 
 def test_detected_is_not_harmful():
-    small = {"mean_iou": 0.01, "interval": (0.0, 0.02)}
-    large = {"mean_iou": 0.3, "interval": (0.2, 0.4)}
-    wide = {"low": 0.5, "mean_iou": 0.95, "high": 0.99, "is_extrapolated": False}
-    assert judge_harm(small, None, None, 0.05) == "no"
-    assert judge_harm(large, None, None, 0.05) == "yes"
+    def drop(mean, interval):
+        return Drop(mean, interval, {}, {}, 0.0, mean)
+
+    wide = Estimate(0.95, 0.5, 0.99, 0.1, 0.9, 40, is_extrapolated=False)
+    assert judge_harm(drop(0.01, (0.0, 0.02)), None, None, 0.05) == "no"
+    assert judge_harm(drop(0.3, (0.2, 0.4)), None, None, 0.05) == "yes"
+    assert judge_harm(drop(0.3, (np.nan, np.nan)), None, None, 0.05) == "unclear"
     assert judge_harm(None, wide, 0.97, 0.05) == "unclear"
     assert judge_harm(None, wide, 0.97, 0.05, is_image_changed=False) == "no"
+    low = replace(wide, mean_iou=0.7)
+    assert judge_harm(None, low, 0.97, 0.05, is_image_changed=False) == "unclear"
     assert judge_harm(None, None, None, 0.05) == "unknown"
-    alone = {"mean_iou": 0.3, "interval": (None, None)}
-    assert judge_harm(alone, None, None, 0.05) == "unclear"
     assert "do not use the repair tent" in recommend(
         True, "yes", False, "tent", True, True, worse=True
     )

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from mstool.pipeline.shift.measure import divide, measure
 from mstool.shift import distances
 from mstool.shift.appearance import describe, noise_sigma, radial_power
 from mstool.shift.classifier import separate
-from mstool.shift.permutation import draw_sides, holm, p_value, smallest_p, weights_of
+from mstool.shift.divisions import divide, draw_sides, holm, p_value, smallest_p, weights_of
+from mstool.shift.measures import measure
 
 
 def test_white_noise_has_a_flat_spectrum_at_its_variance():
@@ -59,12 +59,12 @@ def test_classifier_tells_apart_what_differs_and_nothing_else():
     rows = rng.standard_normal((24, 6))
     unit, sides = np.arange(24), draw_sides(np.arange(24) < 12, 199, 0)
     null = separate(rows, unit, sides, 0)
-    assert p_value(np.abs(null.auc - 0.5)) > 0.05
+    assert p_value(null.auc) > 0.05
     rows[12:] += 2
     found = separate(rows, unit, sides, 0)
     assert found.auc[0] > 0.95
     assert found.proxy_a_distance[0] > 1.5
-    assert p_value(np.abs(found.auc - 0.5)) < 0.02
+    assert p_value(found.auc) < 0.02
 
 
 def test_halves_of_one_set_give_few_false_alarms(draw):
@@ -75,9 +75,40 @@ def test_halves_of_one_set_give_few_false_alarms(draw):
         source, target = ([looks[k] for k in part] for part in np.split(order, 2))
         names = [str(k) for k in range(12)]
         found = measure(source, target, divide(names, names, 99, seed), None, 0.05, 99, seed)
-        for name, row in found["tests"]["p"].items():
-            alarms[name] = alarms.get(name, 0) + (row["p"] <= 0.05)
+        for name, row in found.tests.p.items():
+            alarms[name] = alarms.get(name, 0) + (row.p <= 0.05)
     assert max(alarms.values()) <= 6, alarms
+
+
+def compare(source, target, permutations=999):
+    names = [[str(k) for k in range(len(side))] for side in (source, target)]
+    looks = [[describe(image) for image in side] for side in (source, target)]
+    division = divide(*names, permutations, 0)
+    return measure(*looks, division, None, 0.05, permutations, 0)
+
+
+@pytest.mark.parametrize("n", [1, 3, 12])
+def test_a_set_and_its_copy_cannot_be_told_apart(draw, n):
+    images = draw(n)
+    found = compare(images, images[::-1])
+    assert not found.tests.detected
+    assert min(test.p for test in found.tests.p.values() if np.isfinite(test.p)) > 0.05
+    assert found.intensity["w1"] == pytest.approx(0, abs=1e-12)
+    assert found.features["image"]["frechet"]["value"] == pytest.approx(0, abs=1e-12)
+
+
+def test_a_set_that_shares_half_of_its_micrographs_is_not_another_one(draw):
+    first, *others = (draw(6, seed) for seed in range(3))
+    assert not compare([*first, *others[0]], [*others[1], *first]).tests.detected
+
+
+@pytest.mark.parametrize("levels", [(0.4, 0.4), (0.0, 0.0), (0.0, 1.0)])
+def test_blank_micrographs_have_finite_distances(levels):
+    sets = [[np.full((64, 64, 1), level)] * 3 for level in levels]
+    found = compare(*sets)
+    p = {name: test.p for name, test in found.tests.p.items() if np.isfinite(test.p)}
+    assert len(p) > 10
+    assert (min(p.values()) == 1) == (levels[0] == levels[1])
 
 
 @pytest.mark.parametrize(
@@ -93,7 +124,7 @@ def test_real_shifts_are_detected(draw, change):
     target = [describe(np.clip(change(image, rng), 0, 1)) for image in draw(12, 2)]
     names = [str(k) for k in range(12)]
     found = measure(source, target, divide(names, names, 999, 0), None, 0.05, 999, 0)
-    assert any(row["detected"] for row in found["tests"]["p"].values())
+    assert found.tests.detected
 
 
 def test_two_micrographs_cannot_be_learnt_apart():

@@ -133,12 +133,14 @@ def domain_shift(
         raise UsageError(f"--fail-above {fail_above:g}: must lie between -1 and 1")
     from mstool.io.records import Run, pick
     from mstool.nn.device import choose_compute, make_deterministic
-    from mstool.pipeline.shift.derive import check_free, write_augmentation
+    from mstool.pipeline.kept_parts import start_budget
+    from mstool.pipeline.shift.compare import RECORD, check_verdict, compare_sets
     from mstool.pipeline.shift.inputs import find_inputs, load_model
-    from mstool.pipeline.shift.run import RECORD, check_verdict, compare_sets
-    from mstool.pipeline.shift.settings import ShiftSettings, parse_repairs, parse_simulations
+    from mstool.pipeline.shift.plan import ShiftSettings, parse_repairs, parse_simulations
+    from mstool.pipeline.shift.products import check_free, write_augmentation
 
     run, report = Run(), make_reporter("domain-shift", quiet, verbose)
+    budget = start_budget(run, max_time_s)
     repairs, is_auto = parse_repairs(mitigate)
     make_deterministic()
     compute = choose_compute(device, precision)
@@ -158,7 +160,7 @@ def domain_shift(
     check_free(derive_augmentation, overwrite, out / RECORD)
     loaded, read_through = load_model(model, found, legend, classes, settings)
     record = compare_sets(
-        found, read_through, loaded, settings, compute, out, overwrite, run, report
+        found, read_through, loaded, settings, compute, out, overwrite, run, budget, report
     )
     if derive_augmentation is not None:
         write_augmentation(record, derive_augmentation, overwrite)

@@ -42,7 +42,7 @@ class Compute:
 
     @property
     def n_threads(self) -> int:
-        """Threads of operations on the CPU."""
+        """Threads of the CPU that a network uses."""
         return torch.get_num_threads()
 
     def autocast(self) -> torch.autocast:

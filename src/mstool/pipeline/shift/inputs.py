@@ -7,8 +7,8 @@ from mstool.errors import UsageError
 from mstool.labels.legend import Legend, legend_from_toml
 from mstool.nn.checkpoint import LoadedModel, load_checkpoint
 from mstool.pipeline.label_maps import choose_legend
+from mstool.pipeline.shift.plan import ShiftSettings
 from mstool.pipeline.shift.sets import SetInputs, find_set
-from mstool.pipeline.shift.settings import ShiftSettings
 from mstool.reporting import Reporter
 from mstool.shift.choice import NONE
 

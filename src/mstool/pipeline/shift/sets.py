@@ -16,18 +16,16 @@ from mstool.io.tiles import (
     read_sources,
     read_tile_image,
     read_tile_labels,
-    write_tile_image,
 )
-from mstool.labels.legend import Legend
+from mstool.labels.legend import IGNORE_INDEX, Legend
 from mstool.pipeline.inputs import list_images, pair_labels
 from mstool.pipeline.label_maps import read_legend
 from mstool.pipeline.windows import windows_of
 from mstool.reporting import Reporter
+from mstool.shift.grey_levels import extent_of
 from mstool.splits.groups import group_of
 
 _SAME_SIZE = 0.02  # pixel sizes closer than this are the same
-_EXTENT, _MOST_SAMPLED = (1e-4, 1 - 1e-4), 4_000_000  # pixels that give the extent
-_IGNORED = 255
 
 
 @dataclass(frozen=True)
@@ -196,73 +194,6 @@ def read_sets(
     return first, second
 
 
-def list_doubts(source: MicrographSet, target: MicrographSet) -> list[str]:
-    """What a reader should know of the sets before anything of what was found."""
-    doubts = []
-    contents = {sample.sha256 for sample in source.samples}
-    both = [sample.name for sample in target.samples if sample.sha256 in contents]
-    if both:
-        shown = ", ".join(both[:3]) + (", ..." if len(both) > 3 else "")
-        doubts.append(f"{len(both)} micrographs are in both sets: {shown}")
-    for one in (source, target):
-        blank = [s.name for s in one.samples if all(np.ptp(field) == 0 for field in s.fields)]
-        if blank:
-            doubts.append(f"{len(blank)} micrographs of the {one.name} are blank: {blank[0]} ...")
-    if (source.pixel_size_um is None) != (target.pixel_size_um is None):
-        known = "source" if source.pixel_size_um else "target"
-        doubts.append(f"only the {known} has a pixel size; the magnification may differ")
-    edges = [
-        np.median([np.sqrt(f[..., 0].size) for s in one.samples for f in s.fields])
-        for one in (source, target)
-    ]
-    if max(edges) > 1.5 * min(edges):
-        doubts.append(
-            f"fields of the source are about {edges[0]:.0f} px wide, of the target "
-            f"{edges[1]:.0f} px: smaller ones scatter more, which can look like a shift; "
-            "give --size"
-        )
-    return doubts
-
-
-def levels_of(sets: Sequence[MicrographSet]) -> tuple[float, float]:
-    """Stored values of black and white: of the type for 8 bits, else of what occurs.
-
-    Cameras of 10 to 14 bits store 16; white is then the smallest power of two, less one, that
-    hardly a pixel exceeds. Single hot pixels count for nothing.
-    """
-    if sets[0].dtype == "uint8":
-        return 0.0, 255.0
-    lows, tops = zip(*(sample.extent for one in sets for sample in one.samples), strict=True)
-    if np.dtype(sets[0].dtype).kind == "u":
-        return 0.0, 2.0 ** np.ceil(np.log2(max(*tops, 1) + 1)) - 1
-    return min(lows), max(*tops, min(lows) + 1e-6)
-
-
-def to_unit(image: np.ndarray, levels: tuple[float, float]) -> np.ndarray:
-    """Stored values as grey levels from 0 to 1: float32."""
-    black, white = levels
-    return np.clip((image - black) / (white - black), 0, 1).astype(np.float32)
-
-
-def to_stored(image: np.ndarray, levels: tuple[float, float], dtype: str) -> np.ndarray:
-    """Grey levels as stored values: float32, whole numbers where the type is of such."""
-    values = image * (levels[1] - levels[0]) + levels[0]
-    return (np.rint(values) if np.dtype(dtype).kind in "ui" else values).astype(np.float32)
-
-
-def write_image(
-    path: Path,
-    image: np.ndarray,
-    levels: tuple[float, float],
-    dtype: str,
-    pixel_size_um: float | None,
-) -> None:
-    """Write grey levels from 0 to 1, (H, W, C), as TIFF of stored values; makes the folder."""
-    values = to_stored(image, levels, dtype).astype(dtype)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_tile_image(path, values[..., 0] if values.shape[2] == 1 else values, pixel_size_um)
-
-
 def _read_set(
     inputs: SetInputs, legend: Legend | None, how: ReadPlan, factor: float, report: Reporter
 ) -> MicrographSet:
@@ -300,16 +231,11 @@ def _common_size(sizes: set[float | None]) -> float | None:
 
 def _check_labelled(inputs: SetInputs, samples: Sequence[Sample]) -> None:
     truths = [truth for sample in samples for truth in sample.truths if truth is not None]
-    if truths and all((truth == _IGNORED).all() for truth in truths):
+    if truths and all((truth == IGNORE_INDEX).all() for truth in truths):
         raise InputError(
             f"the label maps of the {inputs.name} leave every pixel out; give the legend that "
             "names their values, or compare without labels"
         )
-
-
-def _extent(values: np.ndarray) -> tuple[float, float]:
-    low, high = np.quantile(values.ravel()[:: max(1, values.size // _MOST_SAMPLED)], _EXTENT)
-    return float(low), float(high)
 
 
 def _from_images(
@@ -327,7 +253,7 @@ def _from_images(
             micrograph.content_sha256(),
             tuple(row[0] for row in rows),
             tuple(row[1] for row in rows),
-            (0, 255) if micrograph.dtype == np.uint8 else _extent(micrograph.read()),
+            (0, 255) if micrograph.dtype == np.uint8 else extent_of(micrograph.read()),
         )
         _check_edge(sample)
         yield sample, micrograph.dtype.name, rows[0][3]
@@ -366,7 +292,7 @@ def _from_tiles(
             (image[..., None] if image.ndim == 2 else image).astype(np.float32) for image in images
         )
         group = sources[name].group if how.group_by is None else group_of(name, how.group_by)
-        extent = _extent(np.concatenate([field.ravel() for field in fields]))
+        extent = extent_of(np.concatenate([field.ravel() for field in fields]))
         sample = Sample(name, group, sources[name].sha256, fields, tuple(truths), extent)
         _check_edge(sample)
         yield sample, record["dtype"], how.pixel_size_um or record["pixel_size_um"]

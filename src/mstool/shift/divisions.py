@@ -5,12 +5,49 @@ sets. Here whole units change sides.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from math import comb
 
 import numpy as np
 
 _MOST_ENUMERATED = 2000
+
+
+@dataclass(frozen=True)
+class Division:
+    """Every way to divide the units between the sets; the first is the real one.
+
+    Attributes
+    ----------
+    sides : ndarray of bool, shape (B, U)
+        True where a unit is in the source.
+    unit : ndarray of int, shape (N,)
+        Unit of each micrograph, source first.
+    source, target : ndarray of float64, shape (B, N)
+        Weights of each micrograph.
+    """
+
+    sides: np.ndarray
+    unit: np.ndarray
+    source: np.ndarray
+    target: np.ndarray
+
+    @property
+    def n_units(self) -> tuple[int, int]:
+        """Units of source and target."""
+        n = int(self.sides[0].sum())
+        return n, self.sides.shape[1] - n
+
+
+def divide(source: Sequence[str], target: Sequence[str], permutations: int, seed: int) -> Division:
+    """Divisions of two sets, given the group of each micrograph."""
+    is_source = np.array([True] * len(source) + [False] * len(target))
+    unit = number_units([*source, *target], is_source)
+    unit_is_source = np.zeros(unit.max() + 1, bool)
+    unit_is_source[unit[is_source]] = True
+    sides = draw_sides(unit_is_source, permutations, seed)
+    return Division(sides, unit, *weights_of(sides, unit))
 
 
 def draw_sides(unit_is_source, n_permutations, seed):
@@ -103,33 +140,14 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 
 
 def number_units(groups: Sequence[str], is_source: np.ndarray) -> np.ndarray:
-    """Number of the unit of each micrograph; one name in both sets is two units.
-
-    Returns
-    -------
-    ndarray of int, shape (N,)
-        From 0.
-    """
+    """Number of the unit of each micrograph, (N,); one name in both sets is two units."""
     keys = list(zip(groups, is_source.tolist(), strict=True))
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     return np.array([numbers[key] for key in keys])
 
 
 def weights_of(sides, unit):
-    """How each micrograph counts in the means of source and target.
-
-    Parameters
-    ----------
-    sides : ndarray of bool, shape (B, U)
-        From `draw_sides`.
-    unit : ndarray of int, shape (N,)
-        From `number_units`.
-
-    Returns
-    -------
-    source, target : ndarray of float64, shape (B, N)
-        Rows sum to 1.
-    """
+    """How each micrograph counts in the means of source and target: two (B, N), rows sum to 1."""
     source = sides[:, unit].astype(float)
     target = 1.0 - source
     return source / source.sum(axis=1, keepdims=True), target / target.sum(axis=1, keepdims=True)

@@ -47,8 +47,6 @@ class ShiftSettings:
         Whether simulated images are written.
     advise : int
         Target micrographs to annotate next; 0 for no advice.
-    max_time_s : float or None
-        Budget [s].
     precision : str
         Number format of the network.
     seed : int
@@ -70,7 +68,6 @@ class ShiftSettings:
     is_auto: bool
     save_simulated: bool
     advise: int
-    max_time_s: float | None
     precision: str
     seed: int
 
