@@ -24,6 +24,8 @@ from scipy import ndimage, stats
 
 from mstool.io.plain import to_plain
 from mstool.labels.legend import legend_from_toml
+from mstool.micrographs.find import Naming, find_set
+from mstool.micrographs.sets import Reading
 from mstool.nn.checkpoint import load_checkpoint
 from mstool.nn.device import choose_compute, make_deterministic
 from mstool.pipeline.kept_parts import Budget, KeptParts
@@ -31,7 +33,7 @@ from mstool.pipeline.shift.comparison import Comparison, look_at
 from mstool.pipeline.shift.mitigate import make_repair, read_repaired
 from mstool.pipeline.shift.network import make_network, read_field, read_set, trained_on
 from mstool.pipeline.shift.plan import REPAIRS, ShiftSettings
-from mstool.pipeline.shift.sets import ReadPlan, find_set, read_sets
+from mstool.pipeline.shift.samples import read_sets
 from mstool.reporting import Reporter
 from mstool.shift.divisions import divide
 from mstool.shift.doses import FAMILIES
@@ -85,16 +87,17 @@ class Pool:
 
     def __init__(self, options):
         labels = [options.labels] if options.labels else None
-        found = find_set("source", options.images, labels, options.label_suffix, QUIET)
+        naming = Naming(label_suffix=options.label_suffix)
+        found = find_set([options.images], labels, naming, QUIET)
         legend = legend_from_toml(options.legend.read_text()) if options.legend else None
-        plan = ReadPlan(512, 4, options.scale, None, False, None)
-        self.whole = read_sets(found, found, legend, plan, QUIET)[0]
+        reading = Reading(scale=options.scale)
+        self.whole = read_sets((found, found), legend, reading, [], 512, 4, QUIET)[0]
         self.levels = levels_of(self.whole.dtype, [one.extent for one in self.whole.samples])
         self.network = self.fresh = None
         if options.model:
             model = load_checkpoint(options.model)
             compute = choose_compute()
-            self.network = make_network(model, (self.whole,), self.levels, compute)
+            self.network = make_network(model, self.levels, compute)
             self.classes = model.checkpoint.classes
             seen = trained_on(self.whole, model)
             self.fresh = [k for k in range(len(self.whole.samples)) if k not in seen]

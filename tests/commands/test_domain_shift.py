@@ -345,6 +345,7 @@ def test_colour_against_grey_is_refused_with_a_remedy(run_mstool, batches):
     (batches / "colour").mkdir()
     for path in sorted((batches / "new").iterdir()):
         rgb = np.repeat(tifffile.imread(path)[..., None], 3, axis=2)
+        rgb[0, 0] = 9, 8, 7  # with equal channels it would be grey
         tifffile.imwrite(batches / "colour" / path.name, rgb, photometric="rgb")
     ended = run_mstool("domain-shift", "raw", "colour", *FAST)
     assert (ended.code, "--grey" in ended.stderr) == (65, True)

@@ -28,6 +28,8 @@ def domain_shift(
         list[Path] | None,
         Group.LABELS("--target-labels", metavar="DIR", help="Label maps of the target, if any."),
     ] = None,
+    recursive: options.Recursive = False,
+    image_suffix: options.ImageSuffix = "",
     label_suffix: options.LabelSuffix = "",
     legend: options.LegendFile = None,
     classes: options.Classes = None,
@@ -132,10 +134,11 @@ def domain_shift(
     if fail_above is not None and not -1 <= fail_above <= 1:
         raise UsageError(f"--fail-above {fail_above:g}: must lie between -1 and 1")
     from mstool.io.records import Run, pick
+    from mstool.micrographs.find import Naming, find_set
+    from mstool.micrographs.label_maps import choose_legend
     from mstool.nn.device import choose_compute, make_deterministic
     from mstool.pipeline.kept_parts import start_budget
-    from mstool.pipeline.shift.compare import RECORD, check_verdict, compare_sets
-    from mstool.pipeline.shift.inputs import find_inputs, load_model
+    from mstool.pipeline.shift.compare import RECORD, check_verdict, compare_sets, load_model
     from mstool.pipeline.shift.plan import ShiftSettings, parse_repairs, parse_simulations
     from mstool.pipeline.shift.products import check_free, write_augmentation
 
@@ -151,16 +154,21 @@ def domain_shift(
         "precision": compute.precision,
     }
     settings = pick(ShiftSettings, given | resolved)
-    labels = source_labels, target_labels
-    found = find_inputs((source, target), labels, label_suffix, report)
+    if source.resolve() == target.resolve():
+        raise UsageError(f"{target}: is the source too; name another folder as the target")
+    naming, read_through = pick(Naming, given), choose_legend(legend, classes)
+    files = (
+        find_set([source], source_labels, naming, report, "--source-labels"),
+        find_set([target], target_labels, naming, report, "--target-labels"),
+    )
     if dry_run:
-        files = [path for one in found for path in one.files()]
-        emit_plan("domain-shift", vars(settings), [*files, *([model] if model else [])], out)
+        inputs = [*files[0].files(), *files[1].files(), *([model] if model else [])]
+        emit_plan("domain-shift", vars(settings), inputs, out)
         return
     check_free(derive_augmentation, overwrite, out / RECORD)
-    loaded, read_through = load_model(model, found, legend, classes, settings)
+    loaded = load_model(model, settings)
     record = compare_sets(
-        found, read_through, loaded, settings, compute, out, overwrite, run, budget, report
+        files, read_through, loaded, settings, compute, out, overwrite, run, budget, report
     )
     if derive_augmentation is not None:
         write_augmentation(record, derive_augmentation, overwrite)

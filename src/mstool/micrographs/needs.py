@@ -142,12 +142,17 @@ def _list_obstacles(needs: Needs, given: Given) -> tuple[list[str], list[str]]:
     return wrong, flags
 
 
+def is_same_size(one_um: float, other_um: float) -> bool:
+    """Whether two pixel sizes are nearly the same."""
+    return abs(one_um / other_um - 1) <= _SAME_SIZE
+
+
 def _scale_to(needs: Needs, given: Given) -> float | None:
     """Magnification of the stored micrographs that gives the pixel size of training, if not that.
 
     None where it is that already, or one is not known.
     """
     theirs, ours = needs.pixel_size_um, given.pixel_size_um
-    if not theirs or not ours or abs(ours / theirs - 1) <= _SAME_SIZE:
+    if not theirs or not ours or is_same_size(ours, theirs):
         return None
     return given.scale * ours / theirs

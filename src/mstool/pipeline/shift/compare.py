@@ -4,11 +4,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mstool.errors import CheckFailed
+from mstool.errors import CheckFailed, UsageError
 from mstool.io.outputs import OutputFolder
-from mstool.io.records import Run, hash_inputs, read_record
-from mstool.labels.legend import Legend
-from mstool.nn.checkpoint import LoadedModel
+from mstool.io.records import Run, hash_inputs, pick, read_record
+from mstool.labels.legend import Legend, legend_from_toml
+from mstool.micrographs.find import SetFiles
+from mstool.micrographs.sets import Reading
+from mstool.nn.checkpoint import LoadedModel, load_checkpoint
 from mstool.nn.device import Compute
 from mstool.pipeline.kept_parts import PARTS, Budget, KeptParts
 from mstool.pipeline.shift import steps
@@ -19,8 +21,9 @@ from mstool.pipeline.shift.network import make_network, read_set
 from mstool.pipeline.shift.plan import ShiftSettings
 from mstool.pipeline.shift.products import IMAGES, MODEL, SIMULATED
 from mstool.pipeline.shift.record import make_record
-from mstool.pipeline.shift.sets import ReadPlan, SetInputs, check_labels_fit, read_sets
+from mstool.pipeline.shift.samples import read_sets
 from mstool.reporting import Reporter
+from mstool.shift.choice import NONE
 from mstool.shift.divisions import divide
 from mstool.shift.factors import Factors
 from mstool.shift.findings import Findings
@@ -31,8 +34,22 @@ RECORD = "shift.json"
 CONTENTS = (*FILES, SIMULATED, IMAGES, MODEL, PARTS)
 
 
+def load_model(path: Path | None, settings: ShiftSettings) -> LoadedModel | None:
+    """Model of ``--model``.
+
+    Raises
+    ------
+    UsageError
+        If repairs or advice are asked for without one.
+    """
+    if path is None and (any(name != NONE for name in settings.repairs) or settings.advise):
+        flag = "--mitigate" if settings.repairs else "--retrain-advice"
+        raise UsageError(f"{flag}: needs a network; name one with --model")
+    return None if path is None else load_checkpoint(path)
+
+
 def compare_sets(
-    inputs: tuple[SetInputs, SetInputs],
+    files: tuple[SetFiles, SetFiles],
     legend: Legend | None,
     model: LoadedModel | None,
     settings: ShiftSettings,
@@ -49,15 +66,15 @@ def compare_sets(
     afresh where the folder holds another comparison.
     """
     folder = OutputFolder(out, RECORD, CONTENTS)
-    files = [*inputs[0].files(), *inputs[1].files(), *([model.path] if model else [])]
-    hashes = hash_inputs(files, out)
+    paths = [path for one in files for path in one.files()]
+    hashes = hash_inputs([*paths, *([model.path] if model else [])], out)
     state = folder.claim(asdict(settings), hashes, overwrite)
     if state == "done":
         report.note(f"{out}: nothing left to do")
         return read_record(out / RECORD)
     parts = KeptParts(out, budget, report)
     with folder.filling(state):
-        comparison = _look(inputs, legend, model, settings, compute, parts)
+        comparison = _look(files, legend, model, settings, compute, parts)
         found, chosen = _find(comparison)
         augmentation = steps.derive_augmentation(comparison, found.factors)
         draw_all(comparison, found, chosen)
@@ -102,22 +119,22 @@ def _known_loss(record: dict[str, Any]) -> tuple[float | None, str]:
     return None, ""
 
 
-def _look(inputs, legend, model, settings, compute, parts: KeptParts) -> Comparison:
+def _look(files, legend, model, settings, compute, parts: KeptParts) -> Comparison:
     """Read both sets, and what image statistics and the network make of them."""
-    names = ("size", "fields", "scale", "group_by", "grey", "pixel_size_um")
-    plan, report = ReadPlan(*(getattr(settings, name) for name in names)), parts.report
-    if model is not None:
-        check_labels_fit(inputs, model.checkpoint.classes, legend)
-    sets = read_sets(*inputs, legend, plan, report)
+    report, needs = parts.report, [] if model is None else [model.needs]
+    if legend is None and model is not None:
+        legend = legend_from_toml(model.checkpoint.legend)
+    reading = pick(Reading, vars(settings))
+    sets = read_sets(files, legend, reading, needs, settings.size, settings.fields, report)
     levels = levels_of(sets[0].dtype, [s.extent for one in sets for s in one.samples])
     looks = tuple(look_at(one, levels, report) for one in sets)
     network, readings = None, None
     if model is not None:
-        network = make_network(model, sets, levels, compute)
+        network = make_network(model, levels, compute)
         readings = tuple(
             read_set(network, one.samples, f"predicting the {one.name}", report) for one in sets
         )
-    return Comparison(settings, inputs[1], *sets, levels, looks, model, network, readings, parts)
+    return Comparison(settings, *sets, levels, looks, model, network, readings, parts)
 
 
 def _find(c: Comparison) -> tuple[Findings, Repair | None]:

@@ -10,7 +10,7 @@ from mstool.nn.checkpoint import LoadedModel
 from mstool.nn.scan import Network
 from mstool.pipeline.kept_parts import KeptParts
 from mstool.pipeline.shift.plan import ShiftSettings
-from mstool.pipeline.shift.sets import MicrographSet, SetInputs
+from mstool.pipeline.shift.samples import SampledSet
 from mstool.reporting import Reporter
 from mstool.shift.appearance import Appearance, describe, mean_appearance
 from mstool.shift.grey_levels import Levels, to_unit
@@ -22,9 +22,8 @@ class Comparison:
     """Two sets, and the network that is to work on them, if there is one."""
 
     settings: ShiftSettings
-    target_inputs: SetInputs
-    source: MicrographSet
-    target: MicrographSet
+    source: SampledSet
+    target: SampledSet
     levels: Levels
     looks: tuple[list[Appearance], list[Appearance]]  # of each micrograph of source and target
     model: LoadedModel | None  # as loaded
@@ -48,7 +47,7 @@ class Comparison:
         return self.model.checkpoint.classes if self.model else ()
 
     @property
-    def sets(self) -> tuple[MicrographSet, MicrographSet]:
+    def sets(self) -> tuple[SampledSet, SampledSet]:
         """Source and target."""
         return self.source, self.target
 
@@ -59,7 +58,7 @@ class Comparison:
 
 
 def look_at(
-    one: MicrographSet,
+    one: SampledSet,
     levels: Levels,
     report: Reporter,
     change: Callable[[np.ndarray], np.ndarray] = lambda image: image,
@@ -74,7 +73,7 @@ def look_at(
     return found
 
 
-def list_doubts(source: MicrographSet, target: MicrographSet) -> list[str]:
+def list_doubts(source: SampledSet, target: SampledSet) -> list[str]:
     """What a reader should know of the sets before anything of what was found."""
     doubts = []
     contents = {sample.sha256 for sample in source.samples}

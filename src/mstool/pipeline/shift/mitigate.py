@@ -10,7 +10,7 @@ from mstool.nn.scan import Network
 from mstool.pipeline.shift.comparison import Comparison
 from mstool.pipeline.shift.network import Change, read_set
 from mstool.pipeline.shift.plan import MODEL_REPAIRS
-from mstool.pipeline.shift.sets import Sample
+from mstool.pipeline.shift.samples import Sample
 from mstool.shift.choice import NONE
 from mstool.shift.factors import Factors
 from mstool.shift.grey_levels import to_stored, to_unit

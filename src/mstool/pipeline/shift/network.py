@@ -4,39 +4,22 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mstool.errors import InputError
 from mstool.nn.checkpoint import LoadedModel, deciding_sources
+from mstool.nn.device import Compute
 from mstool.nn.scan import Network, encoder_stages
-from mstool.pipeline.shift.sets import MicrographSet, Sample
+from mstool.pipeline.shift.samples import Sample, SampledSet
 from mstool.reporting import Reporter
+from mstool.shift.grey_levels import Levels
 from mstool.shift.readings import Reading, SetReadings, add_readings, read_prediction
 
 Change = Callable[[np.ndarray], np.ndarray]
 
 
-def make_network(model: LoadedModel, sets: Sequence[MicrographSet], levels, compute) -> Network:
-    """Network of a model, if it fits the sets.
-
-    Raises
-    ------
-    InputError
-        If it takes other pixels or another number of channels.
-    """
-    checkpoint, first = model.checkpoint, sets[0]
-    n_channels = first.samples[0].fields[0].shape[2]
-    if checkpoint.spec.n_channels != n_channels:
-        remedy = "give --grey" if checkpoint.spec.n_channels == 1 else "give colour ones"
-        raise InputError(
-            f"{model.path}: takes {checkpoint.spec.n_channels} channels, the micrographs have "
-            f"{n_channels}; {remedy}"
-        )
-    if checkpoint.dtype != first.dtype:
-        raise InputError(
-            f"{model.path}: was trained on {checkpoint.dtype} pixels, the micrographs have "
-            f"{first.dtype}; save them alike"
-        )
+def make_network(model: LoadedModel, levels: Levels, compute: Compute) -> Network:
+    """Network of a model, ready to work."""
     segmenter = compute.place(model.segmenter).eval()
-    return Network(segmenter, compute, levels, tuple(encoder_stages(segmenter, n_channels)))
+    stages = encoder_stages(segmenter, model.checkpoint.spec.n_channels)
+    return Network(segmenter, compute, levels, tuple(stages))
 
 
 def read_field(
@@ -69,7 +52,7 @@ def read_set(
     return SetReadings(tuple(readings), np.stack(features))
 
 
-def trained_on(one: MicrographSet, model: LoadedModel) -> set[int]:
+def trained_on(one: SampledSet, model: LoadedModel) -> set[int]:
     """Numbers of the micrographs that decided the weights."""
     contents = {row["sha256"] for row in deciding_sources(model.checkpoint)}
     return {number for number, sample in enumerate(one.samples) if sample.sha256 in contents}

@@ -10,7 +10,6 @@ import numpy as np
 
 from mstool.errors import OutputExistsError
 from mstool.io.atomic import write_text
-from mstool.io.images import open_micrograph
 from mstool.io.masks import write_indexed_png
 from mstool.io.plain import from_plain
 from mstool.io.records import read_record, relative_to, write_record
@@ -27,7 +26,7 @@ from mstool.nn.checkpoint import LoadedModel, save_checkpoint
 from mstool.pipeline.shift.comparison import Comparison
 from mstool.pipeline.shift.mitigate import Repair
 from mstool.pipeline.shift.plan import MODEL_REPAIRS
-from mstool.pipeline.shift.sets import MicrographSet
+from mstool.pipeline.shift.samples import SampledSet
 from mstool.shift.choice import NONE
 from mstool.shift.dosing import Piece, dose_piece
 from mstool.shift.grey_levels import to_stored
@@ -62,13 +61,14 @@ def write_repair(c: Comparison, repair: Repair) -> tuple[str, ...]:
         _write_stored(path, changed, c.target.dtype, pixel_size_um)
         return path.relative_to(c.out).as_posix()
 
-    if c.target_inputs.tiles is not None:
-        return _write_tiles(c.target_inputs.tiles, c.out / IMAGES, repair.name, write)
+    target = c.target.opened
+    if target.tiles is not None:
+        return _write_tiles(target.tiles.path, c.out / IMAGES, repair.name, write)
     names = []
-    for path in c.target_inputs.images:
-        micrograph = open_micrograph(path, c.settings.pixel_size_um, c.settings.grey)
-        name = c.out / IMAGES / f"{path.stem}.tif"
-        names.append(write(name, micrograph.read(), micrograph.pixel_size_um, path.name))
+    for member in target.members:
+        micrograph = target.open(member).micrograph
+        path = c.out / IMAGES / f"{member.path.stem}.tif"
+        names.append(write(path, micrograph.read(), micrograph.pixel_size_um, member.name))
     return tuple(names)
 
 
@@ -132,7 +132,7 @@ def _write_stored(path: Path, stored: np.ndarray, dtype: str, pixel_size_um: flo
 
 
 def _write_model(
-    model: LoadedModel, target: MicrographSet, repair: Repair, out: Path
+    model: LoadedModel, target: SampledSet, repair: Repair, out: Path
 ) -> tuple[str, ...]:
     """Write the network that was fitted to the target, and what it was made from."""
     provenance = {
