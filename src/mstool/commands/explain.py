@@ -185,8 +185,8 @@ def explain(
     if not class_name:
         raise UsageError("--class: name the class to explain")
     from mstool.io.records import Run
-    from mstool.pipeline.explain.run import check_verdicts, explain_images
-    from mstool.pipeline.explain.settings import (
+    from mstool.pipeline.explain.explanation import check_verdicts, explain_images
+    from mstool.pipeline.explain.request import (
         ExplainSettings,
         parse_checks,
         parse_methods,

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 
 from mstool.errors import UnavailableError, UsageError
@@ -40,6 +41,11 @@ class Compute:
         """Number format as the flag spells it."""
         return {dtype: name for name, dtype in _TYPES.items()}[self.dtype]
 
+    @property
+    def threads(self) -> int:
+        """Threads that one operation may use on the CPU."""
+        return torch.get_num_threads()
+
     def autocast(self) -> torch.autocast:
         """Context in which networks compute in `dtype`."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
@@ -51,6 +57,12 @@ class Compute:
     def place_batch(self, images: torch.Tensor) -> torch.Tensor:
         """Move a batch (N, C, H, W) to the device, channels last."""
         return images.to(self.device, memory_format=torch.channels_last, non_blocking=True)
+
+    def place_images(self, images: np.ndarray) -> torch.Tensor:
+        """Images (N, H, W, C) or one (H, W, C) as a float32 tensor (N, C, H, W) on the device."""
+        images = images[None] if images.ndim == 3 else images
+        tensor = torch.from_numpy(np.ascontiguousarray(np.moveaxis(images, -1, 1), np.float32))
+        return self.place_batch(tensor)
 
 
 def choose_compute(device: str = "auto", precision: Precision = "auto") -> Compute:

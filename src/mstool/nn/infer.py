@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 import torch
 
 from mstool.errors import InputError
@@ -61,6 +62,26 @@ def predict_probabilities(
     if not bool(mean.isfinite().all()):
         raise InputError("the model gives no numbers for a tile; train it again with a lower --lr")
     return mean
+
+
+def image_probabilities(segmenter: Segmenter, image: np.ndarray, compute: Compute) -> np.ndarray:
+    """Class probabilities of one image of any size.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        On the device, in evaluation mode.
+    image : ndarray of float32, shape (H, W, C)
+        Stored pixel values.
+    compute : Compute
+        Device and number format.
+
+    Returns
+    -------
+    ndarray of float32, shape (K, H, W)
+        Sums to 1 over classes.
+    """
+    return predict_probabilities([segmenter], compute.place_images(image), compute)[0].numpy()
 
 
 def _view(images: torch.Tensor, turns: int, mirrored: bool) -> torch.Tensor:

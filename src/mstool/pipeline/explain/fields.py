@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from scipy import ndimage
-from skimage.segmentation import find_boundaries
 
 from mstool.errors import InputError, UsageError
+from mstool.explanations.field_of_view import Field, select_pixels
 from mstool.geometry.window import Window
 from mstool.io.images import open_micrograph, read_values
 from mstool.io.records import read_record
@@ -19,51 +17,13 @@ from mstool.io.tiles import (
     read_tile_image,
     read_tile_labels,
 )
-from mstool.labels.legend import IGNORE_INDEX, Legend
+from mstool.labels.legend import Legend
 from mstool.nn.checkpoint import LoadedModel
 from mstool.nn.device import Compute
-from mstool.nn.infer import predict_probabilities
-from mstool.pipeline.explain.settings import RegionChoice
+from mstool.nn.infer import image_probabilities
+from mstool.pipeline.explain.request import RegionChoice
 from mstool.pipeline.windows import Candidate, windows_of
 from mstool.reporting import Reporter
-
-_UNCERTAIN = 0.2  # difference of the two largest probabilities below which a pixel is uncertain
-
-
-@dataclass(frozen=True)
-class Field:
-    """A field of view.
-
-    Attributes
-    ----------
-    name : str
-        Of the micrograph, or of the tile.
-    image : ndarray of float32, shape (H, W, C)
-        Stored pixel values.
-    truth : ndarray of uint8, shape (H, W), or None
-        Class indices, 255 ignored.
-    window : Window
-        Where it lies in the scaled micrograph, or in the tile.
-    pixel_size_um : float or None
-        Of the field [um/px].
-    probabilities : ndarray of float32, shape (K, H, W)
-        What the network says.
-    region : ndarray of bool, shape (H, W)
-        What is asked about.
-    """
-
-    name: str
-    image: np.ndarray
-    truth: np.ndarray | None
-    window: Window
-    pixel_size_um: float | None
-    probabilities: np.ndarray
-    region: np.ndarray
-
-    @property
-    def prediction(self) -> np.ndarray:
-        """Class index of each pixel: uint8 (H, W)."""
-        return self.probabilities.argmax(axis=0).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -116,13 +76,17 @@ def read_fields(
     """
     fields = []
     raw = _from_tiles(inputs) if inputs.tiles is not None else _from_images(inputs, size, scale)
+    origins = _origins_of_tiles(inputs)
     for name, candidates in raw:
         found = None
         for image, truth, window, pixel_size_um in candidates:
             _check_channels(name, image, model)
-            probabilities = _predict(image, model, compute)
-            region = choose_region(choice, class_index, probabilities, truth, window, name)
-            field = Field(name, image, truth, window, pixel_size_um, probabilities, region)
+            probabilities = image_probabilities(model.segmenter, image, compute)
+            region = _find_region(choice, class_index, probabilities, truth, window, name)
+            field = Field(
+                *(name, *origins.get(name, (name, name)), image, truth, window, pixel_size_um),
+                *(probabilities, region),
+            )
             if found is None or region.sum() > found.region.sum():
                 found = field
         if found is None or not found.region.any():
@@ -135,7 +99,7 @@ def read_fields(
     return fields
 
 
-def choose_region(
+def _find_region(
     choice: RegionChoice,
     class_index: int,
     probabilities: np.ndarray,
@@ -143,70 +107,12 @@ def choose_region(
     window: Window,
     name: str,
 ) -> np.ndarray:
-    """Pixels that are asked about.
-
-    Parameters
-    ----------
-    choice : RegionChoice
-        What was asked; its rows and columns are those of the scaled micrograph.
-    class_index : int
-        The class.
-    probabilities : ndarray of float32, shape (K, H, W)
-        Of the field.
-    truth : ndarray of uint8, shape (H, W), or None
-        Of the field.
-    window : Window
-        Where the field lies.
-    name : str
-        Of the image, for messages.
-
-    Returns
-    -------
-    ndarray of bool, shape (H, W)
-        May be empty.
-
-    Raises
-    ------
-    UsageError, InputError
-        If labels are missing, or a mask does not fit.
-    """
-    prediction = probabilities.argmax(axis=0)
-    own = prediction == class_index
-    if choice.kind == "class":
-        return own
-    if choice.kind == "component":
-        components, n = ndimage.label(own)
-        areas = np.bincount(components.ravel(), minlength=n + 1)[1:]
-        order = np.argsort(-areas, kind="stable")
-        wanted = choice.numbers[0] - 1
-        return components == order[wanted] + 1 if wanted < n else np.zeros_like(own)
-    if choice.kind == "errors":
-        return own & _is_wrong(truth, class_index)
-    if choice.kind == "uncertain":
-        second, first = np.sort(probabilities, axis=0)[-2:]
-        return (first - second < _UNCERTAIN) & own
-    if choice.kind == "boundary":
-        return find_boundaries(own, mode="thick")
-    return _drawn_region(choice, window, own.shape, name)
-
-
-def _is_wrong(truth: np.ndarray | None, class_index: int) -> np.ndarray:
-    if truth is None:
-        raise UsageError("--region errors: needs --labels, or tiles with labels")
-    return (truth != class_index) & (truth != IGNORE_INDEX)
-
-
-def _drawn_region(
-    choice: RegionChoice, window: Window, shape: tuple[int, ...], name: str
-) -> np.ndarray:
-    """Mask, box or point, where it meets the field."""
+    """Pixels that are asked about, bool (H, W)."""
     if choice.path is not None:
-        return _read_mask(choice.path, window, shape, name)
-    row, col = choice.numbers[0] - window.row, choice.numbers[1] - window.col
-    height, width = choice.numbers[2:] or (1, 1)
-    region = np.zeros(shape, bool)
-    region[max(0, row) : max(0, row + height), max(0, col) : max(0, col + width)] = True
-    return region
+        return _read_mask(choice.path, window, probabilities.shape[1:], name)
+    if choice.kind == "errors" and truth is None:
+        raise UsageError("--region errors: needs --labels, or tiles with labels")
+    return select_pixels(choice.kind, choice.numbers, class_index, probabilities, truth, window)
 
 
 def _read_mask(path: Path, window: Window, shape: tuple[int, ...], name: str) -> np.ndarray:
@@ -233,6 +139,12 @@ def _from_images(
         )
 
 
+def _origins_of_tiles(inputs: FieldInputs) -> dict[str, tuple[str, str]]:
+    """Micrograph and group of each tile; micrographs are their own."""
+    tiles = read_manifest(inputs.tiles) if inputs.tiles is not None else []
+    return {tile.id: (tile.source, tile.group) for tile in tiles}
+
+
 def _from_tiles(inputs: FieldInputs) -> Iterator[tuple[str, Iterator[Candidate]]]:
     folder = inputs.tiles or Path("tiles")
     pixel_size = inputs.pixel_size_um or read_record(folder / TILES_RECORD).get("pixel_size_um")
@@ -253,11 +165,6 @@ def _check_channels(name: str, image: np.ndarray, model: LoadedModel) -> None:
         raise InputError(
             f"{name}: has {image.shape[2]} channels, {model.path} takes {expected}; {remedy}"
         )
-
-
-def _predict(image: np.ndarray, model: LoadedModel, compute: Compute) -> np.ndarray:
-    tensor = torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, -1, 0)))[None]
-    return predict_probabilities([model.segmenter], tensor, compute)[0].numpy()
 
 
 def _note_pixel_size(fields: Sequence[Field], model: LoadedModel, report: Reporter) -> None:
