@@ -7,7 +7,7 @@ import torch
 
 from mstool.nn.checkpoint import load_checkpoint, save_checkpoint
 from mstool.nn.model import build_segmenter
-from mstool.pipeline.explain.run import list_warnings
+from mstool.pipeline.explain.maps import FieldMaps, MapFacts, warn_of_map
 
 COMMON = ("--model", "model", "--class", "1", "--device", "cpu", "-q")
 SMALL = ("--window", 64, "--regions", 6)
@@ -177,11 +177,14 @@ def test_bad_input_gets_one_line_and_leaves_nothing(run_mstool, study, arguments
 
 
 def test_maps_that_are_incomplete_or_too_coarse_are_warned_about():
-    row = {"image": "a.tif", "window": [0, 0, 64, 64], "thickness_px": 5.0}
-    good = {"completeness_error": 0.01, "n_steps": 16, "native_shape": [64, 64]}
-    coarse = {"completeness_error": None, "n_steps": None, "native_shape": [4, 4]}
-    bad = {**good, "completeness_error": 0.4, "n_steps": 64}
-    lines = list_warnings([{**row, "methods": {"fine": good, "cam": coarse, "ig": bad}}])
-    assert len(lines) == 2
-    assert "cam has a network stride of 16 px" in lines[0]
-    assert "ig misses 40%" in lines[1]
+    facts = {
+        "fine": MapFacts(0.01, 16, (64, 64), False),
+        "cam": MapFacts(float("nan"), None, (4, 4), False),
+        "ig": MapFacts(0.4, 64, (64, 64), False),
+    }
+    field = FieldMaps("a.tif", (0, 0, 64, 64), 9, 5.0, 1.0, "a.npz", (), facts)
+    assert warn_of_map(field, "fine") == []
+    (coarse,) = warn_of_map(field, "cam")
+    assert "cam has a network stride of 16 px" in coarse
+    (incomplete,) = warn_of_map(field, "ig")
+    assert "ig misses 40%" in incomplete

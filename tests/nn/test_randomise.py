@@ -3,9 +3,10 @@ import pytest
 import torch
 from torch import nn
 
+from mstool.explanations.regions import surroundings
+from mstool.nn.attack import attack, place_patch
 from mstool.nn.device import choose_compute
 from mstool.nn.model import ModelSpec, Segmenter, build_segmenter
-from mstool.nn.patch import attack, place_patch, surroundings
 from mstool.nn.randomise import cascade, list_blocks, perturbed, randomised
 from mstool.nn.target import Subject, Target, at_rest
 

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
-
-from mstool.explanations.boundaries import distance_profile, signed_distance
 from mstool.explanations.faithfulness import RemovalCurves
 from mstool.pictures.attribution import Panel, draw_attribution, scale_for_display
 from mstool.pictures.boundary import draw_boundary
@@ -14,6 +12,8 @@ from mstool.pictures.faithfulness import draw_faithfulness
 from mstool.pictures.features import draw_features
 from mstool.pictures.receptive_field import draw_receptive_field
 from mstool.pictures.sanity import SanityRow, draw_sanity
+
+from mstool.explanations.boundaries import distance_profile, signed_distance
 
 RNG = np.random.default_rng(0)
 MAP = RNG.normal(size=(32, 48))

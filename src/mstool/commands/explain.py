@@ -61,11 +61,16 @@ def explain(
     list_layers: Annotated[
         bool, Group.NETWORK("--list-layers", help="Print the layers of the model as CSV, and stop.")
     ] = False,
+    recursive: options.Recursive = False,
+    image_suffix: options.ImageSuffix = "",
     labels: options.Labels = None,
     label_suffix: options.LabelSuffix = "",
     legend: options.LegendFile = None,
     classes: options.Classes = None,
     scale: options.Scale = 1.0,
+    grey: options.Grey = False,
+    bits: options.Bits = None,
+    group_by: options.GroupBy = None,
     pixel_size_um: options.PixelSize = None,
     size: Annotated[
         int,
@@ -162,7 +167,7 @@ def explain(
     options.require_labels(given)
     from mstool.nn.checkpoint import load_checkpoint
     from mstool.nn.device import choose_compute, make_deterministic
-    from mstool.pipeline.explain.inputs import find_inputs, layers_as_csv
+    from mstool.pipeline.explain.features import layers_as_csv
 
     if list_layers:
         emit(layers_as_csv(load_checkpoint(model)))
@@ -170,8 +175,11 @@ def explain(
     if not class_name:
         raise UsageError("--class: name the class to explain")
     from mstool.io.records import Run, pick
-    from mstool.pipeline.explain.run import check_verdicts, explain_images
-    from mstool.pipeline.explain.settings import (
+    from mstool.micrographs.find import Naming, find_set
+    from mstool.micrographs.label_maps import choose_legend
+    from mstool.micrographs.sets import Reading
+    from mstool.pipeline.explain.explanation import check_verdicts, explain_images
+    from mstool.pipeline.explain.request import (
         ExplainSettings,
         parse_checks,
         parse_methods,
@@ -190,14 +198,15 @@ def explain(
     }
     settings = pick(ExplainSettings, given | parsed)
     operands = options.read_operands(images or [], files_from, null)
-    found = find_inputs(
-        operands, labels, label_suffix, legend, classes, pixel_size_um, scale, report
-    )
+    files = find_set(operands, labels, pick(Naming, given), report)
     if dry_run:
-        emit_plan("explain", vars(settings), [*found.files(), model], out)
+        emit_plan("explain", vars(settings), [*files.files(), model], out)
         return
     loaded = load_checkpoint(model)
     make_deterministic()
     compute = choose_compute(device, "fp32")
-    record = explain_images(found, loaded, settings, compute, out, overwrite, run, report)
+    reading, read_through = pick(Reading, given), choose_legend(legend, classes)
+    record = explain_images(
+        files, read_through, reading, loaded, settings, compute, out, overwrite, run, report
+    )
     check_verdicts(record, fail_on or [])

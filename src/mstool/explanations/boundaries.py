@@ -1,11 +1,14 @@
 """Attribution against the distance to a phase boundary."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
-IGNORED = 255
+from mstool.explanations.means import finite_mean, unit_means
+from mstool.labels.legend import IGNORE_INDEX
+
 EDGES_PX = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, np.inf)
 INSIDE_PX, OUTSIDE_PX = 4.0, 2.0
 
@@ -16,22 +19,19 @@ class Profile:
 
     Attributes
     ----------
-    low, high : ndarray of float64, shape (n,)
+    from_px, to_px : ndarray of float64, shape (n,)
         Signed distances that a bin reaches from and to [px]; above 0 inside the class.
     mass_share, area_share : ndarray of float64, shape (n,)
         Of the absolute attribution, and of the window [1]; mass is NaN for a map of zeros.
+    enrichment : ndarray of float64, shape (n,)
+        Mass over area [1]; NaN in empty bins.
     """
 
-    low: np.ndarray
-    high: np.ndarray
+    from_px: np.ndarray
+    to_px: np.ndarray
     mass_share: np.ndarray
     area_share: np.ndarray
-
-    @property
-    def enrichment(self):
-        """Mass over area [1]; NaN in empty bins."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(self.area_share > 0, self.mass_share / self.area_share, np.nan)
+    enrichment: np.ndarray
 
 
 def signed_distance(labels, class_index):
@@ -57,10 +57,10 @@ def signed_distance(labels, class_index):
     >>> signed_distance(np.array([[0, 0, 1, 1]]), 1)
     array([[-1.5, -0.5,  0.5,  1.5]])
     """
-    inside, other = labels == class_index, (labels != class_index) & (labels != IGNORED)
+    inside, other = labels == class_index, (labels != class_index) & (labels != IGNORE_INDEX)
     to_other, to_inside = (_distance_to(mask) - 0.5 for mask in (other, inside))
     distance = np.where(inside, to_other, -to_inside)
-    return np.where(labels == IGNORED, np.nan, distance)
+    return np.where(labels == IGNORE_INDEX, np.nan, distance)
 
 
 def distance_profile(attribution, distance, window, *, edges=EDGES_PX):
@@ -92,7 +92,16 @@ def distance_profile(attribution, distance, window, *, edges=EDGES_PX):
     area = np.bincount(where[counted], minlength=n_bins)[:n_bins].astype(float)
     total = mass.sum()
     share = mass / total if total > 0 else np.full(n_bins, np.nan)
-    return Profile(borders[:-1], borders[1:], share, area / max(area.sum(), 1.0))
+    return _profile(borders[:-1], borders[1:], share, area / max(area.sum(), 1.0))
+
+
+def mean_profile(profiles: Sequence[Profile], units: Sequence[str]) -> Profile:
+    """Mean over units of the means over their regions; maps of zeros are left out."""
+    mass, area = (
+        np.apply_along_axis(finite_mean, 0, unit_means([getattr(p, name) for p in profiles], units))
+        for name in ("mass_share", "area_share")
+    )
+    return _profile(profiles[0].from_px, profiles[0].to_px, mass, area)
 
 
 def band_mask(distance, *, inside_px=INSIDE_PX, outside_px=OUTSIDE_PX):
@@ -112,6 +121,11 @@ def band_enrichment(attribution, band, window):
     """Share of the attribution over share of the area; NaN for zeros, or for an empty band."""
     area = (window & band).sum() / max(1, window.sum())
     return band_share(attribution, band, window) / area if area else float("nan")
+
+
+def _profile(low, high, mass, area):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return Profile(low, high, mass, area, np.where(area > 0, mass / area, np.nan))
 
 
 def _distance_to(mask):

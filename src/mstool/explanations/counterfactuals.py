@@ -1,14 +1,111 @@
 """The same micrograph without one of the things that may have decided."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import ndimage
+
+from mstool.explanations.boundaries import band_mask, signed_distance
+from mstool.explanations.imputation import impute
+from mstool.explanations.means import finite_mean, unit_means
+from mstool.explanations.regions import LEAST_PX
+from mstool.explanations.verdicts import Thresholds
+from mstool.labels.legend import IGNORE_INDEX
 
 BOUNDARY, GREY, TEXTURE = "boundary", "grey level", "texture"
 CAUSES = (BOUNDARY, GREY, TEXTURE)
 MIXED, NOT_TESTABLE = "mixed", "not testable"
+CORE_PX = 4.5  # from there on a pixel counts as interior
 
 
-def drop_specks(labels, least_px=60):
+@dataclass(frozen=True)
+class Counterfactual:
+    """What the network misses when a cause is taken away.
+
+    Attributes
+    ----------
+    n_units, n_regions : int
+        Groups of micrographs, and regions that have an interior.
+    band_share_of_regions : float
+        Share of the regions that lies in the band along their boundary [1].
+    drop : dict of str to float
+        Loss of probability in the interior by cause, mean over units [1].
+    interval : dict of str to tuple of float
+        95 % interval of the mean over units [1]; NaN for fewer than two.
+    verdict : str
+        One of `CAUSES`, ``mixed`` or ``not testable``.
+    reason : str
+        Why.
+    """
+
+    n_units: int
+    n_regions: int
+    band_share_of_regions: float
+    drop: dict[str, float]
+    interval: dict[str, tuple[float, float]]
+    verdict: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """A field of view with each of the causes taken away.
+
+    Attributes
+    ----------
+    components : ndarray of int, shape (H, W)
+        Regions of the class, 1 to n; 0 elsewhere.
+    core : ndarray of bool, shape (H, W)
+        Their interior, on which losses are measured.
+    band_share : float
+        Share of the regions that lies in the band along the boundary [1].
+    images : dict of str to ndarray of float32, shape (H, W, C)
+        By cause.
+    """
+
+    components: np.ndarray
+    core: np.ndarray
+    band_share: float
+    images: dict[str, np.ndarray]
+
+
+def remove_causes(image, prediction, class_index, rng) -> Change | None:
+    """Micrograph without boundaries, without grain greys, without texture.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (H, W, C)
+        Greys.
+    prediction : ndarray of uint8, shape (H, W)
+        Class indices.
+    class_index : int
+        The class whose regions are changed.
+    rng : numpy.random.Generator
+        For noise, a hundredth of the grey range strong, on filled pixels.
+
+    Returns
+    -------
+    Change or None
+        None if nothing is of the class.
+    """
+    labels = drop_specks(prediction)
+    components, n = ndimage.label(labels == class_index)
+    if not n:
+        return None
+    distance = signed_distance(labels, class_index)
+    band, inside = band_mask(distance), components > 0
+    noise = 0.01 * float(np.ptp(image))
+    images = {
+        BOUNDARY: impute(image, band, noise=noise, rng=rng),
+        GREY: equalise_grey(image, components, ~band, grey_of_rest(image, inside)),
+        TEXTURE: flatten_texture(image, components, ~band),
+    }
+    core = inside & (distance > CORE_PX) & np.isfinite(distance)
+    return Change(components, core, float((band & inside).sum() / inside.sum()), images)
+
+
+def drop_specks(labels, least_px=LEAST_PX):
     """Give components below a size to the class that surrounds most of them.
 
     Parameters
@@ -24,7 +121,7 @@ def drop_specks(labels, least_px=60):
         A copy.
     """
     tidy = labels.copy()
-    for index in np.unique(labels[labels != 255]):
+    for index in np.unique(labels[labels != IGNORE_INDEX]):
         components, _ = ndimage.label(labels == index)
         sizes = np.bincount(components.ravel())
         for number, where in enumerate(ndimage.find_objects(components), start=1):
@@ -32,7 +129,7 @@ def drop_specks(labels, least_px=60):
                 continue
             grown = tuple(slice(max(0, part.start - 1), part.stop + 1) for part in where)
             inside = components[grown] == number
-            ring = ndimage.binary_dilation(inside) & ~inside & (labels[grown] != 255)
+            ring = ndimage.binary_dilation(inside) & ~inside & (labels[grown] != IGNORE_INDEX)
             if ring.any():
                 tidy[grown][inside] = np.bincount(labels[grown][ring]).argmax()
     return tidy
@@ -148,17 +245,59 @@ def decide_cause(drops, *, least=0.2, ratio=2.0):
     >>> decide_cause({"boundary": [0.9, 0.8], "grey level": [0.1, 0.0], "texture": [0.0, 0.0]})
     'boundary'
     """
-    effects = {}
-    for cause, values in drops.items():
-        finite = np.asarray(values, float)
-        finite = finite[np.isfinite(finite)]
-        if not len(finite):
-            return NOT_TESTABLE
-        effects[cause] = float(finite.mean())
+    effects = {cause: finite_mean(values) for cause, values in drops.items()}
     first, second = sorted(effects.values(), reverse=True)[:2]
-    if first < least:
+    if np.isnan(list(effects.values())).any() or first < least:
         return NOT_TESTABLE
     return max(effects, key=effects.get) if first >= ratio * max(second, 0.0) else MIXED
+
+
+def weigh_causes(
+    drops: Mapping[str, Sequence[float]],
+    units: Sequence[str],
+    band_shares: Sequence[float],
+    limits: Thresholds,
+    seed: int,
+) -> Counterfactual:
+    """Losses of regions to a verdict on the cause.
+
+    Parameters
+    ----------
+    drops : mapping of str to sequence of float, length n
+        Loss of each region by cause [1]; NaN without interior.
+    units : sequence of str, length n
+        Micrograph or group of each region.
+    band_shares : sequence of float
+        Share of the regions in bands along their boundaries, by field of view [1].
+    limits : Thresholds
+        Where to cut.
+    seed : int
+        Of the intervals.
+    """
+    by_unit = {cause: unit_means(values, units) for cause, values in drops.items()}
+    n_regions, n_units = (int(np.isfinite(values[BOUNDARY]).sum()) for values in (drops, by_unit))
+    dense = finite_mean(band_shares)
+    verdict, reason = _judge(by_unit, n_regions, dense, limits)
+    return Counterfactual(
+        n_units,
+        n_regions,
+        dense,
+        {cause: finite_mean(values) for cause, values in by_unit.items()},
+        {cause: bootstrap_interval(values, seed) for cause, values in by_unit.items()},
+        verdict,
+        reason,
+    )
+
+
+def _judge(drops, n_regions: int, dense: float, limits: Thresholds) -> tuple[str, str]:
+    if n_regions < 2:
+        return NOT_TESTABLE, "fewer than two regions have an interior"
+    if dense > limits.dense_band:
+        return NOT_TESTABLE, "bands along the boundaries cover most of the regions"
+    verdict = decide_cause(drops, least=limits.cause_least, ratio=limits.cause_ratio)
+    if verdict == NOT_TESTABLE:
+        return verdict, "the network stays with its decision whatever is removed"
+    return verdict, "largest loss of probability in the interior of the regions"
 
 
 def _component_means(image, components, editable):

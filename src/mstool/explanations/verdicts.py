@@ -1,14 +1,25 @@
 """From measurements to a verdict, by thresholds that anybody can change."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from mstool.explanations.paired import Comparison, least_pairs
+
 TRUSTWORTHY, NOT_SUPPORTED = "trustworthy", "not_supported"
 INCONCLUSIVE, DEGENERATE = "inconclusive", "degenerate"
 NOT_CHECKED = "not_checked"
-VERDICTS = (TRUSTWORTHY, NOT_SUPPORTED, INCONCLUSIVE, DEGENERATE, NOT_CHECKED)
 PASS, FAIL = "pass", "fail"
+
+Outcome = tuple[str, str]  # of a check, and why; the reason may be empty
+
+_FAILED = {
+    "sanity": "the map hardly changes when the weights are random",
+    "faithfulness": "what it names matters no more than random pixels",
+    "patch": "it does not show a patch that is known to be the cause",
+}
+DECISIVE = tuple(_FAILED)  # checks without which nothing is trustworthy
 
 
 @dataclass(frozen=True)
@@ -26,7 +37,10 @@ class Thresholds:
     zero_maps : float
         Most share of zero maps [1].
     alpha : float
-        Largest p at which a control counts as beaten [1].
+        Largest p at which a control counts as beaten, or as not beaten [1].
+    equal_road, equal_infidelity : float
+        Advantage over noise that does not count: a map whose advantage is shown to be smaller
+        fails [1].
     patch_shift : float
         Least loss of margin that makes a patch a cause [logits].
     patch_enrichment : float
@@ -52,6 +66,8 @@ class Thresholds:
     sanity_fail_last: float = 0.6
     zero_maps: float = 0.3
     alpha: float = 0.05
+    equal_road: float = 0.05
+    equal_infidelity: float = 0.05
     patch_shift: float = 2.0
     patch_enrichment: float = 5.0
     patch_kept: float = 0.5
@@ -90,35 +106,45 @@ def judge_sanity(mean, last, zero_share, limits):
     return PASS if mean <= limits.sanity_mean and last <= limits.sanity_last else INCONCLUSIVE
 
 
-def judge_faithfulness(against_random, against_distance, n_units, limits):
-    """Verdict of the comparison with controls.
+def judge_faithfulness(
+    against_random: Mapping[str, Comparison],
+    against_distance: Mapping[str, Comparison],
+    limits: Thresholds,
+) -> Outcome:
+    """Verdict of the comparison with controls, which needs evidence for either answer.
 
     A map must beat noise by both measures, ROAD and infidelity, and the distance to the region by
     one of them: a class that shows in a texture that fills the region leaves little to know beyond
-    where the region lies.
+    where the region lies. It fails if, by one of the measures, its advantage over noise is shown to
+    be below the margin that counts. Where the better or the worse of two is picked, each has half
+    of alpha.
 
     Parameters
     ----------
-    against_random, against_distance : sequence of float
-        p by measure; NaN where there was none.
-    n_units : int
-        Pairs behind each.
+    against_random, against_distance : mapping of str to Comparison
+        By measure; the second is empty for the distance itself.
     limits : Thresholds
         Where to cut.
 
     Returns
     -------
-    str
-        ``fail`` if it does not beat noise; ``inconclusive`` if it does, but not the distance, or
-        if so few pairs cannot show anything; else ``pass``.
+    verdict : str
+        ``pass``, ``fail`` or ``inconclusive``.
+    reason : str
+        What it rests on.
     """
-    p_values = [*against_random, *against_distance]
-    if 2.0**-n_units > limits.alpha or not np.isfinite(p_values).all():
-        return INCONCLUSIVE
-    if max(against_random) >= limits.alpha:
-        return FAIL
-    # the better of two is picked, so each has half of alpha
-    return PASS if min(against_distance) < limits.alpha / 2 else INCONCLUSIVE
+    noise, distance = list(against_random.values()), list(against_distance.values())
+    n, needed = min(one.n_pairs for one in noise + distance), least_pairs(limits.alpha)
+    if n < needed:
+        return INCONCLUSIVE, f"{n} micrographs or groups could be compared, {needed} are needed"
+    if max(one.p for one in noise) < limits.alpha:
+        if min((one.p for one in distance), default=1.0) < limits.alpha / 2:
+            return PASS, "it beats noise and the distance to the region"
+        return INCONCLUSIVE, "it beats noise, but not the distance to the region"
+    equal = [one for one in noise if one.p >= limits.alpha and one.p_equal < limits.alpha / 2]
+    if equal:
+        return FAIL, "its advantage over noise is too small to count"
+    return INCONCLUSIVE, "neither is it better than noise, nor is it shown to be no better"
 
 
 def judge_patch(enrichment, kept, limits):
@@ -155,14 +181,22 @@ def judge_labels(gap, accuracy, limits):
     return PASS if is_clear else INCONCLUSIVE
 
 
-def judge_method(checks, is_decided, is_attackable=True):
+def judge_part(verdict: str, reason: str | None, is_cut: bool) -> Outcome:
+    """Outcome of a check that may have been cut short, and then passes nothing."""
+    if is_cut and verdict == PASS:
+        return INCONCLUSIVE, "it was made in part"
+    return verdict, reason or ""
+
+
+def judge_method(
+    outcomes: Mapping[str, Outcome], is_decided: bool, is_attackable: bool = True
+) -> tuple[str, list[str]]:
     """Verdict on a method, with its reasons.
 
     Parameters
     ----------
-    checks : dict of str to str
-        Outcome by check: ``sanity``, ``faithfulness``, ``patch``; a check that was not made is
-        missing.
+    outcomes : mapping of str to Outcome
+        By check, one of `DECISIVE`; a check that was not made is missing.
     is_decided : bool
         Whether the network decides more firmly than random weights do.
     is_attackable : bool
@@ -171,30 +205,26 @@ def judge_method(checks, is_decided, is_attackable=True):
     Returns
     -------
     verdict : str
-        One of `VERDICTS`.
+        ``trustworthy``, ``not_supported``, ``inconclusive``, ``degenerate`` or ``not_checked``.
     reasons : list of str
         At least one.
     """
-    if not checks:
-        return NOT_CHECKED, ["no check was made"]
-    words = {
-        "sanity": "the map hardly changes when the weights are random",
-        "faithfulness": "what it names matters no more than random pixels",
-        "patch": "it does not show a patch that is known to be the cause",
-    }
-    if DEGENERATE in checks.values():
-        return DEGENERATE, ["its maps are zero or constant"]
-    failed = [name for name, outcome in checks.items() if outcome == FAIL]
+    if not outcomes:
+        return NOT_CHECKED, [f"none of {', '.join(DECISIVE)} was checked"]
+    found = {name: outcome for name, (outcome, _) in outcomes.items()}
+    dead = ["its maps are zero or constant"] if DEGENERATE in found.values() else []
+    failed = [words for name, words in _FAILED.items() if found.get(name) == FAIL]
     if not is_decided:
-        reason = "the network decides no more firmly than with random weights"
-        return NOT_SUPPORTED, [reason, *(words[name] for name in failed)]
-    if failed:
-        return NOT_SUPPORTED, [words[name] for name in failed]
-    missing = [name for name in words if name not in checks]
-    open_ones = [name for name, outcome in checks.items() if outcome == INCONCLUSIVE]
-    if not is_attackable:
-        open_ones = [name for name in open_ones if name != "patch"]
-    if missing or open_ones:
-        reasons = [f"{name} was not checked" for name in missing]
-        return INCONCLUSIVE, reasons + [f"{name} is inconclusive" for name in open_ones]
+        failed.insert(0, "the network decides no more firmly than with random weights")
+    missing = [f"{name} was not checked" for name in DECISIVE if name not in found]
+    asked = [name for name in outcomes if name != "patch" or is_attackable]
+    unsure = [
+        f"{name} is inconclusive" + f": {outcomes[name][1]}" * bool(outcomes[name][1])
+        for name in asked
+        if found[name] == INCONCLUSIVE
+    ]
+    in_order = {DEGENERATE: dead, NOT_SUPPORTED: failed, INCONCLUSIVE: missing + unsure}
+    for verdict, reasons in in_order.items():
+        if reasons:
+            return verdict, reasons
     return TRUSTWORTHY, ["passes sanity, beats the controls, and shows known causes"]

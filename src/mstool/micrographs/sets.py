@@ -60,7 +60,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Field:
+class View:
     """A field of view: a window of a micrograph, or a tile.
 
     Attributes
@@ -214,7 +214,7 @@ class MicrographSet:
         labels = None if path is None or self.labels is None else self.labels.open(path)
         return ScaledMicrograph(micrograph, labels, self.reading.scale)
 
-    def fields(self, member: Member, size: int, most: int | None = None) -> Iterator[Field]:
+    def views(self, member: Member, size: int, most: int | None = None) -> Iterator[View]:
         """Fields of view of a micrograph.
 
         Parameters
@@ -231,8 +231,8 @@ class MicrographSet:
             return
         opened = self.open(member)
         for window in _spread(plan_windows(*opened.shape, size, 0), most):
-            yield Field(
-                member.name, member.name, member.group, window, _as_field(opened.read(window)),
+            yield View(
+                member.name, member.name, member.group, window, _as_view(opened.read(window)),
                 opened.read_labels(window), opened.pixel_size_um,
             )  # fmt: skip
 
@@ -242,12 +242,12 @@ class MicrographSet:
             return self.tiles.sources[member.name].sha256
         return self.open(member).micrograph.content_sha256()
 
-    def _tiles(self, folder: TileFolder, member: Member, most: int | None) -> Iterator[Field]:
+    def _tiles(self, folder: TileFolder, member: Member, most: int | None) -> Iterator[View]:
         for tile in _spread([t for t in folder.tiles if t.source == member.name], most):
             image, truth = folder.read(tile)
             window = Window(0, 0, tile.height, tile.width)
-            yield Field(
-                tile.id, member.name, member.group, window, _as_field(image), truth,
+            yield View(
+                tile.id, member.name, member.group, window, _as_view(image), truth,
                 self.pixel_size_um,
             )  # fmt: skip
 
@@ -423,5 +423,5 @@ def _spread(items: Sequence, most: int | None) -> Sequence:
     return [items[index] for index in np.linspace(0, len(items) - 1, most).round().astype(int)]
 
 
-def _as_field(values: np.ndarray) -> np.ndarray:
+def _as_view(values: np.ndarray) -> np.ndarray:
     return (values[..., None] if values.ndim == 2 else values).astype(np.float32)

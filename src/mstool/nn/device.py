@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 
 from mstool.errors import UnavailableError, UsageError
@@ -56,6 +57,12 @@ class Compute:
     def place_batch(self, images: torch.Tensor) -> torch.Tensor:
         """Move a batch (N, C, H, W) to the device, channels last."""
         return images.to(self.device, memory_format=torch.channels_last, non_blocking=True)
+
+    def place_images(self, images: np.ndarray) -> torch.Tensor:
+        """Images (N, H, W, C) or one (H, W, C) as a float32 tensor (N, C, H, W) on the device."""
+        images = images[None] if images.ndim == 3 else images
+        tensor = torch.from_numpy(np.ascontiguousarray(np.moveaxis(images, -1, 1), np.float32))
+        return self.place_batch(tensor)
 
 
 def choose_compute(device: str = "auto", precision: Precision = "auto") -> Compute:

@@ -41,7 +41,7 @@ class EffectiveField:
 
 def effective_receptive_field(
     segmenter: Segmenter,
-    images: torch.Tensor,
+    images: np.ndarray,
     centres: Sequence[tuple[int, int]],
     class_index: int,
     compute: Compute,
@@ -56,7 +56,7 @@ def effective_receptive_field(
     ----------
     segmenter : Segmenter
         On the device of `compute`.
-    images : Tensor of float, shape (N, C, H, W)
+    images : ndarray of float32, shape (N, H, W, C)
         Stored pixel values.
     centres : sequence of (int, int), length N
         Row and column of the output pixel looked at in each image [px]; repeat an image to look
@@ -83,7 +83,7 @@ def effective_receptive_field(
     .. [1] Luo, W., Li, Y., Urtasun, R., Zemel, R. (2016). Advances in Neural Information
        Processing Systems 29, 4898-4906.
     """
-    height, width = images.shape[-2:]
+    height, width = images.shape[1:3]
     if len(centres) != len(images):
         raise ValueError(f"{len(centres)} centres for {len(images)} images; one each is needed")
     if any(not (0 <= row < height and 0 <= col < width) for row, col in centres):
@@ -136,7 +136,7 @@ def radial_quantiles(gradient: np.ndarray) -> tuple[float, float, float]:
 
 def _gradient_sizes(
     segmenter: Segmenter,
-    image: torch.Tensor,
+    image: np.ndarray,
     row: int,
     col: int,
     class_index: int,
@@ -144,7 +144,7 @@ def _gradient_sizes(
 ) -> np.ndarray:
     """Absolute gradient of one logit, summed over channels, (H, W)."""
     with torch.enable_grad():
-        pixels = compute.place_batch(image[None].float()).detach().requires_grad_(True)
+        pixels = compute.place_images(image).requires_grad_(True)
         logit = segmenter(pixels)[0, class_index, row, col]
         (gradient,) = torch.autograd.grad(logit, pixels)
     return gradient[0].abs().sum(dim=0).cpu().numpy().astype(np.float64)

@@ -89,6 +89,26 @@ def predict_probabilities(
     return mean
 
 
+def image_probabilities(segmenter: Segmenter, image: np.ndarray, compute: Compute) -> np.ndarray:
+    """Class probabilities of one image of any size.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        On the device, in evaluation mode.
+    image : ndarray of float32, shape (H, W, C)
+        Stored pixel values.
+    compute : Compute
+        Device and number format.
+
+    Returns
+    -------
+    ndarray of float32, shape (K, H, W)
+        Sums to 1 over classes.
+    """
+    return predict_probabilities([segmenter], compute.place_images(image), compute)[0].numpy()
+
+
 def _view(images: torch.Tensor, turns: int, mirrored: bool) -> torch.Tensor:
     images = images.flip(-1) if mirrored else images
     return images.rot90(turns, (-2, -1))

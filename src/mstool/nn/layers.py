@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from mstool.errors import UsageError
+from mstool.nn.device import Compute
 from mstool.nn.model import Segmenter
 
 _ENCODER = "encoder"  # of every architecture of segmentation-models-pytorch
@@ -189,24 +191,13 @@ def evaluating(module: nn.Module) -> Iterator[None]:
             part.training = is_training
 
 
-def rank_channels(activation: torch.Tensor) -> tuple[list[int], int]:
-    """Channels in order of how much they hold, and how many hold nothing.
-
-    Parameters
-    ----------
-    activation : Tensor of float, shape (C, h, w)
-        Of one image.
-
-    Returns
-    -------
-    order : list of int, length C
-        Channel indices by falling mean absolute value; equal ones by index, NaN last.
-    n_dead : int
-        Channels that are zero everywhere.
-    """
-    strength = activation.detach().abs().flatten(1).mean(dim=1)
-    order = torch.where(strength.isnan(), -1.0, strength).argsort(descending=True, stable=True)
-    return order.tolist(), int((activation == 0).flatten(1).all(dim=1).sum())
+def layer_activations(
+    segmenter: Segmenter, names: Sequence[str], image: np.ndarray, compute: Compute
+) -> dict[str, np.ndarray]:
+    """What layers hold for one image (H, W, C): float32 (C, h, w) by name."""
+    with torch.inference_mode(), watch(segmenter, names) as seen:
+        segmenter(compute.place_images(image))
+    return {name: seen[name][0].float().cpu().numpy() for name in names}
 
 
 def _trace(

@@ -5,9 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import nn
 
+from mstool.nn.device import Compute
 from mstool.nn.model import Segmenter
 from mstool.nn.norms import reestimate_norms
 
@@ -76,7 +78,8 @@ def randomised(
     segmenter: Segmenter,
     blocks: Sequence[Block],
     seed: int,
-    images: torch.Tensor,
+    images: np.ndarray,
+    compute: Compute,
     reinit: Reinit = "he",
 ) -> Segmenter:
     """Copy of a network with random weights in some blocks.
@@ -92,8 +95,10 @@ def randomised(
         Where.
     seed : int
         Of the weights.
-    images : Tensor, shape (N, C, H, W)
-        Stored pixel values, on the device.
+    images : ndarray of float32, shape (N, H, W, C)
+        Stored pixel values.
+    compute : Compute
+        Device.
     reinit : {"he", "shuffle"}
         He's normal initialisation with biases 0, or the same weights in another order.
 
@@ -108,19 +113,20 @@ def randomised(
     for block in blocks:
         for name in block.modules:
             fill(other.network.get_submodule(name), generator)
-    return reestimate_norms(other, images.split(4))
+    return reestimate_norms(other, compute.place_images(images).split(4))
 
 
 def cascade(
     segmenter: Segmenter,
     blocks: Sequence[Block],
     seed: int,
-    images: torch.Tensor,
+    images: np.ndarray,
+    compute: Compute,
     reinit: Reinit = "he",
 ) -> Iterator[tuple[Block, Segmenter]]:
     """Networks with the first, the first two, ... and all blocks random."""
     for end, block in enumerate(blocks, start=1):
-        yield block, randomised(segmenter, blocks[:end], seed, images, reinit)
+        yield block, randomised(segmenter, blocks[:end], seed, images, compute, reinit)
 
 
 def perturbed(segmenter: Segmenter, seed: int, share: float = 0.02) -> Segmenter:

@@ -16,7 +16,8 @@ def theoretical_receptive_field(network: nn.Module, n_channels: int) -> int | No
     Parameters
     ----------
     network : Module
-        Maps (N, C, H, W) to logits of the same size; in evaluation mode, on the CPU.
+        Maps (N, C, H, W) to logits of the same size; in evaluation mode. It is looked at on the
+        CPU, since fast convolutions of a GPU spread what is not a number to neighbours.
     n_channels : int
         C.
 
@@ -50,11 +51,16 @@ def receptive_intervals(network: nn.Module, n_channels: int) -> list[tuple[int, 
         First and last column seen from output columns 0..31 of a wide image, in the same frame
         [px]; None where there are no such columns, as for `theoretical_receptive_field`.
     """
-    for width in _WIDTHS:
-        touched = _touched(network, n_channels, width)
-        if touched is not None:
-            return _seen(touched)
-    return None
+    home = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+    network.cpu()
+    try:
+        for width in _WIDTHS:
+            touched = _touched(network, n_channels, width)
+            if touched is not None:
+                return _seen(touched)
+        return None
+    finally:
+        network.to(home)
 
 
 def _touched(network: nn.Module, n_channels: int, width: int) -> list[list[int]] | None:

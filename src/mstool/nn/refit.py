@@ -3,25 +3,29 @@
 from collections.abc import Callable
 from copy import deepcopy
 
+import numpy as np
 import torch
 from torch import nn
 
 from mstool.labels.legend import IGNORE_INDEX
+from mstool.nn.device import Compute
 from mstool.nn.model import Segmenter
 from mstool.nn.norms import reestimate_norms
 from mstool.nn.randomise import list_blocks, randomised
 
+ENOUGH = 0.95  # accuracy at which images are known by heart [1]
 _EVERY = 25  # steps between looks at the accuracy
 
 
 def refit(
     segmenter: Segmenter,
-    images: torch.Tensor,
-    labels: torch.Tensor,
+    images: np.ndarray,
+    labels: np.ndarray,
     seed: int,
+    compute: Compute,
     *,
     max_steps: int = 400,
-    enough: float = 0.95,
+    enough: float = ENOUGH,
     batch_size: int = 4,
     lr: float = 3e-3,
     on_step: Callable[[int], None] = lambda done: None,
@@ -33,12 +37,14 @@ def refit(
     ----------
     segmenter : Segmenter
         Gives the architecture, in evaluation mode; stays as it is.
-    images : Tensor, shape (N, C, H, W)
-        Stored pixel values, on the device.
-    labels : Tensor of int64, shape (N, H, W)
+    images : ndarray of float32, shape (N, H, W, C)
+        Stored pixel values.
+    labels : ndarray of int, shape (N, H, W)
         Class indices, or 255 for ignored; not all ignored.
     seed : int
         Of the weights and of the order of images.
+    compute : Compute
+        Device.
     max_steps : int
         Steps of Adam, at most.
     enough : float
@@ -59,8 +65,10 @@ def refit(
     accuracy : float
         Share of the pixels of `images` that the copy labels so [1].
     """
-    blocks = list_blocks(segmenter, images.shape[1])
-    copy = randomised(segmenter, blocks, seed, images).requires_grad_(True)
+    blocks = list_blocks(segmenter, images.shape[3])
+    copy = randomised(segmenter, blocks, seed, images, compute).requires_grad_(True)
+    placed = compute.place_images(images)
+    truth = torch.from_numpy(labels.astype(np.int64)).to(placed.device)
     optimizer = torch.optim.Adam(copy.parameters(), lr=lr)
     loss = nn.CrossEntropyLoss(ignore_index=IGNORE_INDEX)
     generator = torch.Generator().manual_seed(seed)
@@ -68,14 +76,14 @@ def refit(
     for start in range(0, max_steps, _EVERY):
         copy.train()
         for _ in range(min(_EVERY, max_steps - start)):
-            batch = torch.randperm(len(images), generator=generator)[:batch_size]
-            batch = batch.to(images.device)
+            batch = torch.randperm(len(placed), generator=generator)[:batch_size]
+            batch = batch.to(placed.device)
             optimizer.zero_grad()
-            loss(copy(images[batch]), labels[batch]).backward()
+            loss(copy(placed[batch]), truth[batch]).backward()
             optimizer.step()
         on_step(min(_EVERY, max_steps - start))
-        reestimate_norms(copy, images.split(batch_size))
-        accuracy = _accuracy(copy, images, labels)
+        reestimate_norms(copy, placed.split(batch_size))
+        accuracy = _accuracy(copy, placed, truth)
         if accuracy >= enough or is_over():
             break
     return copy.requires_grad_(False), accuracy
@@ -98,8 +106,10 @@ def fine_tune(
     ----------
     segmenter : Segmenter
         Where the copy begins.
-    images, labels : Tensor
-        As for `refit`.
+    images : Tensor, shape (N, C, H, W)
+        Stored pixel values, on the device.
+    labels : Tensor of int64, shape (N, H, W)
+        Class indices, or 255 for ignored; not all ignored.
     seed : int
         Of batches and mirror images.
     n_steps : int

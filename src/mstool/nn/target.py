@@ -60,9 +60,7 @@ class Subject:
 
     def place(self, images: np.ndarray) -> torch.Tensor:
         """Images (N, H, W, C) or one (H, W, C) as a float32 tensor (N, C, H, W) on the device."""
-        images = images[None] if images.ndim == 3 else images
-        tensor = torch.from_numpy(np.ascontiguousarray(np.moveaxis(images, -1, 1), np.float32))
-        return self.compute.place_batch(tensor)
+        return self.compute.place_images(images)
 
     def score(self, images: torch.Tensor) -> torch.Tensor:
         """Target of each image: (N, C, H, W) to (N,), with a gradient."""
@@ -131,6 +129,22 @@ def target_values(subject: Subject, images: np.ndarray, batch_px: int = 600_000)
         for start in range(0, len(images), size):
             values.append(subject.score(subject.place(images[start : start + size])).double().cpu())
     return torch.cat(values).numpy()
+
+
+def decision_margin(subject: Subject) -> float:
+    """How firmly a network decides on the region, for whatever class it decides for.
+
+    Returns
+    -------
+    float
+        Largest logit less the log of the summed exponentials of the others, mean over the region
+        [logits].
+    """
+    with torch.no_grad():
+        logits = subject.segmenter(subject.place(subject.image))[0].float()
+    inside = logits[:, torch.from_numpy(subject.target.region).to(logits.device)]
+    top = inside.sort(dim=0, descending=True).values
+    return float((top[0] - top[1:].logsumexp(dim=0)).mean())
 
 
 @contextmanager

@@ -1,220 +1,154 @@
 """Is it the grain boundaries? Attribution near them, and what is lost without them."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
-from scipy import ndimage
 
-from mstool.explanations import boundaries, counterfactuals
-from mstool.explanations.boundaries import band_enrichment, band_mask, band_share, distance_profile
+from mstool.explanations.boundaries import (
+    INSIDE_PX,
+    OUTSIDE_PX,
+    Profile,
+    band_mask,
+    distance_profile,
+    mean_profile,
+    signed_distance,
+)
+from mstool.explanations.boundary_claim import BandUse, BoundaryUse, over_others, use_of_band
 from mstool.explanations.controls import EDGE, edge_map
-from mstool.explanations.counterfactuals import BOUNDARY, CAUSES, GREY, NOT_TESTABLE, TEXTURE
-from mstool.explanations.imputation import impute
-from mstool.pictures.boundary import draw_boundary
-from mstool.pictures.counterfactual import draw_counterfactual
-from mstool.pictures.save import save_figure
-from mstool.pipeline.explain.fields import Field
+from mstool.explanations.counterfactuals import (
+    CAUSES,
+    Change,
+    Counterfactual,
+    region_drops,
+    remove_causes,
+    weigh_causes,
+)
+from mstool.explanations.field_of_view import Field
+from mstool.explanations.means import finite_mean, unit_means
+from mstool.explanations.regions import Region, count_units
+from mstool.nn.infer import image_probabilities
+from mstool.pictures.changed_micrographs import draw_counterfactual
+from mstool.pictures.distance_curves import draw_boundary
+from mstool.pipeline.explain.question import Maps, Question
 from mstool.pipeline.explain.sanity import random_maps
-from mstool.pipeline.explain.study import LEAST_PX, Study, Unit, finite_mean
-
-CORE_PX = 4.5  # from there on a pixel counts as interior
-
-Maps = dict[str, np.ndarray]
 
 
-def check_boundary(study: Study, units: Sequence[Unit], maps: Sequence[Maps]) -> dict[str, Any]:
+def check_boundary(
+    question: Question, regions: Sequence[Region], maps_of: Callable[[int], Maps]
+) -> BoundaryUse:
     """Measure attribution against distance, and change the micrographs.
 
     Parameters
     ----------
-    study : Study
-        The question.
-    units : sequence of Unit
+    question : Question
+        What is asked.
+    regions : sequence of Region
         All of them.
-    maps : sequence of dict
-        Of each unit, by label.
+    maps_of : callable
+        Gives the maps of a region by its number.
 
     Returns
     -------
-    dict
-        For the record, with ``boundary.png`` and ``counterfactual.png`` written.
+    BoundaryUse
+        With ``boundary.png`` and ``counterfactual.png`` drawn.
     """
-    profile = _profile(study, units, maps)
-    causal = _counterfactual(study)
-    has_truth = study.fields[0].truth is not None
-    return {"source": "labels" if has_truth else "prediction", **profile, "counterfactual": causal}
-
-
-def claim(verdict: str) -> str:
-    """What becomes of the claim that boundaries decide, by the cause that was found."""
-    if verdict == BOUNDARY:
-        return "supported"
-    return {"mixed": "mixed", NOT_TESTABLE: "not_testable"}.get(verdict, "not_supported")
-
-
-def _profile(study: Study, units: Sequence[Unit], maps: Sequence[Maps]) -> dict[str, Any]:
-    labels = [method.label for method in study.methods]
-    random = random_maps(study, units, 900 + study.settings.seed)
-    tables: dict[str, list[dict[str, Any]]] = {}
-    shares = []
-    for unit, own, other in zip(units, maps, random, strict=True):
-        distance = boundaries.signed_distance(unit.labels, study.class_index)
-        band, near = band_mask(distance), unit.window
-        shares.append(float((band & near).sum() / max(1, near.sum())))
-        named = {label: own[label] for label in labels}
-        named |= {f"{label}, random weights": other[label] for label in labels}
-        named[f"control: {EDGE}"] = edge_map(unit.image)
-        for name, values in named.items():
-            found = distance_profile(values, distance, near)
-            row = {
-                "share": band_share(values, band, near),
-                "enrichment": band_enrichment(values, band, near),
-                "profile": found,
-            }
-            tables.setdefault(name, []).append(row)
-    profiles = {
-        name: _mean_profile([row["profile"] for row in rows]) for name, rows in tables.items()
+    own = [maps_of(number) for number in range(len(regions))]
+    units, windows = [region.unit for region in regions], [region.near for region in regions]
+    distances = [signed_distance(region.labels, question.class_index) for region in regions]
+    bands = [band_mask(distance) for distance in distances]
+    named = _name_maps(question, regions, own)
+    size, band = question.pixel_size_um, (INSIDE_PX, OUTSIDE_PX)
+    profile = {
+        name: mean_profile(list(map(distance_profile, maps, distances, windows)), units)
+        for name, maps in named.items()
     }
-    summary = {
-        name: {key: finite_mean([row[key] for row in rows]) for key in ("share", "enrichment")}
-        for name, rows in tables.items()
-    }
-    edge = summary[f"control: {EDGE}"]["enrichment"]
-    for label in labels:
-        own_value = summary[label]["enrichment"]
-        random_value = summary[f"{label}, random weights"]["enrichment"]
-        summary[label]["over_edge_detector"] = _ratio(own_value, edge)
-        summary[label]["over_random_weights"] = _ratio(own_value, random_value)
-    size = study.fields[0].pixel_size_um
-    title = f"Attribution of {study.settings.class_name} against distance to its boundary"
-    save_figure(
-        study.out / "boundary.png",
-        draw_boundary(profiles, title, size, stamp=study.settings.stamp),
+    uses = {name: use_of_band(maps, bands, windows, units) for name, maps in named.items()}
+    shares = [(one & near).sum() / near.sum() for one, near in zip(bands, windows, strict=True)]
+    _draw_profile(question, profile)
+    return BoundaryUse(
+        question.source,
+        band,
+        None if size is None else (band[0] * size, band[1] * size),
+        count_units(regions),
+        len(regions),
+        finite_mean(unit_means(shares, units)),
+        _compare(question, uses),
+        profile,
+        _counterfactual(question),
     )
-    return {
-        "band_px": [boundaries.INSIDE_PX, boundaries.OUTSIDE_PX],
-        "band_um": None
-        if size is None
-        else [boundaries.INSIDE_PX * size, boundaries.OUTSIDE_PX * size],
-        "n_units": len(units),
-        "band_area_share": finite_mean(shares),
-        "methods": summary,
-        "profile": {
-            name: {
-                "from_px": found.low,
-                "to_px": found.high,
-                "mass_share": found.mass_share,
-                "area_share": found.area_share,
-                "enrichment": found.enrichment,
-            }
-            for name, found in profiles.items()
-        },
+
+
+def _name_maps(
+    question: Question, regions: Sequence[Region], own: Sequence[Maps]
+) -> dict[str, list[np.ndarray]]:
+    """Maps of all regions: by method, by method with random weights, and of the edge detector."""
+    random = random_maps(question, regions, 900 + question.settings.seed)
+    labels = [method.label for method in question.methods]
+    named = {label: [maps[label] for maps in own] for label in labels}
+    named |= {_random(label): [maps[label] for maps in random] for label in labels}
+    return named | {f"control: {EDGE}": [edge_map(region.image) for region in regions]}
+
+
+def _random(label: str) -> str:
+    return f"{label}, random weights"
+
+
+def _compare(question: Question, uses: dict[str, BandUse]) -> dict[str, BandUse]:
+    edge = uses[f"control: {EDGE}"]
+    own = {
+        method.label: over_others(uses[method.label], edge, uses[_random(method.label)])
+        for method in question.methods
     }
+    return uses | own
 
 
-def _mean_profile(found: list[boundaries.Profile]) -> boundaries.Profile:
-    mass = np.array([one.mass_share for one in found])
-    usable = mass[np.isfinite(mass).all(axis=1)]
-    mean = usable.mean(axis=0) if len(usable) else np.full(mass.shape[1], np.nan)
-    area = np.mean([one.area_share for one in found], axis=0)
-    return boundaries.Profile(found[0].low, found[0].high, mean, area)
+def _draw_profile(question: Question, profile: dict[str, Profile]) -> None:
+    title = f"Attribution of {question.settings.class_name} against distance to its boundary"
+    question.draw("boundary.png", draw_boundary(profile, title, question.pixel_size_um))
 
 
-def _counterfactual(study: Study) -> dict[str, Any]:
+def _counterfactual(question: Question) -> Counterfactual:
     """Loss of probability in the interior of regions, under each of the three changes."""
-    drops: dict[str, list[np.ndarray]] = {cause: [] for cause in CAUSES}
+    drops: dict[str, list[float]] = {cause: [] for cause in CAUSES}
+    units: list[str] = []
     dense, shown = [], None
-    for number, field in enumerate(study.fields):
-        labels = counterfactuals.drop_specks(field.prediction, LEAST_PX)
-        components, n = ndimage.label(labels == study.class_index)
-        if not n:
+    for number, field in enumerate(question.fields):
+        change = remove_causes(
+            field.image, field.prediction, question.class_index, question.rng(75, number)
+        )
+        if change is None:
             continue
-        distance = boundaries.signed_distance(labels, study.class_index)
-        band = band_mask(distance)
-        inside = components > 0
-        dense.append(float((band & inside).sum() / inside.sum()))
-        images = _change(study, field, components, band, number)
-        core = inside & (distance > CORE_PX) & np.isfinite(distance)
-        before = field.probabilities[study.class_index]
-        after = {cause: _probability(study, image) for cause, image in images.items()}
-        for cause in CAUSES:
-            drops[cause].append(
-                counterfactuals.region_drops(before, after[cause], components, core)
-            )
-        shown = shown or (field, images)
-    joined = {c: np.concatenate(v) if v else np.array([np.nan]) for c, v in drops.items()}
-    n_regions = int(np.isfinite(joined[BOUNDARY]).sum())
-    verdict, reason = _judge(study, joined, n_regions, dense)
-    seed = study.settings.seed
-    interval = {cause: counterfactuals.bootstrap_interval(v, seed) for cause, v in joined.items()}
+        dense.append(change.band_share)
+        for cause, image in change.images.items():
+            drops[cause] += _drops(question, field, change, image)
+        units += [field.group] * int(change.components.max())
+        shown = shown or (field, change)
+    found = weigh_causes(drops, units, dense, question.limits, question.settings.seed)
     if shown is not None:
-        _draw(study, shown, joined, interval, verdict)
-    return {
-        "n_regions": n_regions,
-        "band_share_of_regions": finite_mean(dense),
-        "drop": {cause: finite_mean(values) for cause, values in joined.items()},
-        "interval": interval,
-        "verdict": verdict,
-        "reason": reason,
-    }
+        _draw_change(question, *shown, drops, found)
+    return found
 
 
-def _change(
-    study: Study, field: Field, components: np.ndarray, band: np.ndarray, number: int
-) -> dict[str, np.ndarray]:
-    """Micrograph without boundaries, without grain greys, without texture."""
-    rng = np.random.default_rng([study.settings.seed, 75, number])
-    noise = 0.01 * float(np.ptp(field.image))
-    target = counterfactuals.grey_of_rest(field.image, components > 0)
-    return {
-        BOUNDARY: impute(field.image, band, noise=noise, rng=rng),
-        GREY: counterfactuals.equalise_grey(field.image, components, ~band, target),
-        TEXTURE: counterfactuals.flatten_texture(field.image, components, ~band),
-    }
+def _drops(question: Question, field: Field, change: Change, image: np.ndarray) -> list[float]:
+    after = image_probabilities(question.segmenter, image, question.compute)
+    before, index = field.probabilities, question.class_index
+    return region_drops(before[index], after[index], change.components, change.core).tolist()
 
 
-def _probability(study: Study, image: np.ndarray) -> np.ndarray:
-    """Probability of the class, float32 (H, W)."""
-    subject = study.ask(image, np.ones(image.shape[:2], bool))
-    with torch.inference_mode():
-        probabilities = study.segmenter(subject.place(image)).float().softmax(dim=1)
-    return probabilities[0, study.class_index].cpu().numpy()
-
-
-def _judge(
-    study: Study, drops: dict[str, np.ndarray], n_regions: int, dense: list[float]
-) -> tuple[str, str]:
-    limits = study.limits
-    if n_regions < 2:
-        return NOT_TESTABLE, "fewer than two regions have an interior"
-    if np.mean(dense) > limits.dense_band:
-        return NOT_TESTABLE, "bands along the boundaries cover most of the regions"
-    verdict = counterfactuals.decide_cause(
-        drops, least=limits.cause_least, ratio=limits.cause_ratio
-    )
-    if verdict == NOT_TESTABLE:
-        return verdict, "the network stays with its decision whatever is removed"
-    return verdict, "largest loss of probability in the interior of the regions"
-
-
-def _draw(study, shown, drops, interval, verdict) -> None:
-    field, images = shown
+def _draw_change(
+    question: Question,
+    field: Field,
+    change: Change,
+    drops: dict[str, list[float]],
+    found: Counterfactual,
+) -> None:
+    images = {f"without {cause}": image for cause, image in change.images.items()}
     figure = draw_counterfactual(
-        {
-            "micrograph": field.image,
-            **{f"without {cause}": image for cause, image in images.items()},
-        },
+        {"micrograph": field.image, **images},
         drops,
-        interval,
-        verdict,
-        f"What does {study.settings.class_name} depend on? ({field.name})",
+        found.interval,
+        found.verdict,
+        f"What does {question.settings.class_name} depend on? ({field.name})",
         field.pixel_size_um,
-        stamp=study.settings.stamp,
     )
-    save_figure(study.out / "counterfactual.png", figure)
-
-
-def _ratio(first: float | None, second: float | None) -> float | None:
-    return first / second if first is not None and second else None
+    question.draw("counterfactual.png", figure)

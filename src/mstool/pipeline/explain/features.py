@@ -1,52 +1,50 @@
 """What layers of a network hold for one image."""
 
-from typing import Any
+import csv
+import io
 
 import numpy as np
-import torch
 
+from mstool.explanations.layer_features import LayerFeatures, count_dead, rank_channels
 from mstool.io.atomic import atomic_path
-from mstool.nn.layers import list_layers, match_layers, rank_channels, watch
-from mstool.pictures.features import draw_features
-from mstool.pictures.save import save_figure
-from mstool.pipeline.explain.study import Study
+from mstool.nn.checkpoint import LoadedModel
+from mstool.nn.layers import layer_activations, list_layers, match_layers
+from mstool.pictures.channels import draw_features
+from mstool.pipeline.explain.question import Question, file_word
 
 N_SHOWN = 24
 
 
-def dump_features(study: Study) -> dict[str, Any]:
-    """Write the channels of layers, strongest first, for the first field.
+def dump_features(question: Question) -> dict[str, LayerFeatures]:
+    """Write the channels of layers, strongest first, for the first field; by layer."""
+    field, segmenter = question.fields[0], question.segmenter
+    layers = list_layers(segmenter, field.image.shape[2])
+    names = match_layers(question.settings.features, layers)
+    seen = layer_activations(segmenter, names, field.image, question.compute)
+    return {name: _write(question, name, seen[name]) for name in names}
 
-    Returns
-    -------
-    dict
-        By layer: files, channels, and how many are zero everywhere.
-    """
-    field = study.fields[0]
-    n_channels = field.image.shape[2]
-    names = match_layers(study.settings.features, list_layers(study.segmenter, n_channels))
-    subject = study.ask(field.image, field.region)
-    with torch.inference_mode(), watch(study.segmenter, names) as seen:
-        study.segmenter(subject.place(field.image))
-    folder = study.out / "features"
-    folder.mkdir(exist_ok=True)
-    found = {}
-    for name in names:
-        activation = seen[name][0].float().cpu()
-        order, n_dead = rank_channels(activation)
-        safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in name).strip("_")
-        values = activation.numpy()
-        with atomic_path(folder / f"{safe}.npz") as temporary, open(temporary, "wb") as stream:
-            np.savez_compressed(stream, activation=values.astype(np.float16), order=np.array(order))
-        shown = order[:N_SHOWN]
-        title = f"{name}: the {len(shown)} strongest of {len(values)} channels ({field.name})"
-        figure = draw_features(values[shown], shown, title, stamp=study.settings.stamp)
-        save_figure(folder / f"{safe}.png", figure)
-        found[name] = {
-            "picture": f"features/{safe}.png",
-            "arrays": f"features/{safe}.npz",
-            "n_channels": len(values),
-            "n_dead": n_dead,
-            "strength": [float(np.abs(values[channel]).mean()) for channel in order],
-        }
-    return found
+
+def _write(question: Question, name: str, values: np.ndarray) -> LayerFeatures:
+    order, strength = rank_channels(values)
+    stem = f"features/{file_word(name)}"
+    path = question.out / f"{stem}.npz"
+    path.parent.mkdir(exist_ok=True)
+    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+        np.savez_compressed(stream, activation=values.astype(np.float16), order=order)
+    shown, of = order[:N_SHOWN], f"{len(values)} channels ({question.fields[0].name})"
+    title = f"{name}: the {len(shown)} strongest of {of}"
+    question.draw(f"{stem}.png", draw_features(values[shown], shown, title))
+    return LayerFeatures(
+        f"{stem}.png", f"{stem}.npz", len(values), count_dead(values), tuple(strength.tolist())
+    )
+
+
+def layers_as_csv(model: LoadedModel) -> str:
+    """Table of the layers: name, stride [px], channels, and height and width for 64 x 64 pixels."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["layer", "stride", "channels", "height", "width"])
+    for layer in list_layers(model.segmenter, model.checkpoint.spec.n_channels):
+        row = (layer.name, layer.stride, layer.channels, layer.height, layer.width)
+        writer.writerow(row)
+    return stream.getvalue()

@@ -1,142 +1,71 @@
-"""Fields of view: pieces of micrographs, what the network says of them, and what is asked."""
+"""Fields of view of micrographs, what the network says of them, and what is asked."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-import torch
-from scipy import ndimage
-from skimage.segmentation import find_boundaries
 
 from mstool.errors import InputError, UsageError
+from mstool.explanations.field_of_view import Field, select_pixels
 from mstool.geometry.window import Window
 from mstool.io.conversions import without_alpha
-from mstool.io.images import open_label_values, open_micrograph
-from mstool.io.records import read_record
-from mstool.io.tiles import (
-    TILES_RECORD,
-    read_manifest,
-    read_tile_image,
-    read_tile_labels,
-)
-from mstool.labels.legend import IGNORE_INDEX, Legend
+from mstool.io.images import open_label_values
+from mstool.micrographs.grey_range import describe_greys, sample_greys
+from mstool.micrographs.needs import check_needs
+from mstool.micrographs.sets import MicrographSet, View
 from mstool.nn.checkpoint import LoadedModel
 from mstool.nn.device import Compute
-from mstool.nn.infer import predict_probabilities
-from mstool.pipeline.explain.settings import RegionChoice
-from mstool.pipeline.windows import Candidate, windows_of
+from mstool.nn.infer import image_probabilities
+from mstool.pipeline.explain.request import RegionChoice
 from mstool.reporting import Reporter
-
-_UNCERTAIN = 0.2  # difference of the two largest probabilities below which a pixel is uncertain
-
-
-@dataclass(frozen=True)
-class Field:
-    """A field of view.
-
-    Attributes
-    ----------
-    name : str
-        Of the micrograph, or of the tile.
-    image : ndarray of float32, shape (H, W, C)
-        Stored pixel values.
-    truth : ndarray of uint8, shape (H, W), or None
-        Class indices, 255 ignored.
-    window : Window
-        Where it lies in the scaled micrograph, or in the tile.
-    pixel_size_um : float or None
-        Of the field [um/px].
-    probabilities : ndarray of float32, shape (K, H, W)
-        What the network says.
-    region : ndarray of bool, shape (H, W)
-        What is asked about.
-    """
-
-    name: str
-    image: np.ndarray
-    truth: np.ndarray | None
-    window: Window
-    pixel_size_um: float | None
-    probabilities: np.ndarray
-    region: np.ndarray
-
-    @property
-    def prediction(self) -> np.ndarray:
-        """Class index of each pixel: uint8 (H, W)."""
-        return self.probabilities.argmax(axis=0).astype(np.uint8)
-
-
-@dataclass(frozen=True)
-class FieldInputs:
-    """Where fields come from.
-
-    Attributes
-    ----------
-    images : tuple of Path
-        Micrographs; empty for a tile folder.
-    tiles : Path or None
-        Tile folder.
-    labels : dict of Path to Path
-        Label map of each micrograph.
-    legend : Legend or None
-        Of the label maps.
-    pixel_size_um : float or None
-        That replaces what files say [um/px].
-    """
-
-    images: tuple[Path, ...]
-    tiles: Path | None
-    labels: dict[Path, Path]
-    legend: Legend | None
-    pixel_size_um: float | None
-
-    def files(self) -> list[Path]:
-        """Every file that decides the result."""
-        if self.tiles is not None:
-            return [self.tiles / TILES_RECORD, self.tiles / "tiles.jsonl"]
-        return [*self.images, *self.labels.values()]
 
 
 def read_fields(
-    inputs: FieldInputs,
+    micrographs: MicrographSet,
     model: LoadedModel,
     class_index: int,
     choice: RegionChoice,
     size: int,
-    scale: float,
     compute: Compute,
     report: Reporter,
 ) -> list[Field]:
-    """Read, predict, and find the region in each image.
+    """Read, predict, and find the region in each image; of a large one the field with most of it.
 
     Raises
     ------
     InputError
         If images do not fit the model, or the region is in none of them.
     """
-    fields = []
-    raw = _from_tiles(inputs) if inputs.tiles is not None else _from_images(inputs, size, scale)
-    for name, candidates in raw:
+    check_needs([model.needs], micrographs.given(()), Reporter())
+    fields, greys = [], []
+    for name, views in groupby(_views(micrographs, size), key=lambda view: view.name):
         found = None
-        for image, truth, window, pixel_size_um in candidates:
-            _check_channels(name, image, model)
-            probabilities = _predict(image, model, compute)
-            region = choose_region(choice, class_index, probabilities, truth, window, name)
-            field = Field(name, image, truth, window, pixel_size_um, probabilities, region)
+        for view in views:
+            greys.append(sample_greys(view.image))
+            probabilities = image_probabilities(model.segmenter, view.image, compute)
+            region = _find_region(choice, class_index, probabilities, view.truth, view.window, name)
             if found is None or region.sum() > found.region.sum():
-                found = field
+                found = Field(
+                    *(name, view.source, view.group, view.image, view.truth, view.window),
+                    *(view.pixel_size_um, probabilities, region),
+                )
         if found is None or not found.region.any():
             report.note(f"{name}: left out, since nothing in it is {choice.kind} of that class")
             continue
         fields.append(found)
+    check_needs([model.needs], micrographs.given(describe_greys(greys)), report)
     if not fields:
         raise InputError("no image holds the region that --region and --class ask for")
-    _note_pixel_size(fields, model, report)
     return fields
 
 
-def choose_region(
+def _views(micrographs: MicrographSet, size: int) -> Iterator[View]:
+    for member in micrographs.members:
+        yield from micrographs.views(member, size)
+
+
+def _find_region(
     choice: RegionChoice,
     class_index: int,
     probabilities: np.ndarray,
@@ -144,70 +73,12 @@ def choose_region(
     window: Window,
     name: str,
 ) -> np.ndarray:
-    """Pixels that are asked about.
-
-    Parameters
-    ----------
-    choice : RegionChoice
-        What was asked; its rows and columns are those of the scaled micrograph.
-    class_index : int
-        The class.
-    probabilities : ndarray of float32, shape (K, H, W)
-        Of the field.
-    truth : ndarray of uint8, shape (H, W), or None
-        Of the field.
-    window : Window
-        Where the field lies.
-    name : str
-        Of the image, for messages.
-
-    Returns
-    -------
-    ndarray of bool, shape (H, W)
-        May be empty.
-
-    Raises
-    ------
-    UsageError, InputError
-        If labels are missing, or a mask does not fit.
-    """
-    prediction = probabilities.argmax(axis=0)
-    own = prediction == class_index
-    if choice.kind == "class":
-        return own
-    if choice.kind == "component":
-        components, n = ndimage.label(own)
-        areas = np.bincount(components.ravel(), minlength=n + 1)[1:]
-        order = np.argsort(-areas, kind="stable")
-        wanted = choice.numbers[0] - 1
-        return components == order[wanted] + 1 if wanted < n else np.zeros_like(own)
-    if choice.kind == "errors":
-        return own & _is_wrong(truth, class_index)
-    if choice.kind == "uncertain":
-        second, first = np.sort(probabilities, axis=0)[-2:]
-        return (first - second < _UNCERTAIN) & own
-    if choice.kind == "boundary":
-        return find_boundaries(own, mode="thick")
-    return _drawn_region(choice, window, own.shape, name)
-
-
-def _is_wrong(truth: np.ndarray | None, class_index: int) -> np.ndarray:
-    if truth is None:
-        raise UsageError("--region errors: needs --labels, or tiles with labels")
-    return (truth != class_index) & (truth != IGNORE_INDEX)
-
-
-def _drawn_region(
-    choice: RegionChoice, window: Window, shape: tuple[int, ...], name: str
-) -> np.ndarray:
-    """Mask, box or point, where it meets the field."""
+    """Pixels that are asked about, bool (H, W)."""
     if choice.path is not None:
-        return _read_mask(choice.path, window, shape, name)
-    row, col = choice.numbers[0] - window.row, choice.numbers[1] - window.col
-    height, width = choice.numbers[2:] or (1, 1)
-    region = np.zeros(shape, bool)
-    region[max(0, row) : max(0, row + height), max(0, col) : max(0, col + width)] = True
-    return region
+        return _read_mask(choice.path, window, probabilities.shape[1:], name)
+    if choice.kind == "errors" and truth is None:
+        raise UsageError("--region errors: needs --labels, or tiles with labels")
+    return select_pixels(choice.kind, choice.numbers, class_index, probabilities, truth, window)
 
 
 def _read_mask(path: Path, window: Window, shape: tuple[int, ...], name: str) -> np.ndarray:
@@ -221,50 +92,3 @@ def _read_mask(path: Path, window: Window, shape: tuple[int, ...], name: str) ->
             "mask on the micrograph as it is after --scale"
         )
     return values[window.row : window.end_row, window.col : window.end_col]
-
-
-def _from_images(
-    inputs: FieldInputs, size: int, scale: float
-) -> Iterator[tuple[str, Iterator[Candidate]]]:
-    for path in inputs.images:
-        micrograph = open_micrograph(path, inputs.pixel_size_um)
-        yield (
-            path.name,
-            windows_of(micrograph, inputs.labels.get(path), inputs.legend, size, scale),
-        )
-
-
-def _from_tiles(inputs: FieldInputs) -> Iterator[tuple[str, Iterator[Candidate]]]:
-    folder = inputs.tiles or Path("tiles")
-    pixel_size = inputs.pixel_size_um or read_record(folder / TILES_RECORD).get("pixel_size_um")
-    for tile in read_manifest(folder):
-        values = read_tile_image(folder, tile)[: tile.height, : tile.width]
-        image = values[..., None] if values.ndim == 2 else values
-        truth = None
-        if tile.counts is not None:
-            truth = read_tile_labels(folder, tile)[: tile.height, : tile.width]
-        window = Window(0, 0, tile.height, tile.width)
-        yield tile.id, iter([(image.astype(np.float32), truth, window, pixel_size)])
-
-
-def _check_channels(name: str, image: np.ndarray, model: LoadedModel) -> None:
-    expected = model.checkpoint.spec.n_channels
-    if image.shape[2] != expected:
-        remedy = "tile it with --grey, and explain the tiles" if expected == 1 else "give colour"
-        raise InputError(
-            f"{name}: has {image.shape[2]} channels, {model.path} takes {expected}; {remedy}"
-        )
-
-
-def _predict(image: np.ndarray, model: LoadedModel, compute: Compute) -> np.ndarray:
-    tensor = torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, -1, 0)))[None]
-    return predict_probabilities([model.segmenter], tensor, compute)[0].numpy()
-
-
-def _note_pixel_size(fields: Sequence[Field], model: LoadedModel, report: Reporter) -> None:
-    theirs, ours = model.checkpoint.pixel_size_um, fields[0].pixel_size_um
-    if theirs and ours and abs(ours / theirs - 1) > 0.02:
-        report.note(
-            f"{model.path}: was trained at {theirs:.4g} um/px, the images have {ours:.4g}; "
-            f"--scale {ours / theirs:.4g} makes them alike"
-        )

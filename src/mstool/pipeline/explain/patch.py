@@ -1,146 +1,97 @@
-"""Whether maps show a cause that is known: a patch made to change the decision."""
+"""Whether maps show a cause that is known: patches against some regions."""
 
 from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
 
 from mstool.explanations.controls import CONTROLS, control_maps
-from mstool.explanations.verdicts import judge_patch
-from mstool.nn.attribution import Method
-from mstool.nn.cams import class_activation_maps
-from mstool.nn.patch import Patch, attack, place_patch, surroundings
-from mstool.pictures.attribution import Panel, draw_attribution
-from mstool.pictures.save import save_figure
-from mstool.pipeline.explain.study import Study, Unit
+from mstool.explanations.known_cause import Attacked, KnownCause, patch_density, weigh_patches
+from mstool.explanations.regions import Region, count_units, surroundings
+from mstool.nn.attack import Patch, attack, place_patch
+from mstool.nn.attribution import Method, attribute
+from mstool.pictures.map_panels import Panel, draw_attribution
+from mstool.pipeline.explain.question import Maps, Question
 
-N_UNITS, N_HIDDEN = 4, 2
+N_REGIONS, N_HIDDEN = 4, 2
 _HIDDEN_STEPS = 40  # each needs second derivatives
 _AREA = 0.02  # of the window that the patch takes
 _GAP_PX = 2
 
 
-def check_patch(study: Study, units: Sequence[Unit]) -> dict[str, Any]:
-    """Attack the decision on some regions, openly and hiding from each class activation map.
+def check_patch(question: Question, regions: Sequence[Region]) -> KnownCause:
+    """Attack the decision on four regions, openly and hiding from each class activation map.
 
-    Parameters
-    ----------
-    study : Study
-        The question.
-    units : sequence of Unit
-        The first four are used.
-
-    Returns
-    -------
-    dict
-        For the record, with the picture ``patch.png`` written.
+    The first patch that is a cause is drawn, ``patch.png``.
     """
-    rows: list[dict[str, Any]] = []
-    chosen = units[:N_UNITS]
-    with study.report.progress("known cause", len(chosen)) as advance:
-        for number, unit in enumerate(chosen):
-            if study.is_late and rows:
-                study.left_out.append(f"known cause on {len(chosen) - number} regions")
+    attacks: list[Attacked] = []
+    chosen, left_out = regions[:N_REGIONS], []
+    with question.report.progress("known cause", len(chosen)) as advance:
+        for number, region in enumerate(chosen):
+            if question.budget.is_spent and attacks:
+                left_out.append(f"known cause on {len(chosen) - number} regions")
                 break
-            rows.append(
-                _attack_unit(
-                    study, unit, number, is_first=not any(row.get("is_cause") for row in rows)
-                )
-            )
+            is_first = not any(attacked.enrichment for attacked in attacks)
+            attacks.append(_attack(question, region, number, is_first, left_out))
             advance(1)
-    worked = [row for row in rows if row.get("is_cause")]
-    labels = [*(method.label for method in study.methods), *CONTROLS]
-    table = {label: _summary(study, worked, label) for label in labels}
-    return {
-        "n_units": len(rows),
-        "n_attackable": len(worked),
-        "is_attackable": bool(worked),
-        "margin_shift": [row.get("margin_shift") for row in rows],
-        "methods": {method.label: table[method.label] for method in study.methods},
-        "controls": {name: table[name] for name in CONTROLS},
-    }
+    labels = [method.label for method in question.methods]
+    n_worked = sum(bool(attacked.enrichment) for attacked in attacks)
+    return KnownCause(
+        count_units(chosen[: len(attacks)]),
+        len(attacks),
+        n_worked,
+        n_worked > 0,
+        tuple(attacked.margin_shift for attacked in attacks),
+        {label: weigh_patches(attacks, label, question.limits) for label in labels},
+        {name: weigh_patches(attacks, name, question.limits) for name in CONTROLS},
+        tuple(left_out),
+    )
 
 
-def _attack_unit(study: Study, unit: Unit, number: int, is_first: bool) -> dict[str, Any]:
-    subject = study.ask(unit.image, unit.region)
-    gradient = class_activation_maps(subject, [])[1][0].abs().sum(dim=0).cpu().numpy()
-    edge = max(6, round((_AREA * unit.region.size) ** 0.5))
-    inside = place_patch(gradient, surroundings(unit.region, _GAP_PX), edge)
+def _attack(
+    question: Question, region: Region, number: int, is_first: bool, left_out: list[str]
+) -> Attacked:
+    """Patch one region; hidden attacks that there is no time for are added to `left_out`."""
+    subject = question.ask_region(region)
+    saliency = attribute(subject, [Method("saliency")])["saliency"].values
+    edge = max(6, round((_AREA * region.inside.size) ** 0.5))
+    inside = place_patch(saliency, surroundings(region.inside, _GAP_PX), edge)
     if inside is None:
-        return {"margin_shift": None}
-    seed = study.settings.seed + number
-    limits = study.limits_grey
-    benign = attack(subject, inside, limits, seed=seed)
-    row: dict[str, Any] = {
-        "margin_shift": benign.margin_shift,
-        "is_cause": benign.margin_shift >= study.limits.patch_shift,
-    }
-    if not row["is_cause"]:
-        return row
-    row["enrichment"], maps = _enrichments(study, benign, number)
-    row["hidden"] = {}
-    for method in study.methods:
-        if not method.layer or number >= N_HIDDEN or study.is_late:
+        return Attacked(float("nan"), {}, {})
+    seed, limits = question.settings.seed + number, question.limits_grey
+    openly = attack(subject, inside, limits, seed=seed)
+    if openly.margin_shift < question.limits.patch_shift:
+        return Attacked(openly.margin_shift, {}, {})
+    enrichment, maps = _densities(question, openly, number)
+    if is_first:
+        _draw(question, region, openly, maps)
+    hidden = {}
+    for method in question.methods if number < N_HIDDEN else ():
+        if not method.layer:
+            continue
+        if question.budget.is_spent:
+            left_out.append(f"patches that hide from {method.label}")
             continue
         where = method.name, method.layer
-        hidden = attack(subject, inside, limits, where, _HIDDEN_STEPS, seed)
-        if hidden.margin_shift >= benign.margin_shift / 2:
-            row["hidden"][method.label] = _enrichments(study, hidden, number)[0]
-    if is_first:
-        _draw(study, unit, benign, maps)
-    return row
+        hiding = attack(subject, inside, limits, where, _HIDDEN_STEPS, seed)
+        if hiding.margin_shift >= openly.margin_shift / 2:
+            hidden[method.label] = _densities(question, hiding, number)[0]
+    return Attacked(openly.margin_shift, enrichment, hidden)
 
 
-def _enrichments(
-    study: Study, patch: Patch, number: int
-) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """Density of each map in the patch, where 1 is even."""
-    maps = study.explain(patch.subject)
-    rng = np.random.default_rng([study.settings.seed, 74, number])
-    every = {**maps, **control_maps(patch.subject.image, patch.subject.target.region, rng)}
-    area = patch.inside.mean()
-    densities = {}
-    for label, values in every.items():
-        size = np.abs(values)
-        total = float(size.sum())
-        densities[label] = float(size[patch.inside].sum() / total / area) if total > 0 else 0.0
-    return densities, maps
+def _densities(question: Question, patch: Patch, number: int) -> tuple[dict[str, float], Maps]:
+    """Density of each map in the patch, where 1 is even; and the maps."""
+    maps, subject = question.explain(patch.subject), patch.subject
+    controls = control_maps(subject.image, subject.target.region, question.rng(74, number))
+    every = {**maps, **controls}
+    return {label: patch_density(values, patch.inside) for label, values in every.items()}, maps
 
 
-def _summary(study: Study, rows: list[dict[str, Any]], label: str) -> dict[str, Any]:
-    """Means over attacks that worked; what is kept is that of the best hiding place."""
-    if not rows:
-        return {
-            "enrichment": None,
-            "kept": None,
-            "verdict": judge_patch(np.nan, np.nan, study.limits),
-        }
-    openly = float(np.mean([row["enrichment"][label] for row in rows]))
-    by_attack: dict[str, list[float]] = {}
-    for row in rows:
-        for hidden_from, densities in row["hidden"].items():
-            ratio = densities[label] / max(row["enrichment"][label], 1e-9)
-            by_attack.setdefault(hidden_from, []).append(ratio)
-    kept = min((float(np.mean(values)) for values in by_attack.values()), default=float("nan"))
-    return {
-        "enrichment": openly,
-        "kept": kept,
-        "hidden_from": {name: float(np.mean(values)) for name, values in by_attack.items()},
-        "verdict": judge_patch(openly, kept, study.limits),
-    }
-
-
-def _draw(study: Study, unit: Unit, patch: Patch, maps: dict[str, np.ndarray]) -> None:
-    def panel(method: Method) -> Panel:
-        return Panel(method.label, maps[method.label], method.is_signed)
-
-    gained = study.classes[patch.subject.target.class_index]
+def _draw(question: Question, region: Region, patch: Patch, maps: Maps) -> None:
+    gained = question.classes[patch.subject.target.class_index]
+    lost = question.settings.class_name
     figure = draw_attribution(
         patch.subject.image,
-        [panel(method) for method in study.methods],
+        [Panel(one.label, maps[one.label], one.is_signed) for one in question.methods],
         patch.inside,
-        f"{unit.field}: a patch (outlined) made to turn {study.settings.class_name} into {gained}",
+        f"{region.field}: a patch (outlined) made to turn {lost} into {gained}",
         None,
-        stamp=study.settings.stamp,
     )
-    save_figure(study.out / "patch.png", figure)
+    question.draw("patch.png", figure)

@@ -181,7 +181,7 @@ def _sample(opened: MicrographSet, size: int, most: int, report: Reporter) -> Sa
 
 
 def _sample_member(opened: MicrographSet, member: Member, size: int, most: int) -> Sample:
-    fields = list(opened.fields(member, size, most))
+    fields = list(opened.views(member, size, most))
     if min(fields[0].image.shape[:2]) < _LEAST_PX:
         raise InputError(
             f"{member.name}: is smaller than {_LEAST_PX} pixels, of which nothing can be said; "

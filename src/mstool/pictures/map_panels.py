@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from mstool.pictures.colours import YELLOW
 from mstool.pictures.overlay import stretch
 from mstool.pictures.scale_bar import draw_scale_bar
-from mstool.pictures.stamp import stamp_figure
 
 _PER_ROW = 3
 
@@ -40,7 +39,6 @@ def draw_attribution(
     region: np.ndarray,
     title: str,
     pixel_size_um: float | None,
-    stamp: str = "",
 ) -> Figure:
     """Draw a micrograph with a region, and maps over it.
 
@@ -58,8 +56,6 @@ def draw_attribution(
         Of the figure.
     pixel_size_um : float or None
         For the scale bar [um/px].
-    stamp : str
-        Warning in the corner.
 
     Returns
     -------
@@ -89,7 +85,7 @@ def draw_attribution(
             # half a line under the maps, so that it hides little of them
             axes.contour(region, [0.5], colors=YELLOW if number == 0 else "black", linewidths=0.7)
         axes.set_visible(number < n)
-    return stamp_figure(figure, stamp)
+    return figure
 
 
 def scale_for_display(values: np.ndarray) -> np.ndarray:

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from scipy import ndimage
 
 from mstool.nn.cams import cam_mass
 from mstool.nn.target import Subject, Target
@@ -125,13 +124,6 @@ def attack(
     target = Target(gained, subject.target.region, subject.target.class_index)
     image = np.moveaxis(changed[0].cpu().numpy(), 0, -1)
     return Patch(replace(subject, image=image, target=target), inside, shift)
-
-
-def surroundings(region: np.ndarray, distance_px: int) -> np.ndarray:
-    """Pixels of a region, and those nearer to it than a distance."""
-    if not region.any():
-        return region
-    return ndimage.distance_transform_edt(~region) <= distance_px
 
 
 def _loss(

@@ -7,7 +7,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mstool.pictures.colours import SERIES
-from mstool.pictures.stamp import stamp_figure
 
 _GREYS = ("dimgrey", "darkgrey", "black")
 _DASHES = ("--", ":", "-.")
@@ -18,7 +17,6 @@ def draw_faithfulness(
     road: Mapping[str, Sequence[float]],
     controls: set[str],
     title: str,
-    stamp: str = "",
 ) -> Figure:
     """Draw methods against controls.
 
@@ -32,8 +30,6 @@ def draw_faithfulness(
         Which names are controls, drawn in grey.
     title : str
         Of the figure.
-    stamp : str
-        Warning in the corner.
 
     Returns
     -------
@@ -58,7 +54,7 @@ def draw_faithfulness(
         axes.grid(alpha=0.3)
     insertion.legend(fontsize=7)
     _draw_dots(dots, road, styles)
-    return stamp_figure(figure, stamp)
+    return figure
 
 
 def _styles(names: Mapping[str, Any], controls: set[str]) -> dict[str, dict[str, Any]]:

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from mstool.explanations.faithfulness import (
+from mstool.explanations.imputation import impute
+from mstool.explanations.removal import (
     deletion_insertion,
     draw_perturbations,
     infidelity_ratio,
@@ -11,7 +12,6 @@ from mstool.explanations.faithfulness import (
     removal_mask,
     road_score,
 )
-from mstool.explanations.imputation import impute
 
 
 @pytest.fixture

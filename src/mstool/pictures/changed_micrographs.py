@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 
 from mstool.pictures.colours import BLUE, GREEN, ORANGE
 from mstool.pictures.scale_bar import draw_scale_bar
-from mstool.pictures.stamp import stamp_figure
 
 
 def draw_counterfactual(
@@ -17,7 +16,6 @@ def draw_counterfactual(
     verdict: str,
     title: str,
     pixel_size_um: float | None,
-    stamp: str = "",
 ) -> Figure:
     """Draw the changed micrographs and the loss of probability of each region.
 
@@ -35,8 +33,6 @@ def draw_counterfactual(
         Of the figure.
     pixel_size_um : float or None
         For the scale bar [um/px].
-    stamp : str
-        Warning in the corner.
 
     Returns
     -------
@@ -57,7 +53,7 @@ def draw_counterfactual(
         if image is first and pixel_size_um is not None:
             draw_scale_bar(axes, width, height, pixel_size_um)
     _draw_drops(lower.subplots(), drops, interval, verdict)
-    return stamp_figure(figure, stamp)
+    return figure
 
 
 def _draw_drops(axes, drops, interval, verdict) -> None:

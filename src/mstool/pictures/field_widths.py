@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 
 from mstool.pictures.colours import BLUE, GREEN, GREY, ORANGE, SKY
-from mstool.pictures.stamp import stamp_figure
 
 
 def draw_receptive_field(
@@ -19,7 +18,6 @@ def draw_receptive_field(
     phase_sizes: Mapping[str, float],
     pixel_size_um: float | None,
     title: str,
-    stamp: str = "",
 ) -> Figure:
     """Draw the effective field, and its size beside those of tiles and phases.
 
@@ -39,8 +37,6 @@ def draw_receptive_field(
         For sizes in um.
     title : str
         Of the figure.
-    stamp : str
-        Warning in the corner.
 
     Returns
     -------
@@ -67,7 +63,7 @@ def draw_receptive_field(
     right.set(xlabel="width [px]")
     if theoretical_px is None:
         right.set_title("theoretical field: the whole input", fontsize=10)
-    return stamp_figure(figure, stamp)
+    return figure
 
 
 def _draw_field(figure, axes, gradient, radii, theoretical_px) -> None:

@@ -1,8 +1,9 @@
 """What is to be explained, how, and how hard it is looked at."""
 
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from mstool.errors import UsageError
 from mstool.explanations.verdicts import Thresholds
@@ -43,7 +44,7 @@ class RegionChoice:
 
 @dataclass(frozen=True)
 class ExplainSettings:
-    """All that decides the result, besides inputs.
+    """All that decides the result, besides inputs; and the budget, which does not.
 
     Attributes
     ----------
@@ -62,9 +63,7 @@ class ExplainSettings:
     size, window : int
         Edge of the field of view of each image, and of the windows of the checks [px].
     regions : int
-        Units of the checks, at most.
-    scale : float
-        Magnification of images.
+        Regions of the checks, at most.
     reinit : str
         ``he`` or ``shuffle``.
     thresholds : str
@@ -87,16 +86,15 @@ class ExplainSettings:
     size: int
     window: int
     regions: int
-    scale: float
     reinit: str
     thresholds: str
     max_time_s: float | None
     seed: int
 
     @property
-    def stamp(self) -> str:
-        """What every picture says if nothing was checked."""
-        return "" if self.checks else "not checked"
+    def claimed(self) -> dict[str, Any]:
+        """What decides the result, by name."""
+        return {name: value for name, value in asdict(self).items() if name != "max_time_s"}
 
 
 def parse_region(text: str) -> RegionChoice:
@@ -169,7 +167,7 @@ def parse_thresholds(text: str) -> Thresholds:
     Raises
     ------
     UsageError
-        If a name is unknown, or a value is no number.
+        If a name is unknown, a value is no number, or alpha is no probability.
 
     Examples
     --------
@@ -186,4 +184,6 @@ def parse_thresholds(text: str) -> Thresholds:
             limits = replace(limits, **{name: float(value)})
         except ValueError:
             raise UsageError(f"--thresholds {part}: write {name}=NUMBER") from None
+    if not 0 < limits.alpha < 1:
+        raise UsageError(f"--thresholds alpha={limits.alpha:g}: must lie between 0 and 1")
     return limits

@@ -7,24 +7,19 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mstool.pictures.colours import SERIES
-from mstool.pictures.stamp import stamp_figure
 
 
-def draw_boundary(
-    profiles: Mapping[str, Any], title: str, pixel_size_um: float | None, stamp: str = ""
-) -> Figure:
+def draw_boundary(profiles: Mapping[str, Any], title: str, pixel_size_um: float | None) -> Figure:
     """Draw how dense maps are at each distance.
 
     Parameters
     ----------
     profiles : mapping of str to object
-        With arrays ``low``, ``high`` (signed distances [px]) and ``enrichment`` [1], by name.
+        With arrays ``from_px``, ``to_px`` (signed distances [px]) and ``enrichment`` [1], by name.
     title : str
         Of the figure.
     pixel_size_um : float or None
         For a second axis in um.
-    stamp : str
-        Warning in the corner.
 
     Returns
     -------
@@ -35,7 +30,7 @@ def draw_boundary(
     figure.suptitle(title)
     axes = figure.subplots()
     first = next(iter(profiles.values()))
-    places = np.arange(len(first.low))
+    places = np.arange(len(first.from_px))
     for number, (name, profile) in enumerate(profiles.items()):
         is_plain = "control" in name or "random" in name
         axes.plot(
@@ -50,7 +45,8 @@ def draw_boundary(
     axes.axhline(1, color="black", lw=0.8)
     axes.axvline(len(places) / 2 - 0.5, color="black", lw=0.8, ls=":")
     names = [
-        _span(low, high, pixel_size_um) for low, high in zip(first.low, first.high, strict=True)
+        _span(low, high, pixel_size_um)
+        for low, high in zip(first.from_px, first.to_px, strict=True)
     ]
     axes.set_xticks(places, names, fontsize=7)
     unit = "px" if pixel_size_um is None else "px, below in µm"
@@ -62,7 +58,7 @@ def draw_boundary(
         axes.set_yscale("log")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
-    return stamp_figure(figure, stamp)
+    return figure
 
 
 def _span(low: float, high: float, pixel_size_um: float | None) -> str:

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from mstool.pictures.attribution import scale_for_display
 from mstool.pictures.colours import SERIES
-from mstool.pictures.stamp import stamp_figure
+from mstool.pictures.map_panels import scale_for_display
 
 
 @dataclass(frozen=True)
@@ -25,19 +24,19 @@ class SanityRow:
         Map of the trained network.
     randomised : list of ndarray of float, shape (H, W)
         Map for each number of random blocks.
-    similarity : list of float or None
-        Absolute rank correlation with `trained` [1]; None where undefined.
+    similarity : list of float
+        Absolute rank correlation with `trained` [1]; NaN where undefined.
     """
 
     name: str
     is_signed: bool
     trained: np.ndarray
     randomised: Sequence[np.ndarray]
-    similarity: Sequence[float | None]
+    similarity: Sequence[float]
 
 
 def draw_sanity(
-    rows: Sequence[SanityRow], blocks: Sequence[str], title: str, stamp: str = ""
+    rows: Sequence[SanityRow], blocks: Sequence[str], title: str, passing: tuple[float, float]
 ) -> Figure:
     """Draw maps against the number of random blocks, and how alike they stay.
 
@@ -49,8 +48,8 @@ def draw_sanity(
         Names of the blocks, from the output.
     title : str
         Of the figure.
-    stamp : str
-        Warning in the corner.
+    passing : tuple of float
+        Most similarity that passes, as the mean and at the end [1].
 
     Returns
     -------
@@ -75,17 +74,17 @@ def draw_sanity(
         places[0].set_ylabel("\n@".join(row.name.split("@")), fontsize=8)
     axes = lower.subplots()
     for number, row in enumerate(rows):
-        heights = [np.nan if value is None else value for value in row.similarity]
         style = "--" if row.name.startswith("control") else "-o"
         axes.plot(
             range(1, n_cols),
-            heights,
+            row.similarity,
             style,
             ms=4,
             color=SERIES[number % len(SERIES)],
             label=row.name,
         )
-    for height, name in ((0.5, "most mean that passes"), (0.3, "most at the end that passes")):
+    names = ("most mean that passes", "most at the end that passes")
+    for height, name in zip(passing, names, strict=True):
         axes.axhline(height, color="grey", lw=0.8, ls=":")
         axes.text(n_cols - 0.98, height + 0.01, name, fontsize=7, color="dimgrey", ha="right")
     axes.set(
@@ -96,7 +95,7 @@ def draw_sanity(
     )
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     axes.grid(alpha=0.3)
-    return stamp_figure(figure, stamp)
+    return figure
 
 
 def _shorten(name: str) -> str:

@@ -5,14 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from mstool.pictures.stamp import stamp_figure
-
 _PER_ROW = 6
 
 
-def draw_features(
-    activations: np.ndarray, channels: Sequence[int], title: str, stamp: str = ""
-) -> Figure:
+def draw_features(activations: np.ndarray, channels: Sequence[int], title: str) -> Figure:
     """Draw channels in a grid, each with its own colour bar limits.
 
     Parameters
@@ -23,8 +19,6 @@ def draw_features(
         Their numbers in the layer.
     title : str
         Of the figure.
-    stamp : str
-        Warning in the corner.
 
     Returns
     -------
@@ -47,4 +41,4 @@ def draw_features(
         axes.set(xticks=[], yticks=[])
         low, high = float(np.min(values)), float(np.max(values))
         axes.set_title(f"{channel}: {low:.2g} to {high:.2g}", fontsize=7)
-    return stamp_figure(figure, stamp)
+    return figure

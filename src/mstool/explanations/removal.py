@@ -1,9 +1,8 @@
-"""Whether what a map calls important matters to the network."""
+"""Pixels taken away, given back or perturbed, in the order in which a map calls them important."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from mstool.explanations.imputation import impute
 
@@ -178,45 +177,3 @@ def infidelity_ratio(products, drops):
     if not lengths > 0:
         return 1.0
     return float(np.clip(1.0 - (products @ drops) ** 2 / lengths, 0.0, 1.0))
-
-
-def paired_p(ours, control, *, alternative="greater"):
-    """Probability of so large a mean difference if the sign of each were chance.
-
-    Parameters
-    ----------
-    ours, control : array of float, shape (n,)
-        A pair a unit; pairs with NaN are left out.
-    alternative : {"greater", "less"}
-        What would be good for `ours`.
-
-    Returns
-    -------
-    float
-        Exact up to 13 pairs; NaN for fewer than two.
-    """
-    differences = np.asarray(ours, float) - np.asarray(control, float)
-    differences = differences[np.isfinite(differences)]
-    if len(differences) < 2:
-        return float("nan")
-    result = stats.permutation_test(
-        (differences,),
-        lambda values, axis: values.mean(axis=axis),
-        permutation_type="samples",
-        vectorized=True,
-        alternative=alternative,
-        n_resamples=2**13,
-        rng=np.random.default_rng(0),
-    )
-    return float(result.pvalue)
-
-
-def least_attainable_p(n):
-    """Smallest one-sided p that n pairs can give.
-
-    Examples
-    --------
-    >>> least_attainable_p(4)
-    0.0625
-    """
-    return 2.0**-n

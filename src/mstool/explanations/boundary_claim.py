@@ -1,0 +1,102 @@
+"""Is it the boundaries? What was measured, and what becomes of the claim."""
+
+from dataclasses import dataclass, replace
+
+from mstool.explanations.boundaries import Profile, band_enrichment, band_share
+from mstool.explanations.counterfactuals import BOUNDARY, MIXED, NOT_TESTABLE, Counterfactual
+from mstool.explanations.means import finite_mean, unit_means
+
+
+@dataclass(frozen=True)
+class BandUse:
+    """How much of a map lies in the band along the boundary.
+
+    Attributes
+    ----------
+    share : float
+        Of the absolute attribution [1]; NaN for a map of zeros.
+    enrichment : float
+        The share over that of the area [1].
+    over_edge_detector, over_random_weights : float
+        Enrichment over that of a map that knows nothing of the network, and of the same method
+        with random weights [1]; NaN for these themselves.
+    """
+
+    share: float
+    enrichment: float
+    over_edge_detector: float = float("nan")
+    over_random_weights: float = float("nan")
+
+
+@dataclass(frozen=True)
+class BoundaryUse:
+    """Whether it is the boundaries: attribution near them, and what is lost without them.
+
+    Attributes
+    ----------
+    source : str
+        ``labels`` or ``prediction``: where boundaries were taken from.
+    band_px : tuple of float
+        How far the band reaches inside and outside [px].
+    band_um : tuple of float, or None
+        The same in um, if the pixel size is known.
+    n_units, n_regions : int
+        Groups of micrographs, and regions, behind the profile.
+    band_area_share : float
+        Share of the compared pixels that lies in the band [1].
+    methods : dict of str to BandUse
+        By label of the method; controls and maps with random weights too.
+    profile : dict of str to Profile
+        Means, by the same names.
+    counterfactual : Counterfactual
+        What is lost.
+    """
+
+    source: str
+    band_px: tuple[float, float]
+    band_um: tuple[float, float] | None
+    n_units: int
+    n_regions: int
+    band_area_share: float
+    methods: dict[str, BandUse]
+    profile: dict[str, Profile]
+    counterfactual: Counterfactual
+
+
+def use_of_band(maps, bands, windows, units) -> BandUse:
+    """How much of the maps of one method lies in the bands, mean over units.
+
+    Parameters
+    ----------
+    maps : sequence of ndarray of float, shape (H, W)
+        One a region.
+    bands, windows : sequence of ndarray of bool, shape (H, W)
+        Band along the boundary, and pixels that count.
+    units : sequence of str
+        Micrograph or group of each region.
+    """
+    rows = list(zip(maps, bands, windows, strict=True))
+    share, enrichment = (
+        finite_mean(unit_means([measure(*row) for row in rows], units))
+        for measure in (band_share, band_enrichment)
+    )
+    return BandUse(share, enrichment)
+
+
+def over_others(own: BandUse, edge: BandUse, random: BandUse) -> BandUse:
+    """The same, compared with the edge detector and with random weights."""
+    return replace(
+        own,
+        over_edge_detector=_ratio(own.enrichment, edge.enrichment),
+        over_random_weights=_ratio(own.enrichment, random.enrichment),
+    )
+
+
+def judge_claim(cause: str) -> str:
+    """What becomes of the claim that boundaries decide, by the cause that was found."""
+    known = {BOUNDARY: "supported", MIXED: "mixed", NOT_TESTABLE: "not_testable"}
+    return known.get(cause, "not_supported")
+
+
+def _ratio(first: float, second: float) -> float:
+    return first / second if second else float("nan")

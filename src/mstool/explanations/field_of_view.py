@@ -1,0 +1,128 @@
+"""A field of view of a micrograph, and which of its pixels are asked about."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+from skimage.segmentation import find_boundaries
+
+from mstool.geometry.window import Window
+from mstool.labels.legend import IGNORE_INDEX
+
+_UNCERTAIN = 0.2  # difference of the two largest probabilities below which a pixel is uncertain
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of view.
+
+    Attributes
+    ----------
+    name : str
+        Of the micrograph, or of the tile.
+    micrograph, group : str
+        Micrograph that it is of, and what must stay together with it; both the name where nothing
+        else is known.
+    image : ndarray of float32, shape (H, W, C)
+        Stored pixel values.
+    truth : ndarray of uint8, shape (H, W), or None
+        Class indices, 255 ignored.
+    window : Window
+        Where it lies in the scaled micrograph, or in the tile.
+    pixel_size_um : float or None
+        Of the field [um/px].
+    probabilities : ndarray of float32, shape (K, H, W)
+        What the network says.
+    region : ndarray of bool, shape (H, W)
+        What is asked about.
+    """
+
+    name: str
+    micrograph: str
+    group: str
+    image: np.ndarray
+    truth: np.ndarray | None
+    window: Window
+    pixel_size_um: float | None
+    probabilities: np.ndarray
+    region: np.ndarray
+
+    @property
+    def prediction(self) -> np.ndarray:
+        """Class index of each pixel: uint8 (H, W)."""
+        return self.probabilities.argmax(axis=0).astype(np.uint8)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Truth if there is one, else prediction: uint8 (H, W)."""
+        return self.prediction if self.truth is None else self.truth
+
+
+def select_pixels(
+    kind: str,
+    numbers: Sequence[int],
+    class_index: int,
+    probabilities: np.ndarray,
+    truth: np.ndarray | None,
+    window: Window,
+) -> np.ndarray:
+    """Pixels that are asked about.
+
+    Parameters
+    ----------
+    kind : str
+        ``class`` (as predicted), ``component``, ``errors``, ``uncertain``, ``boundary`` (of the
+        prediction), ``point`` or ``box``.
+    numbers : sequence of int
+        Number of the component, from 1, by falling area; (row, col), or (row, col, height, width)
+        in the scaled micrograph [px].
+    class_index : int
+        The class.
+    probabilities : ndarray of float, shape (K, H, W)
+        Of the field of view.
+    truth : ndarray of uint8, shape (H, W), or None
+        Class indices, 255 ignored; needed for ``errors``.
+    window : Window
+        Where the field lies in the scaled micrograph.
+
+    Returns
+    -------
+    ndarray of bool, shape (H, W)
+        May be empty.
+
+    Examples
+    --------
+    >>> probabilities = np.array([[[0.9, 0.4, 0.1]], [[0.1, 0.6, 0.9]]])
+    >>> select_pixels("class", (), 1, probabilities, None, Window(0, 0, 1, 3))
+    array([[False,  True,  True]])
+    """
+    own = probabilities.argmax(axis=0) == class_index
+    if kind == "component":
+        return _component(own, numbers[0])
+    if kind == "errors":
+        return own & (truth != class_index) & (truth != IGNORE_INDEX)
+    if kind == "uncertain":
+        second, first = np.sort(probabilities, axis=0)[-2:]
+        return own & (first - second < _UNCERTAIN)
+    if kind == "boundary":
+        return find_boundaries(own, mode="thick")
+    if kind in ("point", "box"):
+        return _box(numbers, window, own.shape)
+    return own
+
+
+def _component(own: np.ndarray, number: int) -> np.ndarray:
+    components, n = ndimage.label(own)
+    areas = np.bincount(components.ravel(), minlength=n + 1)[1:]
+    order = np.argsort(-areas, kind="stable")
+    return components == order[number - 1] + 1 if number <= n else np.zeros_like(own)
+
+
+def _box(numbers: Sequence[int], window: Window, shape: tuple[int, ...]) -> np.ndarray:
+    """Box, or point, where it meets the field."""
+    row, col = numbers[0] - window.row, numbers[1] - window.col
+    height, width = numbers[2:] or (1, 1)
+    region = np.zeros(shape, bool)
+    region[max(0, row) : max(0, row + height), max(0, col) : max(0, col + width)] = True
+    return region

@@ -1,0 +1,105 @@
+"""Whether maps show a cause that is known: a patch made to change the decision."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mstool.explanations.means import finite_mean
+from mstool.explanations.verdicts import Thresholds, judge_patch
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """What a patch did to one region, and which maps show it.
+
+    Attributes
+    ----------
+    margin_shift : float
+        Loss of the class against the rest [logits]; NaN without room for a patch.
+    enrichment : mapping of str to float
+        Density of each map in the patch, where 1 is even [1]; empty if the patch is no cause.
+    hidden : mapping of str to mapping of str to float
+        The same for patches that hide from a map, by the label of that map.
+    """
+
+    margin_shift: float
+    enrichment: Mapping[str, float]
+    hidden: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How well a map shows patches.
+
+    Attributes
+    ----------
+    enrichment : float
+        Mean density in open patches, where 1 is even [1]; NaN without any.
+    kept : float
+        Share of it that is left in the patches that hide best [1]; NaN without any.
+    hidden_from : dict of str to float
+        Share that is left, by the map from which the patch hides [1].
+    verdict : str
+        ``pass``, ``fail`` or ``inconclusive``.
+    """
+
+    enrichment: float
+    kept: float
+    hidden_from: dict[str, float]
+    verdict: str
+
+
+@dataclass(frozen=True)
+class KnownCause:
+    """Patches on some regions.
+
+    Attributes
+    ----------
+    n_units, n_regions, n_attackable : int
+        Groups of micrographs, regions that were attacked, and those where a patch is a cause.
+    is_attackable : bool
+        Whether there is any; if not, no method is asked to show it.
+    margin_shift : tuple of float
+        Of each region [logits]; NaN without room for a patch.
+    methods, controls : dict of str to Shown
+        By label, by name.
+    left_out : tuple of str
+        What there was no time for.
+    """
+
+    n_units: int
+    n_regions: int
+    n_attackable: int
+    is_attackable: bool
+    margin_shift: tuple[float, ...]
+    methods: dict[str, Shown]
+    controls: dict[str, Shown]
+    left_out: tuple[str, ...] = ()
+
+
+def patch_density(attribution: np.ndarray, inside: np.ndarray) -> float:
+    """Share of the absolute attribution in a patch over its share of the area; 0 for zeros [1].
+
+    Examples
+    --------
+    >>> patch_density(np.array([[3.0, 1.0]]), np.array([[True, False]]))
+    1.5
+    """
+    size = np.abs(attribution)
+    total = float(size.sum())
+    return float(size[inside].sum() / total / inside.mean()) if total > 0 else 0.0
+
+
+def weigh_patches(attacks: Sequence[Attacked], label: str, limits: Thresholds) -> Shown:
+    """Means over attacks that worked; what is kept is that of the best hiding place."""
+    worked = [attacked for attacked in attacks if attacked.enrichment]
+    openly = finite_mean(attacked.enrichment[label] for attacked in worked)
+    kept: dict[str, list[float]] = {}
+    for attacked in worked:
+        for hidden_from, densities in attacked.hidden.items():
+            ratio = densities[label] / max(attacked.enrichment[label], 1e-9)
+            kept.setdefault(hidden_from, []).append(ratio)
+    hidden_from = {name: finite_mean(ratios) for name, ratios in kept.items()}
+    least = min(hidden_from.values(), default=float("nan"))
+    return Shown(openly, least, hidden_from, judge_patch(openly, least, limits))

@@ -1,0 +1,196 @@
+"""Whether maps follow the weights: how alike they stay while weights turn random."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mstool.explanations.means import finite_mean
+from mstool.explanations.similarity import is_degenerate, spearman, structural_similarity
+from mstool.explanations.verdicts import Thresholds, judge_sanity
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How alike maps are before and after some weights turned random.
+
+    Attributes
+    ----------
+    block : str
+        Last block that turned random, or the only one.
+    spearman, spearman_signed : float
+        Mean rank correlation [1], of absolute values and with their sign; NaN if every pair has a
+        map of zeros.
+    ssim : float
+        Mean structural similarity [1]; NaN likewise.
+    n_zero, n : int
+        Maps that are zero or constant, and pairs.
+    """
+
+    block: str
+    spearman: float
+    spearman_signed: float
+    ssim: float
+    n_zero: int
+    n: int
+
+
+@dataclass(frozen=True)
+class WeightDependence:
+    """How far the maps of one method follow the weights.
+
+    Attributes
+    ----------
+    cascading : tuple of Likeness
+        With the first, the first two, ... and all blocks random.
+    independent : tuple of Likeness, or None
+        With each block alone random; None without time.
+    mean, last : float
+        Mean of the cascading correlations, and the last of them [1].
+    ceiling : float
+        Correlation with the maps of nearly the same network [1].
+    zero_share : float
+        Share of maps that are zero or constant [1].
+    verdict : str
+        ``pass``, ``fail``, ``inconclusive`` or ``degenerate``.
+    """
+
+    cascading: tuple[Likeness, ...]
+    independent: tuple[Likeness, ...] | None
+    mean: float
+    last: float
+    ceiling: float
+    zero_share: float
+    verdict: str
+
+
+@dataclass(frozen=True)
+class BlindMap:
+    """What a map scores that does not look at the network at all."""
+
+    mean: float
+    last: float
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How firmly networks decide: the trained one, and those with random weights [logits]."""
+
+    margin: float
+    random_margin: float
+
+
+@dataclass(frozen=True)
+class Sanity:
+    """Whether maps depend on what the network has learnt.
+
+    Attributes
+    ----------
+    n_units, n_regions, n_seeds : int
+        Groups of micrographs, regions, and draws of random weights.
+    reinit : str
+        ``he`` or ``shuffle``.
+    norms_reestimated_on : int
+        Windows on which normalisation was estimated anew.
+    blocks : tuple of str
+        Names, from the output.
+    methods : dict of str to WeightDependence
+        By label.
+    controls : dict of str to BlindMap
+        By name.
+    decision : Decision
+        How firmly the networks decide.
+    left_out : tuple of str
+        What there was no time for.
+    """
+
+    n_units: int
+    n_regions: int
+    n_seeds: int
+    reinit: str
+    norms_reestimated_on: int
+    blocks: tuple[str, ...]
+    methods: dict[str, WeightDependence]
+    controls: dict[str, BlindMap]
+    decision: Decision
+    left_out: tuple[str, ...] = ()
+
+
+Stage = Sequence[np.ndarray]  # maps of one method, one a region
+Maps = Sequence[Stage]
+
+
+def weigh_likeness(
+    trained: Stage,
+    windows: Sequence[np.ndarray],
+    blocks: Sequence[str],
+    cascaded: Sequence[Maps],
+    independent: Maps | None,
+    nearly: Stage,
+    limits: Thresholds,
+    *,
+    is_signed: bool,
+) -> WeightDependence:
+    """Similarity of one method's maps at every stage, and the verdict.
+
+    Parameters
+    ----------
+    trained, nearly : sequence of ndarray of float, shape (H, W)
+        Maps of the trained and of nearly the same network, one a region.
+    windows : sequence of ndarray of bool, shape (H, W)
+        Where maps are compared.
+    blocks : sequence of str
+        Names, from the output.
+    cascaded : sequence, by seed and block, of maps
+        Of networks with this and all earlier blocks random.
+    independent : sequence, by block, of maps, or None
+        Of networks with this block alone random.
+    limits : Thresholds
+        Where to cut.
+    is_signed : bool
+        Whether values below 0 mean something.
+    """
+
+    def compare(block: str, draws: Maps) -> Likeness:
+        pairs = [
+            (own, other, window)
+            for maps in draws
+            for own, other, window in zip(trained, maps, windows, strict=True)
+        ]
+        return compare_maps(block, pairs, is_signed=is_signed)
+
+    steps = [
+        compare(block, [seed[number] for seed in cascaded]) for number, block in enumerate(blocks)
+    ]
+    alone = independent and tuple(
+        compare(block, [maps]) for block, maps in zip(blocks, independent, strict=True)
+    )
+    mean, last = finite_mean(step.spearman for step in steps), steps[-1].spearman
+    zero_share = sum(step.n_zero for step in steps) / sum(step.n for step in steps)
+    n_dead = sum(map(is_degenerate, trained, windows))
+    worst = 1.0 if 2 * n_dead > len(trained) or np.isnan(last) else zero_share
+    ceiling = compare("", [nearly]).spearman
+    verdict = judge_sanity(mean, last, worst, limits)
+    return WeightDependence(tuple(steps), alone, mean, last, ceiling, zero_share, verdict)
+
+
+def compare_maps(
+    block: str, pairs: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], *, is_signed: bool
+) -> Likeness:
+    """Mean similarity of pairs of maps, each with the window in which it counts."""
+    correlations = [spearman(*pair) for pair in pairs]
+    similar = [structural_similarity(*pair, is_signed=is_signed) for pair in pairs]
+    return Likeness(
+        block,
+        finite_mean(map(abs, correlations)),
+        finite_mean(correlations),
+        finite_mean(similar),
+        sum(is_degenerate(other, window) for _, other, window in pairs),
+        len(pairs),
+    )
+
+
+def judge_blind_map(limits: Thresholds) -> BlindMap:
+    """What an edge detector scores: weights never change it."""
+    return BlindMap(1.0, 1.0, judge_sanity(1.0, 1.0, 0.0, limits))

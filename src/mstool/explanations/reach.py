@@ -1,0 +1,126 @@
+"""How far a network looks, against tiles and phases."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from mstool.explanations.sizes import PhaseSize
+
+
+@dataclass(frozen=True)
+class Effective:
+    """Where the influence on a pixel comes from, in fact.
+
+    Attributes
+    ----------
+    r50_px, r68_px, r95_px : float
+        Radius that holds this percentage of the gradient [px]; NaN without any gradient.
+    sigma_px : float
+        Standard deviation along one axis [px].
+    n : int
+        Pixels in the mean.
+    r50_um, r68_um, r95_um : float
+        The radii in um; NaN where the pixel size is not known.
+    """
+
+    r50_px: float
+    r68_px: float
+    r95_px: float
+    sigma_px: float
+    n: int
+    r50_um: float = float("nan")
+    r68_um: float = float("nan")
+    r95_um: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Receptive fields, compared with tiles and phases.
+
+    Attributes
+    ----------
+    theoretical_px : int or None
+        Width that one output pixel can depend on [px]; None if that is the whole input.
+    is_global : bool
+        Whether it is.
+    effective : Effective
+        Width that it does depend on.
+    window_px, tile_size_px : int
+        Windows of the measurement, and tiles of the training [px].
+    phases : dict of str to PhaseSize
+        By class.
+    diameter_over_thickness : float
+        Twice r95 over the median thickness of the class that is explained [1]; NaN without one.
+    advice : tuple of str
+        Sentences on overlap and tile size.
+    theoretical_um : float
+        NaN where it is global or the pixel size is not known.
+    """
+
+    theoretical_px: int | None
+    is_global: bool
+    effective: Effective
+    window_px: int
+    tile_size_px: int
+    phases: dict[str, PhaseSize]
+    diameter_over_thickness: float
+    advice: tuple[str, ...]
+    theoretical_um: float
+
+
+def thickness_of_phases(phases: Mapping[str, PhaseSize]) -> dict[str, float]:
+    """Median thickness of the phases that have regions [px]."""
+    return {name: size.thickness_px for name, size in phases.items() if size.n_regions}
+
+
+def advise(
+    r95_px: float, theoretical: int | None, tile: int, thickness: Mapping[str, float]
+) -> tuple[str, ...]:
+    """Sentences on overlap and tile size.
+
+    Parameters
+    ----------
+    r95_px : float
+        Radius that holds 95 % of the gradient [px]; without one there is nothing to advise.
+    theoretical : int or None
+        Theoretical receptive field [px]; None if it is global.
+    tile : int
+        Tile size [px].
+    thickness : mapping of str to float
+        Median thickness of the regions of each phase [px].
+    """
+    if not np.isfinite(r95_px):
+        return ("the decision rests on no pixel of the windows; nothing can be advised",)
+    overlap = int(np.ceil(2 * r95_px / 16) * 16)
+    lines = [
+        f"tile with --overlap {overlap} or more: predictions then rest on {overlap // 2} px of "
+        "context on every side, where 95 % of the influence comes from"
+    ]
+    if tile < 3 * overlap:
+        lines.append(
+            f"tiles of {tile} px lose a third or more to that overlap; --size {4 * overlap} would "
+            "lose a quarter"
+        )
+    if theoretical is None:
+        lines.append("the network sees the whole tile (global operations): keep --size as trained")
+    for name, size in thickness.items():
+        if 2 * r95_px < size:
+            lines.append(
+                f"{name}: the network sees {2 * r95_px:.0f} px at a time and half of the regions "
+                f"are thicker than {size:.0f} px, so their interior is decided without a boundary "
+                "in view; a smaller --scale or a deeper network would show more"
+            )
+    return tuple(lines)
+
+
+def draw_centre(
+    inside: np.ndarray, near_boundary: bool, rng: np.random.Generator
+) -> tuple[int, int]:
+    """Pixel of a mask, from the half near its edge or the half deep inside: (row, col)."""
+    depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
+    limit = np.median(depth[inside])
+    wanted = inside & ((depth <= limit) if near_boundary else (depth >= limit))
+    row, col = np.unravel_index(rng.choice(np.flatnonzero(wanted)), inside.shape)
+    return int(row), int(col)

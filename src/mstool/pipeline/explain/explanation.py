@@ -1,0 +1,377 @@
+"""The whole of an explanation: checks, maps, verdicts, record, and pictures last."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mstool.errors import CheckFailed, MissingInputError, UsageError
+from mstool.explanations.boundary_claim import BoundaryUse, judge_claim
+from mstool.explanations.controls import DISTANCE, EDGE
+from mstool.explanations.controls_beaten import Faithfulness
+from mstool.explanations.dealt_labels import LabelRandomisation
+from mstool.explanations.known_cause import KnownCause
+from mstool.explanations.layer_features import LayerFeatures
+from mstool.explanations.randomised_weights import Sanity
+from mstool.explanations.reach import Reach
+from mstool.explanations.regions import Region, Sample, describe_sample, draw_regions
+from mstool.explanations.verdicts import DECISIVE, Outcome, judge_method, judge_part
+from mstool.io.outputs import OutputFolder
+from mstool.io.records import Run, hash_inputs, read_record
+from mstool.labels.legend import Legend, legend_from_toml
+from mstool.micrographs.find import SetFiles
+from mstool.micrographs.sets import Reading, open_set
+from mstool.nn.attribution import Method
+from mstool.nn.cams import CAMS
+from mstool.nn.checkpoint import LoadedModel
+from mstool.nn.device import Compute
+from mstool.nn.layers import list_layers, match_layers, shallowest_layer
+from mstool.nn.target import Contrast, at_rest
+from mstool.pipeline.explain.boundary import check_boundary
+from mstool.pipeline.explain.context import check_context
+from mstool.pipeline.explain.faithfulness import check_faithfulness
+from mstool.pipeline.explain.features import dump_features
+from mstool.pipeline.explain.fields import read_fields
+from mstool.pipeline.explain.label_randomisation import check_labels
+from mstool.pipeline.explain.maps import FieldMaps, warn_of_map, write_maps
+from mstool.pipeline.explain.patch import check_patch
+from mstool.pipeline.explain.question import Maps, Question
+from mstool.pipeline.explain.request import ExplainSettings, parse_region, parse_thresholds
+from mstool.pipeline.explain.sanity import check_sanity
+from mstool.pipeline.explain.stamping import DRAWN, ChecksDone, list_done, place_pictures
+from mstool.pipeline.kept_parts import PARTS, KeptParts, start_budget
+from mstool.reporting import Reporter
+
+RECORD = "explain.json"
+_PICTURES = ("sanity", "faithfulness", "patch", "boundary", "counterfactual", "receptive_field")
+CONTENTS = ("maps", "overlays", "features", PARTS, DRAWN, *(f"{name}.png" for name in _PICTURES))
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """All parts; None for one that was not asked for, or for which there was no time.
+
+    Attributes
+    ----------
+    sample : Sample or None
+        What the checks rest on.
+    sanity, faithfulness, patch, labels : object or None
+        Checks.
+    boundary, receptive_field, features : object or None
+        What else was asked.
+    images : tuple of FieldMaps
+        Maps of fields of view; at least of the first.
+    left_out : tuple of str
+        What there was no time for.
+    """
+
+    sample: Sample | None
+    sanity: Sanity | None
+    faithfulness: Faithfulness | None
+    patch: KnownCause | None
+    labels: LabelRandomisation | None
+    boundary: BoundaryUse | None
+    receptive_field: Reach | None
+    features: dict[str, LayerFeatures] | None
+    images: tuple[FieldMaps, ...]
+    left_out: tuple[str, ...]
+
+
+def explain_images(
+    files: SetFiles,
+    legend: Legend | None,
+    reading: Reading,
+    model: LoadedModel,
+    settings: ExplainSettings,
+    compute: Compute,
+    out: Path,
+    overwrite: bool,
+    run: Run,
+    report: Reporter,
+) -> dict[str, Any]:
+    """Explain a class in images and write a folder.
+
+    Parameters
+    ----------
+    files : SetFiles
+        Micrographs or tiles.
+    legend : Legend or None
+        Of the label maps; None for that of the model.
+    reading : Reading
+        How micrographs are read.
+    model : LoadedModel
+        The network.
+    settings : ExplainSettings
+        How.
+    compute : Compute
+        Device.
+    out : Path
+        Folder to fill.
+    overwrite : bool
+        Whether to start afresh where it holds other explanations.
+    run : Run
+        For the record.
+    report : Reporter
+        Where notes and progress go.
+
+    Returns
+    -------
+    dict
+        The record, also where it had been there before.
+    """
+    class_index = find_class(settings.class_name, model)
+    contrast = parse_contrast(settings.contrast, class_index, model)
+    methods = resolve_methods(settings, model)
+    folder = OutputFolder(out, RECORD, CONTENTS)
+    choice = parse_region(settings.region)
+    if choice.path is not None and not choice.path.is_file():
+        raise MissingInputError(f"--region mask:{choice.path}: no such file")
+    paths = [*files.files(), model.path, *([choice.path] if choice.path else [])]
+    hashes = hash_inputs(paths, out)
+    claimed = settings.claimed | asdict(reading) | {"methods": [method.label for method in methods]}
+    state = folder.claim(claimed, hashes, overwrite)
+    if state == "done":
+        report.note(f"{out}: nothing left to do")
+        return read_record(out / RECORD)
+    segmenter = compute.place(model.segmenter)
+    kept = KeptParts(out, start_budget(run, settings.max_time_s), report)
+    with at_rest(segmenter), folder.filling(state):
+        micrographs = open_set(
+            files, reading, legend or legend_from_toml(model.checkpoint.legend), report
+        )
+        fields = read_fields(
+            micrographs, model, class_index, choice, settings.size, compute, report
+        )
+        question = Question(
+            segmenter,
+            compute,
+            settings,
+            parse_thresholds(settings.thresholds),
+            methods,
+            model.checkpoint.classes,
+            class_index,
+            contrast,
+            tuple(fields),
+            out,
+            report,
+            _grey_limits(model, [field.image for field in fields]),
+            kept.budget,
+        )
+        found = _make_parts(question, model, kept)
+    done = list_done(settings.checks, vars(found))
+    place_pictures(out, done.stamp)
+    about = {"mstool": run.facts(compute.name, compute.n_threads), "status": "done"}
+    claim = {"inputs": hashes, "settings": claimed}
+    record = about | claim | _record(question, found, done, model)
+    folder.finish(record)
+    _tidy(out, kept, found)
+    for line in [*record["warnings"], f"{out}: {_headline(record)}"]:
+        report.note(line)
+    return record
+
+
+def find_class(name: str, model: LoadedModel) -> int:
+    """Index of a class.
+
+    Raises
+    ------
+    UsageError
+        If the model has no such class.
+    """
+    classes = model.checkpoint.classes
+    if name not in classes:
+        raise UsageError(f"--class {name}: {model.path} has {', '.join(classes)}")
+    return classes.index(name)
+
+
+def parse_contrast(text: str, class_index: int, model: LoadedModel) -> Contrast:
+    """``rest``, ``none``, or the index of another class.
+
+    Raises
+    ------
+    UsageError
+        If it is none of them.
+    """
+    if text in ("rest", "none"):
+        return text  # type: ignore[return-value]
+    classes = model.checkpoint.classes
+    if text not in classes or classes.index(text) == class_index:
+        others = [name for number, name in enumerate(classes) if number != class_index]
+        raise UsageError(f"--contrast {text}: use rest, none, {', '.join(others)}")
+    return classes.index(text)
+
+
+def resolve_methods(settings: ExplainSettings, model: LoadedModel) -> tuple[Method, ...]:
+    """Methods with their layers: each class activation map at each layer that was asked for."""
+    n_channels = model.checkpoint.spec.n_channels
+    layers: list[str] = []
+    if settings.layers or any(name in CAMS for name in settings.methods):
+        known = list_layers(model.segmenter, n_channels)
+        shallowest = [shallowest_layer(known, n_channels)]
+        layers = match_layers(settings.layers, known) if settings.layers else shallowest
+    methods = []
+    for name in settings.methods:
+        methods += [Method(name, layer) for layer in layers] if name in CAMS else [Method(name)]
+    return tuple(methods)
+
+
+def check_verdicts(record: dict[str, Any], fail_on: Sequence[str]) -> None:
+    """Fail if a verdict is among those that were named.
+
+    Raises
+    ------
+    CheckFailed
+        Naming the first method.
+    """
+    verdicts = record["verdict"]["methods"]
+    found = [f"{name} is {verdict}" for name, verdict in verdicts.items() if verdict in fail_on]
+    claimed = record["verdict"]["claim_boundary"]
+    if claimed in fail_on:
+        found.append(f"the boundary claim is {claimed}")
+    if found:
+        raise CheckFailed(f"{', '.join(found)}; explain.json has the reasons")
+
+
+def _make_parts(question: Question, model: LoadedModel, kept: KeptParts) -> Explanation:
+    """All parts, the checks first; each is kept on disk, so that another run goes on from it."""
+    settings = question.settings
+    regions: list[Region] = []
+    if settings.checks or settings.boundary or settings.receptive_field:
+        regions = draw_regions(question.fields, settings.regions, settings.window, settings.seed)
+
+    @cache
+    def maps_of(number: int) -> Maps:
+        return question.explain(question.ask_region(regions[number]))
+
+    def make(name: str, kind: Any, is_asked: bool, work: Callable[..., Any], *arguments: Any):
+        return kept.make(name, kind, lambda: work(question, *arguments)) if is_asked else None
+
+    def check(name: str, kind: Any, work: Callable[..., Any], *arguments: Any):
+        return make(name, kind, name in settings.checks, work, regions, *arguments)
+
+    parts = {
+        "sanity": check("sanity", Sanity, check_sanity),
+        "faithfulness": check("faithfulness", Faithfulness, check_faithfulness, maps_of),
+        "patch": check("patch", KnownCause, check_patch),
+        "labels": check("labels", LabelRandomisation, check_labels),
+        "boundary": make(
+            "boundary", BoundaryUse, settings.boundary, check_boundary, regions, maps_of
+        ),
+        "receptive_field": make(
+            *("receptive_field", Reach, settings.receptive_field, check_context),
+            *(regions, model.checkpoint),
+        ),
+        "features": make(
+            "features", dict[str, LayerFeatures], bool(settings.features), dump_features
+        ),
+    }
+    images, n_missing = _make_maps(question, kept)
+    left_out = [*kept.left_out, *([f"maps of {n_missing} images"] if n_missing else [])]
+    sample = describe_sample(regions) if regions else None
+    return Explanation(sample, **parts, images=images, left_out=tuple(left_out))
+
+
+def _make_maps(question: Question, kept: KeptParts) -> tuple[tuple[FieldMaps, ...], int]:
+    """Maps of each field, a part each, at least of the first; and how many are missing."""
+    maps = KeptParts(kept.folder, kept.budget, kept.report)  # whose names say nothing to a reader
+    found = []
+    with question.report.progress("maps", len(question.fields)) as advance:
+        for number, field in enumerate(question.fields):
+            part = maps.make(
+                *(f"maps-{number}", FieldMaps, lambda n=number: write_maps(question, n)),
+                is_quick=number == 0,
+            )
+            found += [part] if part else []
+            advance(1, field.name)
+    return tuple(found), len(maps.left_out)
+
+
+def _record(
+    question: Question, found: Explanation, done: ChecksDone, model: LoadedModel
+) -> dict[str, Any]:
+    settings, checkpoint = question.settings, model.checkpoint
+    cause = found.boundary.counterfactual.verdict if found.boundary else None
+    methods = {m.label: _judge(question, found, "methods", m.label) for m in question.methods}
+    controls = {f"control: {c}": _judge(question, found, "controls", c) for c in (EDGE, DISTANCE)}
+    return {
+        "thresholds": asdict(question.limits),
+        "model": {"name": model.path.name, "sha256": model.sha256, "classes": checkpoint.classes},
+        "target": {
+            "class": settings.class_name,
+            "contrast": settings.contrast,
+            "region": settings.region,
+        },
+        "is_checked": done.is_checked,
+        "checks": {"made": done.made, "left_out": done.left_out},
+        "images": found.images,
+        "units": found.sample,
+        "methods": [
+            {"name": m.label, "method": m.name, "layer": m.layer or None, "is_signed": m.is_signed}
+            for m in question.methods
+        ],
+        "sanity": found.sanity,
+        "label_randomisation": found.labels,
+        "faithfulness": found.faithfulness,
+        "patch": found.patch,
+        "boundary": found.boundary,
+        "receptive_field": found.receptive_field,
+        "features": found.features,
+        "left_out": list(found.left_out),
+        "warnings": [
+            line for image in found.images for label in image.methods
+            for line in warn_of_map(image, label)
+        ],
+        "verdict": {
+            "methods": {name: verdict for name, (verdict, _) in methods.items()},
+            "controls": {name: verdict for name, (verdict, _) in controls.items()},
+            "reasons": {name: reasons for name, (_, reasons) in (methods | controls).items()},
+            "claim_boundary": cause and judge_claim(cause),
+            "cause": cause,
+        },
+    }  # fmt: skip
+
+
+def _judge(question: Question, found: Explanation, table: str, name: str) -> tuple[str, list[str]]:
+    """Verdict on a method or a control, with reasons."""
+    outcomes: dict[str, Outcome] = {}
+    for check in DECISIVE:
+        part = getattr(found, check)
+        facts = getattr(part, table, {}).get(name)
+        if facts is not None:
+            reason = getattr(facts, "reason", None)
+            outcomes[check] = judge_part(facts.verdict, reason, bool(part.left_out))
+    decision = found.sanity and found.sanity.decision
+    is_decided = not decision or decision.margin >= question.limits.decision * max(
+        decision.random_margin, 0.0
+    )
+    is_attackable = found.patch is None or found.patch.is_attackable
+    return judge_method(outcomes, is_decided, is_attackable)
+
+
+def _grey_limits(model: LoadedModel, images: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Range of stored values; that of the images for floats, which have none of their own."""
+    dtype = np.dtype(model.checkpoint.dtype)
+    if dtype.kind in "ui":
+        info = np.iinfo(dtype)
+        return float(info.min), float(info.max)
+    return float(min(i.min() for i in images)), float(max(i.max() for i in images))
+
+
+def _tidy(out: Path, kept: KeptParts, found: Explanation) -> None:
+    """Take away what another run would go on from, once nothing is left out."""
+    if not found.left_out:
+        kept.sweep()
+        shutil.rmtree(out / DRAWN, ignore_errors=True)
+
+
+def _headline(record: dict[str, Any]) -> str:
+    words = [f"{name}: {verdict}" for name, verdict in record["verdict"]["methods"].items()]
+    if record["verdict"]["cause"]:
+        words.append(f"cause: {record['verdict']['cause']}")
+    if record["left_out"]:
+        words.append(f"left out for lack of time: {', '.join(record['left_out'])}")
+    return "; ".join(words)
