@@ -96,6 +96,31 @@ def test_masks_have_the_geometry_of_their_micrographs_and_are_right(run_mstool, 
     assert len(record["trained_on"]) == 4
 
 
+def test_score_of_the_validation_micrographs_is_what_training_said(run_mstool, study):
+    said = json.loads((study / "model" / "train.json").read_text())["validation"]
+    predict_and_stitch(run_mstool, predict=("--select", "val", "--probs", "float16"))
+    scored = json.loads(run_mstool("score", "masks", "labels").stdout)
+    assert scored["n_images"] == 2
+    # float16 may turn a pixel that is as likely one as the other
+    assert scored["pooled"]["mean_iou"] == pytest.approx(said["val_mean_iou"], abs=1e-3)
+    assert scored["pooled"]["accuracy"] == pytest.approx(said["val_accuracy"], abs=1e-3)
+    for name, value in scored["pooled"]["iou"].items():
+        assert value == pytest.approx(said[f"val_iou_{name}"], abs=1e-3)
+
+
+def test_ensemble_selects_what_all_its_models_left_for_the_test(run_mstool, study):
+    model = load_checkpoint(study / "model")
+    checkpoint = model.checkpoint
+    moved = {**checkpoint.sources, "test": checkpoint.sources["test"][:1]}
+    moved["train"] = [*checkpoint.sources["train"], checkpoint.sources["test"][1]]
+    other = replace(checkpoint, sources=moved)
+    save_checkpoint(study / "b.safetensors", model.segmenter, other)
+    models = ("--model", "model", "--model", "b.safetensors")
+    assert run_mstool("predict", "tiles", *models, "--select", "test", "-o", "ab").code == 0
+    names = {tile.source for tile in read_manifest(study / "ab")}
+    assert names == {checkpoint.sources["test"][0]["name"]}
+
+
 def test_scaled_tiles_come_back_in_the_size_of_the_micrograph(run_mstool, study):
     command = ("tile", "raw", "--size", 48, "--overlap", 16, "--scale", 1.5, "--pixel-size", 0.3)
     run_mstool(*command, "-o", "scaled")

@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from mstool.nn.checkpoint import load_checkpoint
+from mstool.nn.checkpoint import deciding_sources, load_checkpoint
 
 TRAIN = ("train", "tiles", "--split", "split.csv", "--test-fold", "0")
 TINY = ("--arch", "unet-plain", "--depth", "2", "--width", "4", "--augment", "spatial")
@@ -168,8 +168,22 @@ def test_model_of_mstool_serves_as_weights(run_mstool, study):
     ended = run_mstool(*TRAIN, *TINY, "--epochs", 1, *weights, "-o", "next")
     assert ended.code == 0
     assert "26 others from model.safetensors" in ended.stderr
-    inherited = load_checkpoint(study / "next").checkpoint.sources["inherited"]
+    checkpoint = load_checkpoint(study / "next").checkpoint
+    inherited = checkpoint.sources["inherited"]
     assert sorted(source["part"] for source in inherited) == ["train", "train", "val", "val"]
+    assert len(deciding_sources(checkpoint)) == 8  # four of its own and four before
+
+
+def test_scores_tell_of_micrographs_behind_the_weights_that_training_began_with(run_mstool, study):
+    weights = ("--weights", "model/model.safetensors", "--max-images", 1)
+    assert run_mstool(*TRAIN, *TINY, "--epochs", 1, *weights, "-o", "next").code == 0
+    own = load_checkpoint(study / "next").checkpoint.sources
+    before = load_checkpoint(study / "model").checkpoint.sources
+    assert len(own["train"]) < len(before["train"])
+    assert run_mstool("predict", "tiles", "--model", "next").code == 0
+    trained_on = json.loads((study / "probs" / "predict.json").read_text())["trained_on"]
+    wanted = {source["name"] for part in ("train", "val") for source in before[part]}
+    assert {source["name"] for source in trained_on} == wanted
 
 
 def test_weights_that_know_the_test_are_refused(run_mstool, study):

@@ -16,6 +16,7 @@ from mstool.shift.estimates import (
     estimate_score,
     label_shift_score,
     nearest_case,
+    signs_of,
 )
 from mstool.shift.readings import add_readings, read_prediction
 from mstool.shift.repair import make_reference, match_histogram, match_mean_and_spread
@@ -49,6 +50,24 @@ def test_estimators_give_the_source_its_own_accuracy():
     assert average_thresholded_confidence(source, source) == pytest.approx(accuracy, abs=0.005)
 
 
+def test_confidence_that_is_lost_is_accuracy_that_is_lost():
+    source = reading(0)
+    surer = replace(source, confidence=np.eye(200, dtype=int)[199] * source.n_px)
+    accuracy = np.trace(source.confusion) / source.confusion.sum()
+    gain = surer.mean_confidence - source.mean_confidence
+    assert gain > 0.15
+    assert difference_of_confidences(source, surer) == pytest.approx(accuracy + gain)
+
+
+def test_signs_are_what_predictions_tell():
+    own, source = (np.repeat([[0, 1, 2]], n_px, axis=1) for n_px in ((6, 3, 1), (2, 4, 4)))
+    own, source = (read_prediction(np.eye(3)[:, labels], [labels]) for labels in (own, source))
+    # all sure, the same on the other view, and phases changed by 0.4, 0.1 and 0.3
+    assert signs_of(own, source) == pytest.approx((1, 0.9975, 1, 0.4))
+    torn = reading(0)
+    assert signs_of(torn, torn) == (torn.self_consistency, torn.mean_confidence, torn.soft_iou, 0)
+
+
 def test_label_shift_alone_is_told_from_appearance():
     source = reading(0)
     shares = source.confusion.sum(axis=1) / source.confusion.sum()
@@ -72,6 +91,23 @@ def test_estimates_are_ranges_with_an_error_from_families_left_out():
     assert found.rank_correlation > 0.9
     assert not found.is_extrapolated
     assert estimate_score(cases, (-3.0, 0.9, 0.9, 0.1)).is_extrapolated
+
+
+def test_no_case_is_estimated_from_its_own_family():
+    # two families that look alike, one harmless and one ruinous: either foretells the other badly
+    cases = [
+        Case(family, dose, (0.9, 0.9, 0.9, 0.0), score)
+        for family, score in (("good", 0.9), ("bad", 0.1))
+        for dose in (1, 2, 3, 4)
+    ]
+    estimated, truth = errors_left_out(cases)
+    np.testing.assert_allclose(estimated, [0.1] * 4 + [0.9] * 4)
+    np.testing.assert_allclose(truth, [0.9] * 4 + [0.1] * 4)
+    found = estimate_score(cases, (0.9, 0.9, 0.9, 0.0))
+    assert found.mean_iou == pytest.approx(0.5, abs=0.05)
+    assert (found.low, found.high) == (0, 1)
+    assert found.mean_error == pytest.approx(0.8)
+    assert found.rank_correlation == pytest.approx(-1)
 
 
 def test_confidence_is_a_range_too_and_as_wide_as_it_erred():

@@ -156,7 +156,9 @@ def _divergence(p, q):
 
 def _squared_distances(values):
     norms = (values**2).sum(axis=1)
-    return np.maximum(norms[:, None] + norms - 2 * values @ values.T, 0)
+    squared = np.maximum(norms[:, None] + norms - 2 * values @ values.T, 0)
+    np.fill_diagonal(squared, 0)  # rounding would leave something above it
+    return squared
 
 
 def _contrast(kernel, source, target):
