@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from mstool.io.images import open_micrograph
 from mstool.nn.augment import load_augmentation
@@ -227,6 +228,21 @@ def test_labels_that_leave_all_out_are_refused(run_mstool, batches):
         np.save(path.with_suffix(".npy"), np.full((80, 96), 255, np.uint8))
     ended = run_mstool("domain-shift", "raw", "new", *FAST, *MODEL)
     assert (ended.code, "leave every pixel out" in ended.stderr) == (65, True)
+
+
+def test_without_a_labelled_piece_nothing_is_simulated(run_mstool, batches):
+    unseen = load_checkpoint(batches / "model").checkpoint.sources["test"]
+    for path in (Path("labels") / row["name"] for row in unseen):
+        ignored = Image.fromarray(np.full((80, 96), 255, np.uint8))
+        ignored.save(path.with_suffix(".png"))
+    legend = ("--classes", "0=0,1=1,ignore=255")
+    call = ("domain-shift", "raw", "new", *FAST, *MODEL, *legend, *FEW, "--retrain-advice", 1)
+    ended = run_mstool(*call)
+    assert (ended.code, ended.stderr) == (0, "")
+    assert record_of()["robustness"] is None
+    assert record_of()["performance"]["source"]["mean_iou"] is None
+    assert "too few labelled micrographs" in record_of()["advice"]["reason"]
+    assert record_of()["left_out"] == []
 
 
 def test_what_cannot_be_judged_fails_the_check(run_mstool, batches):
