@@ -1,7 +1,7 @@
 import numpy as np
-from mstool.explanations.dealt_labels import permute_components
 from scipy import ndimage
 
+from mstool.explanations.dealt_labels import permute_components
 from mstool.explanations.verdicts import Thresholds, judge_labels
 
 
