@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-
 from mstool.pipeline.shift.cost import estimate_cost, measure_scores
 from mstool.pipeline.shift.measure import divide
+
 from mstool.pipeline.shift.steps import compare_fractions
 from mstool.shift.readings import Reading
 
