@@ -134,13 +134,14 @@ def domain_shift(
     if fail_above is not None and not -1 <= fail_above <= 1:
         raise UsageError(f"--fail-above {fail_above:g}: must lie between -1 and 1")
     from mstool.io.records import Run, pick
-    from mstool.micrographs.find import Naming, find_set
+    from mstool.micrographs.find import Naming
     from mstool.micrographs.label_maps import choose_legend
     from mstool.nn.device import choose_compute, make_deterministic
     from mstool.pipeline.kept_parts import start_budget
     from mstool.pipeline.shift.compare import RECORD, check_verdict, compare_sets, load_model
     from mstool.pipeline.shift.plan import ShiftSettings, parse_repairs, parse_simulations
     from mstool.pipeline.shift.products import check_free, write_augmentation
+    from mstool.pipeline.shift.samples import find_sets
 
     run, report = Run(), make_reporter("domain-shift", quiet, verbose)
     budget = start_budget(run, max_time_s)
@@ -154,19 +155,14 @@ def domain_shift(
         "precision": compute.precision,
     }
     settings = pick(ShiftSettings, given | resolved)
-    if source.resolve() == target.resolve():
-        raise UsageError(f"{target}: is the source too; name another folder as the target")
-    naming, read_through = pick(Naming, given), choose_legend(legend, classes)
-    files = (
-        find_set([source], source_labels, naming, report, "--source-labels"),
-        find_set([target], target_labels, naming, report, "--target-labels"),
-    )
+    labels = source_labels, target_labels
+    files = find_sets((source, target), labels, pick(Naming, given), report)
     if dry_run:
         inputs = [*files[0].files(), *files[1].files(), *([model] if model else [])]
         emit_plan("domain-shift", vars(settings), inputs, out)
         return
     check_free(derive_augmentation, overwrite, out / RECORD)
-    loaded = load_model(model, settings)
+    loaded, read_through = load_model(model, settings), choose_legend(legend, classes)
     record = compare_sets(
         files, read_through, loaded, settings, compute, out, overwrite, run, budget, report
     )

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
-from mstool.errors import InputError
+from mstool.errors import InputError, UsageError
 from mstool.labels.legend import IGNORE_INDEX, Legend
-from mstool.micrographs.find import SetFiles
+from mstool.micrographs.find import Naming, SetFiles, find_set
 from mstool.micrographs.grey_range import describe_greys, sample_greys
 from mstool.micrographs.label_sets import open_label_maps
 from mstool.micrographs.needs import Needs, check_needs, is_same_size
@@ -82,6 +83,28 @@ class SampledSet:
     def groups(self) -> list[str]:
         """Group of each sample."""
         return [sample.group for sample in self.samples]
+
+
+def find_sets(
+    operands: tuple[Path, Path],
+    labels: tuple[Sequence[Path] | None, Sequence[Path] | None],
+    naming: Naming,
+    report: Reporter,
+) -> tuple[SetFiles, SetFiles]:
+    """Files of both sets.
+
+    Raises
+    ------
+    UsageError
+        If both are the same.
+    """
+    if operands[0].resolve() == operands[1].resolve():
+        raise UsageError(f"{operands[1]}: is the source too; name another folder as the target")
+    first, second = (
+        find_set([operand], own, naming, report, f"--{name}-labels")
+        for name, operand, own in zip(("source", "target"), operands, labels, strict=True)
+    )
+    return first, second
 
 
 def read_sets(
