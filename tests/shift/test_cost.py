@@ -5,7 +5,7 @@ import pytest
 
 from mstool.shift.cost import estimate_cost, measure_scores
 from mstool.shift.divisions import divide
-from mstool.shift.fractions import compare_fractions
+from mstool.shift.phase_fractions import compare_fractions
 from mstool.shift.readings import Reading
 
 CLASSES = ("a", "b")
