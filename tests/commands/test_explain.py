@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,9 @@ import torch
 
 from mstool.nn.checkpoint import load_checkpoint, save_checkpoint
 from mstool.nn.model import build_segmenter
+from mstool.pictures.stamp import stamp_picture
+from mstool.pipeline import kept_parts
+from mstool.pipeline.explain import stamping
 from mstool.pipeline.explain.maps import FieldMaps, MapFacts, warn_of_map
 
 COMMON = ("--model", "model", "--class", "1", "--device", "cpu", "-q")
@@ -25,6 +29,7 @@ def test_quick_maps_are_stamped_and_written(run_mstool, study):
     assert [row["name"] for row in record["methods"]] == labels
     assert record["verdict"]["methods"] == dict.fromkeys(labels, "not_checked")
     assert (record["is_checked"], record["sanity"], record["patch"]) == (False, None, None)
+    assert record["checks"] == {"made": [], "left_out": []}
     for row in record["images"]:
         arrays = np.load(study / "explain" / row["arrays"])
         assert {*labels, "region"} <= set(arrays.files)
@@ -33,7 +38,7 @@ def test_quick_maps_are_stamped_and_written(run_mstool, study):
         assert error < 0.05 or any(row["image"] in line for line in record["warnings"])
         assert len(row["pictures"]) == 2
         assert all((study / "explain" / name).stat().st_size > 10_000 for name in row["pictures"])
-    assert not (study / "explain" / ".parts").exists()
+    assert not list((study / "explain").glob(".*"))
 
 
 def test_all_checks_end_in_verdicts_with_reasons(run_mstool, study):
@@ -50,7 +55,10 @@ def test_all_checks_end_in_verdicts_with_reasons(run_mstool, study):
     assert verdict["controls"]["control: edge detector"] == "not_supported"
     assert all(verdict["reasons"][name] for name in verdict["methods"])
     assert len(record["sanity"]["methods"]["integrated-gradients"]["cascading"]) == 8
-    assert record["faithfulness"]["n_units"] == 6
+    found = record["faithfulness"]
+    assert (found["n_units"], found["n_regions"], found["least_units"]) == (6, 6, 6)
+    assert record["units"]["n_micrographs"] == 6
+    assert (record["is_checked"], record["checks"]["left_out"]) == (True, [])
     assert record["boundary"]["source"] == "labels"
     assert record["boundary"]["counterfactual"]["verdict"] == "grey level"  # the study is so made
     assert verdict["claim_boundary"] == "not_supported"
@@ -117,6 +125,15 @@ def test_tiles_carry_their_own_labels(run_mstool, study):
     ended = run_mstool("explain", "tiles", *COMMON, "--quick", "--methods", "saliency")
     assert ended.code == 0
     assert len(record_of()["images"]) > 6
+    arguments = ("--regions", 8, "--window", 64, "--checks", "patch", "--overwrite")
+    assert run_mstool("explain", "tiles", *COMMON, *arguments).code == 0
+    assert record_of()["units"] == {
+        "n_micrographs": 6,
+        "n_units": 6,
+        "n_regions": 8,
+        "n_overlapping": 0,
+        "margin_px": 8,
+    }
     ended = run_mstool("explain", "tiles", *COMMON, "--quick", "--labels", "labels", "-o", "b")
     assert (ended.code, "--labels" in ended.stderr) == (2, True)
 
@@ -139,13 +156,141 @@ def test_layers_are_listed_as_csv(run_mstool, study):
     assert "encoder.0,1,4,64,64" in lines
 
 
-def test_budget_leaves_out_and_says_so(run_mstool, study):
-    ended = run_mstool("explain", "raw/img0.tif", *COMMON[:-1], *SMALL, "--max-time", "0.01s")
-    assert ended.code == 0
+def test_regions_of_one_micrograph_cannot_make_a_map_trustworthy(run_mstool, study):
+    checks = ("--checks", "faithfulness")
+    assert run_mstool("explain", "raw/img0.tif", *COMMON, *SMALL, *checks).code == 0
     record = record_of()
-    assert {"sanity", "faithfulness", "patch"} <= set(record["left_out"])
+    found = record["faithfulness"]
+    assert (found["n_units"], found["n_regions"] >= 5) == (1, True)
+    for name, row in found["methods"].items():
+        assert row["verdict"] == "inconclusive"
+        assert any("6 are needed" in reason for reason in record["verdict"]["reasons"][name])
+
+
+CHECKED = ("raw/img0.tif", "raw/img1.tif", *COMMON[:-1], "--window", 64, "--regions", 2)
+CHECKED += ("--methods", "saliency", "--receptive-field")
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Clock of the budget: time is up once a part is finished; "" for at once, None for never."""
+
+    def set_end(part):
+        class Clock:
+            @staticmethod
+            def monotonic():
+                is_up = part == "" or Path(f"explain/.parts/{part}.json").exists()
+                return float("inf") if is_up else 0.0
+
+        monkeypatch.setattr(kept_parts, "time", Clock)
+
+    return set_end
+
+
+@pytest.fixture
+def stamps(monkeypatch):
+    """Words that were stamped on pictures."""
+    words = []
+
+    def stamp(pixels, text):
+        words.append(text)
+        return stamp_picture(pixels, text)
+
+    monkeypatch.setattr(stamping, "stamp_picture", stamp)
+    return words
+
+
+def test_budget_that_is_spent_at_once_leaves_all_checks_out_and_pictures_say_so(
+    run_mstool, study, clock, stamps
+):
+    clock("")
+    ended = run_mstool("explain", *CHECKED, "--max-time", "9s")
+    assert (ended.code, "left out" in ended.stderr) == (0, True)
+    record = record_of()
+    missing = ["sanity", "faithfulness", "patch"]
+    assert record["left_out"] == [*missing, "receptive_field", "maps of 1 images"]
+    assert (record["is_checked"], record["sanity"]) == (False, None)
+    assert record["checks"] == {"made": [], "left_out": missing}
     assert set(record["verdict"]["methods"].values()) == {"not_checked"}
-    assert "left out" in ended.stderr
+    assert set(stamps) == {"not checked"}
+    assert len(stamps) == len(record["images"]) == 1
+
+
+def test_budget_that_ends_between_checks_is_told_on_pictures_and_goes_on_where_it_ended(
+    run_mstool, study, clock, stamps
+):
+    clock("sanity")
+    run_mstool("explain", *CHECKED, "--max-time", "9s")
+    record = record_of()
+    assert record["is_checked"] is False
+    assert record["checks"] == {"made": ["sanity"], "left_out": ["faithfulness", "patch"]}
+    assert set(stamps) == {"not checked: faithfulness, patch"}
+    assert set(record["verdict"]["methods"].values()) == {"inconclusive"}
+    picture, kept = study / "explain/sanity.png", study / "explain/.parts/sanity.json"
+    stamped, made = picture.read_bytes(), kept.stat().st_mtime_ns
+
+    clock("faithfulness")
+    run_mstool("explain", *CHECKED, "--max-time", "30s")  # the budget is no part of the claim
+    assert record_of()["checks"]["made"] == ["sanity", "faithfulness"]
+    assert kept.stat().st_mtime_ns == made
+    stamps.clear()
+
+    clock(None)
+    assert run_mstool("explain", *CHECKED).code == 0
+    record = record_of()
+    assert (record["left_out"], record["is_checked"]) == ([], True)
+    assert record["checks"]["made"] == ["sanity", "faithfulness", "patch"]
+    assert len(record["images"]) == 2
+    assert not stamps
+    assert picture.read_bytes() != stamped
+    assert not list((study / "explain").glob(".*"))
+
+    assert run_mstool("explain", *CHECKED, "-o", "whole").code == 0
+    whole = record_of("whole")
+    for key in ("sanity", "faithfulness", "patch", "receptive_field", "images", "verdict"):
+        assert record[key] == whole[key]
+    assert picture.read_bytes() == (study / "whole/sanity.png").read_bytes()
+    assert "nothing left to do" in run_mstool("explain", *CHECKED, "--max-time", "1s").stderr
+
+
+def test_a_check_that_was_made_in_part_is_named_and_trusts_nothing(
+    run_mstool, study, clock, stamps
+):
+    clock("sanity")
+    run_mstool("explain", *CHECKED, "--max-time", "9s")
+    part = json.loads(Path("explain/.parts/sanity.json").read_text())
+    part["part"]["left_out"] = ["a second seed of the sanity check"]
+    for row in part["part"]["methods"].values():
+        row["verdict"] = "pass"
+    Path("explain/.parts/sanity.json").write_text(json.dumps(part))
+    stamps.clear()
+    run_mstool("explain", *CHECKED, "--max-time", "9s")
+    record = record_of()
+    assert record["checks"]["made"] == []
+    assert "a second seed of the sanity check" in record["left_out"]
+    assert set(stamps) == {"not checked: faithfulness, patch; checked in part: sanity"}
+    reasons = record["verdict"]["reasons"]["saliency"]
+    assert "sanity is inconclusive: it was made in part" in reasons
+
+
+def test_pictures_of_one_check_alone_say_which_were_not_made(run_mstool, study, stamps):
+    run_mstool("explain", *CHECKED, "--checks", "patch")
+    record = record_of()
+    assert (record["is_checked"], record["checks"]["made"]) == (True, ["patch"])
+    assert set(stamps) == {"not checked: sanity, faithfulness"}
+
+
+def test_class_with_a_slash_in_its_name_is_explained(run_mstool, study):
+    model = load_checkpoint(study / "model")
+    renamed = replace(model.checkpoint, classes=("matrix", "M/A island"))
+    save_checkpoint(study / "renamed.safetensors", model.segmenter, renamed)
+    ended = run_mstool(
+        *("explain", "raw/img0.tif", "--model", "renamed.safetensors", "--class", "M/A island"),
+        *("--device", "cpu", "-q", "--quick", "--methods", "saliency"),
+    )
+    assert (ended.code, ended.stderr) == (0, "")
+    (row,) = record_of()["images"]
+    assert all((study / "explain" / name).is_file() for name in (row["arrays"], *row["pictures"]))
 
 
 @pytest.mark.parametrize(
@@ -162,6 +307,7 @@ def test_budget_leaves_out_and_says_so(run_mstool, study):
         (("--checks", "luck"), 2, "--checks luck"),
         (("--thresholds", "alpha=x"), 2, "alpha=NUMBER"),
         (("--thresholds", "beta=1"), 2, "beta"),
+        (("--thresholds", "alpha=0"), 2, "alpha=0"),
         (("--fail-on", "trustworthy"), 2, "--fail-on trustworthy"),
         (("--max-time", "soon"), 2, "--max-time soon"),
         (("--model", "raw"), 66, "no such model"),

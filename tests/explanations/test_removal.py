@@ -6,9 +6,7 @@ from mstool.explanations.removal import (
     deletion_insertion,
     draw_perturbations,
     infidelity_ratio,
-    least_attainable_p,
     order_pixels,
-    paired_p,
     removal_mask,
     road_score,
 )
@@ -99,11 +97,3 @@ def test_perturbations_are_squares_near_the_window():
     assert masks.shape == (12, 40, 40)
     assert masks[:, 20, 20].all()
     assert {round(mask.sum() ** 0.5) ** 2 == mask.sum() for mask in masks} == {True}
-
-
-def test_paired_p_is_exact_and_one_sided():
-    ours, control = np.full(8, 1.0), np.zeros(8)
-    assert paired_p(ours, control) == pytest.approx(least_attainable_p(8))
-    assert paired_p(control, ours) == 1
-    assert paired_p(control, ours, alternative="less") == pytest.approx(2**-8)
-    assert np.isnan(paired_p([1.0, np.nan], [0.0, 0.0]))

@@ -18,8 +18,7 @@ def box_segmenter(n_channels=1, factor=1.0):
 
 
 def images(n, n_channels=1, size=21):
-    generator = torch.Generator().manual_seed(0)
-    return torch.rand(n, n_channels, size, size, generator=generator) * 255
+    return np.random.default_rng(0).uniform(0, 255, (n, size, size, n_channels)).astype(np.float32)
 
 
 @pytest.mark.parametrize("n_channels", [1, 3])

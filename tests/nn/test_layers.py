@@ -1,13 +1,15 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from mstool.errors import UsageError
+from mstool.nn.device import choose_compute
 from mstool.nn.layers import (
     Layer,
+    layer_activations,
     list_layers,
     match_layers,
-    rank_channels,
     shallowest_layer,
     watch,
 )
@@ -194,6 +196,14 @@ def test_exact_name_with_brackets_wins_over_the_pattern():
         match_layers(["heat"], layers)
 
 
-def test_channels_are_ranked_by_mean_absolute_value():
-    activation = torch.tensor([1.0, 0.0, -3.0, 0.0, 2.0]).view(5, 1, 1).expand(5, 2, 2)
-    assert rank_channels(activation) == ([2, 4, 0, 1, 3], 2)
+def test_activations_of_an_array_are_what_the_layers_give(plain):
+    image = np.random.default_rng(0).uniform(0, 255, (64, 48, 1)).astype(np.float32)
+    compute = choose_compute("cpu", "fp32")
+    found = layer_activations(plain, ["encoder.0", "encoder.1"], image, compute)
+    assert {name: values.shape for name, values in found.items()} == {
+        "encoder.0": (4, 64, 48),
+        "encoder.1": (8, 32, 24),
+    }
+    with torch.no_grad(), watch(plain, ["encoder.0"]) as seen:
+        plain(torch.from_numpy(image)[None, ..., 0][None])
+    np.testing.assert_allclose(found["encoder.0"], seen["encoder.0"][0].numpy(), atol=1e-5)

@@ -10,7 +10,9 @@ from mstool.nn.model import ModelSpec, Segmenter, build_segmenter
 from mstool.nn.randomise import cascade, list_blocks, perturbed, randomised
 from mstool.nn.target import Subject, Target, at_rest
 
-IMAGES = torch.rand(4, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 255
+CPU = choose_compute("cpu", "fp32")
+IMAGES = np.random.default_rng(0).uniform(0, 255, (4, 64, 64, 1)).astype(np.float32)
+TENSOR = CPU.place_images(IMAGES)
 
 
 @pytest.fixture(scope="module", params=["unet-plain", "unet"])
@@ -39,7 +41,7 @@ def test_blocks_hold_every_weight_once_from_output_to_input(segmenter):
 def test_randomising_changes_the_copy_alone_and_only_the_blocks(segmenter, reinit):
     before = {name: value.clone() for name, value in segmenter.state_dict().items()}
     block = list_blocks(segmenter, 1)[3]
-    other = randomised(segmenter, [block], 1, IMAGES, reinit)
+    other = randomised(segmenter, [block], 1, IMAGES, CPU, reinit)
     assert all(torch.equal(before[name], value) for name, value in segmenter.state_dict().items())
     changed = {
         name.rpartition(".")[0]
@@ -53,25 +55,25 @@ def test_randomising_changes_the_copy_alone_and_only_the_blocks(segmenter, reini
 
 def test_shuffled_weights_are_the_same_weights(segmenter):
     blocks = list_blocks(segmenter, 1)
-    other = randomised(segmenter, blocks, 1, IMAGES, "shuffle")
+    other = randomised(segmenter, blocks, 1, IMAGES, CPU, "shuffle")
     for mine, theirs in zip(segmenter.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(mine.flatten().sort()[0], theirs.flatten().sort()[0])
 
 
 def test_norms_of_a_random_network_fit_what_it_sees(segmenter):
-    other = randomised(segmenter, list_blocks(segmenter, 1), 1, IMAGES)
+    other = randomised(segmenter, list_blocks(segmenter, 1), 1, IMAGES, CPU)
     norm = next(m for m in other.modules() if isinstance(m, nn.BatchNorm2d))
     seen = []
     norm.register_forward_hook(lambda module, inputs, output: seen.append(output.clone()))
     with torch.no_grad():
-        other(IMAGES)
+        other(TENSOR)
     assert float(seen[0].mean()) == pytest.approx(0, abs=0.05)
     assert float(seen[0].std()) == pytest.approx(1, abs=0.1)
 
 
 def test_cascade_ends_with_everything_random_and_is_the_same_for_the_same_seed(segmenter):
     blocks = list_blocks(segmenter, 1)
-    ends = [list(cascade(segmenter, blocks, 7, IMAGES))[-1][1] for _ in range(2)]
+    ends = [list(cascade(segmenter, blocks, 7, IMAGES, CPU))[-1][1] for _ in range(2)]
     for first, second in zip(*(end.parameters() for end in ends), strict=True):
         assert torch.equal(first, second)
     kernels = [name for name, p in segmenter.network.named_parameters() if p.ndim > 1]
@@ -83,8 +85,8 @@ def test_cascade_ends_with_everything_random_and_is_the_same_for_the_same_seed(s
 
 def test_faint_noise_leaves_nearly_the_same_network(segmenter):
     with torch.no_grad():
-        difference = perturbed(segmenter, 0)(IMAGES) - segmenter(IMAGES)
-        assert 0 < float(difference.abs().mean()) < 0.5 * float(segmenter(IMAGES).std())
+        difference = perturbed(segmenter, 0)(TENSOR) - segmenter(TENSOR)
+        assert 0 < float(difference.abs().mean()) < 0.5 * float(segmenter(TENSOR).std())
 
 
 class Bright(nn.Module):
@@ -96,12 +98,11 @@ class Bright(nn.Module):
 
 
 def test_patch_turns_the_decision_and_touches_nothing_else():
-    compute = choose_compute("cpu", "fp32")
     image = np.full((48, 48, 1), 130, np.float32)
     region = np.zeros((48, 48), bool)
     region[20:28, 20:28] = True
     segmenter = Segmenter(Bright(), 1, 0, [0.0], [1.0]).eval()
-    subject = Subject(segmenter, image, Target(1, region), compute)
+    subject = Subject(segmenter, image, Target(1, region), CPU)
     inside = place_patch(np.ones((48, 48)), surroundings(region, 2), 8)
     assert not (inside & region).any()
     with at_rest(segmenter):

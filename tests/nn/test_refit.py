@@ -8,6 +8,7 @@ from mstool.nn.refit import refit
 from mstool.nn.target import Subject, Target, at_rest
 
 EDGE, MARK = 48, 8
+CPU = choose_compute("cpu", "fp32")
 
 
 def fresh(seed=0):
@@ -19,43 +20,40 @@ def fresh(seed=0):
 def marked_images(n, seed=0):
     """Noise; the middle is of class 1 where the upper left corner has a mark, else of class 0."""
     rng = np.random.default_rng(seed)
-    images = rng.normal(120, 25, (n, 1, EDGE, EDGE)).astype(np.float32)
-    labels = np.full((n, EDGE, EDGE), 255, np.int64)
+    images = rng.normal(120, 25, (n, EDGE, EDGE, 1)).astype(np.float32)
+    labels = np.full((n, EDGE, EDGE), 255, np.uint8)
     labels[:, 12:24, 12:24] = (np.arange(n) % 2)[:, None, None]
-    images[1::2, :, :MARK, :MARK] = 230
-    return torch.from_numpy(images), torch.from_numpy(labels)
+    images[1::2, :MARK, :MARK] = 230
+    return images, labels
 
 
 def test_refitting_learns_its_labels_and_leaves_the_network_alone():
     segmenter = fresh()
     before = {name: value.clone() for name, value in segmenter.state_dict().items()}
-    generator = torch.Generator().manual_seed(1)
-    labels = torch.randint(0, 2, (4, 1, 4, 4), generator=generator)
-    labels = labels.repeat_interleave(8, 2).repeat_interleave(8, 3)[:, 0]
-    images = (
-        60 + 120 * labels[:, None].float() + 20 * torch.randn(4, 1, 32, 32, generator=generator)
-    )
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 2, (4, 4, 4)).repeat(8, axis=1).repeat(8, axis=2)
+    images = rng.normal(60 + 120 * labels, 20)[..., None].astype(np.float32)
     told = []
-    copy, accuracy = refit(segmenter, images, labels, 0, max_steps=100, on_step=told.append)
+    copy, accuracy = refit(segmenter, images, labels, 0, CPU, max_steps=100, on_step=told.append)
     assert accuracy >= 0.95
     assert not copy.training
     assert 0 < sum(told) <= 100
-    again, _ = refit(segmenter, images, labels, 0, max_steps=100)
+    again, _ = refit(segmenter, images, labels, 0, CPU, max_steps=100)
     for first, second in zip(copy.parameters(), again.parameters(), strict=True):
         assert torch.equal(first, second)
     assert all(torch.equal(before[name], value) for name, value in segmenter.state_dict().items())
-    _, less = refit(segmenter, images, labels, 0, max_steps=100, is_over=lambda: True)
+    _, less = refit(segmenter, images, labels, 0, CPU, max_steps=100, is_over=lambda: True)
     assert less <= accuracy
 
 
 def test_a_shortcut_that_was_learnt_is_ranked_first():
     images, labels = marked_images(24)
-    network, accuracy = refit(fresh(), images, labels, 0, enough=1.0, batch_size=8)
+    network, accuracy = refit(fresh(), images, labels, 0, CPU, enough=1.0, batch_size=8)
     assert accuracy == 1
-    image = np.moveaxis(marked_images(4, seed=9)[0][1].numpy(), 0, -1)
-    region = (labels[1] != 255).numpy()
+    image = marked_images(4, seed=9)[0][1]
+    region = labels[1] != 255
     with at_rest(network):
-        subject = Subject(network, image, Target(1, region), choose_compute("cpu", "fp32"))
+        subject = Subject(network, image, Target(1, region), CPU)
         maps = attribute(subject, [Method("integrated-gradients"), Method("occlusion")])
     for found in maps.values():
         mass = np.abs(found.values).reshape(EDGE // MARK, MARK, EDGE // MARK, MARK).sum((1, 3))

@@ -1,5 +1,6 @@
 """Regions that maps are checked on: drawn from fields of view, with what lies around them."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -92,10 +93,10 @@ def surroundings(inside: np.ndarray, distance_px: float) -> np.ndarray:
 def draw_regions(
     fields: Sequence[Field], n: int, edge: int, seed: int, min_px: int = LEAST_PX
 ) -> list[Region]:
-    """Draw regions from all fields of view in turn.
+    """Draw regions from all groups, micrographs and fields of view in turn.
 
     Windows that share no pixel come first, from whatever field still has one; only when there are
-    none left anywhere are windows taken that overlap.
+    none left anywhere are windows taken that overlap, the least so first.
 
     Parameters
     ----------
@@ -116,7 +117,8 @@ def draw_regions(
         At least one.
     """
     rng = np.random.default_rng(seed)
-    sources = [_Source(field, edge, min_px) for field in fields]
+    in_turn = _alternate(_alternate(fields, "micrograph"), "group")
+    sources = [_Source(field, edge, min_px) for field in in_turn]
     regions: list[Region] = []
     for may_overlap in (False, True):
         left = list(sources)
@@ -130,6 +132,16 @@ def draw_regions(
     return regions
 
 
+def _alternate(fields: Sequence[Field], kind: str) -> list[Field]:
+    """Fields with the first of each micrograph, or group, in front, then the second of each, ..."""
+    seen: Counter[str] = Counter()
+    ranks = []
+    for field in fields:
+        ranks.append(seen[getattr(field, kind)])
+        seen[getattr(field, kind)] += 1
+    return [fields[place] for place in np.argsort(ranks, kind="stable")]
+
+
 class _Source:
     """What is left to draw from a field of view."""
 
@@ -140,8 +152,9 @@ class _Source:
         areas[0] = 0
         self.least_px = min(min_px, int(areas.max()))
         self.left = (areas >= self.least_px)[self.components]
-        self.is_free = np.ones_like(self.left)  # windows around these meet no other
         height, width = self.left.shape
+        # how far the window around each pixel is moved from the nearest that was taken [px]
+        self.gap = np.full(self.left.shape, edge)
         self.tops = _starts(height, edge)
         self.lefts = _starts(width, edge)
 
@@ -155,17 +168,17 @@ class _Source:
             self.left[cut][inside] = False
             # a line is longer than the disc that a piece of it must fit in
             if inside.sum() >= min(self.least_px, self.edge / 3):
-                near_rows = np.abs(self.tops - top) < self.edge
-                near_cols = np.abs(self.lefts - left) < self.edge
-                self.is_free[np.ix_(near_rows, near_cols)] = False
+                down, across = np.abs(self.tops - top), np.abs(self.lefts - left)
+                self.gap = np.minimum(self.gap, np.maximum(down[:, None], across))
                 return self._cut(inside, int(top), int(left), cut)
         return None
 
     def _places(self, rng: np.random.Generator, may_overlap: bool) -> Iterator[tuple[int, int]]:
-        while True:
-            pixels = np.flatnonzero(self.left if may_overlap else self.left & self.is_free)
-            if not len(pixels):
+        while self.left.any():
+            widest = self.gap[self.left].max()
+            if widest < self.edge and not may_overlap:
                 return
+            pixels = np.flatnonzero(self.left & (self.gap == widest))
             yield divmod(int(rng.choice(pixels)), self.left.shape[1])
 
     def _cut(self, inside: np.ndarray, top: int, left: int, cut: tuple[slice, slice]) -> Region:

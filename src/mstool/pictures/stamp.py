@@ -14,8 +14,8 @@ def stamp_picture(pixels: np.ndarray, words: str) -> Figure:
 
     Parameters
     ----------
-    pixels : ndarray of uint8, shape (H, W[, C])
-        The picture, grey, RGB or RGBA; it stays as it is, pixel for pixel.
+    pixels : ndarray of uint8, shape (H, W, 3 or 4)
+        The picture; it stays as it is, pixel for pixel.
     words : str
         Broken into lines where the picture is narrow.
 
@@ -29,7 +29,7 @@ def stamp_picture(pixels: np.ndarray, words: str) -> Figure:
     strip = round((_LINE_IN * len(lines) + 0.12) * _DPI)
     # a hundredth of a pixel more, so that rounding down loses no line
     figure = Figure(figsize=((width + 0.01) / _DPI, (height + strip + 0.01) / _DPI), dpi=_DPI)
-    figure.figimage(pixels, 0, 0, cmap="gray", vmin=0, vmax=255)
+    figure.figimage(pixels, 0, 0)
     figure.text(
         1 - 4 / width,
         1 - strip / 2 / (height + strip),
