@@ -264,7 +264,7 @@ def test_tile_says_what_each_class_has_and_which_has_nothing(run_mstool, study):
     assert "m: 46080 pixels (100.0%) in 6 of 6 label maps" in ended.stderr
     assert "warning: class 'p' is in no label map; is its value #0000fe right?" in ended.stderr
     assert "nothing to learn" in ended.stderr
-    assert "img0.png: holds m" in ended.stderr
+    assert "img0.png: holds m alone" in ended.stderr
     assert "nothing to learn" in run_mstool("split", "t", "--loo", "-o", "s.csv").stderr
     right = run_mstool(*call, "--classes", "m=*,p=#0000ff", "-o", "u")
     assert "warning" not in right.stderr
