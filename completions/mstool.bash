@@ -9,7 +9,7 @@ _shtab_mstool_subparsers=(phantom tile split train predict stitch score explain 
 
 _shtab_mstool_phantom_option_strings=(--images --size --classes --etch --raters --pixel-size --bit-depth --foreground --grain-size --region-size --boundary-width --lath-width --lath-edge --lamella-spacing --blur --noise --precipitates --precipitate-radius --scratches --scale-bar --info-bar --cue --seed -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_tile_option_strings=(--size --overlap --recursive --image-suffix --labels --label-suffix --legend --classes --group-by --scale --discard-ignored --grey --bits --rescale-greys --pixel-size -o --out --files-from -0 --null --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
-_shtab_mstool_split_option_strings=(--folds --loo --holdout --recursive --group-by --seed -o --out --files-from -0 --null --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
+_shtab_mstool_split_option_strings=(--folds --loo --holdout --by-folder --recursive --group-by --seed -o --out --files-from -0 --null --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_train_option_strings=(--split --test-fold --val-fold --arch --encoder --weights --depth --width --padding --finetune --loss --class-weights --augment --preview --crop --batch-size --epochs --lr --encoder-lr-factor --weight-decay --ema --patience --validate-every --max-time --max-images --cache --seed --device --precision --workers -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_predict_option_strings=(--model --select --tta --probs --batch-size --device --precision -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_stitch_option_strings=(--blend --confidence --overlay --images --image-suffix --labels --label-suffix --legend --classes -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
@@ -133,6 +133,7 @@ _shtab_mstool_tile__h_nargs=0
 _shtab_mstool_tile___help_nargs=0
 _shtab_mstool_split_pos_0_nargs='*'
 _shtab_mstool_split___loo_nargs=0
+_shtab_mstool_split___by_folder_nargs=0
 _shtab_mstool_split___recursive_nargs=0
 _shtab_mstool_split__0_nargs=0
 _shtab_mstool_split___null_nargs=0
