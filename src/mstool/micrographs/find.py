@@ -268,7 +268,7 @@ def _no_images(operand: Path, naming: Naming) -> MissingInputError:
     ]
     if below:
         return MissingInputError(
-            f"{operand}: no micrographs but in {', '.join(below[:4])}; name these folders, or give "
+            f"{operand}: no micrographs but in {', '.join(below[:6])}; name these folders, or give "
             "--recursive"
         )
     return MissingInputError(f"{operand}: no micrographs; give TIFF, PNG, JPEG or BMP files")
