@@ -83,9 +83,17 @@ def read_fields(
             _check_channels(name, image, model)
             probabilities = image_probabilities(model.segmenter, image, compute)
             region = _find_region(choice, class_index, probabilities, truth, window, name)
+            micrograph, group = origins.get(name, (name, name))
             field = Field(
-                *(name, *origins.get(name, (name, name)), image, truth, window, pixel_size_um),
-                *(probabilities, region),
+                name,
+                micrograph,
+                group,
+                image,
+                truth,
+                window,
+                pixel_size_um,
+                probabilities,
+                region,
             )
             if found is None or region.sum() > found.region.sum():
                 found = field
