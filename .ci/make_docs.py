@@ -17,6 +17,8 @@ from pathlib import Path
 import shtab
 import typer
 
+from mstool.commands.groups import Group
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("completions", "man")
 SHELLS = {"mstool.bash": "bash", "_mstool": "zsh", "mstool.fish": "fish"}
@@ -104,21 +106,17 @@ FILES = {  # what a verb reads and writes by default
     ),
 }
 
-CHOICES = {  # words that an option takes; each must occur in its help, so that the two agree
+# Words that an option takes, among others or in other forms, so that it does not say them itself;
+# each must occur in its help, so that the two agree.
+CHOICES = {
     "--arch": "unet-plain unet unetplusplus manet linknet fpn pspnet deeplabv3 deeplabv3plus pan "
     "upernet segformer dpt",
-    "--blend": "crop flat hann gaussian",
     "--cue": "rim grey texture lath",
     "--device": "auto cpu cuda mps",
     "--finetune": "full decoder",
-    "--fail-on": "not_supported inconclusive degenerate not_checked",
-    "--reinit": "he shuffle",
     "--loss": "ce focal dice jaccard lovasz",
     "--class-weights": "none balanced",
     "--precision": "auto fp32 bf16 fp16",
-    "--probs": "uint8 float16",
-    "--select": "train val test all",
-    "--tta": "none flips d4",
 }
 
 _DOTS = "...\\&"  # which end no sentence
@@ -149,6 +147,8 @@ class Parameter:
         Smallest and largest value, in words; empty for none.
     help : str
         One or more sentences.
+    group : str
+        Heading that it stands under; empty for none.
     """
 
     flags: tuple[str, ...]
@@ -162,6 +162,7 @@ class Parameter:
     default: str = ""
     limits: str = ""
     help: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,9 @@ def _read_command(command: typing.Any, help_flags: tuple[str, ...]) -> Verb:
         for parameter in command.params
         if not getattr(parameter, "hidden", False)
     ]
-    parameters.append(Parameter(help_flags, "", help="Show help and exit."))
+    is_grouped = any(parameter.group for parameter in parameters)
+    group = Group.COMMON if is_grouped else ""
+    parameters.append(Parameter(help_flags, "", help="Show help and exit.", group=group))
     return Verb(
         name=command.name,
         summary=_fold(summary).rstrip("."),
@@ -234,11 +237,12 @@ def _read_parameter(parameter: typing.Any, hint: typing.Any) -> Parameter:
         is_repeatable=getattr(parameter, "multiple", False),
         is_required=parameter.required,
         is_count=getattr(parameter, "count", False),
-        choices=() if is_switch else _choices(flags, kind, metavar, text),
+        choices=() if is_switch else _choices(parameter, kind, text),
         completes="" if is_switch else _completes(kind, metavar),
         default="" if is_switch else _default_text(parameter.default),
         limits="" if is_switch else _limits_text(parameter),
         help=text,
+        group=str(getattr(parameter, "rich_help_panel", None) or ""),
     )
 
 
@@ -249,16 +253,18 @@ def _value_type(hint: typing.Any) -> typing.Any:
     return hint
 
 
-def _choices(flags: tuple[str, ...], kind: typing.Any, metavar: str, text: str) -> tuple[str, ...]:
+def _choices(parameter: typing.Any, kind: typing.Any, text: str) -> tuple[str, ...]:
     if typing.get_origin(kind) is typing.Literal:
         return tuple(map(str, typing.get_args(kind)))
     if isinstance(kind, type) and issubclass(kind, Enum):
         return tuple(str(member.value) for member in kind)
+    metavar = parameter.metavar or ""
     if re.fullmatch(r"[a-z0-9.-]+(\|[a-z0-9.-]+)+", metavar):
         return tuple(metavar.split("|"))
-    words = next((CHOICES[flag].split() for flag in flags if flag in CHOICES), [])
+    words = next((CHOICES[flag].split() for flag in parameter.opts if flag in CHOICES), ())
+    words = getattr(parameter.callback, "choices", words)
     if lost := [word for word in words if word not in text]:
-        raise ValueError(f"{', '.join(flags)}: its help does not name {', '.join(lost)}")
+        raise ValueError(f"{', '.join(parameter.opts)}: its help does not name {', '.join(lost)}")
     return tuple(words)
 
 
@@ -315,7 +321,7 @@ def make_page(verb: Verb, neighbours: list[str]) -> str:
     lines += [".SH DESCRIPTION", *_paragraphs((verb.summary + ".", *verb.paragraphs))]
     if arguments:
         lines += [".SH ARGUMENTS", *_parameter_items(arguments)]
-    lines += [".SH OPTIONS", *_parameter_items(flags), *_exit_status()]
+    lines += [".SH OPTIONS", *_grouped_items(flags), *_exit_status()]
     if verb.name in FILES:
         lines += [".SH FILES", *_items((_italic(path), text) for path, text in FILES[verb.name])]
     if verb.examples:
@@ -388,6 +394,16 @@ def _synopsis_of(argument: Parameter) -> str:
 
 def _parameter_items(parameters: typing.Iterable[Parameter]) -> list[str]:
     return _items((_term(parameter), _explanation(parameter)) for parameter in parameters)
+
+
+def _grouped_items(parameters: list[Parameter]) -> list[str]:
+    """Options under the headings, and in the order, of the help."""
+    lines = []
+    for group in ("", *Group):
+        members = [parameter for parameter in parameters if parameter.group == group]
+        heading = [f".SS {roff(group)}"] if group and members else []
+        lines += [*heading, *_parameter_items(members)]
+    return lines
 
 
 def _term(parameter: Parameter) -> str:

@@ -24,22 +24,32 @@ from scipy import ndimage, stats
 
 from mstool.io.plain import to_plain
 from mstool.labels.legend import legend_from_toml
+from mstool.micrographs.find import Naming, find_set
+from mstool.micrographs.sets import Reading
 from mstool.nn.checkpoint import load_checkpoint
 from mstool.nn.device import choose_compute, make_deterministic
-from mstool.pipeline.shift.factors import fit_factors
-from mstool.pipeline.shift.measure import divide, look_at, measure
-from mstool.pipeline.shift.mitigate import compare_repairs, try_repairs
-from mstool.pipeline.shift.network import SetReadings, make_network, read_set, trained_on
-from mstool.pipeline.shift.sets import ReadPlan, find_set, levels_of, read_sets, to_stored, to_unit
-from mstool.pipeline.shift.settings import REPAIRS
-from mstool.pipeline.shift.simulate import cases_of, cut_pieces, dosed, measure_robustness
+from mstool.pipeline.kept_parts import Budget, KeptParts
+from mstool.pipeline.shift.comparison import Comparison, look_at
+from mstool.pipeline.shift.mitigate import make_repair, read_repaired
+from mstool.pipeline.shift.network import make_network, read_field, read_set, trained_on
+from mstool.pipeline.shift.plan import REPAIRS, ShiftSettings
+from mstool.pipeline.shift.samples import read_sets
 from mstool.reporting import Reporter
+from mstool.shift.divisions import divide
 from mstool.shift.doses import FAMILIES
+from mstool.shift.dosing import Piece, dose_family, dose_piece, gather_families
 from mstool.shift.estimates import errors_left_out
-from mstool.shift.readings import add_readings
+from mstool.shift.factors import Origin, fit_factors
+from mstool.shift.grey_levels import cut_middle, levels_of, to_stored, to_unit
+from mstool.shift.measures import measure
+from mstool.shift.mitigation import compare_repairs
+from mstool.shift.readings import SetReadings
 
 QUIET = Reporter()
 N_ALARMS, N_REPEATS, SEED = 40, 10, 0
+SETTINGS = ShiftSettings(
+    512, 4, 1.0, None, False, None, 999, 0.05, 0.05, {}, 8, REPAIRS, True, False, 0, "auto", SEED
+)
 USUAL_DOSES = {name: family.doses for name, family in FAMILIES.items()}
 
 
@@ -77,16 +87,17 @@ class Pool:
 
     def __init__(self, options):
         labels = [options.labels] if options.labels else None
-        found = find_set("source", options.images, labels, options.label_suffix, QUIET)
+        naming = Naming(label_suffix=options.label_suffix)
+        found = find_set([options.images], labels, naming, QUIET)
         legend = legend_from_toml(options.legend.read_text()) if options.legend else None
-        plan = ReadPlan(512, 4, options.scale, None, False, None)
-        self.whole = read_sets(found, found, legend, plan, QUIET)[0]
-        self.levels = levels_of((self.whole,))
+        reading = Reading(scale=options.scale)
+        self.whole = read_sets((found, found), legend, reading, [], 512, 4, QUIET)[0]
+        self.levels = levels_of(self.whole.dtype, [one.extent for one in self.whole.samples])
         self.network = self.fresh = None
         if options.model:
             model = load_checkpoint(options.model)
             compute = choose_compute()
-            self.network = make_network(model, (self.whole,), self.levels, compute)
+            self.network = make_network(model, self.levels, compute)
             self.classes = model.checkpoint.classes
             seen = trained_on(self.whole, model)
             self.fresh = [k for k in range(len(self.whole.samples)) if k not in seen]
@@ -102,7 +113,7 @@ class Pool:
             image = CHANGES[name][1](to_unit(stored, self.levels))
             return to_stored(image, self.levels, self.whole.dtype)
 
-        return read_set(self.network, self.whole.samples, name, QUIET, change)
+        return read_set(self.network, self.whole.samples, name, QUIET, lambda sample: change)
 
     def part(self, numbers):
         """Some of the micrographs."""
@@ -133,10 +144,10 @@ def test_halves(pool, n, name):
         if networks:
             sides = select(networks[0], first), select(networks[1], second)
         looks = select(plain, first), select(changed, second)
-        tests = measure(*looks, division, sides, 0.05, 999, seed)["tests"]["p"]
-        for test, row in tests.items():
-            counts[test] = counts.get(test, 0) + (row["p"] <= 0.05)
-        detected += any(row["detected"] for row in tests.values())
+        tests = measure(*looks, division, sides, 0.05, 999, seed).tests
+        for test, row in tests.p.items():
+            counts[test] = counts.get(test, 0) + (row.p <= 0.05)
+        detected += tests.detected
     return {"change": name, "n": n, "detected": detected, "tests": counts}
 
 
@@ -160,13 +171,10 @@ def check_fits(pool):
         rows, everything = [], np.arange(len(plain))
         divisions = [(0, everything, everything), *pool.halves(N_REPEATS)]
         for seed, first, second in divisions:
-            source = pool.part(first)
-            labels = [sample.truths for sample in source.samples]
-            labels = labels if source.samples[0].has_truth else None
+            origin = origin_of(pool.part(first), pool.levels)
             looks = select(plain, first), select(changed, second)
-            fit = fit_factors(
-                source, *looks, [str(k) for k in second], labels, None, pool.levels, seed
-            )[1]
+            names = [str(k) for k in second]
+            fit = fit_factors(origin, *looks, names, None, seed).describe()
             row = {key: fit[key] for key in keys} | {"moved": fit["moved"]}
             rows.append(row | {"intervals": {k: fit["intervals"].get(k) for k in keys}})
         found = {"change": name, "truth": truth, "against_itself": rows[0]}
@@ -184,25 +192,44 @@ def check_fits(pool):
         yield found | {"moved": [row["moved"] for row in rows[1:]]}
 
 
+def origin_of(one, levels):
+    """Fields of a set, with their truth where all have it."""
+    samples = one.samples
+    labels = [s.truths for s in samples] if all(s.has_truth for s in samples) else None
+    return Origin([sample.fields for sample in samples], one.groups, labels, levels)
+
+
 def cut(pool, numbers, edge=256):
-    """Pieces of some micrographs, with their truth."""
+    """Pieces of some micrographs, with their truth, or what the network predicts."""
     has_truth = all(sample.has_truth for sample in pool.whole.samples)
-    return cut_pieces(pool.whole, numbers, pool.levels, pool.network, has_truth, edge)
+    pieces = []
+    for sample in (pool.whole.samples[number] for number in numbers):
+        image = cut_middle(sample.fields[0], edge)
+        labels = cut_middle(sample.truths[0], edge) if has_truth else pool.network.classes(image)
+        pieces.append(Piece(sample.name, sample.group, to_unit(image, pool.levels), labels))
+    return pieces
 
 
 def check_estimates(pool):
     """Errors of estimates on kinds of change left out of the calibration."""
     pieces = cut(pool, pool.fresh[:8])
-    found = measure_robustness(
-        pool.network, pieces, USUAL_DOSES, pool.whole.dtype, 0.05, SEED, lambda: False, QUIET
-    )
-    cases = cases_of(found)
-    estimated, truth = errors_left_out(cases)
+
+    def read(piece):
+        stored = to_stored(piece.image, pool.levels, pool.whole.dtype)
+        return read_field(pool.network, stored, piece.labels)[0]
+
+    undosed = [read(piece) for piece in pieces]
+    families = {
+        name: dose_family(name, doses, pieces, undosed, read, 0.05, SEED)
+        for name, doses in USUAL_DOSES.items()
+    }
+    found = gather_families(families, undosed, "labels")
+    estimated, truth = errors_left_out(found.cases)
     yield {
-        "n_cases": len(cases),
+        "n_cases": len(found.cases),
         "mean_absolute_error": np.abs(estimated - truth).mean(),
         "spearman": stats.spearmanr(estimated, truth).statistic,
-        "undosed": found["undosed"],
+        "undosed": found.undosed,
     }
 
 
@@ -226,32 +253,34 @@ def check_repairs(pool):
         ours, theirs = cut(pool, seen[:6], 512), cut(pool, pool.fresh, 512)
     else:
         ours, theirs = cut(pool, pool.fresh[:12:2]), cut(pool, pool.fresh[1:12:2])
-    source, network = as_set(pool, ours), pool.network
+    source = as_set(pool, ours)
     source_looks = look_at(source, pool.levels, QUIET)
-    source_readings = read_set(network, source.samples, "source", QUIET)
-    ours_pooled = add_readings(source_readings.readings)
-    labels = [sample.truths for sample in source.samples]
+    source_readings = read_set(pool.network, source.samples, "source", QUIET)
+    ours_pooled = source_readings.pooled
+    origin = origin_of(source, pool.levels)
     cases = [("none", 0.0), *((name, d) for name, row in USUAL_DOSES.items() for d in row)]
     for family, dose in cases:
-        target = as_set(pool, theirs, lambda p, f=family, d=dose: dosed(p, f, d, SEED) if d else p)
-        looks = look_at(target, pool.levels, QUIET)
-        own = read_set(network, target.samples, "target", QUIET)
-        change = np.subtract(*(add_readings(o.readings).fractions for o in (own, source_readings)))
-        factors, _ = fit_factors(
-            source, source_looks, looks, target.groups, labels, change, pool.levels, SEED
+        target = as_set(
+            pool, theirs, lambda p, f=family, d=dose: dose_piece(p, f, d, SEED) if d else p
         )
-        _, tried = try_repairs(
-            REPAIRS, network, source, target, own, factors, SEED, QUIET, lambda name: False
-        )
-        blind = {name: without_truth(one) for name, one in tried.items()}
-        found = compare_repairs(blind, source_readings, target.groups, pool.classes, True, SEED)
-        pooled = {name: add_readings(one.readings) for name, one in tried.items()}
+        looks = source_looks, look_at(target, pool.levels, QUIET)
+        own = read_set(pool.network, target.samples, "target", QUIET)
+        change = own.pooled.fractions - ours_pooled.fractions
+        factors = fit_factors(origin, *looks, target.groups, change, SEED)
+        readings, parts = (source_readings, own), KeptParts(Path(), Budget(), QUIET)
+        c = Comparison(SETTINGS, None, source, target, pool.levels, looks, None, pool.network,
+                       readings, parts)  # fmt: skip
+        repairs = [make_repair(c, name, factors) for name in REPAIRS]
+        tried = {one.name: read_repaired(c, one) for one in repairs if one is not None}
+        blind = {name: without_truth(one.readings) for name, one in tried.items()}
+        found = compare_repairs(blind, ours_pooled, target.groups, pool.classes, True, SEED)
+        pooled = {name: one.pooled for name, one in tried.items()}
         scores = {name: one.mean_iou for name, one in pooled.items()}
         yield {
             "family": family,
             "dose": dose,
-            "chosen": found["chosen"],
-            "gain": scores[found["chosen"]] - scores["none"],
+            "chosen": found.chosen,
+            "gain": scores[found.chosen] - scores["none"],
             "scores": scores,
             "self_consistency": {name: one.self_consistency for name, one in pooled.items()},
             "confidence": {name: one.mean_confidence for name, one in pooled.items()},
@@ -264,10 +293,9 @@ def check_repairs(pool):
         }
 
 
-def without_truth(one):
+def without_truth(readings):
     """Readings as they are where nobody knows the truth."""
-    readings = tuple(replace(reading, confusion=None) for reading in one.readings)
-    return SetReadings(readings, one.features)
+    return [replace(reading, confusion=None) for reading in readings]
 
 
 CLAIMS = {

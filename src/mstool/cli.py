@@ -9,6 +9,7 @@ import typer
 
 from mstool.commands.domain_shift import domain_shift
 from mstool.commands.explain import explain as explain_verb
+from mstool.commands.groups import GroupedCommand
 from mstool.commands.phantom import phantom
 from mstool.commands.predict import predict
 from mstool.commands.score import score
@@ -17,7 +18,7 @@ from mstool.commands.stitch import stitch
 from mstool.commands.stopping import raise_on_signals
 from mstool.commands.tile import tile
 from mstool.commands.train import train
-from mstool.errors import Interrupted, MstoolError
+from mstool.errors import Interrupted, MstoolError, UsageError
 from mstool.reporting import say
 
 VERBS = (phantom, tile, split, train, predict, stitch, score, explain_verb, domain_shift)
@@ -56,7 +57,7 @@ def mstool(
 
 
 for verb in VERBS:
-    app.command()(verb)
+    app.command(cls=GroupedCommand)(verb)
 
 
 def main() -> None:
@@ -64,6 +65,7 @@ def main() -> None:
     raise_on_signals()
     verb = _verb(sys.argv[1:])
     try:
+        refuse_misplaced(sys.argv[1:])
         status = app(prog_name="mstool", standalone_mode=False)
     except (Exception, Interrupted) as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # bare mstool: help, but not as data
@@ -83,6 +85,28 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 141
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def refuse_misplaced(arguments: list[str]) -> None:
+    """See that no option of a verb stands before it.
+
+    Raises
+    ------
+    UsageError
+        If one does; the message gives the command that is meant.
+    """
+    place = next((place for place, word in enumerate(arguments) if _verb([word])), 0)
+    early = arguments[:place]
+    if not early or not early[0].startswith("-"):
+        return
+    command = typer.main.get_command(app).commands[arguments[place]]  # type: ignore[attr-defined]
+    flags = {flag for parameter in command.params for flag in parameter.opts}
+    first = early[0].partition("=")[0]
+    letters = {f"-{letter}" for letter in first[1:]}
+    is_cluster = bool(letters) and letters <= flags
+    if first in flags or is_cluster:
+        words, verb = " ".join(early), arguments[place]
+        raise UsageError(f"{words} belongs after the verb: mstool {verb} {words} ...")
 
 
 def explain(error: BaseException) -> tuple[str, int]:

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from mstool.io.images import open_micrograph
 from mstool.nn.augment import load_augmentation
@@ -154,23 +155,71 @@ def test_one_hot_pixel_moves_no_grey_level(run_mstool, study):
     assert record_of()["intensity"]["w1"] < 1e-3
 
 
-def test_what_had_no_time_is_known_after_a_resume(run_mstool, batches, monkeypatch):
-    from mstool.pipeline.shift import run
+def test_a_run_short_of_time_is_completed_by_the_same_command(run_mstool, batches):
+    call = ("domain-shift", "raw", "new", *FAST, *MODEL, *FEW, "--mitigate", "adabn")
+    call = (*call, "--retrain-advice", 2)
+    ended = run_mstool(*call, "--max-time", "0.01s", "-o", "a")
+    assert ended.code == 0
+    short = record_of("a")
+    doses = ["simulated gamma", "simulated noise", "simulated blur"]
+    assert short["left_out"] == ["repair adabn", *doses]
+    assert f"left out for lack of time: {', '.join(short['left_out'])}" in short["warnings"]
+    assert short["performance"]["source"]["mean_iou"] > 0  # costs no time
+    assert len(short["advice"]["annotate_next"]) == 2
+    assert short["chosen"] == "none"
+    (batches / "a/repaired").mkdir()
+    (batches / "a/repaired/img0.tif").write_text("of a repair that is not taken any more")
+    assert run_mstool(*call, "--max-time", "1h", "-o", "a").code == 0
+    assert run_mstool(*call, "-o", "b").code == 0
+    whole, again = record_of("a"), record_of("b")
+    assert whole["left_out"] == []
+    assert {**whole, "mstool": None} == {**again, "mstool": None}
+    names = [sorted(str(f.relative_to(out)) for f in Path(out).rglob("*")) for out in "ab"]
+    assert names[0] == names[1]
+    before = (batches / "a/robustness.png").stat().st_mtime_ns
+    assert run_mstool(*call, "-o", "a").code == 0
+    assert (batches / "a/robustness.png").stat().st_mtime_ns == before
+
+
+def test_families_that_had_time_are_not_made_again(run_mstool, batches, monkeypatch):
+    from mstool.pipeline.kept_parts import Budget
+    from mstool.pipeline.shift import steps
+
+    made = []
+
+    def count(family, *arguments, dose_family=steps.dose_family):
+        made.append(family)
+        return dose_family(family, *arguments)
+
+    monkeypatch.setattr(steps, "dose_family", count)
+    call = ("domain-shift", "raw", "new", *FAST, *MODEL, *FEW)
+    with monkeypatch.context() as patched:
+        patched.setattr(Budget, "is_spent", property(lambda _: len(made) >= 2))
+        assert run_mstool(*call).code == 0
+    assert made == ["gamma", "noise"]
+    assert record_of()["left_out"] == record_of()["robustness"]["left_out"] == ["simulated blur"]
+    assert set(record_of()["robustness"]["families"]) == {"gamma", "noise"}
+    assert run_mstool(*call).code == 0
+    assert made == ["gamma", "noise", "blur"]
+    assert set(record_of()["robustness"]["families"]) == {"gamma", "noise", "blur"}
+    assert record_of()["left_out"] == []
+    assert not (batches / "shift/.parts").exists()
+
+
+def test_what_was_made_before_an_interruption_is_kept(run_mstool, batches, monkeypatch):
+    from mstool.pipeline.shift import steps
 
     def stop(*_):
         raise KeyboardInterrupt
 
-    part = {"n_pieces": 2, "undosed": 0.9, "families": {}, "cases": [], "truth": "labels"}
-    part["left_out"] = ["simulated blur"]
-    call = ("domain-shift", "raw", "new", *FAST, *MODEL, "--max-time", "1m", *FEW)
+    call = ("domain-shift", "raw", "new", *FAST, *MODEL, *FEW)
     with monkeypatch.context() as patched:
-        patched.setattr(run, "estimate_loss", stop)
-        patched.setattr(run, "dose_source", lambda *_: part)
+        patched.setattr(steps, "estimate_loss", stop)
         assert run_mstool(*call).code == 130
-    assert (batches / "shift/.parts/robustness.json").is_file()
+    assert (batches / "shift/.parts/simulated blur.json").is_file()
+    monkeypatch.setattr(steps, "dose_family", stop)
     assert run_mstool(*call).code == 0
-    assert record_of()["left_out"] == ["simulated blur"]
-    assert "left out for lack of time: simulated blur" in record_of()["warnings"]
+    assert record_of()["estimates"]["mean_iou"]
 
 
 def test_labels_that_leave_all_out_are_refused(run_mstool, batches):
@@ -179,6 +228,21 @@ def test_labels_that_leave_all_out_are_refused(run_mstool, batches):
         np.save(path.with_suffix(".npy"), np.full((80, 96), 255, np.uint8))
     ended = run_mstool("domain-shift", "raw", "new", *FAST, *MODEL)
     assert (ended.code, "leave every pixel out" in ended.stderr) == (65, True)
+
+
+def test_without_a_labelled_piece_nothing_is_simulated(run_mstool, batches):
+    unseen = load_checkpoint(batches / "model").checkpoint.sources["test"]
+    for path in (Path("labels") / row["name"] for row in unseen):
+        ignored = Image.fromarray(np.full((80, 96), 255, np.uint8))
+        ignored.save(path.with_suffix(".png"))
+    legend = ("--classes", "0=0,1=1,ignore=255")
+    call = ("domain-shift", "raw", "new", *FAST, *MODEL, *legend, *FEW, "--retrain-advice", 1)
+    ended = run_mstool(*call)
+    assert (ended.code, ended.stderr) == (0, "")
+    assert record_of()["robustness"] is None
+    assert record_of()["performance"]["source"]["mean_iou"] is None
+    assert "too few labelled micrographs" in record_of()["advice"]["reason"]
+    assert record_of()["left_out"] == []
 
 
 def test_what_cannot_be_judged_fails_the_check(run_mstool, batches):
@@ -224,11 +288,24 @@ def test_whole_micrographs_and_tile_folders_are_repaired(run_mstool, batches):
     repaired = open_micrograph(Path("a/repaired/img0.tif"))
     assert repaired.shape == tifffile.imread("new/img0.tif").shape
     assert repaired.pixel_size_um == pytest.approx(0.2)
-    run_mstool("tile", "new", "--size", 48, "--overlap", 16, "-o", "new-tiles", "-q")
-    assert run_mstool("domain-shift", "tiles", "new-tiles", *quick[:-2], *quick[-2:]).code == 0
-    assert run_mstool("predict", "shift/repaired", "--model", "model", "-q", "-o", "p").code == 0
-    assert run_mstool("stitch", "p", "-q", "-o", "masks").code == 0
-    assert len(list(Path("masks").glob("img*"))) == 6
+
+
+def test_masks_of_repaired_tiles_find_their_micrographs(run_mstool, batches):
+    run_mstool("tile", "new", "--size", 48, "--overlap", 16, "-o", "made/new-tiles", "-q")
+    quick = (*FAST, *MODEL[:2], "--simulate", "none", "--mitigate", "reinhard")
+    assert run_mstool("domain-shift", "tiles", "made/new-tiles", *quick, "-o", "a/b/c").code == 0
+    tiles = json.loads(Path("a/b/c/repaired/tiles.json").read_text())
+    paths = [source["path"] for source in tiles["sources"]] + list(tiles["inputs"])
+    assert all((Path("a/b/c/repaired") / path).is_file() for path in paths)
+    assert tiles["repair"] == "reinhard"
+    predict = ("predict", "a/b/c/repaired", "--model", "model", "-q", "-o", "probs")
+    assert run_mstool(*predict).code == 0
+    ended = run_mstool("stitch", "probs", "--overlay", "-q", "-o", "masks")
+    assert (ended.code, ended.stderr) == (0, "")
+    assert len(list(Path("masks/overlays").glob("img*.png"))) == 6
+    scores = json.loads(run_mstool("score", "masks", "labels").stdout)
+    assert scores["n_images"] == 6
+    assert scores["baselines"]["otsu"]["mean_iou"] > 0.3
 
 
 def test_same_seed_same_numbers(run_mstool, batches):
@@ -240,14 +317,6 @@ def test_same_seed_same_numbers(run_mstool, batches):
     assert (batches / "a/robustness.png").read_bytes() == (
         batches / "b/robustness.png"
     ).read_bytes()
-
-
-def test_a_spent_budget_leaves_out_and_says_so(run_mstool, batches):
-    ended = run_mstool("domain-shift", "raw", "new", *FAST[:2], *MODEL, "--max-time", "0.01s")
-    assert ended.code == 0
-    assert record_of()["left_out"] == ["robustness"]
-    assert record_of()["performance"]["source"]["mean_iou"] > 0  # costs no time
-    assert "left out" in ended.stderr
 
 
 def test_tiles_are_sets_too(run_mstool, batches):
@@ -292,7 +361,44 @@ def test_colour_against_grey_is_refused_with_a_remedy(run_mstool, batches):
     (batches / "colour").mkdir()
     for path in sorted((batches / "new").iterdir()):
         rgb = np.repeat(tifffile.imread(path)[..., None], 3, axis=2)
+        rgb[0, 0] = 9, 8, 7  # with equal channels it would be grey
         tifffile.imwrite(batches / "colour" / path.name, rgb, photometric="rgb")
     ended = run_mstool("domain-shift", "raw", "colour", *FAST)
     assert (ended.code, "--grey" in ended.stderr) == (65, True)
     assert run_mstool("domain-shift", "raw", "colour", "--grey", *FAST).code == 0
+
+
+def numbers_in(value):
+    """Every number in a record, whatever it lies in."""
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from numbers_in(item)
+    elif isinstance(value, float):
+        yield value
+
+
+@pytest.mark.parametrize("kind", ["copies", "half copies", "one and its copy", "blank"])
+def test_a_set_and_its_copy_show_no_shift(run_mstool, batches, kind):
+    raw = [tifffile.imread(path) for path in sorted(Path("raw").iterdir())]
+    others = [np.roll(image, 9, axis=0) for image in raw[:3]]
+    blank = [np.full((80, 96), 90, np.uint8)] * 3
+    source, target = {
+        "copies": (raw, raw),
+        "half copies": (raw, [*raw[:3], *others]),
+        "one and its copy": (raw[:1], raw[:1]),
+        "blank": (blank, blank),
+    }[kind]
+    for name, images in (("old", source), ("fresh", target)):
+        (batches / name).mkdir()
+        for number, image in enumerate(images):
+            tifffile.imwrite(f"{name}/{name}{number}.tif", image)
+    quick = (*FAST, *MODEL[:2], *FEW, "--mitigate", "auto", "--retrain-advice", 1)
+    for call in (FAST, quick):
+        ended = run_mstool("domain-shift", "old", "fresh", *call, "--overwrite")
+        assert (ended.code, ended.stderr) == (0, "")
+        record = record_of()
+        assert record["verdict"]["shift_detected"] is False
+        assert record["fit"]["moved"] == []
+        assert np.isfinite(list(numbers_in(record))).all()
+        assert any("in both sets" in warning for warning in record["warnings"])
+        assert record["verdict"]["harmful"] != "yes"

@@ -9,8 +9,8 @@ import tifffile
 import torch
 from PIL import Image
 
+from mstool.geometry.bands import stitch_tiles
 from mstool.geometry.grid import plan_windows
-from mstool.geometry.stitch import stitch_tiles
 from mstool.io.images import open_micrograph, read_values
 from mstool.io.tiles import read_manifest
 from mstool.nn.checkpoint import load_checkpoint, save_checkpoint
@@ -96,6 +96,31 @@ def test_masks_have_the_geometry_of_their_micrographs_and_are_right(run_mstool, 
     assert len(record["trained_on"]) == 4
 
 
+def test_score_of_the_validation_micrographs_is_what_training_said(run_mstool, study):
+    said = json.loads((study / "model" / "train.json").read_text())["validation"]
+    predict_and_stitch(run_mstool, predict=("--select", "val", "--probs", "float16"))
+    scored = json.loads(run_mstool("score", "masks", "labels").stdout)
+    assert scored["n_images"] == 2
+    # float16 may turn a pixel that is as likely one as the other
+    assert scored["pooled"]["mean_iou"] == pytest.approx(said["val_mean_iou"], abs=1e-3)
+    assert scored["pooled"]["accuracy"] == pytest.approx(said["val_accuracy"], abs=1e-3)
+    for name, value in scored["pooled"]["iou"].items():
+        assert value == pytest.approx(said[f"val_iou_{name}"], abs=1e-3)
+
+
+def test_ensemble_selects_what_all_its_models_left_for_the_test(run_mstool, study):
+    model = load_checkpoint(study / "model")
+    checkpoint = model.checkpoint
+    moved = {**checkpoint.sources, "test": checkpoint.sources["test"][:1]}
+    moved["train"] = [*checkpoint.sources["train"], checkpoint.sources["test"][1]]
+    other = replace(checkpoint, sources=moved)
+    save_checkpoint(study / "b.safetensors", model.segmenter, other)
+    models = ("--model", "model", "--model", "b.safetensors")
+    assert run_mstool("predict", "tiles", *models, "--select", "test", "-o", "ab").code == 0
+    names = {tile.source for tile in read_manifest(study / "ab")}
+    assert names == {checkpoint.sources["test"][0]["name"]}
+
+
 def test_scaled_tiles_come_back_in_the_size_of_the_micrograph(run_mstool, study):
     command = ("tile", "raw", "--size", 48, "--overlap", 16, "--scale", 1.5, "--pixel-size", 0.3)
     run_mstool(*command, "-o", "scaled")
@@ -107,7 +132,7 @@ def test_scaled_tiles_come_back_in_the_size_of_the_micrograph(run_mstool, study)
 
 
 def test_tiled_and_whole_image_predictions_agree(run_mstool, study):
-    """A network whose receptive field (5) fits into the halo (4 > 2) makes no seams."""
+    """A network whose receptive field (5) fits into half the overlap (4 > 2) makes no seams."""
     torch.manual_seed(0)
     spec = ModelSpec("unet-plain", None, 1, 2, 2, 4)
     segmenter = build_segmenter(spec, [120.0], [50.0])
@@ -128,7 +153,7 @@ def test_tiled_and_whole_image_predictions_agree(run_mstool, study):
         )
         for window in plan_windows(*image.shape, 32, 8)
     ]
-    stitched = stitch_tiles(tiles, *image.shape, "crop", halo=4)
+    stitched = stitch_tiles(tiles, *image.shape, "crop")
     np.testing.assert_allclose(stitched, whole, atol=1e-5)
 
 
@@ -262,7 +287,9 @@ def test_model_of_other_classes_is_refused(run_mstool, study):
 
 def test_colour_tiles_for_a_grey_model_are_refused_with_the_remedy(run_mstool, study):
     Path("rgb").mkdir()
-    Image.fromarray(np.zeros((60, 60, 3), np.uint8)).save("rgb/a.png")
+    colour = np.zeros((60, 60, 3), np.uint8)
+    colour[5, 5] = 1, 2, 3
+    Image.fromarray(colour).save("rgb/a.png")
     run_mstool("tile", "rgb", "--size", 48, "--overlap", 16, "-o", "t")
     ended = run_mstool("predict", "t", "-q")
     assert (ended.code, "--grey" in ended.stderr) == (65, True)

@@ -12,7 +12,7 @@ from mstool.commands.score_table import tabulate
 from mstool.io.masks import write_indexed_tiff
 from mstool.io.records import sha256_of_file, write_record
 from mstool.labels.legend import index_legend, legend_to_toml, palette, parse_classes
-from mstool.pipeline import score_counts
+from mstool.micrographs import label_maps as label_maps_module
 
 AB = ("--classes", "a=0,b=1")
 
@@ -154,6 +154,23 @@ def test_majority_baseline(run_mstool, label_maps):
     assert majority["mean_iou"] == pytest.approx((0 + 3 / 5) / 2)
 
 
+def test_majority_is_the_commonest_class_of_the_truth_and_not_of_the_masks(run_mstool, label_maps):
+    masks, labels = label_maps("m", x=[[0, 0, 0, 1]]), label_maps("l", x=[[1, 1, 1, 0]])
+    record = json.loads(run_mstool("score", masks, labels, *AB).stdout)
+    assert record["baselines"]["majority"]["class"] == "b"
+
+
+def test_seed_decides_the_interval(run_mstool, label_maps):
+    rng = np.random.default_rng(0)
+    maps = [{f"i{n}": rng.integers(0, 2, (4, 5)) for n in range(6)} for _ in range(2)]
+    masks, labels = label_maps("m", **maps[0]), label_maps("l", **maps[1])
+    bounds = [
+        json.loads(run_mstool("score", masks, labels, *AB, "--seed", seed).stdout)["interval"]
+        for seed in (1, 1, 2)
+    ]
+    assert bounds[0] == bounds[1] != bounds[2]
+
+
 def test_one_image_has_no_interval(run_mstool, label_maps):
     ended = run_mstool("score", label_maps("m", x=MASK), label_maps("l", x=TRUTH), *AB)
     assert json.loads(ended.stdout)["interval"] is None
@@ -183,7 +200,7 @@ def test_bands_of_rows_add_up(run_mstool, label_maps, monkeypatch):
     masks = label_maps("m", x=rng.integers(0, 2, (7, 5)))
     labels = label_maps("l", x=rng.integers(0, 2, (7, 5)))
     whole = json.loads(run_mstool("score", masks, labels, *AB).stdout)
-    monkeypatch.setattr(score_counts, "_BAND_PIXELS", 10)
+    monkeypatch.setattr(label_maps_module, "_BAND_PIXELS", 10)
     assert json.loads(run_mstool("score", masks, labels, *AB).stdout)["pooled"] == whole["pooled"]
 
 
@@ -230,8 +247,8 @@ def test_other_size_names_both_files_and_sizes(run_mstool, label_maps):
 
 
 def test_pixels_without_a_class_are_counted_over_bands(run_mstool, label_maps, monkeypatch):
-    monkeypatch.setattr(score_counts, "_BAND_PIXELS", 2)
-    masks = label_maps("m", x=[[0, 255], [0, 255], [255, 0]])
+    monkeypatch.setattr(label_maps_module, "_BAND_PIXELS", 2)
+    masks = label_maps("m", x=[[0, 255], [1, 255], [255, 0]])
     labels = label_maps("l", x=[[0, 255], [0, 1], [1, 1]])
     ended = run_mstool("score", masks, labels, *AB)
     assert ended.code == 65
@@ -352,6 +369,18 @@ def test_new_fields_of_specimens_that_were_trained_on_are_told(run_mstool, stitc
         ended.stderr
     )
     assert ended.code == 0
+
+
+def test_micrograph_that_no_record_names_is_not_called_checked(run_mstool, stitched, label_maps):
+    masks = stitched({"x": [[0, 1]], "y": [[0, 1]]})
+    record = json.loads((masks / "stitch.json").read_text())
+    record["sources"] = [one for one in record["sources"] if one["name"] == "x.png"]
+    (masks / "stitch.json").write_text(json.dumps(record))
+    labels = label_maps("l", y=in_colours([[0, 1]]))
+    ended = run_mstool("score", masks / "y.tif", labels)
+    leak = json.loads(ended.stdout)["leak"]
+    assert leak == {"checked": False, "trained_on": [], "same_group": []}
+    assert "not checked whether the model was trained on these" in ended.stderr
 
 
 def test_same_file_name_alone_is_no_specimen(run_mstool, stitched, label_maps):

@@ -52,7 +52,9 @@ def tile_folder(tmp_path):
             }
             for name, (group, _) in micrographs.items()
         ]
-        write_record(folder / "tiles.json", {"sources": sources})
+        settings = {"size": 4, "scale": 1.0, "legend": None}
+        facts = {"halo": 0, "pixel_size_um": None, "dtype": "uint8", "n_channels": 1}
+        write_record(folder / "tiles.json", {"settings": settings, "sources": sources} | facts)
         return folder
 
     return make
@@ -100,6 +102,21 @@ def test_classes_are_spread_over_folds(run_mstool, tile_folder):
     assert folds["w"] != folds["x"]
     assert folds["y"] != folds["z"]
     assert "warning" not in ended.stderr
+
+
+def test_counts_of_all_tiles_of_a_micrograph_add_up(run_mstool, tile_folder):
+    tiles = [{"a": 5, "b": 1, "ignored": 9}, {"a": 5, "b": 0, "ignored": 0}]
+    folder = tile_folder({name: (name, tiles) for name in "xyz"})
+    ended = run_mstool("split", folder, "--loo")
+    assert ended.code == 0
+    assert "absent" not in ended.stderr  # b is in the first tile of each
+
+
+def test_ignored_pixels_are_no_class(run_mstool, tile_folder):
+    folder = tile_folder(
+        {name: (name, [{"a": 5, "ignored": n}]) for name, n in zip("xyz", (9, 0, 0), strict=True)}
+    )
+    assert "ignored" not in run_mstool("split", folder, "--loo").stderr
 
 
 def test_fold_without_a_class_is_told(run_mstool, tile_folder):

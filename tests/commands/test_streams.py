@@ -74,6 +74,7 @@ def test_what_is_no_list_is_refused(run_mstool, tmp_path, kind, words):
         ("tile", "--group-by"),
         ("split", "--group-by"),
         ("score", "--group-by"),
+        ("domain-shift", "--group-by"),
     ],
 )
 def test_empty_value_is_refused_and_not_ignored(run_mstool, verb, flag, text):

@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from mstool.nn.checkpoint import load_checkpoint
+from mstool.nn.checkpoint import deciding_sources, load_checkpoint
 
 TRAIN = ("train", "tiles", "--split", "split.csv", "--test-fold", "0")
 TINY = ("--arch", "unet-plain", "--depth", "2", "--width", "4", "--augment", "spatial")
@@ -168,8 +168,22 @@ def test_model_of_mstool_serves_as_weights(run_mstool, study):
     ended = run_mstool(*TRAIN, *TINY, "--epochs", 1, *weights, "-o", "next")
     assert ended.code == 0
     assert "26 others from model.safetensors" in ended.stderr
-    inherited = load_checkpoint(study / "next").checkpoint.sources["inherited"]
+    checkpoint = load_checkpoint(study / "next").checkpoint
+    inherited = checkpoint.sources["inherited"]
     assert sorted(source["part"] for source in inherited) == ["train", "train", "val", "val"]
+    assert len(deciding_sources(checkpoint)) == 8  # four of its own and four before
+
+
+def test_scores_tell_of_micrographs_behind_the_weights_that_training_began_with(run_mstool, study):
+    weights = ("--weights", "model/model.safetensors", "--max-images", 1)
+    assert run_mstool(*TRAIN, *TINY, "--epochs", 1, *weights, "-o", "next").code == 0
+    own = load_checkpoint(study / "next").checkpoint.sources
+    before = load_checkpoint(study / "model").checkpoint.sources
+    assert len(own["train"]) < len(before["train"])
+    assert run_mstool("predict", "tiles", "--model", "next").code == 0
+    trained_on = json.loads((study / "probs" / "predict.json").read_text())["trained_on"]
+    wanted = {source["name"] for part in ("train", "val") for source in before[part]}
+    assert {source["name"] for source in trained_on} == wanted
 
 
 def test_weights_that_know_the_test_are_refused(run_mstool, study):
@@ -287,6 +301,62 @@ def test_loss_that_is_not_a_number_stops_the_run(run_mstool, study, monkeypatch)
     assert ended.code == 1
     assert "wild: the loss is not a number at step 1; use a lower --lr" in ended.stderr
     assert not (study / "wild" / "model.safetensors").exists()
+
+
+def relabel(study, change, folds=(0, 1, 2)):
+    """Change the label maps of some folds: 0 is for the test, 1 to validate, 2 to train."""
+    for row in rows(study / "split.csv"):
+        if int(row["fold"]) in folds:
+            path = study / "labels" / f"{Path(row['source']).stem}.png"
+            Image.fromarray(change(np.array(Image.open(path)))).save(path)
+
+
+def cut_and_train(run_mstool, *options):
+    """Cut tiles anew into ``cut``, and train two epochs on them into ``m``."""
+    command = ("tile", "raw", "--labels", "labels", "--size", 48, "--overlap", 8, "-o", "cut", "-q")
+    cut = run_mstool(*command, *options)
+    assert cut.code == 0, cut.stderr
+    return run_mstool("train", "cut", *TRAIN[2:], *TINY, "--epochs", 2, "-o", "m")
+
+
+def test_validation_without_a_labelled_pixel_is_said_and_null(run_mstool, study):
+    relabel(study, lambda labels: np.full_like(labels, 255), folds=[1])
+    ended = cut_and_train(run_mstool)
+    assert ended.code == 0
+    assert "-1.0000" not in ended.stderr and "nan" not in ended.stderr
+    last = ended.stderr.splitlines()[-1]
+    assert "nothing could be validated" in last and "best" not in last
+    record = json.loads((study / "m" / "train.json").read_text())
+    assert record["best_epoch"] is None
+    assert set(record["validation"].values()) == {None}
+    assert "val_mean_iou" in record["validation"]
+    assert load_checkpoint(study / "m").checkpoint.metrics == record["validation"]
+    assert [row["val_mean_iou"] for row in rows(study / "m" / "history.csv")] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("folds", "options", "name"),
+    [
+        ([2], (), "0"),
+        ([2], ("--classes", "matrix=0,rest=*"), "matrix"),
+        ([0, 1, 2], ("--classes", "matrix=0"), "matrix"),
+    ],
+    ids=["test-has-both", "named", "legend-of-one"],
+)
+def test_tiles_of_one_class_are_refused_before_an_epoch(run_mstool, study, folds, options, name):
+    relabel(study, np.zeros_like, folds)
+    ended = cut_and_train(run_mstool, *options)
+    assert ended.code == 65
+    assert f'cut: the tiles to train on hold one class only, "{name}"; ' in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert not (study / "m").exists()
+
+
+def test_tiles_without_a_labelled_pixel_are_refused_before_an_epoch(run_mstool, study):
+    relabel(study, lambda labels: np.full_like(labels, 255), folds=[2])
+    ended = cut_and_train(run_mstool)
+    assert (ended.code, ended.stderr.count("\n")) == (65, 1)
+    assert "cut: the tiles to train on have no labelled pixel; " in ended.stderr
 
 
 @pytest.mark.parametrize(

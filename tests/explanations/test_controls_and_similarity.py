@@ -49,6 +49,36 @@ def test_zero_maps_have_no_similarity(maps):
     assert np.isnan(structural_similarity(first, zeros, window, is_signed=True))
 
 
+@pytest.fixture
+def halves():
+    """Window of the left half, and of the right one."""
+    left = np.zeros((24, 24), bool)
+    left[:, :12] = True
+    return left, ~left
+
+
+def test_structure_is_compared_in_the_window_alone(maps, halves):
+    first, other, whole = maps
+    left, right = halves
+    mixed = np.where(left, first, other)
+    inner = left.copy()
+    inner[:, 9:] = False  # the local index looks 3 pixels around
+    assert structural_similarity(first, mixed, inner, is_signed=True) == pytest.approx(1)
+    assert structural_similarity(first, mixed, right, is_signed=True) < 0.3
+    assert 0.4 < structural_similarity(first, mixed, whole, is_signed=True) < 0.8
+
+
+def test_values_outside_the_window_do_not_set_the_scale(maps, halves):
+    first, other, _ = maps
+    left, right = halves
+    inner = left.copy()
+    inner[:, 9:] = False
+    near = first + 0.5 * other
+    still = structural_similarity(first, near, inner, is_signed=True)
+    louder = [np.where(right, 1000 * values, values) for values in (first, near)]
+    assert structural_similarity(*louder, inner, is_signed=True) == pytest.approx(still)
+
+
 def test_structure_of_a_map_is_that_of_itself(maps):
     first, other, window = maps
     assert structural_similarity(first, first, window, is_signed=True) == pytest.approx(1)

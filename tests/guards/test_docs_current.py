@@ -116,6 +116,22 @@ def test_man_page_has_every_section_and_flag(verb, documents):
 
 
 @each_verb
+def test_man_page_has_the_groups_of_the_help(verb, documents, run_mstool):
+    options = documents[f"man/mstool-{verb.name}.1"].split(".SH OPTIONS\n")[1].split(".SH ")[0]
+    first, *sections = options.split(".SS ")
+    assert first == ""
+    plain = [section.replace("\\-", "-") for section in sections]
+    flags = [re.findall(r"^\\fB.*?(--[\w-]+)\\fR", section, re.M) for section in plain]
+    headings = [section.split("\n")[0] for section in sections]
+    text = run_mstool(verb.name, "--help").stdout
+    found = re.findall(r"^([A-Z]\w*):\n((?:  .*\n?)+)", text, re.M)
+    of_help = [(name, re.findall(r"^  (?:-\w, )?(--[\w-]+)", body, re.M)) for name, body in found]
+    assert list(zip(headings, flags, strict=True)) == [
+        (name, names) for name, names in of_help if name != "Arguments"
+    ]
+
+
+@each_verb
 def test_every_flag_is_in_each_completion(verb, documents):
     flags = {flag for parameter in verb.parameters for flag in parameter.flags}
     assert flags == bash_flags(documents["completions/mstool.bash"], verb.name)

@@ -53,6 +53,71 @@ def test_wrong_usage_exits_2_with_one_line(run_mstool, arguments, words):
     assert_one_line(result.stderr, "mstool", *words)
 
 
+@pytest.mark.parametrize(
+    ("early", "verb"),
+    [
+        (["-v"], "tile"),
+        (["-q"], "train"),
+        (["-vv"], "domain-shift"),
+        (["-nv"], "split"),
+        (["--dry-run", "-q"], "explain"),
+        (["--size=64"], "phantom"),
+        (["--config", "a.toml"], "stitch"),
+    ],
+)
+def test_option_before_the_verb_is_told_its_place(run_mstool, early, verb):
+    result = run_mstool(*early, verb, "raw")
+    assert (result.code, result.stdout) == (2, "")
+    words = " ".join(early)
+    expected = f"mstool: {words} belongs after the verb: mstool {verb} {words} ...\n"
+    assert result.stderr.endswith(expected)  # -vv shows the traceback before
+
+
+@pytest.mark.parametrize("early", ["-x", "--overlap", "-vx", "-", "--"])
+def test_what_no_verb_takes_is_not_said_to_belong_after_one(run_mstool, early):
+    result = run_mstool(early, "split", "no-file.png")
+    assert result.code in (2, 66)
+    assert_one_line(result.stderr)
+    assert "belongs" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("call", "labels"),
+    [
+        (("tile", "raw"), "--labels"),
+        (("stitch", "probs", "--overlay"), "--labels"),
+        (("explain", "raw", "--class", "a"), "--labels"),
+        (("domain-shift", "raw", "new"), "--source-labels or --target-labels"),
+    ],
+)
+def test_what_reads_label_maps_needs_label_maps(run_mstool, call, labels):
+    result = run_mstool(*call, "--legend", "l.toml", "--label-suffix", "_m")
+    assert result.code == 2
+    place = f"need {labels}; name the folder, or leave out"
+    assert_one_line(result.stderr, f"mstool {call[0]}: --label-suffix, --legend: {place}")
+    for flag, value in (("--classes", "a=*"), ("--label-suffix", "_m"), ("--legend", "l.toml")):
+        result = run_mstool(*call, flag, value)
+        assert result.code == 2
+        assert_one_line(result.stderr, f"{flag}: needs {labels};")
+
+
+@pytest.mark.parametrize("verb", ["tile", "explain", "domain-shift"])
+@pytest.mark.parametrize(
+    ("flag", "values", "rule"),
+    [
+        ("scale", ["0", "-1", "0.009", "101", "nan", "inf"], "must lie between 0.01 and 100"),
+        ("pixel-size", ["0", "-1", "nan", "inf"], "must be a number above 0"),
+    ],
+)
+def test_number_out_of_range_is_refused_alike(run_mstool, config, verb, flag, values, rule):
+    for value in values:
+        by_flag = run_mstool(verb, "raw", "new", f"--{flag}", value)
+        by_file = run_mstool(verb, "raw", "new", "--config", config(f"{flag} = {value}\n"))
+        assert by_flag == by_file
+        assert by_flag.code == 2
+        assert_one_line(by_flag.stderr, f"mstool {verb}: --{flag} {value}: {rule}")
+
+
 @pytest.mark.parametrize("flag", ["-V", "--version"])
 def test_version(run_mstool, flag):
     assert run_mstool(flag) == (0, f"mstool {version('mstool')}\n", "")

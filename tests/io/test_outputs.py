@@ -207,3 +207,31 @@ def test_damaged_record_is_refused(tmp_path):
     (tmp_path / "a.json").write_text('{"half":')
     with pytest.raises(InputError, match=r"a\.json"):
         read_record(tmp_path / "a.json")
+
+
+LONG_NAMES = {
+    "240 bytes": "a" * 236 + ".tif",
+    "255 bytes": "a" * 251 + ".tif",
+    "CJK": "鋼" * 83 + ".tif",
+    "emoji": "🔬" * 61 + ".png",
+    "long suffix": "a." + "b" * 250,
+}
+
+
+@pytest.mark.parametrize("name", LONG_NAMES.values(), ids=LONG_NAMES)
+def test_any_name_that_the_disk_takes_is_written(tmp_path, name):
+    write_text(tmp_path / name, "x")
+    assert (tmp_path / name).read_text() == "x"
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_temporary_name_keeps_the_suffix_that_says_the_format(tmp_path):
+    with atomic_path(tmp_path / ("鋼" * 83 + ".tif")) as temporary:
+        assert temporary.name.startswith(".mstool-鋼")
+        assert temporary.suffix == ".tif"
+
+
+def test_name_that_is_no_text_is_written(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9.txt")
+    write_text(path, "x")
+    assert path.read_text() == "x"

@@ -280,7 +280,7 @@ def test_not_a_number_is_found_where_it_is(tmp_path):
         open_micrograph(tmp_path / "a.tif").read(2, 0, 10, 10)
 
 
-@pytest.mark.parametrize("dtype", [np.int32, np.uint32, np.complex64])
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
 def test_types_that_no_camera_gives_are_refused(tmp_path, dtype):
     tifffile.imwrite(tmp_path / "a.tif", np.ones((4, 4), dtype))
     with pytest.raises(InputError, match="save as 8-bit"):

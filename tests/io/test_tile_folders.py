@@ -175,3 +175,15 @@ def test_split_saved_by_a_spreadsheet_is_read(tmp_path):
     text = "source,group,fold\r\nü.tif,a,0\r\n"
     (tmp_path / "s.csv").write_bytes(text.encode("utf-8-sig"))
     assert read_split(tmp_path / "s.csv") == [SplitRow("ü.tif", "a", 0)]
+
+
+def test_probabilities_that_the_system_refuses_are_not_called_damaged(tmp_path, monkeypatch):
+    path = tmp_path / "p.tif"
+    write_probabilities(path, np.full((2, 8, 8), 128, np.uint8))
+
+    def refuse(file, *rest, **options):
+        raise PermissionError(13, "Permission denied", str(file))
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(PermissionError):
+        read_probabilities(path, 2)

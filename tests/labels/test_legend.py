@@ -39,7 +39,7 @@ def test_short_form_gives_classes_in_order():
 def test_class_whose_value_is_a_colour_is_displayed_in_it():
     legend = parse_classes(SUPERALLOY)
     assert legend.classes[1].colour == BLUE
-    assert legend.classes[0].colour == OKABE_ITO[0]
+    assert legend.classes[0].colour == OKABE_ITO[2]
 
 
 def test_255_is_not_ignored_when_a_class_has_it():
@@ -152,7 +152,12 @@ def test_bad_toml_is_refused_with_the_reason(text, message):
 
 
 names = st.text(min_size=1, max_size=12).filter(
-    lambda name: name.isprintable() and name == name.strip() and not set(",=") & set(name)
+    lambda name: (
+        name.isprintable()
+        and name == name.strip()
+        and not set(",=") & set(name)
+        and name not in ("ignore", "ignored")
+    )
 )
 colour = st.tuples(*[st.integers(0, 255)] * 3)
 
@@ -216,15 +221,15 @@ def test_colours_become_class_indices():
 
 def test_pixels_that_were_erased_belong_to_the_rest_whatever_colour_they_keep():
     raw = colours([BLUE, RED, BLACK], [BLACK, WHITE, BLUE])
-    alpha = np.array([[255, 0, 255], [0, 0, 127]], np.uint8)
+    alpha = np.array([[255, 0, 255], [0, 0, 1]], np.uint8)
     with_alpha = np.dstack([raw, alpha])
-    assert encode_labels(with_alpha, parse_classes(SUPERALLOY)).tolist() == [[1, 0, 0], [0, 0, 0]]
-    values = np.dstack([np.array([[0, 1, 1]], np.uint8), np.array([[255, 128, 0]], np.uint8)])
+    assert encode_labels(with_alpha, parse_classes(SUPERALLOY)).tolist() == [[1, 0, 0], [0, 0, 1]]
+    values = np.dstack([np.array([[0, 1, 1]], np.uint8), np.array([[255, 1, 0]], np.uint8)])
     assert encode_labels(values, parse_classes("a=0,b=1,rest=*")).tolist() == [[0, 1, 2]]
 
 
 def test_erased_pixels_are_refused_where_no_class_is_the_rest():
-    values = np.dstack([np.array([[0, 1, 1]], np.uint8), np.array([[255, 128, 0]], np.uint8)])
+    values = np.dstack([np.array([[0, 1, 1]], np.uint8), np.array([[255, 1, 0]], np.uint8)])
     with pytest.raises(LabelError, match="1 pixel, first at row 0, column 2, transparent"):
         encode_labels(values, parse_classes("a=0,b=1"))
 
@@ -306,12 +311,26 @@ def test_colours_of_more_bits_are_refused():
         encode_labels(np.full((1, 2, 3), 65536, np.int32), parse_classes("a=#ffffff"))
 
 
+def test_the_rest_is_shown_in_no_colour_like_those_that_are_given():
+    legend = parse_classes(SUPERALLOY)
+    first, *others = [phase.colour for phase in legend.classes]
+    assert others == [(0, 0, 255), (255, 0, 0)]
+    assert (
+        min(sum((a - b) ** 2 for a, b in zip(first, o, strict=True)) ** 0.5 for o in others) > 200
+    )
+
+
+def test_classes_without_given_colours_have_those_of_okabe_and_ito_in_order():
+    colours = [phase.colour for phase in parse_classes("a=0,b=1,c=2").classes]
+    assert colours == list(OKABE_ITO[:3])
+
+
 def test_values_to_leave_out_can_be_named_in_short_form():
     legend = parse_classes("a=0,ignore=7,b=1,ignore=255")
     assert (legend.names, legend.ignore, legend.is_ignore_given) == (("a", "b"), (7, 255), True)
     assert not parse_classes("a=0").is_ignore_given
-    for given in (legend, parse_classes("a=0")):
-        assert legend_from_toml(legend_to_toml(given)).is_ignore_given == given.is_ignore_given
+    for one in (legend, parse_classes("a=0")):
+        assert legend_from_toml(legend_to_toml(one)).is_ignore_given == one.is_ignore_given
 
 
 def test_colours_that_are_all_grey_are_read_as_integers():

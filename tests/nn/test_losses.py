@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -67,6 +68,65 @@ def test_cross_entropy_by_hand_with_class_weights():
     assert float(build_loss("ce", [1.0, 3.0])(logits, labels)) == pytest.approx(
         float(expected), abs=1e-3
     )
+
+
+def log_odds(*probabilities):
+    """Logits (1, K, 1, P), of which softmax makes these probabilities, one list a pixel."""
+    return torch.tensor(probabilities).double().log().T[None, :, None, :]
+
+
+def test_focal_by_hand():
+    logits = log_odds([0.5, 0.3, 0.2], [0.1, 0.8, 0.1], [0.9, 0.05, 0.05])
+    labels = torch.tensor([[[0, 2, 0]]])
+    each = [0.25 * np.log(2), 0.81 * np.log(10), 0.01 * -np.log(0.9)]
+    assert float(build_loss("focal")(logits, labels)) == pytest.approx(np.mean(each), rel=1e-5)
+
+
+def test_focal_does_not_change_when_all_logits_of_a_pixel_move_alike():
+    logits, labels = example()  # true of softmax, not of a sigmoid for each class
+    still, moved = (float(build_loss("focal")(logits.detach() + by, labels)) for by in (0, 7))
+    assert moved == pytest.approx(still, rel=1e-5)
+
+
+@pytest.mark.parametrize("gap", [1e-4, 30.0, 1e4, -1e4])
+def test_focal_and_its_gradient_are_finite_however_sure_a_pixel_is(gap):
+    logits = torch.tensor([gap, 0.0]).reshape(1, 2, 1, 1).requires_grad_()
+    loss = build_loss("focal")(logits, torch.zeros(1, 1, 1))
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(max(0.0, -gap), abs=0.2)
+    assert torch.isfinite(logits.grad).all()
+
+
+def fit_free_logits(name, n_px):
+    """Probabilities that a loss makes of so many pixels of each class, without a network."""
+    labels = torch.arange(len(n_px)).repeat_interleave(torch.tensor(n_px))[None, None]
+    logits = torch.zeros(len(n_px), requires_grad=True)
+    optimizer = torch.optim.LBFGS([logits], max_iter=200, line_search_fn="strong_wolfe")
+    loss = build_loss(name)
+
+    def evaluate():
+        optimizer.zero_grad()
+        value = loss(logits[None, :, None, None].expand(1, -1, *labels.shape[1:]), labels)
+        value.backward()
+        return value
+
+    optimizer.step(evaluate)
+    return logits.detach().softmax(dim=0).numpy()
+
+
+def test_cross_entropy_gives_back_the_frequencies():
+    np.testing.assert_allclose(fit_free_logits("ce", (61, 29, 10)), [0.61, 0.29, 0.10], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("n_px", "said"), [((61, 29, 10), (0.49, 0.35, 0.16)), ((90, 10), (0.69, 0.31))]
+)
+def test_focal_gives_the_probabilities_that_its_documentation_says(n_px, said):
+    found = fit_free_logits("focal", n_px)
+    np.testing.assert_allclose(found, said, atol=5e-3)
+    # at the minimum frequency times slope is alike for all classes
+    slope = (1 - found) ** 2 / found - 2 * (1 - found) * np.log(found)
+    np.testing.assert_allclose(n_px * slope, (n_px * slope).mean().repeat(len(n_px)), rtol=5e-3)
 
 
 def test_sums_are_parsed():

@@ -2,9 +2,17 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from mstool.phantoms import PhantomSettings, make_phantom
-from mstool.phantoms.etching import EtchFields, mean_of_cells, over_etch
+from mstool.phantoms.etching import (
+    EtchFields,
+    draw_etch_fields,
+    etch_boundaries,
+    mean_of_cells,
+    over_etch,
+)
+from mstool.phantoms.grains import Tessellation
 from mstool.phantoms.laths import bell
 
 DOSES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -55,6 +63,58 @@ def test_contrast_away_from_the_boundary_fades_to_the_mean_of_the_cell():
     swings = [np.ptp(etch_flat(dose, image=image)[0, :2]) for dose in DOSES]
 
     assert np.all(np.diff(swings) < 0)
+
+
+def row_of_cells(cell_region):
+    """Three cells of three pixels in a row, each pixel with the cell that is nearest."""
+    return Tessellation(
+        cell=np.repeat([0, 1, 2], 3)[np.newaxis],
+        neighbour=np.array([[1, 1, 1, 0, 2, 2, 1, 1, 1]]),
+        boundary_distance_px=np.array([[2.5, 1.5, 0.5, 0.5, 1.5, 0.5, 0.5, 1.5, 2.5]]),
+        cell_class=np.zeros(3, np.uint8),
+        cell_region=np.array(cell_region),
+    )
+
+
+def test_boundaries_are_etched_as_strongly_as_they_vary():
+    variation = np.linspace(0.5, 1.5, 9)[np.newaxis]
+    cells = row_of_cells([-1, -1, -1])
+
+    found = etch_boundaries(cells, 2.0, variation)
+
+    np.testing.assert_allclose(found, variation * bell(cells.boundary_distance_px, 2.0))
+
+
+def test_boundaries_inside_a_region_are_faint_and_those_around_it_are_not():
+    even = np.ones((1, 9))
+
+    found = etch_boundaries(row_of_cells([-1, 7, 7]), 2.0, even)[0]
+
+    full = etch_boundaries(row_of_cells([-1, -1, -1]), 2.0, even)[0]
+    np.testing.assert_allclose(found / full, [1, 1, 1, 1, 0.3, 0.3, 0.3, 0.3, 0.3])
+
+
+def test_etched_boundaries_of_a_phantom_are_uneven(monkeypatch):
+    strengths = []
+
+    def record(cells, width_px, variation):
+        strengths.append(variation)
+        return etch_boundaries(cells, width_px, variation)
+
+    monkeypatch.setattr("mstool.phantoms.micrograph.etch_boundaries", record)
+    make_phantom(PhantomSettings(height=256, width=256), 4, 0)
+
+    assert strengths[0].std() == pytest.approx(0.25, rel=0.15)
+    assert strengths[0].mean() == pytest.approx(1, abs=0.05)
+    assert (strengths[0].min() >= 0.4) and (strengths[0].max() <= 1.5)
+
+
+def test_stains_are_ragged_and_cover_a_part():
+    stain = draw_etch_fields((400, 400), 40.0, np.random.default_rng(0)).stain
+
+    assert 0.1 < stain.mean() < 0.4
+    # finer than blotches of that size alone, of which less than 0.02 remains
+    assert (stain - ndimage.gaussian_filter(stain, 3)).std() > 0.03
 
 
 def test_stains_darken():

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from mstool.scores.metrics import accuracy, iou, mean_iou
-from mstool.scores.statistics import bootstrap_intervals
+from mstool.scores.statistics import (
+    bootstrap_intervals,
+    mean_iou_with_interval,
+    percentile_interval,
+    resample_iou,
+    resample_mean,
+)
 
 
 def random_confusions(n_images, n_classes, seed):
@@ -116,3 +122,53 @@ def test_higher_level_gives_a_wider_interval():
 def test_units_of_another_number_are_refused():
     with pytest.raises(ValueError, match="2 units for 3 images"):
         bootstrap_intervals(random_confusions(3, 2, 0), seed=0, units=["a", "b"])
+
+
+def test_interval_leaves_out_as_much_above_as_below():
+    values = np.random.default_rng(0).permutation(201.0 * np.arange(5)[:, None] + np.arange(201))
+    values = np.sort(values.ravel())
+    assert percentile_interval(values) == pytest.approx(0.025 * 1004 + np.array([0, 0.95 * 1004]))
+    assert percentile_interval(values, 0.5) == pytest.approx([0.25 * 1004, 0.75 * 1004])
+
+
+def test_interval_of_each_column_leaves_its_undefined_resamples_out():
+    table = np.stack([np.arange(101.0), np.full(101, np.nan), np.arange(101.0)], axis=1)
+    table[51:, 2] = np.nan
+    found = percentile_interval(table)
+    np.testing.assert_allclose(found, [[2.5, 97.5], [np.nan, np.nan], [1.25, 48.75]])
+
+
+# a specimen of three images and one of one: a resample has 0, 1 or 2 of either
+VALUES, UNITS = np.array([[0.0], [0.0], [0.0], [1.0]]), ["a", "a", "a", "b"]
+
+
+def test_mean_of_a_resample_is_over_the_images_that_were_drawn():
+    means = resample_mean(VALUES, 0, UNITS)[:, 0]
+    # twice a, one of either (one image of four), twice b
+    assert sorted(set(means)) == [0, 0.25, 1]
+    assert [np.mean(means == value) for value in (0, 0.25, 1)] == pytest.approx(
+        [0.25, 0.5, 0.25], abs=0.04
+    )
+
+
+def test_mean_without_units_draws_images():
+    assert sorted(set(resample_mean(VALUES, 0)[:, 0])) == [0, 0.25, 0.5, 0.75, 1]
+
+
+def test_iou_of_resamples_is_that_of_pooled_specimens():
+    confusions = np.array([[[9, 1], [0, 10]]] * 3 + [[[0, 10], [10, 0]]])
+    mean, by_class = resample_iou(confusions, 0, UNITS)
+    drawn = ([3], [0, 1, 2, 3], [0, 1, 2])
+    expected = [mean_iou(confusions[images].sum(axis=0)) for images in drawn]
+    assert sorted(set(mean.round(12))) == pytest.approx(expected)
+    np.testing.assert_allclose(by_class.mean(axis=1), mean)
+    assert not np.array_equal(mean, resample_iou(confusions, 1, UNITS)[0])
+
+
+def test_mean_iou_with_interval_pools_and_draws_specimens():
+    confusions = random_confusions(6, 2, 0)
+    units = ["a", "a", "b", "b", "c", "c"]
+    value, interval = mean_iou_with_interval(confusions, 7, units, level=0.8)
+    expected = bootstrap_intervals(confusions, 7, units, level=0.8)
+    assert value == mean_iou(confusions.sum(axis=0))
+    np.testing.assert_array_equal(interval, expected.mean_iou)

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from mstool.errors import UsageError
 from mstool.shift.doses import FAMILIES, apply_dose, breaking_dose, parse_doses
+from mstool.shift.etch_dose import ROUGHENING, etch
 
 
 @pytest.fixture
@@ -55,6 +57,34 @@ def test_over_etching_darkens_boundaries_most(labelled):
     changed, _ = apply_dose("etch", 0.5, image, labels, 0)
     loss = (image - changed)[..., 0]
     assert loss[19:22, 35:65].mean() > 2 * loss[70:90, 75:95].mean()
+
+
+def etch_even_phases(dose):
+    """Loss of grey well inside the darker left and the brighter right half."""
+    labels = np.zeros((256, 256), np.uint8)
+    labels[:, 128:] = 1
+    image = np.where(labels, 0.8, 0.5)[..., None]
+    loss = (image - etch(image, labels, dose, np.random.default_rng(0)))[..., 0]
+    return loss[:, :96], loss[:, 160:]
+
+
+def fine(loss):
+    """What is finer than stains."""
+    return (loss - ndimage.gaussian_filter(loss, 3))[8:-8, 8:-8]
+
+
+@pytest.mark.parametrize("dose", [0.25, 1.0])
+def test_over_etching_roughens_the_darkest_phase_and_no_other(dose):
+    attacked, other = map(fine, etch_even_phases(dose))
+    assert attacked.std() == pytest.approx(ROUGHENING * dose, rel=0.15)
+    assert other.std() < 0.2 * attacked.std()
+
+
+def test_over_etching_stains_in_blotches():
+    _, other = etch_even_phases(1.0)
+    assert other.min() > -0.01
+    assert 0.1 < other.max() <= 0.26
+    assert (other > 0.1).mean() < 0.5
 
 
 def test_doses_are_parsed():

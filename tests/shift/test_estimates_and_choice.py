@@ -5,8 +5,10 @@ import pytest
 
 from mstool.scores.metrics import mean_iou
 from mstool.shift.choice import choose_repair, spread_picks, suspect_label_shift
+from mstool.shift.cost import Drop
 from mstool.shift.estimates import (
     Case,
+    Estimate,
     average_thresholded_confidence,
     bound_accuracies,
     difference_of_confidences,
@@ -14,6 +16,7 @@ from mstool.shift.estimates import (
     estimate_score,
     label_shift_score,
     nearest_case,
+    signs_of,
 )
 from mstool.shift.readings import add_readings, read_prediction
 from mstool.shift.repair import make_reference, match_histogram, match_mean_and_spread
@@ -47,6 +50,24 @@ def test_estimators_give_the_source_its_own_accuracy():
     assert average_thresholded_confidence(source, source) == pytest.approx(accuracy, abs=0.005)
 
 
+def test_confidence_that_is_lost_is_accuracy_that_is_lost():
+    source = reading(0)
+    surer = replace(source, confidence=np.eye(200, dtype=int)[199] * source.n_px)
+    accuracy = np.trace(source.confusion) / source.confusion.sum()
+    gain = surer.mean_confidence - source.mean_confidence
+    assert gain > 0.15
+    assert difference_of_confidences(source, surer) == pytest.approx(accuracy + gain)
+
+
+def test_signs_are_what_predictions_tell():
+    own, source = (np.repeat([[0, 1, 2]], n_px, axis=1) for n_px in ((6, 3, 1), (2, 4, 4)))
+    own, source = (read_prediction(np.eye(3)[:, labels], [labels]) for labels in (own, source))
+    # all sure, the same on the other view, and phases changed by 0.4, 0.1 and 0.3
+    assert signs_of(own, source) == pytest.approx((1, 0.9975, 1, 0.4))
+    torn = reading(0)
+    assert signs_of(torn, torn) == (torn.self_consistency, torn.mean_confidence, torn.soft_iou, 0)
+
+
 def test_label_shift_alone_is_told_from_appearance():
     source = reading(0)
     shares = source.confusion.sum(axis=1) / source.confusion.sum()
@@ -70,6 +91,23 @@ def test_estimates_are_ranges_with_an_error_from_families_left_out():
     assert found.rank_correlation > 0.9
     assert not found.is_extrapolated
     assert estimate_score(cases, (-3.0, 0.9, 0.9, 0.1)).is_extrapolated
+
+
+def test_no_case_is_estimated_from_its_own_family():
+    # two families that look alike, one harmless and one ruinous: either foretells the other badly
+    cases = [
+        Case(family, dose, (0.9, 0.9, 0.9, 0.0), score)
+        for family, score in (("good", 0.9), ("bad", 0.1))
+        for dose in (1, 2, 3, 4)
+    ]
+    estimated, truth = errors_left_out(cases)
+    np.testing.assert_allclose(estimated, [0.1] * 4 + [0.9] * 4)
+    np.testing.assert_allclose(truth, [0.9] * 4 + [0.1] * 4)
+    found = estimate_score(cases, (0.9, 0.9, 0.9, 0.0))
+    assert found.mean_iou == pytest.approx(0.5, abs=0.05)
+    assert (found.low, found.high) == (0, 1)
+    assert found.mean_error == pytest.approx(0.8)
+    assert found.rank_correlation == pytest.approx(-1)
 
 
 def test_confidence_is_a_range_too_and_as_wide_as_it_erred():
@@ -139,16 +177,18 @@ def test_repairs_bring_grey_levels_back(draw):
 
 
 def test_detected_is_not_harmful():
-    small = {"mean_iou": 0.01, "interval": (0.0, 0.02)}
-    large = {"mean_iou": 0.3, "interval": (0.2, 0.4)}
-    wide = {"low": 0.5, "mean_iou": 0.95, "high": 0.99, "is_extrapolated": False}
-    assert judge_harm(small, None, None, 0.05) == "no"
-    assert judge_harm(large, None, None, 0.05) == "yes"
+    def drop(mean, interval):
+        return Drop(mean, interval, {}, {}, 0.0, mean)
+
+    wide = Estimate(0.95, 0.5, 0.99, 0.1, 0.9, 40, is_extrapolated=False)
+    assert judge_harm(drop(0.01, (0.0, 0.02)), None, None, 0.05) == "no"
+    assert judge_harm(drop(0.3, (0.2, 0.4)), None, None, 0.05) == "yes"
+    assert judge_harm(drop(0.3, (np.nan, np.nan)), None, None, 0.05) == "unclear"
     assert judge_harm(None, wide, 0.97, 0.05) == "unclear"
     assert judge_harm(None, wide, 0.97, 0.05, is_image_changed=False) == "no"
+    low = replace(wide, mean_iou=0.7)
+    assert judge_harm(None, low, 0.97, 0.05, is_image_changed=False) == "unclear"
     assert judge_harm(None, None, None, 0.05) == "unknown"
-    alone = {"mean_iou": 0.3, "interval": (None, None)}
-    assert judge_harm(alone, None, None, 0.05) == "unclear"
     assert "do not use the repair tent" in recommend(
         True, "yes", False, "tent", True, True, worse=True
     )

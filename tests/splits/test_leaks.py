@@ -2,31 +2,31 @@ from mstool.splits.leaks import Leak, Source, find_leaks
 
 
 def test_clean_split_has_no_leaks():
-    parts = {"train": [Source("a", "A", "1")], "test": [Source("b", "B", "2")]}
-    assert find_leaks(parts) == []
+    sides = {"train": [Source("a", "A", "1")], "test": [Source("b", "B", "2")]}
+    assert find_leaks(sides) == []
 
 
 def test_group_on_two_sides_is_found():
-    parts = {
+    sides = {
         "train": [Source("b", "A", "2"), Source("a", "A", "1")],
         "test": [Source("c", "A", "3")],
     }
-    assert find_leaks(parts) == [Leak("group", "A", (("train", ("a", "b")), ("test", ("c",))))]
+    assert find_leaks(sides) == [Leak("group", "A", (("train", ("a", "b")), ("test", ("c",))))]
 
 
 def test_same_content_under_two_names_is_found():
-    parts = {"val": [Source("a", "A", "f" * 64)], "test": [Source("b", "B", "f" * 64)]}
-    (leak,) = find_leaks(parts)
+    sides = {"val": [Source("a", "A", "f" * 64)], "test": [Source("b", "B", "f" * 64)]}
+    (leak,) = find_leaks(sides)
     assert str(leak) == "one content (sha256 ffffffffffff) is in val (a) and in test (b)"
 
 
-def test_group_and_content_twice_in_one_part_do_not_leak():
+def test_group_and_content_twice_on_one_side_do_not_leak():
     assert find_leaks({"train": [Source("a", "A", "1"), Source("b", "A", "1")]}) == []
 
 
 def test_unknown_group_and_content_do_not_leak():
-    parts = {"train": [Source("a", None, None)], "test": [Source("b", None, None)]}
-    assert find_leaks(parts) == []
+    sides = {"train": [Source("a", None, None)], "test": [Source("b", None, None)]}
+    assert find_leaks(sides) == []
 
 
 def test_leaks_are_in_order_whatever_the_order_of_sources():

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mstool.commands import options
+from mstool.commands.groups import Group
 from mstool.commands.output import emit_plan, make_reporter
 from mstool.errors import UsageError
 
@@ -18,55 +19,42 @@ def domain_shift(
     target: Annotated[
         Path | None, typer.Argument(metavar="TARGET", help="The new batch: micrographs or tiles.")
     ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option("--model", metavar="FILE|DIR", help="Model whose loss is asked for."),
-    ] = None,
+    model: options.Model = None,
     source_labels: Annotated[
         list[Path] | None,
-        typer.Option("--source-labels", metavar="DIR", help="Label maps of the source."),
+        Group.LABELS("--source-labels", metavar="DIR", help="Label maps of the source."),
     ] = None,
     target_labels: Annotated[
         list[Path] | None,
-        typer.Option("--target-labels", metavar="DIR", help="Label maps of the target, if any."),
+        Group.LABELS("--target-labels", metavar="DIR", help="Label maps of the target, if any."),
     ] = None,
+    recursive: options.Recursive = False,
+    image_suffix: options.ImageSuffix = "",
     label_suffix: options.LabelSuffix = "",
     legend: options.LegendFile = None,
     classes: options.Classes = None,
-    scale: Annotated[
-        float, typer.Option("--scale", metavar="F", help="Magnify both sets, as for tile.")
-    ] = 1.0,
-    pixel_size: options.PixelSize = None,
-    grey: Annotated[bool, typer.Option("--grey", help="Turn colour into grey.")] = False,
-    group_by: Annotated[
-        str | None,
-        typer.Option(
-            "--group-by",
-            metavar="REGEX",
-            help="Finds the specimen in a file name; micrographs of one stay together in tests.",
-        ),
-    ] = None,
+    scale: options.Scale = 1.0,
+    pixel_size_um: options.PixelSize = None,
+    grey: options.Grey = False,
+    group_by: options.GroupBy = None,
     size: Annotated[
-        int, typer.Option("--size", metavar="PX", min=64, help="Edge of a field of view.")
+        int, Group.INPUT("--size", metavar="PX", min=64, help="Edge of a field of view.")
     ] = 512,
     fields: Annotated[
-        int,
-        typer.Option("--fields", metavar="N", min=1, help="Fields of each micrograph, at most."),
+        int, Group.INPUT("--fields", metavar="N", min=1, help="Fields of each micrograph, at most.")
     ] = 4,
     permutations: Annotated[
-        int, typer.Option("--permutations", metavar="N", min=499, help="Of each test.")
+        int, Group.CHECKS("--permutations", metavar="N", min=499, help="Of each test.")
     ] = 999,
     alpha: Annotated[
-        float,
-        typer.Option("--alpha", metavar="P", help="Chance of a false alarm, over all tests."),
+        float, Group.CHECKS("--alpha", metavar="P", help="Chance of a false alarm, over all tests.")
     ] = 0.05,
     tolerance: Annotated[
-        float,
-        typer.Option("--tolerance", metavar="IOU", help="Loss of mean IoU that is harmful."),
+        float, Group.CHECKS("--tolerance", metavar="IOU", help="Loss of mean IoU that is harmful.")
     ] = 0.05,
     simulate: Annotated[
         list[str] | None,
-        typer.Option(
+        Group.SIMULATION(
             "--simulate",
             metavar="FAMILY[=DOSES]",
             help="Doses such as etch=0:1:0.2 or gamma=-0.5,0.5, in place of the usual ones; all or "
@@ -77,14 +65,16 @@ def domain_shift(
     ] = None,
     simulated_images: Annotated[
         int,
-        typer.Option("--simulated-images", metavar="N", min=2, help="Source micrographs, at most."),
+        Group.SIMULATION(
+            "--simulated-images", metavar="N", min=2, help="Source micrographs, at most."
+        ),
     ] = 8,
     save_simulated: Annotated[
-        bool, typer.Option("--save-simulated", help="Write the simulated micrographs too.")
+        bool, Group.SIMULATION("--save-simulated", help="Write the simulated micrographs too.")
     ] = False,
     mitigate: Annotated[
         str,
-        typer.Option(
+        Group.REPAIR(
             "--mitigate",
             metavar="auto|none|NAME,...",
             help="Repairs: histogram, reinhard, curve, fourier, adabn, adabn-mixed, tent; auto "
@@ -93,15 +83,15 @@ def domain_shift(
     ] = "none",
     derive_augmentation: Annotated[
         Path | None,
-        typer.Option(
+        Group.REPAIR(
             "--derive-augmentation",
             metavar="FILE",
             help="Write ranges that cover the shift, for train --augment FILE.",
         ),
     ] = None,
-    retrain_advice: Annotated[
+    advise: Annotated[
         int,
-        typer.Option(
+        Group.REPAIR(
             "--retrain-advice",
             metavar="N",
             min=0,
@@ -110,23 +100,18 @@ def domain_shift(
     ] = 0,
     fail_above: Annotated[
         float | None,
-        typer.Option(
+        Group.CHECKS(
             "--fail-above",
             metavar="IOU",
             help="Exit with 1 if mean IoU falls by more, measured or estimated; without a model, "
             "if a shift is detected; also if nothing can be told.",
         ),
     ] = None,
-    max_time: Annotated[
-        str | None,
-        typer.Option(
-            "--max-time", metavar="TIME", help="Budget such as 20m; what is left out is said."
-        ),
-    ] = None,
+    max_time_s: options.MaxTime = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     seed: options.Seed = 0,
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write.")] = Path("shift"),
+    out: options.OutFolder = Path("shift"),
     overwrite: options.Overwrite = False,
     config: options.Config = None,
     dry_run: options.DryRun = False,
@@ -135,58 +120,51 @@ def domain_shift(
 ) -> None:
     """Measure how far a new batch is from the old one, what that costs, and what repairs it.
 
-    Images are compared by permutation tests whose unit is the micrograph. With a model, the loss
-    is measured where there are labels and estimated as a range where there are none. A shift that
-    is detected need not be harmful: the verdict tells the two apart.
+    Images are compared by permutation tests whose unit is the micrograph, or with --group-by the
+    specimen. With a model, the loss is measured where there are labels and estimated as a range
+    where there are none. A shift that is detected need not be harmful: the verdict tells the two
+    apart.
 
     Example: mstool domain-shift raw/ new/ --model model/ --source-labels labels/
     """
+    given = locals()
+    options.require_labels(given, "source_labels", "target_labels")
     if source is None or target is None:
         raise UsageError("SOURCE and TARGET: name two folders of micrographs, or of tiles")
     if fail_above is not None and not -1 <= fail_above <= 1:
         raise UsageError(f"--fail-above {fail_above:g}: must lie between -1 and 1")
-    max_time_s = options.parse_duration("--max-time", max_time)
-    from mstool.io.records import Run
+    from mstool.io.records import Run, pick
+    from mstool.micrographs.find import Naming
+    from mstool.micrographs.label_maps import choose_legend
     from mstool.nn.device import choose_compute, make_deterministic
-    from mstool.pipeline.shift.derive import check_free, write_augmentation
-    from mstool.pipeline.shift.inputs import find_inputs, load_model
-    from mstool.pipeline.shift.run import RECORD, check_verdict, compare_sets
-    from mstool.pipeline.shift.settings import ShiftSettings, parse_repairs, parse_simulations
+    from mstool.pipeline.kept_parts import start_budget
+    from mstool.pipeline.shift.compare import RECORD, check_verdict, compare_sets, load_model
+    from mstool.pipeline.shift.plan import ShiftSettings, parse_repairs, parse_simulations
+    from mstool.pipeline.shift.products import check_free, write_augmentation
+    from mstool.pipeline.shift.samples import find_sets
 
     run, report = Run(), make_reporter("domain-shift", quiet, verbose)
+    budget = start_budget(run, max_time_s)
     repairs, is_auto = parse_repairs(mitigate)
     make_deterministic()
     compute = choose_compute(device, precision)
-    settings = ShiftSettings(
-        size,
-        fields,
-        scale,
-        group_by,
-        grey,
-        pixel_size,
-        permutations,
-        alpha,
-        tolerance,
-        parse_simulations(simulate),
-        simulated_images,
-        repairs,
-        is_auto,
-        save_simulated,
-        retrain_advice,
-        max_time_s,
-        compute.precision,
-        seed,
-    )
+    resolved = {
+        "doses": parse_simulations(simulate),
+        "repairs": repairs,
+        "is_auto": is_auto,
+        "precision": compute.precision,
+    }
+    settings = pick(ShiftSettings, given | resolved)
     labels = source_labels, target_labels
-    found = find_inputs((source, target), labels, label_suffix, report)
+    files = find_sets((source, target), labels, pick(Naming, given), report)
     if dry_run:
-        files = [path for one in found for path in one.files()]
-        emit_plan("domain-shift", vars(settings), [*files, *([model] if model else [])], out)
+        inputs = [*files[0].files(), *files[1].files(), *([model] if model else [])]
+        emit_plan("domain-shift", vars(settings), inputs, out)
         return
     check_free(derive_augmentation, overwrite, out / RECORD)
-    loaded, read_through = load_model(model, found, legend, classes, settings)
+    loaded, read_through = load_model(model, settings), choose_legend(legend, classes)
     record = compare_sets(
-        found, read_through, loaded, settings, compute, out, overwrite, run, report
+        files, read_through, loaded, settings, compute, out, overwrite, run, budget, report
     )
     if derive_augmentation is not None:
         write_augmentation(record, derive_augmentation, overwrite)

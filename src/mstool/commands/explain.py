@@ -6,10 +6,9 @@ from typing import Annotated
 import typer
 
 from mstool.commands import options
-from mstool.commands.output import emit_plan, make_reporter
+from mstool.commands.groups import Group
+from mstool.commands.output import emit, emit_plan, make_reporter
 from mstool.errors import UsageError
-
-FAIL_ON = ("not_supported", "inconclusive", "degenerate", "not_checked")
 
 
 def explain(
@@ -19,15 +18,13 @@ def explain(
     ] = None,
     files_from: options.FilesFrom = None,
     null: options.Null = False,
-    model: Annotated[
-        Path, typer.Option("--model", metavar="FILE|DIR", help="Model; by default model/.")
-    ] = Path("model"),
+    model: options.Model = Path("model"),
     class_name: Annotated[
-        str | None, typer.Option("--class", metavar="NAME", help="Class to explain.")
+        str | None, Group.QUESTION("--class", metavar="NAME", help="Class to explain.")
     ] = None,
     contrast: Annotated[
         str,
-        typer.Option(
+        Group.QUESTION(
             "--contrast",
             metavar="rest|none|CLASS",
             help="Explain the class against the rest, against nothing, or against one class.",
@@ -35,7 +32,7 @@ def explain(
     ] = "rest",
     region: Annotated[
         str,
-        typer.Option(
+        Group.QUESTION(
             "--region",
             metavar="REGION",
             help="Pixels asked about: class (as predicted), component:K (the K-th largest), "
@@ -45,7 +42,7 @@ def explain(
     ] = "class",
     methods: Annotated[
         str,
-        typer.Option(
+        Group.METHODS(
             "--methods",
             metavar="NAME,...",
             help="integrated-gradients, integrated-gradients-blurred, gradient-x-input, saliency, "
@@ -55,30 +52,29 @@ def explain(
     ] = "integrated-gradients,hirescam",
     layers: Annotated[
         list[str] | None,
-        typer.Option(
+        Group.METHODS(
             "--layers",
             metavar="PATTERN",
             help="Layers of the CAMs, as 'decoder.*'; by default the shallowest encoder stage.",
         ),
     ] = None,
     list_layers: Annotated[
-        bool,
-        typer.Option("--list-layers", help="Print the layers of the model as CSV, and stop."),
+        bool, Group.NETWORK("--list-layers", help="Print the layers of the model as CSV, and stop.")
     ] = False,
-    labels: Annotated[
-        list[Path] | None,
-        typer.Option("--labels", metavar="DIR", help="Label maps of the micrographs."),
-    ] = None,
+    recursive: options.Recursive = False,
+    image_suffix: options.ImageSuffix = "",
+    labels: options.Labels = None,
     label_suffix: options.LabelSuffix = "",
     legend: options.LegendFile = None,
     classes: options.Classes = None,
-    scale: Annotated[
-        float, typer.Option("--scale", metavar="F", help="Magnify micrographs, as for tile.")
-    ] = 1.0,
-    pixel_size: options.PixelSize = None,
+    scale: options.Scale = 1.0,
+    grey: options.Grey = False,
+    bits: options.Bits = None,
+    group_by: options.GroupBy = None,
+    pixel_size_um: options.PixelSize = None,
     size: Annotated[
         int,
-        typer.Option(
+        Group.INPUT(
             "--size",
             metavar="PX",
             min=64,
@@ -87,7 +83,7 @@ def explain(
     ] = 512,
     checks: Annotated[
         str,
-        typer.Option(
+        Group.CHECKS(
             "--checks",
             metavar="NAME,...",
             help="sanity (random weights), faithfulness (removed pixels), patch (known cause), "
@@ -95,26 +91,26 @@ def explain(
         ),
     ] = "sanity,faithfulness,patch",
     quick: Annotated[
-        bool, typer.Option("--quick", help="No checks; everything is stamped 'not checked'.")
+        bool, Group.CHECKS("--quick", help="No checks; everything is stamped 'not checked'.")
     ] = False,
     regions: Annotated[
-        int, typer.Option("--regions", metavar="N", min=1, help="Regions to check on, at most.")
+        int, Group.CHECKS("--regions", metavar="N", min=1, help="Regions to check on, at most.")
     ] = 8,
     window: Annotated[
-        int,
-        typer.Option("--window", metavar="PX", min=64, help="Edge of what is cut around each."),
+        int, Group.CHECKS("--window", metavar="PX", min=64, help="Edge of what is cut around each.")
     ] = 192,
     reinit: Annotated[
         str,
-        typer.Option(
+        Group.CHECKS(
             "--reinit",
             metavar="he|shuffle",
             help="Random weights: he (drawn anew) or shuffle (the same in another order).",
+            callback=options.one_of("he", "shuffle"),
         ),
     ] = "he",
     thresholds: Annotated[
         str,
-        typer.Option(
+        Group.CHECKS(
             "--thresholds",
             metavar="NAME=VALUE,...",
             help="Where measurements turn into verdicts; the record lists all of them.",
@@ -122,41 +118,37 @@ def explain(
     ] = "",
     boundary: Annotated[
         bool,
-        typer.Option(
+        Group.QUESTION(
             "--boundary",
             help="Ask what decides: grain boundaries, grey level or texture, by removing each.",
         ),
     ] = False,
     receptive_field: Annotated[
         bool,
-        typer.Option(
+        Group.QUESTION(
             "--receptive-field", help="Measure how far the network looks, against the phases."
         ),
     ] = False,
-    dump_features: Annotated[
+    features: Annotated[
         list[str] | None,
-        typer.Option(
+        Group.METHODS(
             "--dump-features", metavar="PATTERN", help="Write the channels of these layers."
         ),
     ] = None,
-    max_time: Annotated[
-        str | None,
-        typer.Option(
-            "--max-time", metavar="TIME", help="Budget such as 20m; what is left out is said."
-        ),
-    ] = None,
+    max_time_s: options.MaxTime = None,
     fail_on: Annotated[
         list[str] | None,
-        typer.Option(
+        Group.CHECKS(
             "--fail-on",
             metavar="VERDICT",
             help="Exit with 1 if any method is not_supported, inconclusive, degenerate or "
             "not_checked.",
+            callback=options.one_of("not_supported", "inconclusive", "degenerate", "not_checked"),
         ),
     ] = None,
     device: options.Device = "auto",
     seed: options.Seed = 0,
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write.")] = Path("explain"),
+    out: options.OutFolder = Path("explain"),
     overwrite: options.Overwrite = False,
     config: options.Config = None,
     dry_run: options.DryRun = False,
@@ -171,20 +163,21 @@ def explain(
 
     Example: mstool explain raw/ --model model/ --class 1 --quick
     """
-    options.require_choice("--reinit", reinit, ("he", "shuffle"))
-    for verdict in fail_on or []:
-        options.require_choice("--fail-on", verdict, FAIL_ON)
-    max_time_s = options.parse_duration("--max-time", max_time)
+    given = locals()
+    options.require_labels(given)
     from mstool.nn.checkpoint import load_checkpoint
     from mstool.nn.device import choose_compute, make_deterministic
-    from mstool.pipeline.explain.inputs import find_inputs, layers_as_csv
+    from mstool.pipeline.explain.features import layers_as_csv
 
     if list_layers:
-        typer.echo(layers_as_csv(load_checkpoint(model)), nl=False)
+        emit(layers_as_csv(load_checkpoint(model)))
         return
     if not class_name:
         raise UsageError("--class: name the class to explain")
-    from mstool.io.records import Run
+    from mstool.io.records import Run, pick
+    from mstool.micrographs.find import Naming, find_set
+    from mstool.micrographs.label_maps import choose_legend
+    from mstool.micrographs.sets import Reading
     from mstool.pipeline.explain.explanation import check_verdicts, explain_images
     from mstool.pipeline.explain.request import (
         ExplainSettings,
@@ -197,32 +190,23 @@ def explain(
     run, report = Run(), make_reporter("explain", quiet, verbose)
     parse_region(region)
     parse_thresholds(thresholds)
-    settings = ExplainSettings(
-        class_name,
-        contrast,
-        region,
-        parse_methods(methods),
-        tuple(layers or ()),
-        parse_checks(checks, quick),
-        boundary,
-        receptive_field,
-        tuple(dump_features or ()),
-        size,
-        window,
-        regions,
-        scale,
-        reinit,
-        thresholds,
-        max_time_s,
-        seed,
-    )
+    parsed = {
+        "methods": parse_methods(methods),
+        "layers": tuple(layers or ()),
+        "checks": parse_checks(checks, quick),
+        "features": tuple(features or ()),
+    }
+    settings = pick(ExplainSettings, given | parsed)
     operands = options.read_operands(images or [], files_from, null)
-    found = find_inputs(operands, labels, label_suffix, legend, classes, pixel_size, scale, report)
+    files = find_set(operands, labels, pick(Naming, given), report)
     if dry_run:
-        emit_plan("explain", vars(settings), [*found.files(), model], out)
+        emit_plan("explain", vars(settings), [*files.files(), model], out)
         return
     loaded = load_checkpoint(model)
     make_deterministic()
     compute = choose_compute(device, "fp32")
-    record = explain_images(found, loaded, settings, compute, out, overwrite, run, report)
+    reading, read_through = pick(Reading, given), choose_legend(legend, classes)
+    record = explain_images(
+        files, read_through, reading, loaded, settings, compute, out, overwrite, run, report
+    )
     check_verdicts(record, fail_on or [])

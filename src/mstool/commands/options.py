@@ -1,12 +1,14 @@
 """Options that mean the same in every verb, each defined once."""
 
+import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from mstool.commands.groups import Group
 from mstool.errors import InputError, MissingInputError, OutputExistsError, UsageError
 
 
@@ -43,8 +45,7 @@ def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
 
 def _parameter_name(key: str, known: dict[str, list[str]]) -> str | None:
     """Name of the parameter whose long flag is `key`, dashes or underscores."""
-    flag = "--" + key.replace("_", "-")
-    return next((name for name, flags in known.items() if flag in flags), None)
+    return next((name for name, flags in known.items() if _flag(key) in flags), None)
 
 
 def refuse_empty(parameter: typer.CallbackParam, text: str | None) -> str | None:
@@ -58,6 +59,69 @@ def refuse_empty(parameter: typer.CallbackParam, text: str | None) -> str | None
     if text is not None and not text.strip():
         raise UsageError(f"{parameter.opts[-1]}: is empty; give a value, or leave it out")
     return text
+
+
+def one_of(*choices: str | int) -> Callable[[typer.CallbackParam, Any], Any]:
+    """Callback that refuses, as a usage error, every word but `choices`."""
+
+    def check(parameter: typer.CallbackParam, value: Any) -> Any:
+        for word in value if isinstance(value, list) else [value]:
+            if word not in (None, *choices):
+                raise UsageError(f"{parameter.opts[-1]} {word}: use {', '.join(map(str, choices))}")
+        return value
+
+    check.choices = choices  # type: ignore[attr-defined]  # for completions
+    return check
+
+
+def check_scale(parameter: typer.CallbackParam, scale: float) -> float:
+    """Give a magnification back.
+
+    Raises
+    ------
+    UsageError
+        If nothing sensible would be left of an image, or no memory.
+    """
+    if not 0.01 <= scale <= 100:
+        raise UsageError(f"{parameter.opts[-1]} {scale:g}: must lie between 0.01 and 100")
+    return scale
+
+
+def check_pixel_size(parameter: typer.CallbackParam, size_um: float | None) -> float | None:
+    """Give a pixel size [um/px] back.
+
+    Raises
+    ------
+    UsageError
+        If it is no finite number above 0.
+    """
+    if size_um is not None and not 0 < size_um < float("inf"):
+        raise UsageError(f"{parameter.opts[-1]} {size_um:g}: must be a number above 0")
+    return size_um
+
+
+def parse_duration(text: object) -> float:
+    """Seconds of ``90``, ``90s``, ``45m``, ``2h`` or ``1:30:00``.
+
+    Raises
+    ------
+    UsageError
+        If `text` is none of them, or no time at all.
+
+    Examples
+    --------
+    >>> parse_duration("1:30:00")
+    5400.0
+    """
+    words, seconds = str(text), 0.0
+    if number := re.fullmatch(r"([0-9]*\.?[0-9]+)([smh]?)", words):
+        seconds = float(number[1]) * {"m": 60, "h": 3600}.get(number[2], 1)
+    elif re.fullmatch(r"[0-9]{1,9}(:[0-9]{1,9})+", words):
+        for part in words.split(":"):
+            seconds = seconds * 60 + int(part)
+    if not 0 < seconds < 1e9:
+        raise UsageError(f"--max-time {text}: give a time such as 90s, 45m, 2h or 1:30:00")
+    return seconds
 
 
 def refuse_irregular(path: Path | None) -> Path | None:
@@ -88,9 +152,150 @@ def refuse_own_input(out: Path | None, inputs: Iterable[Path]) -> None:
         raise UsageError(f"--out {out}: is one of the inputs; name another file")
 
 
+FilesFrom = Annotated[
+    str | None,
+    Group.INPUT(
+        "--files-from", metavar="FILE", help="Read more paths from FILE, a line each; - is stdin."
+    ),
+]
+Null = Annotated[
+    bool, Group.INPUT("-0", "--null", help="Paths in --files-from end with NUL, not a line.")
+]
+Images = Annotated[
+    Path | None,
+    Group.INPUT(
+        "--images",
+        metavar="DIR",
+        help="Folder with the micrographs, where the records do not lead to them.",
+    ),
+]
+GroupBy = Annotated[
+    str | None,
+    Group.INPUT(
+        "--group-by",
+        metavar="REGEX",
+        help="Finds the specimen in a file name (first group in brackets, or the whole match).",
+        callback=refuse_empty,
+    ),
+]
+Recursive = Annotated[
+    bool, Group.INPUT("--recursive", help="Search folders with all that lies below them.")
+]
+ImageSuffix = Annotated[
+    str,
+    Group.INPUT(
+        "--image-suffix",
+        metavar="TEXT",
+        help="What names of images add to those of label maps, such as _img or _0000.",
+    ),
+]
+Bits = Annotated[
+    int | None,
+    Group.INPUT(
+        "--bits",
+        metavar="8|16",
+        help="Convert greys to 8 or 16 bits, black staying black and white staying white.",
+        callback=one_of(8, 16),
+    ),
+]
+RescaleGreys = Annotated[
+    str | None,
+    Group.INPUT(
+        "--rescale-greys",
+        metavar="LOW,HIGH",
+        help="Greys that become black and white, such as 0,4095 for 12 bits in a 16-bit file; the "
+        "larger first turns greys round.",
+    ),
+]
+Scale = Annotated[
+    float,
+    Group.INPUT(
+        "--scale",
+        metavar="F",
+        help="Magnify micrographs by F first; for a model, as its tiles were.",
+        callback=check_scale,
+    ),
+]
+Grey = Annotated[bool, Group.INPUT("--grey", help="Turn colour into luminance.")]
+PixelSize = Annotated[
+    float | None,
+    Group.INPUT(
+        "--pixel-size",
+        metavar="UM",
+        help="Pixel size in um/px, instead of what the files say.",
+        callback=check_pixel_size,
+    ),
+]
+Labels = Annotated[
+    list[Path] | None,
+    Group.LABELS(
+        "--labels", metavar="DIR", help="Folder with label maps, named as the micrographs."
+    ),
+]
+LabelSuffix = Annotated[
+    str,
+    Group.LABELS(
+        "--label-suffix",
+        metavar="TEXT",
+        help="What the names of label maps add to those of images, such as _mask.",
+    ),
+]
+LegendFile = Annotated[
+    Path | None, Group.LABELS("--legend", metavar="FILE", help="Legend of the label maps (TOML).")
+]
+Classes = Annotated[
+    str | None,
+    Group.LABELS(
+        "--classes",
+        metavar="NAME=VALUE,...",
+        help="Short legend, such as 'matrix=*,gamma-prime=#0000ff,tertiary=#ff0000'.",
+        callback=refuse_empty,
+    ),
+]
+Model = Annotated[
+    Path | None, Group.NETWORK("--model", metavar="FILE|DIR", help="Model that mstool train wrote.")
+]
+MaxTime = Annotated[
+    float | None,
+    Group.RUNNING(
+        "--max-time",
+        metavar="TIME",
+        help="Budget, such as 45m: the work is fitted to it, and what is left out is said.",
+        parser=parse_duration,
+    ),
+]
+Seed = Annotated[int, Group.RUNNING("--seed", min=0, help="Source of all chance.")]
+Device = Annotated[
+    str, Group.RUNNING("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")
+]
+Precision = Annotated[
+    str,
+    Group.RUNNING(
+        "--precision",
+        metavar="FORMAT",
+        help="auto, fp32, bf16 or fp16; auto is the fastest that the hardware has itself.",
+    ),
+]
+OutFolder = Annotated[Path, Group.OUTPUT("-o", "--out", help="Folder to write.")]
+OutFile = Annotated[
+    Path | None,
+    Group.OUTPUT(
+        "-o",
+        "--out",
+        metavar="FILE",
+        help="File to write, instead of stdout.",
+        callback=refuse_irregular,
+    ),
+]
+Overwrite = Annotated[
+    bool,
+    Group.OUTPUT(
+        "--overwrite", help="Start afresh where the output was made with other settings or inputs."
+    ),
+]
 Config = Annotated[
     Path | None,
-    typer.Option(
+    Group.COMMON(
         "--config",
         metavar="FILE",
         help="TOML file with options of this verb; flags on the command line win.",
@@ -98,108 +303,66 @@ Config = Annotated[
         is_eager=True,
     ),
 ]
-FilesFrom = Annotated[
-    str | None,
-    typer.Option(
-        "--files-from", metavar="FILE", help="Read more paths from FILE, a line each; - is stdin."
-    ),
-]
-Null = Annotated[
-    bool, typer.Option("-0", "--null", help="Paths in --files-from end with NUL, not a line.")
-]
-Overwrite = Annotated[
-    bool,
-    typer.Option(
-        "--overwrite", help="Start afresh where the output was made with other settings or inputs."
-    ),
-]
 DryRun = Annotated[
     bool,
-    typer.Option("-n", "--dry-run", help="Print the resolved settings as JSON, and do nothing."),
+    Group.COMMON("-n", "--dry-run", help="Print the resolved settings as JSON, and do nothing."),
 ]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No notes on stderr, errors only.")]
+Quiet = Annotated[bool, Group.COMMON("-q", "--quiet", help="No notes on stderr, errors only.")]
 Verbose = Annotated[
     int,
-    typer.Option("-v", "--verbose", count=True, help="More detail; -vv also shows tracebacks."),
-]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Source of all chance.")]
-Device = Annotated[
-    str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")
-]
-Precision = Annotated[
-    str,
-    typer.Option(
-        "--precision",
-        metavar="FORMAT",
-        help="auto, fp32, bf16 or fp16; auto is the fastest that the hardware has itself.",
-    ),
-]
-PixelSize = Annotated[
-    float | None,
-    typer.Option(
-        "--pixel-size", metavar="UM", help="Pixel size in um/px, instead of what the files say."
-    ),
-]
-LabelSuffix = Annotated[
-    str,
-    typer.Option(
-        "--label-suffix",
-        metavar="TEXT",
-        help="What the names of label maps add to those of images, such as _mask.",
-    ),
-]
-LegendFile = Annotated[
-    Path | None,
-    typer.Option("--legend", metavar="FILE", help="Legend of the label maps (TOML)."),
-]
-Classes = Annotated[
-    str | None,
-    typer.Option(
-        "--classes",
-        metavar="NAME=VALUE,...",
-        help="Short legend, such as 'matrix=*,gamma-prime=#0000ff,tertiary=#ff0000'.",
-        callback=refuse_empty,
+    Group.COMMON(
+        "-v",
+        "--verbose",
+        count=True,
+        show_default=False,
+        help="More detail; -vv also shows tracebacks.",
     ),
 ]
 
 
-def parse_duration(flag: str, text: str | None) -> float | None:
-    """Seconds of ``90``, ``90s``, ``45m``, ``2h`` or ``1:30:00``; None for None.
+def parse_greys(text: str | None) -> tuple[float, float] | None:
+    """Greys of ``--rescale-greys``: ``LOW,HIGH``.
 
     Raises
     ------
     UsageError
-        If `text` is none of them, or no time at all.
+        If `text` is anything else.
     """
     if text is None:
         return None
-    units = {"s": 1, "m": 60, "h": 3600}
-    try:
-        if ":" in text:
-            seconds = 0.0
-            for part in text.split(":"):
-                seconds = seconds * 60 + int(part)
-        else:
-            unit = units.get(text[-1:], 1)
-            seconds = float(text.rstrip("smh")) * unit
-    except ValueError:
-        seconds = -1
-    if not 0 < seconds < 1e9:
-        raise UsageError(f"{flag} {text}: give a time such as 90s, 45m, 2h or 1:30:00")
-    return seconds
+    number = r"\s*(-?[0-9]*\.?[0-9]+(?:e-?[0-9]+)?)\s*"
+    found = re.fullmatch(f"{number},{number}", text)
+    if not found or float(found[1]) == float(found[2]):
+        raise UsageError(f"--rescale-greys {text}: give two different greys, such as 0,4095")
+    return float(found[1]), float(found[2])
 
 
-def require_choice(flag: str, value: str, choices: tuple[str, ...]) -> str:
-    """Give `value` back if it is one of `choices`.
+def require_labels(given: Mapping[str, Any], *named: str) -> None:
+    """Refuse options that say how label maps are read where no label maps are named.
+
+    Parameters
+    ----------
+    given : mapping of str to object
+        What the command line says, by name of the parameter.
+    *named : str
+        Parameters that name label maps; ``labels`` if there is none.
 
     Raises
     ------
     UsageError
-        If not.
+        If there is one.
     """
-    if value not in choices:
-        raise UsageError(f"{flag} {value}: use {', '.join(choices)}")
-    return value
+    named = named or ("labels",)
+    readers = ("label_suffix", "legend", "classes", "discard_ignored")
+    idle = [_flag(name) for name in readers if given.get(name) not in (None, "")]
+    if idle and not any(given[name] for name in named):
+        need = "needs" if len(idle) == 1 else "need"
+        wanted = " or ".join(map(_flag, named))
+        raise UsageError(f"{', '.join(idle)}: {need} {wanted}; name the folder, or leave out")
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def require_path(flag: str, path: Path | None, remedy: str) -> Path:

@@ -3,126 +3,129 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from mstool.commands import options
+from mstool.commands.groups import Group
 from mstool.commands.output import emit_plan, make_reporter
 
 
 def phantom(
-    images: Annotated[
-        int, typer.Option("--images", metavar="N", min=1, help="Micrographs to make.")
+    n_images: Annotated[
+        int, Group.MICROGRAPHS("--images", metavar="N", min=1, help="Micrographs to make.")
     ] = 12,
     size: Annotated[
         str,
-        typer.Option("--size", metavar="PX|HxW", help="Edge, or height x width, in pixels."),
+        Group.MICROGRAPHS("--size", metavar="PX|HxW", help="Edge, or height x width, in pixels."),
     ] = "512",
-    classes: Annotated[
+    n_classes: Annotated[
         int,
-        typer.Option(
+        Group.MICROSTRUCTURE(
             "--classes", metavar="2|3", help="2: ferrite and lath-bainite; 3: pearlite too."
         ),
     ] = 2,
-    etch: Annotated[
+    dose: Annotated[
         float,
-        typer.Option(
+        Group.IMAGING(
             "--etch", metavar="DOSE", help="Over-etching: 0 nominal, 1 clearly over-etched, 2 most."
         ),
     ] = 0.0,
-    raters: Annotated[
+    n_raters: Annotated[
         int,
-        typer.Option(
+        Group.LABELS(
             "--raters",
             metavar="N",
             min=0,
             help="Simulated annotators, who shift boundaries and miss small regions.",
         ),
     ] = 0,
-    pixel_size: Annotated[
-        float, typer.Option("--pixel-size", metavar="UM", help="Pixel size in um/px.")
+    pixel_size_um: Annotated[
+        float, Group.MICROGRAPHS("--pixel-size", metavar="UM", help="Pixel size in um/px.")
     ] = 0.1,
     bit_depth: Annotated[
-        int, typer.Option("--bit-depth", metavar="8|16", help="Bits of a grey level.")
+        int, Group.MICROGRAPHS("--bit-depth", metavar="8|16", help="Bits of a grey level.")
     ] = 8,
-    foreground: Annotated[
+    foreground_fraction: Annotated[
         tuple[float, float],
-        typer.Option(
+        Group.MICROSTRUCTURE(
             "--foreground",
             metavar="LOW HIGH",
             help="Least and largest fraction of all classes but ferrite, drawn for each image; "
             "with --cue it may stay lower.",
         ),
     ] = (0.30, 0.55),
-    grain_size: Annotated[
+    grain_size_um: Annotated[
         float,
-        typer.Option(
+        Group.MICROSTRUCTURE(
             "--grain-size", metavar="UM", help="Size of ferrite grains and of packets, in um."
         ),
     ] = 5.0,
-    region_size: Annotated[
+    region_size_um: Annotated[
         float,
-        typer.Option(
+        Group.MICROSTRUCTURE(
             "--region-size",
             metavar="UM",
             help="Size of prior austenite grains, which hold the packets, in um.",
         ),
     ] = 12.0,
-    boundary_width: Annotated[
+    boundary_width_um: Annotated[
         float,
-        typer.Option("--boundary-width", metavar="UM", help="Of etched grain boundaries, in um."),
+        Group.MICROSTRUCTURE(
+            "--boundary-width", metavar="UM", help="Of etched grain boundaries, in um."
+        ),
     ] = 0.25,
-    lath_width: Annotated[
-        float, typer.Option("--lath-width", metavar="UM", help="Mean width of laths in um.")
+    lath_width_um: Annotated[
+        float, Group.MICROSTRUCTURE("--lath-width", metavar="UM", help="Mean width of laths in um.")
     ] = 0.8,
-    lath_edge: Annotated[
+    lath_edge_um: Annotated[
         float,
-        typer.Option(
+        Group.MICROSTRUCTURE(
             "--lath-edge", metavar="UM", help="Thickness of the dark edge between laths in um."
         ),
     ] = 0.22,
-    lamella_spacing: Annotated[
+    lamella_spacing_um: Annotated[
         float,
-        typer.Option(
+        Group.MICROSTRUCTURE(
             "--lamella-spacing", metavar="UM", help="Interlamellar spacing of pearlite in um."
         ),
     ] = 0.4,
-    blur: Annotated[
+    blur_um: Annotated[
         float,
-        typer.Option(
+        Group.IMAGING(
             "--blur", metavar="UM", help="Standard deviation of the microscope's blur in um."
         ),
     ] = 0.06,
     noise: Annotated[
         float,
-        typer.Option(
+        Group.IMAGING(
             "--noise",
             metavar="F",
             help="Standard deviation of the camera's noise; 1 is the range from black to white.",
         ),
     ] = 0.03,
-    precipitates: Annotated[
+    precipitates_per_um2: Annotated[
         float,
-        typer.Option("--precipitates", metavar="DENSITY", help="Precipitates per square um."),
+        Group.MICROSTRUCTURE(
+            "--precipitates", metavar="DENSITY", help="Precipitates per square um."
+        ),
     ] = 0.0,
-    precipitate_radius: Annotated[
+    precipitate_radius_um: Annotated[
         float,
-        typer.Option("--precipitate-radius", metavar="UM", help="Their mean radius in um."),
+        Group.MICROSTRUCTURE("--precipitate-radius", metavar="UM", help="Their mean radius in um."),
     ] = 0.15,
-    scratches: Annotated[
-        int, typer.Option("--scratches", metavar="N", help="Scratches on each micrograph.")
+    n_scratches: Annotated[
+        int, Group.IMAGING("--scratches", metavar="N", help="Scratches on each micrograph.")
     ] = 0,
     scale_bar: Annotated[
-        bool, typer.Option("--scale-bar", help="Burn a scale bar in; the truth below it stays.")
+        bool, Group.IMAGING("--scale-bar", help="Burn a scale bar in; the truth below it stays.")
     ] = False,
     info_bar: Annotated[
         bool,
-        typer.Option(
+        Group.IMAGING(
             "--info-bar", help="Cover the bottom with an information bar; it is ignored in labels."
         ),
     ] = False,
     cue: Annotated[
         str | None,
-        typer.Option(
+        Group.MICROSTRUCTURE(
             "--cue",
             metavar="CUE",
             help="What alone tells lath-bainite, as lone grains, from ferrite: rim, grey, texture, "
@@ -130,7 +133,7 @@ def phantom(
         ),
     ] = None,
     seed: options.Seed = 0,
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write.")] = Path("phantom"),
+    out: options.OutFolder = Path("phantom"),
     overwrite: options.Overwrite = False,
     config: options.Config = None,
     dry_run: options.DryRun = False,
@@ -145,37 +148,13 @@ def phantom(
 
     Example: mstool phantom --images 12 --size 512 --raters 2 --seed 7
     """
+    given = locals()
     from mstool.io.records import Run
     from mstool.pipeline.phantom import make_phantoms, parse_size, resolve_settings
 
     run, report = Run(), make_reporter("phantom", quiet, verbose)
     height, width = parse_size(size)
-    settings = resolve_settings(
-        n_images=images,
-        n_raters=raters,
-        bit_depth=bit_depth,
-        seed=seed,
-        height=height,
-        width=width,
-        n_classes=classes,
-        dose=etch,
-        pixel_size_um=pixel_size,
-        foreground_fraction=foreground,
-        grain_size_um=grain_size,
-        region_size_um=region_size,
-        boundary_width_um=boundary_width,
-        lath_width_um=lath_width,
-        lath_edge_um=lath_edge,
-        lamella_spacing_um=lamella_spacing,
-        blur_um=blur,
-        noise=noise,
-        precipitates_per_um2=precipitates,
-        precipitate_radius_um=precipitate_radius,
-        n_scratches=scratches,
-        scale_bar=scale_bar,
-        info_bar=info_bar,
-        cue=cue,
-    )
+    settings = resolve_settings(**given | {"height": height, "width": width})
     if dry_run:
         emit_plan("phantom", settings.as_record(), [], out)
         return

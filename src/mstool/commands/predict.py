@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mstool.commands import options
+from mstool.commands.groups import Group
 from mstool.commands.output import emit_plan, make_reporter
 
 
@@ -14,7 +15,7 @@ def predict(
     tiles: Annotated[Path, typer.Argument(metavar="TILES", help="Tile folder.")] = Path("tiles"),
     model: Annotated[
         list[Path] | None,
-        typer.Option(
+        Group.NETWORK(
             "--model",
             metavar="FILE|DIR",
             help="Model; give it several times for an ensemble. By default model/.",
@@ -22,28 +23,35 @@ def predict(
     ] = None,
     select: Annotated[
         str,
-        typer.Option(
+        Group.INPUT(
             "--select",
             metavar="PART",
             help="Micrographs that the model's own record knows as train, val or test; or all.",
+            callback=options.one_of("train", "val", "test", "all"),
         ),
     ] = "all",
     tta: Annotated[
         str,
-        typer.Option(
+        Group.NETWORK(
             "--tta",
             metavar="VIEWS",
             help="Average over none, flips (4 views) or d4 (8 views) of each tile.",
+            callback=options.one_of("none", "flips", "d4"),
         ),
     ] = "none",
     probs: Annotated[
         str,
-        typer.Option("--probs", metavar="TYPE", help="Store probabilities as uint8 or float16."),
+        Group.OUTPUT(
+            "--probs",
+            metavar="TYPE",
+            help="Store probabilities as uint8 or float16.",
+            callback=options.one_of("uint8", "float16"),
+        ),
     ] = "uint8",
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Tiles at a time.")] = 4,
+    batch_size: Annotated[int, Group.RUNNING("--batch-size", min=1, help="Tiles at a time.")] = 4,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write.")] = Path("probs"),
+    out: options.OutFolder = Path("probs"),
     overwrite: options.Overwrite = False,
     config: options.Config = None,
     dry_run: options.DryRun = False,
@@ -57,9 +65,6 @@ def predict(
 
     Example: mstool predict tiles/ --model model/ --select test
     """
-    options.require_choice("--select", select, ("train", "val", "test", "all"))
-    options.require_choice("--tta", tta, ("none", "flips", "d4"))
-    options.require_choice("--probs", probs, ("uint8", "float16"))
     from mstool.io.records import Run
     from mstool.nn.device import choose_compute, make_deterministic
     from mstool.pipeline.predict import PredictSettings, predict_tiles

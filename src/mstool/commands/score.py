@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mstool.commands import options
+from mstool.commands.groups import Group
 from mstool.commands.output import emit, emit_plan, make_reporter
 
 
@@ -15,49 +16,26 @@ def score(
     labels: Annotated[
         Path, typer.Argument(metavar="LABELS", help="Folder with label maps, or a label map.")
     ],
+    image_suffix: options.ImageSuffix = "",
     label_suffix: options.LabelSuffix = "",
     legend: options.LegendFile = None,
     classes: options.Classes = None,
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            "--images",
-            metavar="DIR",
-            help="Micrographs for the Otsu baseline, where stitch.json does not lead to them.",
-        ),
-    ] = None,
-    group_by: Annotated[
-        str | None,
-        typer.Option(
-            "--group-by",
-            metavar="REGEX",
-            help="Finds the specimen in a file name; intervals are then over specimens.",
-            callback=options.refuse_empty,
-        ),
-    ] = None,
+    images: options.Images = None,
+    group_by: options.GroupBy = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse label maps that have no mask.")
+        bool, Group.CHECKS("--strict", help="Refuse label maps that have no mask.")
     ] = False,
     min_iou: Annotated[
         float | None,
-        typer.Option(
+        Group.CHECKS(
             "--min-iou", metavar="X", help="End with 1 if the pooled mean IoU is below X."
         ),
     ] = None,
     table: Annotated[
-        bool, typer.Option("--table", help="Print a table on stderr as well.")
+        bool, Group.OUTPUT("--table", help="Print a table on stderr as well.")
     ] = False,
     seed: options.Seed = 0,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--out",
-            metavar="FILE",
-            help="JSON instead of stdout.",
-            callback=options.refuse_irregular,
-        ),
-    ] = None,
+    out: options.OutFile = None,
     overwrite: options.Overwrite = False,
     config: options.Config = None,
     dry_run: options.DryRun = False,
@@ -67,19 +45,24 @@ def score(
     """Compare masks with label maps, and with what trivial methods reach.
 
     IoU, Dice, precision, recall and phase fractions, per micrograph and in all, with bootstrap
-    intervals over micrographs or specimens, as JSON. What is undefined is null. Micrographs that
-    the model was trained on are named. Masks of other tools need --legend or --classes.
+    intervals over micrographs, or with --group-by over specimens, as JSON. What is undefined is
+    null. The baseline of Otsu needs the micrographs. Those that the model was trained on are named.
+    Masks of other tools need --legend or --classes.
 
     Example: mstool score masks/ labels/
     """
-    from mstool.io.records import Run
+    given = locals()
+    from mstool.io.records import Run, pick
+    from mstool.micrographs.find import Naming
+    from mstool.micrographs.label_maps import choose_legend
     from mstool.pipeline import score as scoring
     from mstool.pipeline import score_inputs as finding
 
     run, report = Run(), make_reporter("score", quiet, verbose)
     mask_set = finding.read_mask_set(masks, report)
-    pairs = finding.pair_masks(mask_set, labels, label_suffix, group_by, strict, report)
-    legends = finding.choose_legends(mask_set, legend, classes, pairs)
+    naming = pick(Naming, given)
+    pairs = finding.pair_masks(mask_set, labels, naming, group_by, strict, report)
+    legends = finding.choose_legends(mask_set, choose_legend(legend, classes), pairs, report)
     settings = scoring.make_settings(legends, label_suffix, group_by, strict, min_iou, seed)
     pairs = finding.find_images(pairs, mask_set, images, report)
     inputs = finding.list_inputs(mask_set, pairs, legend)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mstool.commands import options
+from mstool.commands.groups import Group
 from mstool.commands.output import emit, emit_plan, make_reporter
 
 
@@ -17,39 +18,31 @@ def split(
     ] = None,
     folds: Annotated[
         int | None,
-        typer.Option("--folds", metavar="K", help="K folds of like size and like classes."),
+        Group.FOLDS("--folds", metavar="K", help="K folds of like size and like classes."),
     ] = None,
     loo: Annotated[
-        bool, typer.Option("--loo", help="As many folds as groups: leave one out.")
+        bool, Group.FOLDS("--loo", help="As many folds as groups: leave one out.")
     ] = False,
     holdout: Annotated[
         float | None,
-        typer.Option(
+        Group.FOLDS(
             "--holdout",
             metavar="F",
             help="One split: a share F for test (fold 0), F for validation (1), the rest (2).",
         ),
     ] = None,
-    group_by: Annotated[
-        str | None,
-        typer.Option(
-            "--group-by",
-            metavar="REGEX",
-            help="Finds the specimen in a file name, instead of the groups of the tile folder.",
-            callback=options.refuse_empty,
+    by_folder: Annotated[
+        bool,
+        Group.FOLDS(
+            "--by-folder",
+            help="The folder that a micrograph came from is its fold: test 0, val 1, train 2, or "
+            "by name.",
         ),
-    ] = None,
+    ] = False,
+    recursive: options.Recursive = False,
+    group_by: options.GroupBy = None,
     seed: options.Seed = 0,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--out",
-            metavar="FILE",
-            help="CSV instead of stdout.",
-            callback=options.refuse_irregular,
-        ),
-    ] = None,
+    out: options.OutFile = None,
     files_from: options.FilesFrom = None,
     null: options.Null = False,
     overwrite: options.Overwrite = False,
@@ -61,26 +54,24 @@ def split(
     """Divide micrographs into folds that leak nothing.
 
     Micrographs of one group stay together, and no micrograph is ever divided: tiles of it overlap
-    and look alike. Classes are spread over the folds as evenly as the groups allow. The same
-    picture in two groups is refused. Writes CSV: source, group, fold.
+    and look alike. Groups are those of the tile folder, unless --group-by is given. Classes are
+    spread over the folds as evenly as the groups allow. The same picture in two groups is refused.
+    Writes CSV: source, group, fold.
 
     Example: mstool split tiles/ --folds 6 > split.csv
     """
-    from mstool.pipeline.split import (
-        SplitSettings,
-        list_inputs,
-        split_micrographs,
-        write_split,
-    )
+    from mstool.micrographs.find import Naming, find_set
+    from mstool.pipeline.split import SplitSettings, split_micrographs, write_split
 
     report = make_reporter("split", quiet, verbose)
-    settings = SplitSettings(folds, loo, holdout, group_by, seed)
-    paths = list_inputs(options.read_operands(inputs, files_from, null), report)
-    options.refuse_own_input(out, paths)
+    settings = SplitSettings(folds, loo, holdout, by_folder, group_by, seed)
+    operands = options.read_operands(inputs, files_from, null)
+    files = find_set(operands, None, Naming(recursive=recursive), report)
+    options.refuse_own_input(out, files.files())
     if dry_run:
-        emit_plan("split", asdict(settings), paths, out)
+        emit_plan("split", asdict(settings), files.files(), out)
         return
-    table = split_micrographs(paths, settings, report)
+    table = split_micrographs(files, settings, report)
     if out is None:
         emit(table)
     else:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mstool.commands import options
+from mstool.commands.groups import Group
 from mstool.commands.output import emit_plan, make_reporter
 from mstool.errors import UsageError
 
@@ -17,41 +18,33 @@ def stitch(
     ] = Path("probs"),
     blend: Annotated[
         str,
-        typer.Option(
+        Group.TILES(
             "--blend",
             metavar="HOW",
             help="Weights where tiles overlap: crop (each pixel from the tile it lies deepest in), "
             "flat, hann or gaussian.",
+            callback=options.one_of("crop", "flat", "hann", "gaussian"),
         ),
     ] = "hann",
     confidence: Annotated[
         bool,
-        typer.Option(
+        Group.OUTPUT(
             "--confidence", help="Also write the largest probability of each pixel (0 to 255)."
         ),
     ] = False,
     overlay: Annotated[
         bool,
-        typer.Option(
+        Group.OUTPUT(
             "--overlay", help="Also draw micrograph, prediction and, with --labels, errors as PNG."
         ),
     ] = False,
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            "--images",
-            metavar="DIR",
-            help="Micrographs for --overlay, if they are not where the tiles were cut from.",
-        ),
-    ] = None,
-    labels: Annotated[
-        list[Path] | None,
-        typer.Option("--labels", metavar="DIR", help="Label maps for --overlay."),
-    ] = None,
+    images: options.Images = None,
+    image_suffix: options.ImageSuffix = "",
+    labels: options.Labels = None,
     label_suffix: options.LabelSuffix = "",
     legend: options.LegendFile = None,
     classes: options.Classes = None,
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write.")] = Path("masks"),
+    out: options.OutFolder = Path("masks"),
     overwrite: options.Overwrite = False,
     config: options.Config = None,
     dry_run: options.DryRun = False,
@@ -66,12 +59,13 @@ def stitch(
 
     Example: mstool stitch probs/ --overlay --labels labels/
     """
-    options.require_choice("--blend", blend, ("crop", "flat", "hann", "gaussian"))
+    given = locals()
+    options.require_labels(given)
     if not overlay and (images or labels):
         raise UsageError("--images and --labels: are for pictures; give --overlay too")
-    if not labels and (legend or classes or label_suffix):
-        raise UsageError("--legend, --classes and --label-suffix: need --labels")
-    from mstool.io.records import Run
+    from mstool.io.records import Run, pick
+    from mstool.micrographs.find import Naming
+    from mstool.micrographs.label_maps import choose_legend
     from mstool.pipeline.overlay import find_overlay_inputs
     from mstool.pipeline.stitch import StitchSettings, stitch_masks
 
@@ -80,5 +74,6 @@ def stitch(
     if dry_run:
         emit_plan("stitch", asdict(settings), [probs, *(labels or [])], out)
         return
-    inputs = find_overlay_inputs(probs, images, labels, label_suffix, legend, classes, report)
+    naming, given_legend = pick(Naming, given), choose_legend(legend, classes)
+    inputs = find_overlay_inputs(probs, images, labels, naming, given_legend, report)
     stitch_masks(probs, settings, inputs, out, overwrite, run, report)

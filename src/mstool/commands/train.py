@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mstool.commands import options
+from mstool.commands.groups import Group
 from mstool.commands.output import emit_plan, make_reporter
 from mstool.commands.stopping import stop_between_steps
 
@@ -17,15 +18,15 @@ def train(
     ),
     split: Annotated[
         Path | None,
-        typer.Option("--split", metavar="CSV", help="Split made by mstool split; needed."),
+        Group.INPUT("--split", metavar="CSV", help="Split made by mstool split; needed."),
     ] = None,
     test_fold: Annotated[
         int | None,
-        typer.Option("--test-fold", metavar="K", help="Fold that is left untouched for the test."),
+        Group.INPUT("--test-fold", metavar="K", help="Fold that is left untouched for the test."),
     ] = None,
     val_fold: Annotated[
         int | None,
-        typer.Option(
+        Group.INPUT(
             "--val-fold",
             metavar="J",
             help="Fold that decides which weights to keep; by default the one after --test-fold.",
@@ -33,7 +34,7 @@ def train(
     ] = None,
     arch: Annotated[
         str,
-        typer.Option(
+        Group.NETWORK(
             "--arch",
             metavar="NAME",
             help="unet-plain (the U-Net of 2015), or unet, unetplusplus, manet, linknet, fpn, "
@@ -42,7 +43,7 @@ def train(
     ] = "unet",
     encoder: Annotated[
         str | None,
-        typer.Option(
+        Group.NETWORK(
             "--encoder",
             metavar="NAME",
             help="Encoder, as segmentation-models-pytorch names it; by default "
@@ -51,7 +52,7 @@ def train(
     ] = None,
     weights: Annotated[
         str | None,
-        typer.Option(
+        Group.NETWORK(
             "--weights",
             metavar="NAME|FILE",
             help="Weights to begin with: none, imagenet, micronet, or a file; by default imagenet, "
@@ -59,24 +60,25 @@ def train(
         ),
     ] = None,
     depth: Annotated[
-        int | None, typer.Option("--depth", help="Poolings of unet-plain, 2 to 5; by default 4.")
+        int | None, Group.NETWORK("--depth", help="Poolings of unet-plain, 2 to 5; by default 4.")
     ] = None,
     width: Annotated[
         int | None,
-        typer.Option("--width", min=1, help="First channels of unet-plain; by default 32."),
+        Group.NETWORK("--width", min=1, help="First channels of unet-plain; by default 32."),
     ] = None,
     padding: Annotated[
         str | None,
-        typer.Option(
+        Group.NETWORK(
             "--padding",
             metavar="same|valid",
             help="Convolutions of unet-plain; valid invents no pixels, and the output is smaller "
             "than the input. By default same.",
+            callback=options.one_of("same", "valid"),
         ),
     ] = None,
     finetune: Annotated[
         str,
-        typer.Option(
+        Group.TRAINING(
             "--finetune",
             metavar="WHAT",
             help="full; decoder (encoder frozen); or top-N (the N deepest encoder stages too).",
@@ -84,15 +86,17 @@ def train(
     ] = "full",
     loss: Annotated[
         str,
-        typer.Option(
+        Group.TRAINING(
             "--loss",
             metavar="LOSS",
-            help="ce, focal, dice, jaccard, lovasz, or a sum such as ce+0.3*dice.",
+            help="ce, focal, dice, jaccard, lovasz, or a sum such as ce+0.3*dice. Probabilities of "
+            "focal are less extreme than frequencies (0.90 of two classes becomes 0.69); for "
+            "calibrated ones use ce.",
         ),
     ] = "ce+dice",
     class_weights: Annotated[
         str,
-        typer.Option(
+        Group.TRAINING(
             "--class-weights",
             metavar="WEIGHTS",
             help="Of classes in the loss ce: none, balanced, or numbers such as 1,2,5.",
@@ -100,7 +104,7 @@ def train(
     ] = "none",
     augment: Annotated[
         str,
-        typer.Option(
+        Group.AUGMENTATION(
             "--augment",
             metavar="NAME|FILE",
             help="Random changes of crops: none, spatial, intensity, default, or a TOML file.",
@@ -108,7 +112,7 @@ def train(
     ] = "default",
     preview: Annotated[
         Path | None,
-        typer.Option(
+        Group.AUGMENTATION(
             "--preview",
             metavar="DIR",
             help="Draw training crops with their random changes into DIR, and train nothing.",
@@ -116,62 +120,56 @@ def train(
     ] = None,
     crop: Annotated[
         int | None,
-        typer.Option("--crop", min=16, help="Edge of training crops; by default that of tiles."),
+        Group.AUGMENTATION(
+            "--crop", min=16, help="Edge of training crops; by default that of tiles."
+        ),
     ] = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Crops a step.")] = 4,
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the tiles.")] = 40,
-    lr: Annotated[float, typer.Option("--lr", help="Highest learning rate.")] = 1e-3,
+    batch_size: Annotated[int, Group.TRAINING("--batch-size", min=1, help="Crops a step.")] = 4,
+    epochs: Annotated[int, Group.TRAINING("--epochs", min=1, help="Passes over the tiles.")] = 40,
+    lr: Annotated[float, Group.TRAINING("--lr", help="Highest learning rate.")] = 1e-3,
     encoder_lr_factor: Annotated[
         float | None,
-        typer.Option(
+        Group.TRAINING(
             "--encoder-lr-factor",
             help="Times --lr for the encoder; by default 0.3, and 1 for --weights none.",
         ),
     ] = None,
-    weight_decay: Annotated[float, typer.Option("--weight-decay", help="Of AdamW.")] = 1e-2,
+    weight_decay: Annotated[float, Group.TRAINING("--weight-decay", help="Of AdamW.")] = 1e-2,
     ema: Annotated[
         float,
-        typer.Option(
+        Group.TRAINING(
             "--ema", help="Decay a step of the running mean of weights that is kept; 0 for none."
         ),
     ] = 0.99,
     patience: Annotated[
         int,
-        typer.Option(
+        Group.TRAINING(
             "--patience", min=0, help="Stop after so many validations without gain; 0 for never."
         ),
     ] = 0,
     validate_every: Annotated[
-        int, typer.Option("--validate-every", min=1, help="Epochs between validations.")
+        int, Group.TRAINING("--validate-every", min=1, help="Epochs between validations.")
     ] = 1,
-    max_time: Annotated[
-        str | None,
-        typer.Option(
-            "--max-time",
-            metavar="TIME",
-            help="Budget, such as 45m; the schedule is fitted to it and the run ends complete.",
-        ),
-    ] = None,
+    max_time_s: options.MaxTime = None,
     max_images: Annotated[
         int | None,
-        typer.Option("--max-images", help="Train on so many micrographs, drawn with --seed."),
+        Group.INPUT("--max-images", help="Train on so many micrographs, drawn with --seed."),
     ] = None,
     cache: Annotated[
-        Path,
-        typer.Option("--cache", metavar="DIR", help="For downloaded weights."),
+        Path, Group.NETWORK("--cache", metavar="DIR", help="For downloaded weights.")
     ] = Path("~/.cache/mstool"),
     seed: options.Seed = 0,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     workers: Annotated[
         int | None,
-        typer.Option(
+        Group.RUNNING(
             "--workers",
             min=0,
             help="Processes that cut crops; by default none on a CPU, all cores but one on a GPU.",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write.")] = Path("model"),
+    out: options.OutFolder = Path("model"),
     overwrite: options.Overwrite = False,
     config: options.Config = None,
     dry_run: options.DryRun = False,
@@ -187,42 +185,16 @@ def train(
 
     Example: mstool train tiles/ --split split.csv --test-fold 0
     """
-    from mstool.io.records import Run
+    given = locals()
+    from mstool.io.records import Run, pick
     from mstool.nn.device import choose_compute, make_deterministic
-    from mstool.pipeline.train import resolve_settings, train_model
+    from mstool.pipeline.train import TrainFlags, resolve_settings, train_model
 
     run, report = Run(), make_reporter("train", quiet, verbose)
     split = options.require_path("--split", split, "make one with mstool split")
     make_deterministic()
     compute = choose_compute(device, precision)
-    settings = resolve_settings(
-        compute=compute,
-        arch=arch,
-        encoder=encoder,
-        weights=weights,
-        depth=depth,
-        width=width,
-        padding=padding,
-        finetune=finetune,
-        loss=loss,
-        class_weights=class_weights,
-        augment=augment,
-        crop=crop,
-        test_fold=test_fold,
-        val_fold=val_fold,
-        max_images=max_images,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        encoder_lr_factor=encoder_lr_factor,
-        weight_decay=weight_decay,
-        ema=ema,
-        patience=patience,
-        validate_every=validate_every,
-        max_time_s=options.parse_duration("--max-time", max_time),
-        workers=workers,
-        seed=seed,
-    )
+    settings = resolve_settings(pick(TrainFlags, given), compute)
     if dry_run:
         emit_plan("train", asdict(settings), [tiles, split], out)
         return

@@ -1,59 +1,79 @@
-"""Weights with which overlapping tiles are averaged."""
+"""How overlapping tiles share the pixels that they have in common."""
 
 from typing import Literal
 
 import numpy as np
+
+from mstool.geometry.window import Window
 
 Blend = Literal["crop", "flat", "hann", "gaussian"]
 
 _FLOOR = 1e-3
 
 
-def blend_profile(
-    blend: Blend, size: int, halo: int, at_start: bool = False, at_end: bool = False
-) -> np.ndarray:
-    """Weight along one edge of a tile.
+def blend_weights(blend: Blend, height: int, width: int) -> np.ndarray:
+    """Weight of each pixel of a tile in the mean over tiles.
 
     Parameters
     ----------
-    blend : {"crop", "flat", "hann", "gaussian"}
-        ``crop`` takes each pixel from tiles in whose core it lies; ``flat`` averages; ``hann``
-        and ``gaussian`` (sigma an eighth of the tile [1]_) favour the middle of a tile.
-    size : int
-        Tile edge [px].
-    halo : int
-        Border in which ``crop`` gives almost no weight [px]; the others do without.
-    at_start, at_end : bool
-        Whether the tile begins or ends at the edge of the image, where nobody else knows better
-        and ``crop`` keeps the halo.
+    blend : {"flat", "hann", "gaussian"}
+        ``flat`` averages; ``hann`` and ``gaussian`` (sigma an eighth of the tile [1]_) favour the
+        middle of a tile. ``crop`` averages nothing: see `depth_in_tile`.
+    height, width : int
+        Edges of the tile [px].
 
     Returns
     -------
-    ndarray of float64, shape (size,)
+    ndarray of float64, shape (height, width)
         Weights in (0, 1], above 0 everywhere so that no pixel is left without.
 
     References
     ----------
     .. [1] Isensee, F. et al. (2021). Nat. Methods 18, 203-211.
     """
+    profiles = (_profile(blend, size) for size in (height, width))
+    return np.maximum(np.outer(*profiles), _FLOOR)
+
+
+def depth_in_tile(window: Window, height: int, width: int) -> np.ndarray:
+    """How deep each pixel lies in its tile: the larger, the more of its surroundings it saw.
+
+    Parameters
+    ----------
+    window : Window
+        Of the tile.
+    height, width : int
+        Size of the whole image [px].
+
+    Returns
+    -------
+    ndarray of float64, shape (window.height, window.width)
+        Distance to the nearest tile edge [px], 1 for a pixel that touches it. Edges of the image
+        are none, since no other tile knows what lies beyond; infinite if there is no other edge.
+
+    Examples
+    --------
+    >>> depth_in_tile(Window(row=0, col=2, height=1, width=4), height=1, width=8)
+    array([[1., 2., 2., 1.]])
+    """
+    rows = _depth_along(window.row, window.height, height)
+    cols = _depth_along(window.col, window.width, width)
+    return np.minimum.outer(rows, cols)
+
+
+def _depth_along(start: int, size: int, length: int) -> np.ndarray:
+    inside = np.arange(1.0, size + 1)
+    from_start = inside if start > 0 else np.inf
+    from_end = inside[::-1] if start + size < length else np.inf
+    return np.minimum(from_start, from_end) + np.zeros(size)
+
+
+def _profile(blend: Blend, size: int) -> np.ndarray:
+    centre = np.arange(size) + 0.5
     if blend == "flat":
         return np.ones(size)
-    if blend == "crop":
-        weights = np.ones(size)
-        if not at_start:
-            weights[:halo] = _FLOOR**3
-        if not at_end and halo:
-            weights[-halo:] = _FLOOR**3
-        return weights
-    centre = np.arange(size) + 0.5
     if blend == "hann":
         weights = np.sin(np.pi * centre / size) ** 2
     else:
         weights = np.exp(-0.5 * ((centre - size / 2) / (size / 8)) ** 2)
     return np.maximum(weights / weights.max(), _FLOOR)
-
-
-def blend_window(blend: Blend, row_profile: np.ndarray, col_profile: np.ndarray) -> np.ndarray:
-    """Weight of each tile pixel: the outer product of its two profiles, floored above zero."""
-    floor = _FLOOR**6 if blend == "crop" else _FLOOR
-    return np.maximum(np.outer(row_profile, col_profile), floor)

@@ -11,6 +11,9 @@ from mstool.errors import OutputError
 # By which leftovers of a killed run are known.
 TEMPORARY_PREFIX = ".mstool-"
 
+# A name has at most 255 bytes, of which one character may take four.
+_STEM_BYTES, _SUFFIX_BYTES = 80, 20
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -56,14 +59,21 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _make_beside(path: Path) -> Path:
+    stem = _cut(path.stem, _STEM_BYTES)
+    suffix = path.suffix if len(os.fsencode(path.suffix)) <= _SUFFIX_BYTES else ""
     try:
         handle, name = tempfile.mkstemp(
-            prefix=f"{TEMPORARY_PREFIX}{path.stem[:80]}.", suffix=path.suffix, dir=path.parent
+            prefix=f"{TEMPORARY_PREFIX}{stem}.", suffix=suffix, dir=path.parent
         )
     except OSError as error:
         raise _refused(path, error) from error
     os.close(handle)
     return Path(name)
+
+
+def _cut(name: str, n_bytes: int) -> str:
+    """The beginning of a name, in whole characters."""
+    return name.encode(errors="replace")[:n_bytes].decode(errors="ignore")
 
 
 def _is_from_writing(error: OSError, temporary: Path) -> bool:

@@ -1,38 +1,129 @@
-"""Pixel size as image files state it."""
+"""Pixel size: units of length, and which statements of a file count."""
 
+import html
+import math
 import re
+from typing import NamedTuple
 
-import tifffile
+# Written to the tag Software beside a pixel size, which tells it from a setting for print.
+WRITER = "mstool"
 
 _UM_PER_UNIT = {
+    "pm": 1e-6,
     "nm": 1e-3,
+    "nanometer": 1e-3,
     "um": 1.0,
-    "µm": 1.0,
-    "μm": 1.0,
     "micron": 1.0,
-    "microns": 1.0,
-    "\\u00b5m": 1.0,
+    "micrometer": 1.0,
     "mm": 1e3,
+    "millimeter": 1e3,
     "cm": 1e4,
+    "centimeter": 1e4,
+    "in": 25400.0,
     "inch": 25400.0,
+    "inche": 25400.0,  # what is left of inches
     "m": 1e6,
+    "meter": 1e6,
+    "å": 1e-4,
+    "angstrom": 1e-4,
 }
+_NO_UNITS = ("", "pixel", "px", "reference frame", "none", "null")
 
-# Printers' and screens' settings, which cameras write without knowing the magnification.
-_DISPLAY_DPI = (72, 75, 90, 96, 100, 120, 150, 200, 240, 300, 400, 600, 1200)
+# Screens, printers and scanners reach 4800 dots per inch, 5.3 um, and programs write such numbers
+# without knowing any pixel size; the finest electron micrographs have 0.01 nm per pixel.
+_COARSEST_UM, _FINEST_UM = 5.0, 1e-5
+_MOST_UNEQUAL = 1.01
 
 
-def pixel_size_of_tiff(tiff: tifffile.TiffFile) -> float | None:
-    """Edge length of a pixel of the first page [um/px].
+class StatedSize(NamedTuple):
+    """What a file says of its pixel size.
 
-    Looks at OME metadata, ImageJ metadata, then the resolution tags.
+    Attributes
+    ----------
+    um : float or None
+        Edge length of a pixel [um/px]; None where there is none to be relied on.
+    doubt : str or None
+        Why what is said was not taken; a clause without the name of the file.
+    """
+
+    um: float | None = None
+    doubt: str | None = None
+
+
+NOTHING_STATED = StatedSize()
+
+
+def um_per_unit(unit: str) -> float | None:
+    """Micrometres in a unit of length, in any usual spelling; None for what is no such unit.
+
+    Examples
+    --------
+    >>> um_per_unit("microns"), um_per_unit("&#181;m"), um_per_unit("furlong")
+    (1.0, 1.0, None)
+    """
+    text = re.sub(r"\\u00b5|[µμ]", "u", html.unescape(unit).strip(), flags=re.IGNORECASE)
+    if re.match("[MP]m$", text):  # mega and peta, which in small letters are milli and pico
+        return None
+    text = text.lower().replace("\u212b", "å").replace("metre", "meter")
+    return _UM_PER_UNIT.get(text) or _UM_PER_UNIT.get(text.removesuffix("s"))
+
+
+def is_no_unit(unit: str) -> bool:
+    """Whether a unit says that lengths are counted in pixels."""
+    return unit.strip().lower().removesuffix("s") in _NO_UNITS
+
+
+def stated_size(width: object, height: object, unit: str) -> StatedSize | None:
+    """Judge the edges of a pixel that a microscope or its program wrote.
+
+    Parameters
+    ----------
+    width, height : object
+        Numbers, as such or as text; None for a height that is not stated.
+    unit : str
+        Unit of both.
 
     Returns
     -------
-    float or None
-        None where the file does not say, or gives only a resolution meant for printing.
+    StatedSize or None
+        None where nothing is said: no number above 0, or no unit of length.
     """
-    return _from_ome(tiff.ome_metadata) or _from_imagej(tiff) or _from_tags(tiff.pages[0])
+    edges = _positive(width), _positive(width if height is None else height)
+    if None in edges or is_no_unit(unit):
+        return None
+    factor = um_per_unit(unit)
+    if factor is None:
+        shown = " ".join(unit.split())[:20]
+        return StatedSize(doubt=f"states its pixel size in {shown!r}, which is no known unit")
+    return _if_square(edges[0] * factor, edges[1] * factor)
+
+
+def size_from_density(across: object, down: object, unit: str) -> StatedSize | None:
+    """Judge pixels per inch or centimetre, which most programs write without knowing a scale.
+
+    Parameters
+    ----------
+    across, down : object
+        Pixels per unit.
+    unit : str
+        Unit of length.
+
+    Returns
+    -------
+    StatedSize or None
+        A size only between 0.01 nm and 5 um per pixel, where no screen, printer or scanner lies;
+        None where nothing is said.
+    """
+    per_x, per_y, factor = _positive(across), _positive(down), um_per_unit(unit)
+    if per_x is None or per_y is None or factor is None:
+        return None
+    said = f"states {per_x:.6g} pixels per {unit}"
+    if factor / per_x > _COARSEST_UM:
+        what = "which is what programs write that know no pixel size"
+        return StatedSize(doubt=f"{said}, {what}")
+    if factor / per_x < _FINEST_UM:
+        return StatedSize(doubt=f"{said}, which is finer than any microscope")
+    return _if_square(factor / per_x, factor / per_y)
 
 
 def resolution_tags(pixel_size_um: float | None) -> dict:
@@ -40,46 +131,20 @@ def resolution_tags(pixel_size_um: float | None) -> dict:
     if pixel_size_um is None:
         return {}
     per_cm = 1e4 / pixel_size_um
-    return {"resolution": (per_cm, per_cm), "resolutionunit": "CENTIMETER"}
+    return {"resolution": (per_cm, per_cm), "resolutionunit": "CENTIMETER", "software": WRITER}
 
 
-def _from_ome(xml: str | None) -> float | None:
-    if not xml:
-        return None
-    size = re.search(r'PhysicalSizeX="([^"]+)"', xml)
-    unit = re.search(r'PhysicalSizeXUnit="([^"]+)"', xml)
-    return _in_um(size and size.group(1), unit.group(1) if unit else "um")
-
-
-def _from_imagej(tiff: tifffile.TiffFile) -> float | None:
-    unit = (tiff.imagej_metadata or {}).get("unit")
-    per_unit = _x_resolution(tiff.pages[0])
-    return _in_um(1 / per_unit, unit) if unit and per_unit else None
-
-
-def _from_tags(page: tifffile.TiffPage) -> float | None:
-    per_unit = _x_resolution(page)
-    unit = {2: "inch", 3: "cm"}.get(int(page.resolutionunit or 1))
-    if not per_unit or not unit:
-        return None
-    dpi = per_unit * (2.54 if unit == "cm" else 1)
-    if any(abs(dpi - usual) < 0.5 for usual in _DISPLAY_DPI):
-        return None
-    return _in_um(1 / per_unit, unit)
-
-
-def _x_resolution(page: tifffile.TiffPage) -> float | None:
-    tag = page.tags.get("XResolution")
-    if tag is None:
-        return None
-    numerator, denominator = tag.value
-    return numerator / denominator if numerator and denominator else None
-
-
-def _in_um(size: object, unit: str) -> float | None:
-    factor = _UM_PER_UNIT.get(unit.strip().lower())
+def _positive(number: object) -> float | None:
     try:
-        value = float(size) * factor  # type: ignore[arg-type, operator]
+        value = float(number)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return None
-    return value if value > 0 else None
+    return value if 0 < value < math.inf else None
+
+
+def _if_square(width_um: float, height_um: float) -> StatedSize:
+    if max(width_um, height_um) > _MOST_UNEQUAL * min(width_um, height_um):
+        return StatedSize(
+            doubt=f"states pixels of {width_um:.4g} x {height_um:.4g} um, which are not square"
+        )
+    return StatedSize(float(f"{width_um:.12g}"))  # metres in micrometres leave a rest

@@ -5,8 +5,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -118,6 +118,25 @@ def require_keys(record: Any, path: Path, *keys: str) -> tuple[Any, ...]:
         if key not in table:
             raise InputError(f"{path}: lacks {key!r}; make the folder again")
     return tuple(table[key] for key in keys)
+
+
+def pick(kind: type, table: Mapping[str, Any]) -> Any:
+    """Make a dataclass of the entries of a table that are named as its fields.
+
+    Parameters
+    ----------
+    kind : type
+        The dataclass.
+    table : mapping of str to object
+        Holds every field that has no default; what is no field is left aside.
+
+    Examples
+    --------
+    >>> pick(Run, {"started": "now", "argv": ("mstool",), "clock": 0.0, "out": "tiles"}).started
+    'now'
+    """
+    names = [each.name for each in fields(kind) if each.name in table]
+    return kind(**{name: table[name] for name in names})
 
 
 def sha256_of_file(path: Path) -> str:

@@ -23,7 +23,7 @@ class SplitRow:
     group : str
         Images that must stay together.
     fold : int
-        Part of the split, from 0.
+        Fold it is in, from 0.
     """
 
     source: str

@@ -13,6 +13,7 @@ import tifffile
 from mstool.errors import InputError, LabelError, MissingInputError
 from mstool.geometry.window import Window
 from mstool.io.atomic import atomic_path, write_text
+from mstool.io.damage import reading
 from mstool.io.images import open_micrograph, read_values
 from mstool.io.pixel_size import resolution_tags
 from mstool.io.records import read_record, require_keys
@@ -279,10 +280,8 @@ def read_probabilities(path: Path, n_classes: int, tile: Tile | None = None) -> 
     """
     if not path.is_file():
         raise MissingInputError(f"{path}: this tile has no probabilities; run predict again")
-    try:
+    with reading(path, "damaged", _PREDICT_AGAIN):
         values = tifffile.imread(path)
-    except Exception as error:  # codecs raise whatever they like
-        raise InputError(f"{path}: damaged ({error}); {_PREDICT_AGAIN}") from error
     values = values[None] if values.ndim == 2 else values
     if values.ndim != 3 or values.shape[0] != n_classes:
         raise InputError(

@@ -5,6 +5,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from math import dist
 
 import numpy as np
 
@@ -28,7 +29,7 @@ OKABE_ITO = (
 )
 
 _UNNAMED = -1
-_HALF_OPAQUE = 128  # of alpha, 0 to 255
+_ALIKE = 200  # distance of colours, each channel 0..255, below which two look much alike
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 # Above this a float64 no longer tells neighbouring integers apart. It is a float64 itself because a
@@ -288,8 +289,8 @@ def encode_labels(raw: np.ndarray, legend: Legend, origin: tuple[int, int] = (0,
     ----------
     raw : ndarray, shape (H, W) or (H, W, 3), or with alpha (H, W, 2) or (H, W, 4)
         Integer values (float and bool too, if whole) or colours; of 16-bit colours the upper 8
-        bits count. Alpha is 0..255, and a pixel with less than 128 has been erased: whatever colour
-        it keeps, it belongs to the class ``"*"``. Under a legend of colours, grey uint8 values
+        bits count. A pixel with alpha 0 has been erased: whatever colour it keeps, it belongs to
+        the class ``"*"``. Under a legend of colours, grey uint8 values
         ``v`` are compared as ``(v, v, v)``; under a legend of integers, colours are taken as values
         if all are grey.
     legend : Legend
@@ -330,9 +331,9 @@ def encode_labels(raw: np.ndarray, legend: Legend, origin: tuple[int, int] = (0,
 
 
 def erased_pixels(raw: np.ndarray) -> np.ndarray | None:
-    """Where a raw label map is more than half transparent: bool, (H, W); None without alpha."""
+    """Where a raw label map is wholly transparent: bool, (H, W); None without alpha."""
     has_alpha = raw.ndim == 3 and raw.shape[2] in (2, 4)
-    return raw[..., -1] < _HALF_OPAQUE if has_alpha else None
+    return raw[..., -1] == 0 if has_alpha else None
 
 
 def _build_legend(entries, ignore=None) -> Legend:
@@ -365,8 +366,12 @@ def _given_colour(value, colour) -> Colour | None:
 
 
 def _spare_colours(taken):
-    """Colours for the classes without one: Okabe-Ito, then hues a golden section apart."""
-    taken = {*taken, IGNORE_COLOUR}
+    """Colours for the classes without one: Okabe-Ito, then hues a golden section apart.
+
+    Those that an eye takes for one of the given colours come last.
+    """
+    given = [colour for colour in taken if colour is not None]
+    taken = {*given, IGNORE_COLOUR}
     hues = (
         tuple(
             round(255 * channel)
@@ -374,7 +379,8 @@ def _spare_colours(taken):
         )
         for i in range(10 * MAX_CLASSES)
     )
-    for colour in (*OKABE_ITO, *hues):
+    every = (*OKABE_ITO, *hues)
+    for colour in sorted(every, key=lambda one: any(dist(one, other) < _ALIKE for other in given)):
         if colour not in taken:
             taken.add(colour)
             yield colour
@@ -584,8 +590,8 @@ def _describe_unnamed(keys: np.ndarray, is_unnamed: np.ndarray, is_colour: bool,
 def _describe_erased(is_erased: np.ndarray, origin) -> str:
     row, col = np.argwhere(is_erased)[0]
     return (
-        f"{_pixels(np.count_nonzero(is_erased))}, {_place('first', row, col, origin)}, transparent: "
-        'erased, and of no class; paint them, or give one class the value "*"'
+        f"{_pixels(np.count_nonzero(is_erased))}, {_place('first', row, col, origin)}, transparent "
+        'and of no class; paint them, or give one class the value "*"'
     )
 
 

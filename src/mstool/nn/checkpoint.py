@@ -13,6 +13,7 @@ from mstool.errors import InputError, MissingInputError, UsageError
 from mstool.io.atomic import atomic_path
 from mstool.io.plain import to_plain
 from mstool.io.records import sha256_of_file
+from mstool.micrographs.needs import Needs
 from mstool.nn.model import ModelSpec, Segmenter, build_segmenter
 
 _FORMAT = "1"
@@ -47,6 +48,8 @@ class Checkpoint:
         Validation scores of these weights.
     training : dict
         Settings of the training, versions and provenance.
+    greys : tuple of float
+        Quantiles of the stored values of the training tiles; empty for models that do not know.
     """
 
     spec: ModelSpec
@@ -61,6 +64,7 @@ class Checkpoint:
     sources: dict[str, list[dict[str, str]]]
     metrics: dict[str, Any]
     training: dict[str, Any]
+    greys: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,20 @@ class LoadedModel:
     sha256: str
     checkpoint: Checkpoint
     segmenter: Segmenter
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of its input."""
+        known = self.checkpoint
+        return Needs(
+            str(self.path),
+            known.classes,
+            known.spec.n_channels,
+            len(set(known.mean)) == len(set(known.std)) == 1,
+            known.dtype,
+            known.greys,
+            known.pixel_size_um,
+        )
 
 
 def save_checkpoint(path: Path, segmenter: Segmenter, checkpoint: Checkpoint) -> None:
@@ -154,6 +172,7 @@ def _parse(description: str, path: Path) -> Checkpoint:
     try:
         fields = json.loads(description)
         tuples = {key: tuple(fields[key]) for key in ("classes", "mean", "std")}
+        tuples["greys"] = tuple(fields.get("greys", ()))
         checkpoint = Checkpoint(**{**fields, **tuples, "spec": ModelSpec(**fields["spec"])})
         if not all(isinstance(checkpoint.sources[part], list) for part in ("train", "val", "test")):
             raise TypeError("sources")

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from mstool.io.tiles import Tile
+from mstool.micrographs.grey_range import describe_greys, sample_greys
 from mstool.nn.augment import Augmentation, change_grey_levels, cut_crop
 
 Decode = Callable[[Tile], tuple[np.ndarray, np.ndarray]]
@@ -26,11 +27,14 @@ class Normalisation:
         One a channel, in stored pixel values.
     levels : tuple of float
         Black and white: the 0.1 and 99.9 percentiles.
+    greys : tuple of float
+        Quantiles, as `mstool.micrographs.grey_range.describe_greys` gives them.
     """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
     levels: tuple[float, float]
+    greys: tuple[float, ...] = ()
 
 
 class TileStore:
@@ -144,14 +148,15 @@ def fit_normalisation(store: TileStore) -> Normalisation:
         n_pixels += image.shape[1] * image.shape[2]
         total = total + image.sum(dim=(1, 2))
         squares = squares + (image**2).sum(dim=(1, 2))
-        samples.append(image.flatten()[::61].numpy())
+        samples.append(sample_greys(image.numpy()))
     mean = total / n_pixels
     variance = (squares / n_pixels - mean**2).clamp(min=0)
     std = variance.sqrt()
     std = torch.where(std > 1e-6, std, torch.ones_like(std))  # a constant image stays as it is
-    black, white = np.percentile(np.concatenate(samples), [0.1, 99.9])
+    greys = describe_greys(samples)
+    black, white = greys[0], greys[-1]
     white = white if white > black else black + 1
-    return Normalisation(tuple(mean.tolist()), tuple(std.tolist()), (float(black), float(white)))
+    return Normalisation(tuple(mean.tolist()), tuple(std.tolist()), (black, white), greys)
 
 
 def balanced_weights(counts: Sequence[int]) -> list[float]:

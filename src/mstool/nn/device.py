@@ -42,8 +42,8 @@ class Compute:
         return {dtype: name for name, dtype in _TYPES.items()}[self.dtype]
 
     @property
-    def threads(self) -> int:
-        """Threads that one operation may use on the CPU."""
+    def n_threads(self) -> int:
+        """Threads of the CPU that a network uses."""
         return torch.get_num_threads()
 
     def autocast(self) -> torch.autocast:

@@ -23,6 +23,7 @@ from mstool.reporting import Reporter
 _SAVE_EVERY_S = 120.0
 _WARM_UP = 0.15
 _FIRST_LR, _LAST_LR = 0.05, 0.002
+_PATIENCE_WITH_LOSS = 8  # steps in a row without a finite loss, where a scaler leaves them out
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,11 @@ class FitState:
     n_steps : int
         Optimiser updates so far.
     loss_sum, n_crops : float, int
-        Of the epoch under way.
-    best_score, best_epoch : float, int
-        Highest validation mean IoU so far and where.
+        Of the epoch under way, without steps whose loss is not finite.
+    n_not_finite : int
+        Steps in a row, up to now, whose loss is not finite.
+    best_score, best_epoch : float, int, or None
+        Highest validation mean IoU so far and where; None before there is one.
     n_worse : int
         Validations since then.
     elapsed_s : float
@@ -103,8 +106,9 @@ class FitState:
     n_steps: int = 0
     loss_sum: float = 0.0
     n_crops: int = 0
-    best_score: float = -1.0
-    best_epoch: int = 0
+    n_not_finite: int = 0
+    best_score: float | None = None
+    best_epoch: int | None = None
     n_worse: int = 0
     elapsed_s: float = 0.0
     training_s: float = 0.0
@@ -130,7 +134,8 @@ class Fit:
     loss : callable
         From `build_loss`.
     validate : callable or None
-        Gives scores of a segmenter, ``mean_iou`` among them; None to keep the last weights.
+        Gives scores of a segmenter, ``mean_iou`` among them, which is NaN if no pixel is labelled.
+        Without it, or without a score, the last weights are kept.
     settings : FitSettings
         How.
     compute : Compute
@@ -253,8 +258,9 @@ class Fit:
             self._train_step(images, labels, progress)
             state.training_s += time.monotonic() - step_started
             rate = (state.n_crops - n_before) / (time.monotonic() - started)
-            score = f", IoU {state.best_score:.3f}" if state.best_score >= 0 else ""
-            advance(1, f"loss {state.loss_sum / state.n_crops:.3f}{score}, {rate:.1f} images/s")
+            score = "" if state.best_score is None else f", IoU {state.best_score:.3f}"
+            loss = state.loss_sum / state.n_crops if state.n_crops else math.nan
+            advance(1, f"loss {loss:.3f}{score}, {rate:.1f} images/s")
             if stop_requested():
                 return False
             if time.monotonic() - self._saved > _SAVE_EVERY_S:
@@ -276,18 +282,31 @@ class Fit:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         state.step, state.n_steps = state.step + 1, state.n_steps + 1
-        value = float(loss.detach())
-        if not math.isfinite(value) and not self.scaler.is_enabled():
-            raise CheckFailed(
-                f"{self.folder.parent}: the loss is not a number at step {state.n_steps}; use a "
-                "lower --lr, or another --loss, and --overwrite"
-            )
-        state.loss_sum += value * len(images)
-        state.n_crops += len(images)
+        self._note_loss(float(loss.detach()), len(images))
         self._average_weights()
+
+    def _note_loss(self, loss: float, n_crops: int) -> None:
+        state = self.state
+        if math.isfinite(loss):
+            state.n_not_finite = 0
+            state.loss_sum += loss * n_crops
+            state.n_crops += n_crops
+            return
+        state.n_not_finite += 1
+        # a scaler leaves such a step out, and a single one means little
+        if not self.scaler.is_enabled() or state.n_not_finite >= _PATIENCE_WITH_LOSS:
+            raise self._diverged("the loss is not a number")
+
+    def _diverged(self, what: str) -> CheckFailed:
+        return CheckFailed(
+            f"{self.folder.parent}: {what} at step {self.state.n_steps}; use a lower --lr, or "
+            "another --loss, and --overwrite"
+        )
 
     def _end_epoch(self, total: int, report: Reporter) -> None:
         state, settings = self.state, self.settings
+        if not _is_finite(self.segmenter):  # the running means of a step that was left out
+            raise self._diverged("the weights are not numbers")
         is_last = state.epoch + 1 >= settings.epochs or self.progress(total) >= 1.0
         is_due = is_last or (state.epoch + 1) % settings.validate_every == 0
         row = {
@@ -315,7 +334,9 @@ class Fit:
         self.segmenter.eval()
         scores = self.validate(self.segmenter)
         score = scores["mean_iou"]
-        if score > state.best_score:
+        if math.isnan(score):
+            pass  # no pixel to validate on is neither a gain nor a loss
+        elif state.best_score is None or score > state.best_score:
             state.best_score, state.best_epoch, state.n_worse = score, state.epoch + 1, 0
             self.best_weights = _copy_weights(self.segmenter)
         else:
@@ -401,6 +422,10 @@ def _build_optimizer(network: nn.Module, settings: FitSettings) -> torch.optim.O
     return torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
 
 
+def _is_finite(module: nn.Module) -> bool:
+    return all(bool(tensor.isfinite().all()) for tensor in module.state_dict().values())
+
+
 def _copy_weights(module: nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
 
@@ -426,6 +451,8 @@ def _row_in_words(row: dict[str, Any], epochs: int) -> str:
     words = [f"epoch {row['epoch']}/{epochs}"]
     if row["train_loss"] is not None:
         words.append(f"loss {row['train_loss']:.4f}")
-    if "val_mean_iou" in row:
-        words.append(f"validation mean IoU {row['val_mean_iou']:.4f}")
+    score = row.get("val_mean_iou")
+    if score is not None:
+        is_defined = not math.isnan(score)
+        words.append(f"validation mean IoU {score:.4f}" if is_defined else "nothing to validate on")
     return ", ".join([*words, f"{row['elapsed_s']:.0f} s"])

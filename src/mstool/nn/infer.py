@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from mstool.errors import InputError
+from mstool.nn.dataset import to_tensor
 from mstool.nn.device import Compute
 from mstool.nn.model import Segmenter
 
@@ -18,6 +19,30 @@ _VIEWS = {
     "flips": ((0, False), (0, True), (2, False), (2, True)),
     "d4": tuple((turns, mirrored) for turns in range(4) for mirrored in (False, True)),
 }
+
+
+def predict_images(
+    segmenters: Sequence[Segmenter],
+    images: Sequence[np.ndarray],
+    compute: Compute,
+    tta: Augmentations = "none",
+) -> np.ndarray:
+    """Class probabilities of arrays; see `predict_probabilities`.
+
+    Parameters
+    ----------
+    segmenters, compute, tta
+        As for `predict_probabilities`.
+    images : sequence of ndarray, shape (H, W) or (H, W, C)
+        Stored pixel values, all of one size.
+
+    Returns
+    -------
+    ndarray of float32, shape (N, K, H, W)
+        Summing to 1 over classes.
+    """
+    batch = torch.stack([to_tensor(image) for image in images])
+    return predict_probabilities(segmenters, batch, compute, tta).numpy()
 
 
 def predict_probabilities(

@@ -13,6 +13,7 @@ from mstool.labels.legend import IGNORE_INDEX
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 _NAMES = ("ce", "focal", "dice", "jaccard", "lovasz")
+_GAMMA = 2  # of the focal loss
 
 
 def parse_loss(text: str) -> dict[str, float]:
@@ -74,6 +75,36 @@ def build_loss(text: str, class_weights: list[float] | None = None) -> Loss:
     return loss
 
 
+def focal_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Mean of ``(1 - p)^2 * -log p``, where p is that of the true class by softmax, as in use [1]_.
+
+    It weighs down pixels that are right already. Its lowest value is not where probabilities are
+    the frequencies of classes, but where they are less extreme [2]_: pixels of which 0.61, 0.29 and
+    0.10 are of three classes get 0.49, 0.35 and 0.16, and 0.90 of one of two gets 0.69. The order
+    of classes, and so the label map, is the same. Cross-entropy gives the frequencies themselves.
+
+    Parameters
+    ----------
+    logits : Tensor of float, shape (P, K)
+        A row a pixel.
+    labels : Tensor of int64, shape (P,)
+        True classes, none ignored.
+
+    Returns
+    -------
+    Tensor of float, shape ()
+        At least 0.
+
+    References
+    ----------
+    .. [1] Lin, T.-Y. et al. (2017). ICCV, arXiv:1708.02002.
+    .. [2] Charoenphakdee, N. et al. (2021). CVPR, arXiv:2011.09172.
+    """
+    cost = nn.functional.cross_entropy(logits, labels, reduction="none")
+    doubt = -torch.expm1(-cost)  # 1 - p, exact where p is nearly 1
+    return (doubt**_GAMMA * cost).mean()
+
+
 def _build_term(name: str, class_weights: list[float] | None) -> Loss:
     if name == "ce":
         weights = None if class_weights is None else torch.tensor(class_weights).float()
@@ -83,8 +114,9 @@ def _build_term(name: str, class_weights: list[float] | None) -> Loss:
             return nn.functional.cross_entropy(logits, labels, weight=on_device)
 
         return cross_entropy
+    if name == "focal":
+        return focal_loss
     kinds = {
-        "focal": smp.losses.FocalLoss,
         "dice": smp.losses.DiceLoss,
         "jaccard": smp.losses.JaccardLoss,
         "lovasz": smp.losses.LovaszLoss,

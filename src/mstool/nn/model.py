@@ -166,8 +166,12 @@ def build_network(spec: ModelSpec) -> nn.Module:
         ) from error
 
 
-def build_segmenter(spec: ModelSpec, mean: list[float], std: list[float]) -> Segmenter:
-    """Build a network of random weights with its normalisation around it."""
+def build_segmenter(
+    spec: ModelSpec, mean: list[float], std: list[float], seed: int | None = None
+) -> Segmenter:
+    """Build a network of random weights, drawn with `seed`, with its normalisation around it."""
+    if seed is not None:
+        torch.manual_seed(seed)
     network = build_network(spec)
     if spec.arch != PLAIN:
         multiple = max(32, int(getattr(network.encoder, "output_stride", 32)))

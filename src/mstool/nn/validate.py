@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from mstool.geometry.stitch import stitch_bands
+from mstool.geometry.bands import stitch_bands
 from mstool.geometry.window import Window
 from mstool.io.tiles import SourceImage
 from mstool.labels.legend import IGNORE_INDEX
@@ -21,7 +21,6 @@ def whole_image_confusions(
     store: TileStore,
     sources: dict[str, SourceImage],
     n_classes: int,
-    halo: int,
     batch_size: int,
     compute: Compute,
 ) -> np.ndarray:
@@ -37,8 +36,6 @@ def whole_image_confusions(
         Micrographs by name.
     n_classes : int
         K.
-    halo : int
-        Border of a tile that its neighbours know better [px].
     batch_size : int
         Tiles at a time.
     compute : Compute
@@ -52,9 +49,7 @@ def whole_image_confusions(
     names = sorted({tile.source for tile in store.tiles})
     return np.stack(
         [
-            _confusion_of_source(
-                segmenter, store, sources[name], n_classes, halo, batch_size, compute
-            )
+            _confusion_of_source(segmenter, store, sources[name], n_classes, batch_size, compute)
             for name in names
         ]
     )
@@ -65,7 +60,6 @@ def _confusion_of_source(
     store: TileStore,
     source: SourceImage,
     n_classes: int,
-    halo: int,
     batch_size: int,
     compute: Compute,
 ) -> np.ndarray:
@@ -81,7 +75,7 @@ def _confusion_of_source(
         allow_gaps=True,
     )
     truth = stitch_bands(
-        _truth_tiles(store, places, n_classes), height, width, "crop", halo, allow_gaps=True
+        _truth_tiles(store, places, n_classes), height, width, "crop", allow_gaps=True
     )
     confusion = np.zeros((n_classes, n_classes), np.int64)
     for probabilities, one_hot in zip(predicted, truth, strict=True):

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from mstool.pictures.colours import BLUE, ORANGE
 
 
-def draw_curves(history: list[dict[str, Any]], best_epoch: int, title: str) -> Figure:
+def draw_curves(history: list[dict[str, Any]], best_epoch: int | None, title: str) -> Figure:
     """Draw training loss and validation mean IoU against epochs.
 
     Parameters
@@ -16,8 +16,8 @@ def draw_curves(history: list[dict[str, Any]], best_epoch: int, title: str) -> F
     history : list of dict
         Rows with ``epoch``, ``train_loss`` (None for no step) and, where validated,
         ``val_mean_iou``.
-    best_epoch : int
-        Whose weights were kept; 0 for none.
+    best_epoch : int or None
+        Whose weights were kept; None if none was found best.
     title : str
         What was trained.
 
@@ -47,7 +47,7 @@ def draw_curves(history: list[dict[str, Any]], best_epoch: int, title: str) -> F
         color=BLUE,
         label="validation, whole micrographs",
     )
-    if best_epoch:
+    if best_epoch is not None:
         lower.axvline(best_epoch, color="black", ls=":", label=f"weights kept: epoch {best_epoch}")
     lower.set(xlabel="epoch", ylabel="mean IoU [1]", ylim=(0, 1))
     lower.xaxis.set_major_locator(MaxNLocator(integer=True))

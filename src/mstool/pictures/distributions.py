@@ -23,11 +23,6 @@ def draw_histograms(source, target, title: str, black: float, white: float) -> F
         Of the figure.
     black, white : float
         Stored values of the ends.
-
-    Returns
-    -------
-    Figure
-        One panel.
     """
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
@@ -64,11 +59,6 @@ def draw_spectra(frequency, source, target, title: str, pixel_size_um: float | N
         Of the figure.
     pixel_size_um : float or None
         For the axis [um/px].
-
-    Returns
-    -------
-    Figure
-        Two panels.
     """
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     figure.suptitle(title)
@@ -106,11 +96,6 @@ def draw_embedding(
         Share of the variance along each axis [1].
     title : str
         Of the figure.
-
-    Returns
-    -------
-    Figure
-        One panel.
     """
     figure = Figure(figsize=(6, 5.2), layout="constrained")
     axes = figure.subplots()

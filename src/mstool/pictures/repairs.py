@@ -1,6 +1,6 @@
 """Repairs of the target: how each fares, and what it does to a micrograph."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,43 +13,34 @@ from mstool.pictures.scale_bar import draw_scale_bar
 
 
 def draw_mitigation(
-    repairs: Sequence[Mapping[str, Any]], chosen: str, source_score: float | None, title: str
+    repairs: Sequence[Any], chosen: str, source_score: float | None, title: str
 ) -> Figure:
     """Draw self-consistency of each repair and, where there are labels, its score.
 
     Parameters
     ----------
-    repairs : sequence of mapping
-        ``name``, ``self_consistency``, ``mean_iou`` or None, ``interval`` or None.
+    repairs : sequence of object
+        With ``name``, ``self_consistency``, ``mean_iou`` and ``interval``; NaN without labels.
     chosen : str
         Name that is marked.
     source_score : float or None
         Mean IoU on the source [1].
     title : str
         Of the figure.
-
-    Returns
-    -------
-    Figure
-        One panel.
     """
     figure = Figure(figsize=(8, 0.45 * len(repairs) + 1.9), layout="constrained")
     axes = figure.subplots()
     places = np.arange(len(repairs))
-    values = [row["self_consistency"] for row in repairs]
+    values = [row.self_consistency for row in repairs]
     axes.plot(values, places, "o", color=BLUE, ms=8, label="agreement with itself, no labels used")
-    scored = [(place, row) for place, row in enumerate(repairs) if row["mean_iou"] is not None]
-    if scored:
-        axes.plot(
-            [row["mean_iou"] for _, row in scored], [place for place, _ in scored],
-            "D", color=ORANGE, ms=7, label="mean IoU with the truth, 95 %",
-        )  # fmt: skip
-        for place, row in scored:
-            if row["interval"] and None not in row["interval"]:
-                axes.plot(row["interval"], [place, place], color=ORANGE, lw=1.5)
+    scores = np.array([row.mean_iou for row in repairs])
+    if np.isfinite(scores).any():
+        words = "mean IoU with the truth, 95 %"
+        axes.plot(scores, places, "D", color=ORANGE, ms=7, label=words)
+        axes.hlines(places, *np.array([row.interval for row in repairs]).T, color=ORANGE, lw=1.5)
     if source_score is not None:
         axes.axvline(source_score, color=GREY, lw=1, ls="--", label="mean IoU on the source")
-    names = [f"{row['name']} (chosen)" if row["name"] == chosen else row["name"] for row in repairs]
+    names = [f"{row.name} (chosen)" if row.name == chosen else row.name for row in repairs]
     axes.set(yticks=places, yticklabels=names, xlabel="mean IoU [1]", xlim=(0, 1.02), title=title)
     axes.invert_yaxis()
     axes.grid(alpha=0.3, axis="x")
@@ -78,11 +69,6 @@ def draw_examples(
         Of the figure.
     pixel_size_um : float or None
         For the scale bar [um/px].
-
-    Returns
-    -------
-    Figure
-        A grid.
     """
     n_columns = max(len(row) for row in rows)
     figure = Figure(figsize=(3.4 * n_columns, 3.5 * len(rows) + 0.8), layout="constrained")

@@ -14,26 +14,21 @@ _MARKERS = "osv^D<>pXP*"
 
 
 def draw_robustness(
-    families: Mapping[str, Mapping[str, Any]], nominal: float, tolerance: float, title: str
+    families: Mapping[str, Any], nominal: float, tolerance: float, title: str
 ) -> Figure:
     """Draw score against dose, one panel a family.
 
     Parameters
     ----------
-    families : mapping of str to mapping
-        ``curve`` (rows of ``dose``, ``mean_iou``, ``interval``), ``unit`` and ``breaking_dose``
-        by side.
+    families : mapping of str to object
+        With ``curve`` (rows of ``dose``, ``mean_iou``, ``interval``), ``unit`` and
+        ``breaking_dose`` by side; NaN where there is none.
     nominal : float
         Score without a change [1].
     tolerance : float
         Loss that counts [1].
     title : str
         Of the figure.
-
-    Returns
-    -------
-    Figure
-        Up to four panels in a row.
     """
     n_rows = max(1, -(-len(families) // _COLUMNS))
     n_columns = min(_COLUMNS, max(1, len(families)))
@@ -41,17 +36,16 @@ def draw_robustness(
     figure.suptitle(title)
     panels = figure.subplots(n_rows, n_columns, squeeze=False, sharey=True).ravel()
     for axes, (name, family) in zip(panels, families.items(), strict=False):
-        rows = family["curve"]
-        doses = [row["dose"] for row in rows]
-        bounds = np.array([[np.nan if b is None else b for b in row["interval"]] for row in rows])
-        axes.fill_between(doses, *bounds.astype(float).T, color=BLUE, alpha=0.2, lw=0)
-        axes.plot(doses, [row["mean_iou"] for row in rows], "o-", color=BLUE, ms=4)
+        doses = [row.dose for row in family.curve]
+        bounds = np.array([row.interval for row in family.curve])
+        axes.fill_between(doses, *bounds.T, color=BLUE, alpha=0.2, lw=0)
+        axes.plot(doses, [row.mean_iou for row in family.curve], "o-", color=BLUE, ms=4)
         axes.axhline(nominal - tolerance, color=BLACK, lw=0.8, ls=":")
-        for dose in family["breaking_dose"].values():
-            if dose is not None and np.isfinite(dose):
+        for dose in family.breaking_dose.values():
+            if np.isfinite(dose):
                 axes.axvline(dose, color=ORANGE, lw=1.5, ls="--")
         axes.set_title(name, fontsize=10)
-        axes.set_xlabel(family["unit"], fontsize=8)
+        axes.set_xlabel(family.unit, fontsize=8)
         axes.set_ylim(0, 1.02)
         axes.tick_params(labelsize=8)
         axes.xaxis.set_major_locator(MaxNLocator(5))
@@ -65,39 +59,32 @@ def draw_robustness(
     return figure
 
 
-def draw_estimates(
-    calibration: Sequence[Mapping[str, Any]], estimate: Mapping[str, Any], title: str
-) -> Figure:
+def draw_estimates(calibration: Sequence[Any], estimate: Any, title: str) -> Figure:
     """Draw estimated against true scores of families left out, and the range for the target.
 
     Parameters
     ----------
-    calibration : sequence of mapping
-        ``family``, ``estimated``, ``true``.
-    estimate : mapping
-        ``mean_iou``, ``low``, ``high``, ``mean_error``, ``is_extrapolated``.
+    calibration : sequence of object
+        With ``family``, ``estimated``, ``true``.
+    estimate : object
+        With ``mean_iou``, ``low``, ``high``, ``mean_error``, ``is_extrapolated``.
     title : str
         Of the figure.
-
-    Returns
-    -------
-    Figure
-        One panel.
     """
     figure = Figure(figsize=(7.4, 5.2), layout="constrained")
     axes = figure.subplots()
-    names = list(dict.fromkeys(row["family"] for row in calibration))
+    names = list(dict.fromkeys(row.family for row in calibration))
     for index, name in enumerate(names):
-        rows = [row for row in calibration if row["family"] == name]
+        rows = [row for row in calibration if row.family == name]
         axes.plot(
-            [row["true"] for row in rows], [row["estimated"] for row in rows],
+            [row.true for row in rows], [row.estimated for row in rows],
             _MARKERS[index % len(_MARKERS)], color=SERIES[index % len(SERIES)], ms=6,
             mfc="none" if index >= len(SERIES) else None, alpha=0.8, label=name,
         )  # fmt: skip
     axes.plot([0, 1], [0, 1], color=BLACK, lw=0.8)
-    axes.axhspan(estimate["low"], estimate["high"], color=ORANGE, alpha=0.2, lw=0)
-    words = "the target" + (", extrapolated" if estimate["is_extrapolated"] else "")
-    axes.axhline(estimate["mean_iou"], color=ORANGE, lw=1.5, ls="--", label=words)
+    axes.axhspan(estimate.low, estimate.high, color=ORANGE, alpha=0.2, lw=0)
+    words = "the target" + (", extrapolated" if estimate.is_extrapolated else "")
+    axes.axhline(estimate.mean_iou, color=ORANGE, lw=1.5, ls="--", label=words)
     axes.set(
         xlabel="true mean IoU under a simulated change [1]",
         ylabel="estimated without labels [1]",
@@ -105,7 +92,7 @@ def draw_estimates(
         ylim=(0, 1.02),
         aspect="equal",
     )
-    error = estimate["mean_error"]
+    error = estimate.mean_error
     axes.set_title(f"{title}\nmean error on kinds of change left out: {error:.2f}", fontsize=11)
     axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8)
     axes.grid(alpha=0.3)

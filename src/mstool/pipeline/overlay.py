@@ -7,12 +7,20 @@ import numpy as np
 
 from mstool.errors import InputError, MissingInputError
 from mstool.io.images import Micrograph, open_label_values, open_micrograph
+from mstool.io.records import read_record, require_keys
 from mstool.io.tiles import PREDICT_RECORD, SourceImage, read_sources
-from mstool.labels.legend import Legend, encode_labels, legend_to_toml, palette
+from mstool.labels.legend import (
+    Legend,
+    encode_labels,
+    legend_from_toml,
+    legend_to_toml,
+    palette,
+)
+from mstool.micrographs.find import Naming, find_micrograph, pair_labels
+from mstool.micrographs.label_maps import named, open_label_map
+from mstool.micrographs.label_sets import open_label_maps
 from mstool.pictures.overlay import draw_overlay
 from mstool.pictures.save import save_figure
-from mstool.pipeline.inputs import find_micrograph, pair_labels
-from mstool.pipeline.label_maps import choose_legend, named, open_labels
 from mstool.reporting import Reporter
 
 # Larger pictures take long to draw and show no more on a screen.
@@ -84,10 +92,10 @@ def write_overlay(
     truth = None
     if source.name in inputs.labels:
         label_legend = inputs.label_legend or legend
-        labels = open_labels(inputs.labels[source.name], label_legend)
-        _check_size(labels, source)
+        labels = open_label_map(inputs.labels[source.name], label_legend)
+        _check_size(labels.values, source)
         with named(labels.path):
-            truth = encode_labels(read_reduced(labels, step), label_legend)
+            truth = encode_labels(read_reduced(labels.values, step), label_legend)
     micrograph = open_micrograph(path)
     _check_size(micrograph, source)
     figure = draw_overlay(
@@ -123,15 +131,17 @@ def find_overlay_inputs(
     probs: Path,
     images: Path | None,
     labels: list[Path] | None,
-    label_suffix: str,
-    legend: Path | None,
-    classes: str | None,
+    naming: Naming,
+    legend: Legend | None,
     report: Reporter,
 ) -> OverlayInputs:
     """Pair the micrographs of a folder of probabilities with label maps, as the flags say."""
     if not labels:
         return OverlayInputs(images)
+    record = read_record(probs / PREDICT_RECORD)
     names = [Path(name) for name in read_sources(probs / PREDICT_RECORD)]
-    pairs = pair_labels(names, labels, label_suffix, report)
-    given = choose_legend(legend, classes, []) if legend or classes else None
-    return OverlayInputs(images, {name.name: path for name, path in pairs.items()}, given)
+    pairs = pair_labels(names, labels, naming, report)
+    (text,) = require_keys(record, probs / PREDICT_RECORD, "label_legend")
+    maps = open_label_maps(list(pairs.values()), legend or legend_from_toml(text), report)
+    by_name = {name.name: path for name, path in pairs.items()}
+    return OverlayInputs(images, by_name, maps.legend if legend else None)

@@ -14,7 +14,7 @@ from mstool.io.atomic import atomic_path, write_text
 from mstool.io.masks import write_indexed_png
 from mstool.io.outputs import OutputFolder
 from mstool.io.pixel_size import resolution_tags
-from mstool.io.records import Run
+from mstool.io.records import Run, pick
 from mstool.labels.legend import Legend, legend_to_toml, palette, parse_classes
 from mstool.phantoms import (
     Phantom,
@@ -112,17 +112,13 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2] or match[1])
 
 
-def resolve_settings(
-    *, n_images: int, n_raters: int, bit_depth: int, seed: int, **fields: Any
-) -> PhantomSetSettings:
+def resolve_settings(**values: Any) -> PhantomSetSettings:
     """Settings from the values of flags.
 
     Parameters
     ----------
-    n_images, n_raters, bit_depth, seed : int
-        As in `PhantomSetSettings`.
-    **fields
-        Those of `PhantomSettings`.
+    **values
+        Fields of `PhantomSetSettings` and of `PhantomSettings`; others are left aside.
 
     Returns
     -------
@@ -135,12 +131,12 @@ def resolve_settings(
         If a value cannot be drawn; the message names its flag.
     """
     try:
-        phantom = PhantomSettings(**fields)
+        phantom = pick(PhantomSettings, values)
     except UsageError as error:
         names = "|".join(_FLAGS)
         message = re.sub(rf"\b({names})\b", lambda match: _FLAGS[match[0]], str(error))
         raise UsageError(message) from None
-    return PhantomSetSettings(n_images, n_raters, bit_depth, seed, phantom)
+    return pick(PhantomSetSettings, values | {"phantom": phantom})
 
 
 def make_phantoms(

@@ -3,38 +3,32 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 
-from mstool.errors import InputError, UsageError
+from mstool.errors import UsageError
 from mstool.io.outputs import OutputFolder
-from mstool.io.records import Run, hash_inputs, read_record, relative_to, require_keys
+from mstool.io.records import Run, hash_inputs, relative_to
 from mstool.io.tiles import (
     MANIFEST,
     PREDICT_RECORD,
-    TILES_RECORD,
     SourceImage,
     Tile,
-    check_windows,
     probabilities_path,
-    read_manifest,
-    read_sources,
     read_tile_image,
     write_manifest,
     write_probabilities,
 )
+from mstool.micrographs.needs import check_needs
+from mstool.micrographs.tile_folder import open_tile_folder
 from mstool.nn.checkpoint import (
     LoadedModel,
     check_same_classes,
     deciding_sources,
     load_checkpoint,
 )
-from mstool.nn.dataset import to_tensor
 from mstool.nn.device import Compute
-from mstool.nn.infer import predict_probabilities
-from mstool.pipeline.label_maps import read_legend
+from mstool.nn.infer import predict_images
 from mstool.reporting import Advance, Reporter
 
 
@@ -96,21 +90,12 @@ def predict_tiles(
     """
     models = [load_checkpoint(path) for path in model_paths]
     check_same_classes(models)
-    tile_record = read_record(tiles / TILES_RECORD)
-    require_keys(
-        tile_record,
-        tiles / TILES_RECORD,
-        *("settings", "halo", "pixel_size_um", "dtype", "n_channels"),
-    )
-    sources = read_sources(tiles / TILES_RECORD)
-    manifest = read_manifest(tiles)
-    check_windows(manifest, sources, tiles / MANIFEST)
-    _check_fit(tiles, tile_record, models, report)
-    chosen = choose_tiles(manifest, sources, models, settings.select, tiles)
+    tile_folder = open_tile_folder(tiles)
+    check_needs([model.needs for model in models], tile_folder.given(), report)
+    sources = tile_folder.sources
+    chosen = choose_tiles(tile_folder.tiles, sources, models, settings.select, tiles)
     folder = OutputFolder(out, PREDICT_RECORD, (MANIFEST, "probs"))
-    inputs = hash_inputs(
-        [tiles / TILES_RECORD, tiles / MANIFEST, *(model.path for model in models)], out
-    )
+    inputs = hash_inputs([*tile_folder.files, *(model.path for model in models)], out)
     pieces = [out / MANIFEST, *(probabilities_path(out, tile) for tile in chosen)]
     if folder.claim(asdict(settings), inputs, overwrite, lambda: pieces) == "done":
         report.note(f"{out}: nothing left to do")
@@ -124,7 +109,7 @@ def predict_tiles(
     names = {tile.source for tile in chosen}
     megapixels = sum(np.prod(sources[name].scaled_shape) for name in names) / 1e6
     predicted = sum(tile.height * tile.width for tile in todo) / 1e6
-    facts = run.facts(compute.name, torch.get_num_threads())
+    facts = run.facts(compute.name, compute.n_threads)
     record = {
         "mstool": facts,
         "status": "done",
@@ -139,7 +124,7 @@ def predict_tiles(
         "label_legend": models[0].checkpoint.legend,
         "models": [{"name": model.path.name, "sha256": model.sha256} for model in models],
         "trained_on": trained_on(models),
-        "tiles": {"settings": tile_record["settings"], "halo": tile_record["halo"]},
+        "tiles": {"settings": tile_folder.settings, "halo": tile_folder.halo},
         "sources": [
             asdict(_move(source, tiles, out)) for name, source in sources.items() if name in names
         ],
@@ -155,7 +140,7 @@ def choose_tiles(
     select: str,
     tiles: Path,
 ) -> list[Tile]:
-    """Tiles of the micrographs that every model's own record puts into one part.
+    """Tiles of the micrographs that every model knows in the same role.
 
     Micrographs are told by their pixels, so renaming one changes nothing.
 
@@ -187,38 +172,6 @@ def trained_on(models: Sequence[LoadedModel]) -> list[dict[str, str]]:
     return sorted(seen.values(), key=lambda source: source["name"])
 
 
-def _check_fit(
-    tiles: Path, record: dict[str, Any], models: Sequence[LoadedModel], report: Reporter
-) -> None:
-    checkpoint = models[0].checkpoint
-    if record["n_channels"] != checkpoint.spec.n_channels:
-        remedy = "tile with --grey" if checkpoint.spec.n_channels == 1 else "give colour ones"
-        raise InputError(
-            f"{tiles}: micrographs have {record['n_channels']} channels, {models[0].path} takes "
-            f"{checkpoint.spec.n_channels}; {remedy}"
-        )
-    if (tiles / "legend.toml").is_file():
-        names = read_legend(tiles / "legend.toml").names
-        if names != checkpoint.classes:
-            raise InputError(
-                f"{models[0].path}: has classes {', '.join(checkpoint.classes)}, {tiles} has "
-                f"{', '.join(names)}; tile with the legend that the model was trained with"
-            )
-    for model in models:
-        if record["dtype"] != model.checkpoint.dtype:
-            raise InputError(
-                f"{tiles}: pixels are {record['dtype']}, {model.path} was trained on "
-                f"{model.checkpoint.dtype}; save the micrographs alike"
-            )
-        theirs, ours = model.checkpoint.pixel_size_um, record["pixel_size_um"]
-        if theirs and ours and abs(ours / theirs - 1) > 0.02:
-            report.note(
-                f"{model.path}: was trained at {theirs:.4g} um/px, the tiles have {ours:.4g}; "
-                f"mstool tile --scale {record['settings']['scale'] * ours / theirs:.4g} makes them "
-                "alike"
-            )
-
-
 def _predict_all(
     todo: Sequence[Tile],
     tiles: Path,
@@ -232,9 +185,9 @@ def _predict_all(
     (out / "probs").mkdir(exist_ok=True)
     segmenters = [compute.place(model.segmenter) for model in models]
     for batch in _batches(todo, batch_size):
-        images = torch.stack([to_tensor(read_tile_image(tiles, tile)) for tile in batch])
-        probabilities = predict_probabilities(segmenters, images, compute, settings.tta)
-        for tile, values in zip(batch, probabilities.numpy(), strict=True):
+        images = [read_tile_image(tiles, tile) for tile in batch]
+        probabilities = predict_images(segmenters, images, compute, settings.tta)
+        for tile, values in zip(batch, probabilities, strict=True):
             write_probabilities(probabilities_path(out, tile), quantise(values, settings.probs))
         advance(len(batch))
 

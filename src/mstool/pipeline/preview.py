@@ -43,7 +43,7 @@ def preview_crops(
         raise OutputExistsError(f"--preview {out}: is a file; name a folder")
     data = read_training_data(tiles, split, settings)
     normalisation = fit_normalisation(data.train)
-    crop, seed = settings.crop or data.tile_size, settings.fit.seed
+    crop, seed = settings.crop or data.folder.size, settings.fit.seed
     plain = CropSet(data.train, crop, PRESETS["none"], normalisation, seed)
     changed = CropSet(data.train, crop, settings.augmentation, normalisation, seed)
     chosen = np.linspace(0, len(data.train) - 1, min(_N_TILES, len(data.train))).round().astype(int)
@@ -59,8 +59,8 @@ def preview_crops(
     ]
     names = [data.train.tiles[index].id for index in chosen]
     figure = draw_preview(
-        rows, names, data.legend.names, palette(data.legend), normalisation.levels,
-        _describe(settings.augmentation), data.pixel_size_um,
+        rows, names, data.classes, palette(data.folder.legend), normalisation.levels,
+        _describe(settings.augmentation), data.folder.pixel_size_um,
     )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     save_figure(out / PICTURE, figure)

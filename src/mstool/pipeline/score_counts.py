@@ -1,21 +1,20 @@
 """Confusion matrices of masks, and of Otsu regions, read from files in bands of rows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from mstool.errors import InputError, LabelError
-from mstool.geometry.window import Window
-from mstool.io.images import Micrograph, open_micrograph
+from mstool.io.images import open_micrograph
 from mstool.labels.legend import IGNORE_INDEX, Legend
-from mstool.pipeline.label_maps import named, open_labels, read_label_window
+from mstool.micrographs.label_maps import LabelMap, named, open_label_map
 from mstool.pipeline.score_inputs import Pair
 from mstool.reporting import Reporter
 from mstool.scores.baselines import otsu_labels
 from mstool.scores.confusion import confusion_matrix
 
-_BAND_PIXELS = 2**22
 _MOST_OTSU_PIXELS = 2**26
 
 
@@ -85,15 +84,14 @@ def _count(
     pair: Pair, mask_legend: Legend, label_legend: Legend, with_regions: bool
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Confusion matrices of the mask and of Otsu regions, summed over bands of rows."""
-    truth, mask = open_labels(pair.labels, label_legend), open_labels(pair.mask, mask_legend)
-    _check_same_size(mask, truth)
-    shape, n_classes = (truth.height, truth.width), len(label_legend.classes)
+    truth, mask = open_label_map(pair.labels, label_legend), open_label_map(pair.mask, mask_legend)
+    _check_same_size(mask.path, mask.shape, truth)
+    n_classes = len(label_legend.classes)
     regions = _read_regions(pair, truth, n_classes) if with_regions else None
     counts = np.zeros((2, n_classes, n_classes), np.int64)
     gaps = _Gaps(pair)
-    for window in _bands(*shape):
-        truth_band = read_label_window(truth, label_legend, window, shape)
-        mask_band = read_label_window(mask, mask_legend, window, shape)
+    for window in truth.bands():
+        truth_band, mask_band = truth.read(window), mask.read(window)
         gaps.add(truth_band, mask_band, window.row)
         if not gaps.n_pixels:
             counts[0] += confusion_matrix(truth_band, mask_band, n_classes)
@@ -101,12 +99,6 @@ def _count(
             counts[1] += confusion_matrix(truth_band, regions[window.slices], n_classes)
     gaps.refuse()
     return counts[0], counts[1] if with_regions else None
-
-
-def _bands(height: int, width: int) -> Iterator[Window]:
-    n_rows = max(1, _BAND_PIXELS // width)
-    for row in range(0, height, n_rows):
-        yield Window(row, 0, min(n_rows, height - row), width)
 
 
 class _Gaps:
@@ -136,16 +128,16 @@ class _Gaps:
             )
 
 
-def _read_regions(pair: Pair, truth: Micrograph, n_classes: int) -> np.ndarray:
+def _read_regions(pair: Pair, truth: LabelMap, n_classes: int) -> np.ndarray:
     image = open_micrograph(pair.image)
-    _check_same_size(image, truth)
+    _check_same_size(image.path, (image.height, image.width), truth)
     with named(pair.image):
         return otsu_labels(image.read(), n_classes)
 
 
-def _check_same_size(one: Micrograph, truth: Micrograph) -> None:
-    if (one.height, one.width) != (truth.height, truth.width):
+def _check_same_size(path: Path, shape: tuple[int, int], truth: LabelMap) -> None:
+    if shape != truth.shape:
         raise InputError(
-            f"{one.path}: is {one.height} x {one.width} pixels, its label map {truth.path} is "
-            f"{truth.height} x {truth.width}; give both in the same size"
+            f"{path}: is {shape[0]} x {shape[1]} pixels, its label map {truth.path} is "
+            f"{truth.shape[0]} x {truth.shape[1]}; give both in the same size"
         )

@@ -10,12 +10,20 @@ from mstool.io.outputs import is_unfinished
 from mstool.io.records import read_record
 from mstool.io.tiles import STITCH_RECORD, SourceImage, read_sources
 from mstool.labels.legend import Legend, legend_from_toml
-from mstool.pipeline.inputs import find_micrograph, list_images, list_labels, pair_labels
-from mstool.pipeline.label_maps import choose_legend, named, read_legend
+from mstool.micrographs.find import (
+    Naming,
+    find_micrograph,
+    list_images,
+    list_labels,
+    pair_labels,
+    stem_of,
+    unique_names,
+)
+from mstool.micrographs.label_maps import named, read_legend
+from mstool.micrographs.label_sets import open_label_maps
+from mstool.micrographs.tile_folder import LEGEND
 from mstool.reporting import Reporter
 from mstool.splits.groups import group_of
-
-_LEGEND = "legend.toml"
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,7 @@ def read_mask_set(operand: Path, report: Reporter) -> MaskSet:
         If a record is damaged.
     """
     folder = operand if operand.is_dir() else operand.parent
-    legend_path, record_path = folder / _LEGEND, folder / STITCH_RECORD
+    legend_path, record_path = folder / LEGEND, folder / STITCH_RECORD
     if is_unfinished(folder, STITCH_RECORD):
         raise MissingInputError(f"{record_path}: no such file; stitch has not ended, run it again")
     record = read_record(record_path) if record_path.is_file() else {}
@@ -110,7 +118,7 @@ def read_mask_set(operand: Path, report: Reporter) -> MaskSet:
 def pair_masks(
     mask_set: MaskSet,
     labels: Path,
-    label_suffix: str,
+    naming: Naming,
     group_by: str | None,
     strict: bool,
     report: Reporter,
@@ -123,8 +131,8 @@ def pair_masks(
         Masks.
     labels : Path
         Folder with label maps, or one label map.
-    label_suffix : str
-        What the name of a label map adds to that of its mask.
+    naming : Naming
+        What the names of masks and label maps add.
     group_by : str or None
         Pattern that finds the specimen in a file name; None for the recorded groups.
     strict : bool
@@ -139,7 +147,7 @@ def pair_masks(
     InputError
         If a mask has no label map or, with `strict`, a label map has no mask.
     """
-    found = pair_labels(mask_set.paths, [labels], label_suffix, report, noun="mask")
+    found = pair_labels(mask_set.paths, [labels], naming, report, noun="mask")
     if strict:
         _refuse_unpaired(labels, set(found.values()))
     pairs = []
@@ -152,28 +160,39 @@ def pair_masks(
 
 
 def choose_legends(
-    mask_set: MaskSet, legend_path: Path | None, classes: str | None, pairs: Sequence[Pair]
+    mask_set: MaskSet, given: Legend | None, pairs: Sequence[Pair], report: Reporter
 ) -> tuple[Legend, Legend]:
     """Legends to read masks and label maps through.
 
-    Masks of mstool have their own; other masks are read as the label maps are. For label maps, a
-    flag comes before the legend that training used, and that before the legend of the masks.
+    Masks of mstool have their own; other masks are read as the label maps are, and must agree with
+    them. For label maps, a flag comes before the legend that training used, and that before the
+    legend of the masks.
+
+    Parameters
+    ----------
+    mask_set : MaskSet
+        Masks.
+    given : Legend or None
+        From the flags.
+    pairs : sequence of Pair
+        Masks with their label maps.
+    report : Reporter
+        Told what is odd about the label maps.
 
     Raises
     ------
     InputError
         If the two name different classes.
-    UsageError, MissingInputError
-        As `choose_legend`.
+    LabelError
+        As `open_label_maps`.
     """
-    known = mask_set.label_legend or mask_set.legend
-    if legend_path or classes or not known:
-        paths = [path for pair in pairs for path in (pair.mask, pair.labels)]
-        known = choose_legend(legend_path, classes, paths)
+    known = given or mask_set.label_legend or mask_set.legend
+    masks = [] if mask_set.legend else [pair.mask for pair in pairs]
+    known = open_label_maps([pair.labels for pair in pairs], known, report, masks).legend
     mask_legend = mask_set.legend or known
     if mask_legend.names != known.names:
         raise InputError(
-            f"{mask_set.folder / _LEGEND}: the masks have classes {', '.join(mask_legend.names)}, "
+            f"{mask_set.folder / LEGEND}: the masks have classes {', '.join(mask_legend.names)}, "
             f"the label maps {', '.join(known.names)}; give the label maps' legend with the same "
             "names in the same order"
         )
@@ -223,7 +242,7 @@ def list_inputs(mask_set: MaskSet, pairs: Sequence[Pair], legend: Path | None) -
 def _list_masks(operand: Path, sources: dict[str, SourceImage], report: Reporter) -> list[Path]:
     if operand.is_dir() and sources:
         return [_recorded_mask(operand, stem) for stem in sorted(sources)]
-    paths = list_labels([operand], report)
+    paths = unique_names(list_labels([operand], report))
     if not paths:
         raise MissingInputError(f"{operand}: no masks; give TIFF, PNG or .npy files")
     return paths
@@ -267,11 +286,11 @@ def _refuse_unpaired(labels: Path, paired: set[Path]) -> None:
 
 
 def _pair_images(pairs: Sequence[Pair], images: Path, report: Reporter) -> list[Pair]:
-    by_stem = {path.stem: path for path in list_images([images], report)}
+    by_stem = {stem_of(path): path for path in list_images([images], report)}
     for pair in pairs:
-        if pair.mask.stem not in by_stem:
-            raise InputError(f"{pair.mask}: no micrograph {pair.mask.stem}.* in {images}")
-    return [replace(pair, image=by_stem[pair.mask.stem]) for pair in pairs]
+        if stem_of(pair.mask) not in by_stem:
+            raise InputError(f"{pair.mask}: no micrograph {stem_of(pair.mask)}.* in {images}")
+    return [replace(pair, image=by_stem[stem_of(pair.mask)]) for pair in pairs]
 
 
 def _recorded_image(pair: Pair, mask_set: MaskSet) -> Path | None:

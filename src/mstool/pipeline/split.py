@@ -10,19 +10,18 @@ import numpy as np
 from mstool.errors import LeakError, OutputExistsError, UsageError
 from mstool.io.atomic import write_text
 from mstool.io.images import open_micrograph
-from mstool.io.outputs import is_unfinished
 from mstool.io.split_csv import SplitRow, split_to_csv
-from mstool.io.tiles import TILES_RECORD, SourceImage, Tile, read_manifest, read_sources
-from mstool.pipeline.inputs import list_images
+from mstool.micrographs.find import SetFiles
+from mstool.micrographs.tile_folder import open_tile_folder
 from mstool.reporting import Reporter
-from mstool.splits.folds import assign_folds, holdout, leave_one_out
+from mstool.splits.folds import assign_folds, folds_of_folders, holdout, leave_one_out
 from mstool.splits.groups import group_of
 from mstool.splits.leaks import Source, find_leaks
 
 
 @dataclass(frozen=True)
 class SplitSettings:
-    """How to divide; one of the first three is set.
+    """How to divide; one of the first four is set.
 
     Attributes
     ----------
@@ -32,6 +31,8 @@ class SplitSettings:
         Whether every group is a fold.
     holdout : float or None
         Share [1] of the groups for test, and for validation.
+    by_folder : bool
+        Whether the folder that a micrograph came from is its fold.
     group_by : str or None
         Pattern that finds the specimen in a file name; None for the groups of the tile folder, or
         every micrograph by itself.
@@ -42,13 +43,14 @@ class SplitSettings:
     folds: int | None
     loo: bool
     holdout: float | None
+    by_folder: bool
     group_by: str | None
     seed: int
 
     def __post_init__(self):
-        n_ways = (self.folds is not None) + self.loo + (self.holdout is not None)
+        n_ways = (self.folds is not None) + self.loo + (self.holdout is not None) + self.by_folder
         if n_ways != 1:
-            raise UsageError("give one of --folds K, --loo and --holdout F")
+            raise UsageError("give one of --folds K, --loo, --holdout F and --by-folder")
 
 
 @dataclass(frozen=True)
@@ -63,46 +65,24 @@ class Candidate:
         Content hash.
     counts : dict of str to int, or None
         Labelled pixels by class name, summed over tiles; None if unknown.
+    folder : str
+        Name of the folder that it lay in.
     """
 
     name: str
     group: str
     sha256: str
     counts: dict[str, int] | None
+    folder: str
 
 
-def list_inputs(operands: Sequence[Path], report: Reporter) -> list[Path]:
-    """Files that a split is made from: the record of a tile folder alone, or micrographs.
-
-    Raises
-    ------
-    UsageError
-        If a tile folder is not the only operand, or tiles are given as if they were micrographs.
-    MissingInputError, InputError
-        As `list_images`.
-    """
-    folders = [path for path in operands if _is_tile_folder(path)]
-    if folders and len(operands) > 1:
-        raise UsageError(f"{folders[0]}: is a tile folder; give it alone")
-    if folders:
-        return [folders[0] / TILES_RECORD]
-    paths = list_images(operands, report)
-    for path in paths:
-        if path.parent.name == "images" and _is_tile_folder(path.absolute().parent.parent):
-            raise UsageError(
-                f"{path}: is a tile, and tiles of one micrograph must stay together; give the tile "
-                f"folder {path.parent.parent}"
-            )
-    return paths
-
-
-def split_micrographs(paths: Sequence[Path], settings: SplitSettings, report: Reporter) -> str:
+def split_micrographs(files: SetFiles, settings: SplitSettings, report: Reporter) -> str:
     """Fold of each micrograph, as CSV.
 
     Parameters
     ----------
-    paths : sequence of Path
-        From `list_inputs`.
+    files : SetFiles
+        A tile folder, or micrographs.
     settings : SplitSettings
         How.
     report : Reporter
@@ -120,10 +100,10 @@ def split_micrographs(paths: Sequence[Path], settings: SplitSettings, report: Re
     UsageError
         If the groups are too few, or the pattern does not fit the names.
     """
-    if [path.name for path in paths] == [TILES_RECORD]:
-        candidates = _read_tile_folder(paths[0].parent, settings.group_by)
+    if files.tiles is not None:
+        candidates = _read_tile_folder(files.tiles, settings.group_by)
     else:
-        candidates = _read_images(paths, settings.group_by, report)
+        candidates = _read_images(files.images, settings.group_by, report)
     _refuse_twins(candidates)
     candidates = sorted(candidates, key=lambda candidate: candidate.name)
     folds = _divide(candidates, settings)
@@ -153,36 +133,19 @@ def write_split(path: Path, table: str, overwrite: bool, report: Reporter) -> No
     write_text(path, table)
 
 
-def _is_tile_folder(path: Path) -> bool:
-    return (path / TILES_RECORD).is_file() or is_unfinished(path, TILES_RECORD)
-
-
-def _read_tile_folder(folder: Path, group_by: str | None) -> list[Candidate]:
-    sources = read_sources(folder / TILES_RECORD)
-    counts = _sum_counts(read_manifest(folder), sources)
+def _read_tile_folder(path: Path, group_by: str | None) -> list[Candidate]:
+    folder = open_tile_folder(path)
+    counts = folder.count_labels()
     return [
         Candidate(
             name=name,
             group=group_of(name, group_by) if group_by else source.group,
             sha256=source.sha256,
             counts=counts and counts[name],
+            folder=Path(source.path).parent.name,
         )
-        for name, source in sources.items()
+        for name, source in folder.sources.items()
     ]
-
-
-def _sum_counts(
-    tiles: Sequence[Tile], sources: dict[str, SourceImage]
-) -> dict[str, dict[str, int]] | None:
-    """Labelled pixels of each class by micrograph; None if some tile has no labels."""
-    if not tiles or any(tile.counts is None for tile in tiles):
-        return None
-    classes = [name for name in tiles[0].counts if name != "ignored"]
-    sums = {name: dict.fromkeys(classes, 0) for name in sources}
-    for tile in tiles:
-        for name in classes:
-            sums[tile.source][name] += tile.counts[name]
-    return sums
 
 
 def _read_images(paths: Sequence[Path], group_by: str | None, report: Reporter) -> list[Candidate]:
@@ -191,7 +154,9 @@ def _read_images(paths: Sequence[Path], group_by: str | None, report: Reporter) 
     with report.progress("reading", len(paths)) as advance:
         for path, group in zip(paths, groups, strict=True):
             sha256 = open_micrograph(path).content_sha256()
-            candidates.append(Candidate(path.name, group, sha256, None))
+            candidates.append(
+                Candidate(path.name, group, sha256, None, path.absolute().parent.name)
+            )
             advance(1, path.name)
     return candidates
 
@@ -212,6 +177,8 @@ def _divide(candidates: Sequence[Candidate], settings: SplitSettings) -> dict[st
     groups = [candidate.group for candidate in candidates]
     if settings.loo:
         return leave_one_out(groups)
+    if settings.by_folder:
+        return folds_of_folders(groups, [candidate.folder for candidate in candidates])
     counts = [candidate.counts for candidate in candidates]
     table = None if None in counts else np.array([[*row.values()] for row in counts])
     if settings.holdout is not None:
@@ -227,8 +194,15 @@ def _describe(
 ) -> None:
     n_folds = len(set(folds.values()))
     roles = "" if settings.holdout is None else ": 0 for test, 1 for validation, 2 for training"
+    if settings.by_folder:
+        names = {folds[each.group]: each.folder for each in candidates}
+        roles = ": " + ", ".join(f"{fold} for {names[fold]}" for fold in sorted(names))
     report.note(f"{len(candidates)} micrographs in {len(folds)} groups, {n_folds} folds{roles}")
     if any(candidate.counts is None for candidate in candidates):
+        return
+    present = {name for each in candidates for name, n in each.counts.items() if n}
+    if len(present) < 2:
+        report.note("warning: all labels are of one class, or of none; there is nothing to learn")
         return
     for name in candidates[0].counts:
         present = {folds[each.group] for each in candidates if each.counts[name]}

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from mstool.errors import InputError, MissingInputError
+from mstool.geometry.bands import stitch_bands
 from mstool.geometry.blend import Blend
 from mstool.geometry.grid import plan_windows
 from mstool.geometry.resample import resample_bands
-from mstool.geometry.stitch import stitch_bands
 from mstool.geometry.window import Window
 from mstool.io.atomic import write_text
 from mstool.io.masks import write_indexed_tiff, write_strips
@@ -41,7 +41,7 @@ class StitchSettings:
     Attributes
     ----------
     blend : {"crop", "flat", "hann", "gaussian"}
-        See `mstool.geometry.blend.blend_profile`.
+        See `mstool.geometry.bands.stitch_bands`.
     confidence : bool
         Whether to write the largest probability of each pixel too.
     overlay : bool
@@ -84,7 +84,7 @@ def stitch_masks(
     record = read_record(probs / PREDICT_RECORD)
     needed = ("tiles", "classes", "label_legend", "models", "trained_on")
     tiles_table, *_ = require_keys(record, probs / PREDICT_RECORD, *needed)
-    require_keys(tiles_table, probs / PREDICT_RECORD, "settings", "halo")
+    require_keys(tiles_table, probs / PREDICT_RECORD, "settings")
     sources = read_sources(probs / PREDICT_RECORD)
     tiles = read_manifest(probs)
     check_windows(tiles, sources, probs / MANIFEST)
@@ -174,9 +174,7 @@ def _stitcher(
             yield tile.window, values[:, : tile.height, : tile.width]
 
     def stitch() -> Iterator[np.ndarray]:
-        bands = stitch_bands(
-            read_tiles(), *source.scaled_shape, settings.blend, record["tiles"]["halo"]
-        )
+        bands = stitch_bands(read_tiles(), *source.scaled_shape, settings.blend)
         if source.shape == source.scaled_shape:
             return bands
         return resample_bands(bands, source.scaled_shape, source.shape)

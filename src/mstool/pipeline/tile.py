@@ -1,7 +1,6 @@
 """Cut micrographs and label maps into tiles."""
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -10,10 +9,8 @@ import numpy as np
 from mstool.errors import InputError, UsageError
 from mstool.geometry.grid import check_tile_size, plan_windows
 from mstool.geometry.padding import pad_by_reflection
-from mstool.geometry.resample import axis_weights, resample_window, scaled_length
 from mstool.geometry.window import Window
 from mstool.io.atomic import write_text
-from mstool.io.images import Micrograph, open_micrograph
 from mstool.io.masks import write_indexed_png
 from mstool.io.outputs import OutputFolder
 from mstool.io.records import Run, hash_inputs, relative_to
@@ -26,17 +23,16 @@ from mstool.io.tiles import (
     write_manifest,
     write_tile_image,
 )
-from mstool.labels.legend import (
-    IGNORE_INDEX,
-    Legend,
-    index_legend,
-    legend_from_toml,
-    legend_to_toml,
-    palette,
+from mstool.labels.legend import IGNORE_INDEX, Legend, index_legend, legend_to_toml, palette
+from mstool.micrographs.grey_range import describe_greys, sample_greys
+from mstool.micrographs.label_sets import (
+    list_class_doubts,
+    list_class_lines,
+    list_single_class_maps,
 )
-from mstool.pipeline.label_maps import open_labels, read_label_window
+from mstool.micrographs.sets import Member, MicrographSet, Reading, ScaledMicrograph
+from mstool.micrographs.tile_folder import LEGEND
 from mstool.reporting import Reporter
-from mstool.splits.groups import group_of
 
 # A network takes no larger tile, and an image smaller than a tile is filled up to it.
 _MOST_SIZE = 16384
@@ -50,49 +46,38 @@ class TileSettings:
     ----------
     size, overlap : int
         Tile edge, and least number of pixels that neighbours share [px].
-    scale : float
-        Magnification before cutting.
-    group_by : str or None
-        Pattern that finds the specimen in a file name.
+    reading : Reading
+        How micrographs are read.
     discard_ignored : float or None
         Tiles with a larger share of ignored pixels are left out.
-    grey : bool
-        Whether to turn colour into luminance.
-    pixel_size_um : float or None
-        Replaces what the files say [um/px].
-    legend : str or None
-        Legend of the label maps, as TOML; None without labels.
     """
 
     size: int
     overlap: int
-    scale: float
-    group_by: str | None
+    reading: Reading
     discard_ignored: float | None
-    grey: bool
-    pixel_size_um: float | None
-    legend: str | None
 
     def __post_init__(self):
         check_tile_size(self.size, self.overlap)
         if self.size > _MOST_SIZE:
             raise UsageError(f"--size {self.size}: must be at most {_MOST_SIZE}")
-        if not 0.01 <= self.scale <= 100:
-            raise UsageError(f"--scale {self.scale}: must be between 0.01 and 100")
         if self.discard_ignored is not None and not 0 <= self.discard_ignored <= 1:
             raise UsageError(f"--discard-ignored {self.discard_ignored}: must be between 0 and 1")
-        if self.pixel_size_um is not None and not 0 < self.pixel_size_um < math.inf:
-            raise UsageError(f"--pixel-size {self.pixel_size_um}: must be a number above 0")
 
     @property
     def halo(self) -> int:
         """Border that neighbours know better [px]."""
         return self.overlap // 2
 
+    def as_record(self, legend: Legend | None) -> dict:
+        """Settings and the legend that label maps are read through, as TOML; None without."""
+        record = asdict(self)
+        text = None if legend is None else legend_to_toml(legend)
+        return record | record.pop("reading") | {"legend": text}
+
 
 def cut_tiles(
-    images: Sequence[Path],
-    labels: dict[Path, Path],
+    micrographs: MicrographSet,
     settings: TileSettings,
     out: Path,
     overwrite: bool,
@@ -103,10 +88,8 @@ def cut_tiles(
 
     Parameters
     ----------
-    images : sequence of Path
-        Micrographs.
-    labels : dict of Path to Path
-        Label map of each; empty without labels.
+    micrographs : MicrographSet
+        Opened.
     settings : TileSettings
         How.
     out : Path
@@ -118,123 +101,133 @@ def cut_tiles(
     report : Reporter
         Where notes and progress go.
     """
-    folder = OutputFolder(out, TILES_RECORD, (MANIFEST, "images", "labels", "legend.toml"))
-    inputs = hash_inputs([*images, *labels.values()], out)
-    state = folder.claim(asdict(settings), inputs, overwrite, lambda: _pieces(out, settings))
+    folder = OutputFolder(out, TILES_RECORD, (MANIFEST, "images", "labels", LEGEND))
+    inputs = hash_inputs(micrographs.files.files(), out)
+    claimed = settings.as_record(micrographs.legend)
+    has_labels = micrographs.legend is not None
+    state = folder.claim(claimed, inputs, overwrite, lambda: _pieces(out, has_labels))
     if state == "done":
         report.note(f"{out}: nothing left to do")
         return
     with folder.filling(state):
-        tiles, sources, first = _cut_all(images, labels, settings, inputs, out, report)
+        tiles, sources, greys = _cut_all(micrographs, settings, inputs, out, report)
         write_manifest(out, tiles)
     report.note(
         f"{out}: {len(tiles)} tiles of {settings.size} x {settings.size} pixels from "
-        f"{len(sources)} micrographs{'' if labels else ', without labels'}"
+        f"{len(sources)} micrographs{'' if has_labels else ', without labels'}"
     )
+    _describe_classes(micrographs, report)
     folder.finish(
         {
             "mstool": run.facts(),
             "status": "done",
             "inputs": inputs,
-            "settings": asdict(settings),
+            "settings": claimed,
             "n_tiles": len(tiles),
             "halo": settings.halo,
-            "pixel_size_um": _tile_pixel_size(sources, settings),
-            "dtype": first.dtype.name,
-            "n_channels": 1 if len(first.shape) == 2 else first.shape[2],
+            "pixel_size_um": micrographs.pixel_size_um,
+            "dtype": micrographs.dtype,
+            "n_channels": micrographs.n_channels,
+            "greys": greys,
             "sources": [asdict(source) for source in sources],
         }
     )
 
 
-def _pieces(out: Path, settings: TileSettings) -> Iterator[Path]:
+def _pieces(out: Path, has_labels: bool) -> Iterator[Path]:
     """Files that finished tiles consist of."""
     yield out / MANIFEST
     if not (out / MANIFEST).is_file():
         return
     for tile in read_manifest(out):
         yield out / "images" / f"{tile.id}.tif"
-        if settings.legend is not None:
+        if has_labels:
             yield out / "labels" / f"{tile.id}.png"
 
 
 def _cut_all(
-    images: Sequence[Path],
-    labels: dict[Path, Path],
+    micrographs: MicrographSet,
     settings: TileSettings,
     inputs: dict[str, str],
     out: Path,
     report: Reporter,
-) -> tuple[list[Tile], list[SourceImage], Micrograph]:
-    legend = None if settings.legend is None else legend_from_toml(settings.legend)
+) -> tuple[list[Tile], list[SourceImage], tuple[float, ...]]:
+    legend = micrographs.legend
     (out / "images").mkdir(exist_ok=True)
     if legend is not None:
         (out / "labels").mkdir(exist_ok=True)
-        write_text(out / "legend.toml", legend_to_toml(index_legend(legend)))
-    tiles, sources, first = [], [], None
-    with report.progress("tiling", len(images)) as advance:
-        for path in images:
-            report.detail(f"cutting {path}")
-            micrograph = open_micrograph(path, settings.pixel_size_um, settings.grey)
-            first = first or micrograph
-            _check_same_kind(micrograph, first)
-            source = _describe(micrograph, settings, inputs, out)
-            cut = _cut_source(micrograph, labels.get(path), source, settings, legend, out)
+        write_text(out / LEGEND, legend_to_toml(index_legend(legend)))
+    tiles, sources, sampled = [], [], []
+    with report.progress("tiling", len(micrographs.members)) as advance:
+        for member in micrographs.members:
+            report.detail(f"cutting {member.path}")
+            opened = micrographs.open(member)
+            source = _describe(member, opened, inputs, out)
+            cut, greys = _cut_source(opened, source, settings, legend, out)
             if settings.discard_ignored is not None and not cut:
-                report.note(f"{path}: all its tiles are left out by --discard-ignored")
+                report.note(f"{member.path}: all its tiles are left out by --discard-ignored")
             tiles += cut
             sources.append(source)
-            advance(1, path.name)
+            sampled += greys
+            advance(1, member.name)
     if not tiles:
-        raise InputError(f"{images[0].parent}: no tile is left; raise --discard-ignored")
-    return tiles, sources, first
+        first = micrographs.members[0].path
+        raise InputError(f"{first.parent}: no tile is left; raise --discard-ignored")
+    return tiles, sources, describe_greys(sampled)
 
 
 def _describe(
-    micrograph: Micrograph, settings: TileSettings, inputs: dict[str, str], out: Path
+    member: Member, opened: ScaledMicrograph, inputs: dict[str, str], out: Path
 ) -> SourceImage:
-    path, recorded = micrograph.path, relative_to(micrograph.path, out)
+    micrograph, recorded = opened.micrograph, relative_to(member.path, out)
     return SourceImage(
-        name=path.name,
-        group=group_of(path.name, settings.group_by),
+        name=member.name,
+        group=member.group,
         sha256=micrograph.content_sha256(),
         path=recorded,
         file_sha256=inputs[recorded],
         shape=(micrograph.height, micrograph.width),
-        scaled_shape=(
-            scaled_length(micrograph.height, settings.scale),
-            scaled_length(micrograph.width, settings.scale),
-        ),
+        scaled_shape=opened.shape,
         pixel_size_um=micrograph.pixel_size_um,
     )
 
 
 def _cut_source(
-    micrograph: Micrograph,
-    label_path: Path | None,
+    opened: ScaledMicrograph,
     source: SourceImage,
     settings: TileSettings,
     legend: Legend | None,
     out: Path,
-) -> list[Tile]:
-    read_image = _image_reader(micrograph, source.scaled_shape)
-    read_labels = label_path and _label_reader(label_path, source, legend)
+) -> tuple[list[Tile], list[np.ndarray]]:
+    """Tiles of a micrograph, and some of its greys."""
     colours = None if legend is None else palette(legend)
-    tiles = []
-    for window in plan_windows(*source.scaled_shape, settings.size, settings.overlap):
+    tiles, greys = [], []
+    for window in plan_windows(*opened.shape, settings.size, settings.overlap):
         tile = _name_tile(source, window, settings.size)
-        if read_labels is not None:
-            labels = _pad_ignored(read_labels(window), settings.size)
+        labels = opened.read_labels(window)
+        if labels is not None:
+            labels = _pad_ignored(labels, settings.size)
             tile = replace(tile, counts=_count(labels, legend))
             if _is_discarded(labels, settings.discard_ignored):
                 continue
             write_indexed_png(out / "labels" / f"{tile.id}.png", labels, colours)
+        image = opened.read(window)
+        greys.append(sample_greys(image))
         path = out / "images" / f"{tile.id}.tif"
         if not path.exists():  # a piece that an interrupted run has finished
-            image = pad_by_reflection(read_image(window), settings.size, settings.size)
-            write_tile_image(path, image)
+            write_tile_image(path, pad_by_reflection(image, settings.size, settings.size))
         tiles.append(tile)
-    return tiles
+    return tiles, greys
+
+
+def _describe_classes(micrographs: MicrographSet, report: Reporter) -> None:
+    """Say what the label maps hold, and what is odd about it."""
+    if micrographs.labels is None:
+        return
+    for line in (*list_class_lines(micrographs.labels), *list_class_doubts(micrographs.labels)):
+        report.note(line)
+    for line in list_single_class_maps(micrographs.labels):
+        report.detail(line)
 
 
 def _name_tile(source: SourceImage, window: Window, size: int) -> Tile:
@@ -248,35 +241,6 @@ def _name_tile(source: SourceImage, window: Window, size: int) -> Tile:
         width=window.width,
         pad=(size - window.height, size - window.width),
     )
-
-
-def _image_reader(
-    micrograph: Micrograph, scaled_shape: tuple[int, int]
-) -> Callable[[Window], np.ndarray]:
-    if scaled_shape == (micrograph.height, micrograph.width):
-        return lambda window: micrograph.read(window.row, window.col, window.height, window.width)
-    rows = axis_weights(micrograph.height, scaled_shape[0])
-    cols = axis_weights(micrograph.width, scaled_shape[1])
-
-    def read(window: Window) -> np.ndarray:
-        values = resample_window(micrograph.read, window, rows, cols)
-        if micrograph.dtype.kind == "f":
-            return values
-        return np.rint(values).astype(micrograph.dtype)  # means never leave the range
-
-    return read
-
-
-def _label_reader(
-    path: Path, source: SourceImage, legend: Legend
-) -> Callable[[Window], np.ndarray]:
-    labels = open_labels(path, legend)
-    if (labels.height, labels.width) != source.shape:
-        raise InputError(
-            f"{path}: is {labels.height} x {labels.width} pixels, its micrograph {source.name} is "
-            f"{source.shape[0]} x {source.shape[1]}; save the label map in the same size"
-        )
-    return lambda window: read_label_window(labels, legend, window, source.scaled_shape)
 
 
 def _pad_ignored(labels: np.ndarray, size: int) -> np.ndarray:
@@ -293,24 +257,3 @@ def _count(labels: np.ndarray, legend: Legend) -> dict[str, int]:
 
 def _is_discarded(labels: np.ndarray, most_ignored: float | None) -> bool:
     return most_ignored is not None and (labels == IGNORE_INDEX).mean() > most_ignored
-
-
-def _check_same_kind(micrograph: Micrograph, first: Micrograph) -> None:
-    if len(micrograph.shape) != len(first.shape):
-        kinds = ["grey", "colour"]
-        raise InputError(
-            f"{micrograph.path}: is {kinds[len(micrograph.shape) - 2]}, {first.path} is "
-            f"{kinds[len(first.shape) - 2]}; use --grey to turn all into grey"
-        )
-    if micrograph.dtype != first.dtype:
-        raise InputError(
-            f"{micrograph.path}: pixels are {micrograph.dtype}, those of {first.path} are "
-            f"{first.dtype}; tile them apart, or save all alike"
-        )
-
-
-def _tile_pixel_size(sources: list[SourceImage], settings: TileSettings) -> float | None:
-    """Pixel size of the tiles; None unless all micrographs have one and the same."""
-    sizes = {source.pixel_size_um for source in sources}
-    size = sizes.pop() if len(sizes) == 1 else None
-    return None if size is None else size / settings.scale

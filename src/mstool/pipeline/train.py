@@ -3,30 +3,19 @@
 import csv
 import io
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from mstool.errors import InputError, Interrupted, UsageError
 from mstool.io.atomic import write_text
 from mstool.io.outputs import OutputFolder
 from mstool.io.plain import to_plain
-from mstool.io.records import Run, hash_inputs, read_record, require_keys
+from mstool.io.records import Run, hash_inputs, pick
 from mstool.io.split_csv import read_split
-from mstool.io.tiles import (
-    MANIFEST,
-    TILES_RECORD,
-    LabelledTileReader,
-    SourceImage,
-    check_windows,
-    read_manifest,
-    read_sources,
-    read_tile_image,
-)
-from mstool.labels.legend import Legend
+from mstool.io.tiles import MANIFEST, TILES_RECORD, LabelledTileReader, SourceImage, Tile
+from mstool.micrographs.tile_folder import TileFolder, open_tile_folder
 from mstool.nn.augment import Augmentation, load_augmentation
 from mstool.nn.checkpoint import Checkpoint, save_checkpoint, versions
 from mstool.nn.dataset import (
@@ -58,15 +47,9 @@ from mstool.nn.validate import whole_image_confusions
 from mstool.nn.weights import LoadedWeights, load_weights
 from mstool.pictures.curves import draw_curves
 from mstool.pictures.save import save_figure
-from mstool.pipeline.label_maps import read_legend
-from mstool.pipeline.parts import (
-    Parts,
-    choose_parts,
-    keep_first_images,
-    refuse_inherited_leak,
-)
 from mstool.reporting import Reporter
 from mstool.scores.metrics import compute_metrics
+from mstool.splits.roles import Roles, choose_roles, keep_first_images, refuse_inherited_leak
 
 RECORD = "train.json"
 MODEL = "model.safetensors"
@@ -89,7 +72,7 @@ class TrainSettings:
     crop : int or None
         Edge of training crops [px]; None for that of the tiles.
     test_fold, val_fold : int or None
-        See `choose_parts`.
+        See `choose_roles`.
     max_images : int or None
         Training micrographs to keep.
     fit : FitSettings
@@ -122,26 +105,38 @@ class TrainSettings:
         return record
 
 
-def resolve_settings(
-    compute: Compute,
-    arch: str,
-    encoder: str | None,
-    weights: str | None,
-    depth: int | None,
-    width: int | None,
-    padding: str | None,
-    finetune: str,
-    loss: str,
-    class_weights: str,
-    augment: str,
-    encoder_lr_factor: float | None,
-    workers: int | None,
-    crop: int | None,
-    test_fold: int | None,
-    val_fold: int | None,
-    max_images: int | None,
-    **fit: Any,
-) -> TrainSettings:
+@dataclass(frozen=True)
+class TrainFlags:
+    """What the flags of the command line say, one field each; None where nothing is said."""
+
+    arch: str
+    encoder: str | None
+    weights: str | None
+    depth: int | None
+    width: int | None
+    padding: str | None
+    finetune: str
+    loss: str
+    class_weights: str
+    augment: str
+    crop: int | None
+    test_fold: int | None
+    val_fold: int | None
+    max_images: int | None
+    epochs: int
+    batch_size: int
+    lr: float
+    encoder_lr_factor: float | None
+    weight_decay: float
+    ema: float
+    patience: int
+    validate_every: int
+    max_time_s: float | None
+    workers: int | None
+    seed: int
+
+
+def resolve_settings(flags: TrainFlags, compute: Compute) -> TrainSettings:
     """Check flags and fill in what they leave open.
 
     Raises
@@ -149,55 +144,55 @@ def resolve_settings(
     UsageError
         If a value is wrong, or an option does not belong to the architecture.
     """
-    is_plain = arch == PLAIN
-    _refuse_foreign(is_plain, encoder=encoder, depth=depth, width=width, padding=padding)
-    if padding not in (None, "same", "valid"):
-        raise UsageError(f"--padding {padding}: use same or valid")
-    parse_loss(loss)
-    parse_finetune(finetune)
-    numbers = {
-        "--lr": fit["lr"],
-        "--weight-decay": fit["weight_decay"],
-        "--encoder-lr-factor": encoder_lr_factor or 0.0,
+    _check_network(flags)
+    parse_loss(flags.loss)
+    parse_finetune(flags.finetune)
+    _check_numbers(flags)
+    values = vars(flags) | _choose_network(flags)
+    if flags.encoder_lr_factor is None:
+        values["encoder_lr_factor"] = 1.0 if values["weights"] == "none" else 0.3
+    if flags.workers is None:
+        is_cpu = compute.device.type == "cpu"
+        values["workers"] = 0 if is_cpu else min(8, max(1, available_cores() - 1))
+    values |= {
+        "class_weights": _parse_class_weights(flags.class_weights),
+        "augmentation": load_augmentation(flags.augment),
+        "fit": pick(FitSettings, values),
+        "precision": compute.precision,
     }
-    for flag, value in numbers.items():
-        if not 0 <= value < 10:
-            raise UsageError(f"{flag} {value}: must be at least 0 and below 10")
-    if not 0 <= fit["ema"] < 1:
-        raise UsageError(f"--ema {fit['ema']}: must be at least 0 and below 1")
-    if is_plain and depth is not None:
-        check_depth(depth)
-    weights = weights or ("none" if is_plain else "imagenet")
-    if encoder_lr_factor is None:
-        encoder_lr_factor = 1.0 if weights == "none" else 0.3
-    if workers is None:
-        workers = 0 if compute.device.type == "cpu" else min(8, max(1, available_cores() - 1))
-    return TrainSettings(
-        arch=arch,
-        encoder=None if is_plain else encoder or DEFAULT_ENCODER,
-        depth=4 if depth is None else depth,
-        width=width or 32,
-        padding=padding or "same",
-        weights=weights,
-        finetune=finetune,
-        loss=loss,
-        class_weights=_parse_class_weights(class_weights),
-        augmentation=load_augmentation(augment),
-        crop=crop,
-        test_fold=test_fold,
-        val_fold=val_fold,
-        max_images=max_images,
-        fit=FitSettings(encoder_lr_factor=encoder_lr_factor, workers=workers, **fit),
-        precision=compute.precision,
-    )
+    return pick(TrainSettings, values)
 
 
-def _refuse_foreign(is_plain: bool, **options: object) -> None:
-    """Refuse options that the architecture would not look at."""
-    for name, value in options.items():
+def _check_network(flags: TrainFlags) -> None:
+    """Refuse options that the architecture would not look at, or has not."""
+    is_plain = flags.arch == PLAIN
+    for name in ("encoder", "depth", "width", "padding"):
+        value = getattr(flags, name)
         if value is not None and is_plain == (name == "encoder"):
             wanted = "another --arch" if is_plain else f"--arch {PLAIN}"
             raise UsageError(f"--{name} {value}: needs {wanted}")
+    if flags.depth is not None:
+        check_depth(flags.depth)
+
+
+def _choose_network(flags: TrainFlags) -> dict[str, Any]:
+    is_plain = flags.arch == PLAIN
+    return {
+        "encoder": None if is_plain else flags.encoder or DEFAULT_ENCODER,
+        "depth": flags.depth or 4,
+        "width": flags.width or 32,
+        "padding": flags.padding or "same",
+        "weights": flags.weights or ("none" if is_plain else "imagenet"),
+    }
+
+
+def _check_numbers(flags: TrainFlags) -> None:
+    limits = {"lr": 10, "weight_decay": 10, "encoder_lr_factor": 10, "ema": 1}
+    for name, limit in limits.items():
+        value = getattr(flags, name) or 0.0
+        if not 0 <= value < limit:
+            flag = "--" + name.replace("_", "-")
+            raise UsageError(f"{flag} {value}: must be at least 0 and below {limit}")
 
 
 def _parse_class_weights(text: str) -> str | tuple[float, ...]:
@@ -221,35 +216,21 @@ class TrainingData:
     ----------
     train, val : TileStore
         Tiles with labels; `val` may be empty.
-    parts : Parts
+    roles : Roles
         Names of the micrographs.
-    sources : dict of str to SourceImage
-        Micrographs by name.
-    legend : Legend
-        Classes.
-    legend_text : str
-        Legend that the label maps were read through, as TOML.
-    tile_size, halo : int
-        Of the tile folder [px].
-    pixel_size_um : float or None
-        Of the tiles [um/px].
-    n_channels : int
-        1 for grey, 3 for colour.
-    dtype : str
-        Type of the pixel values.
+    folder : TileFolder
+        What is known of all tiles.
     """
 
     train: TileStore
     val: TileStore
-    parts: Parts
-    sources: dict[str, SourceImage]
-    legend: Legend
-    legend_text: str
-    tile_size: int
-    halo: int
-    pixel_size_um: float | None
-    n_channels: int
-    dtype: str
+    roles: Roles
+    folder: TileFolder
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, in order."""
+        return self.folder.legend.names
 
 
 def train_model(
@@ -320,47 +301,39 @@ def train_model(
 
 
 def read_training_data(tiles: Path, split: Path, settings: TrainSettings) -> TrainingData:
-    """Read manifest, legend and split, and prove the parts apart."""
-    record_path = tiles / TILES_RECORD
-    record = read_record(record_path)
-    tile_settings, halo, pixel_size_um = require_keys(
-        record, record_path, "settings", "halo", "pixel_size_um"
-    )
-    tile_size, legend_text = require_keys(tile_settings, record_path, "size", "legend")
-    manifest = read_manifest(tiles)
-    if not (tiles / "legend.toml").is_file():
+    """Open a tile folder, read the split, and prove the roles apart."""
+    folder = open_tile_folder(tiles)
+    if folder.legend is None:
         raise InputError(f"{tiles}: was cut without labels; run mstool tile with --labels")
-    sources = read_sources(record_path)
-    check_windows(manifest, sources, tiles / MANIFEST)
-    parts = choose_parts(read_split(split), sources, settings.test_fold, settings.val_fold, split)
-    parts = keep_first_images(parts, settings.max_images, settings.fit.seed)
-
-    legend = read_legend(tiles / "legend.toml")
-    decode = LabelledTileReader(tiles, len(legend.classes))
+    rows = read_split(split)
+    roles = choose_roles(rows, folder.sources, settings.test_fold, settings.val_fold, str(split))
+    roles = keep_first_images(roles, settings.max_images, settings.fit.seed)
+    decode = LabelledTileReader(tiles, len(folder.legend.classes))
     stores = {
-        part: TileStore([tile for tile in manifest if tile.source in names], decode)
-        for part, names in parts.as_dict().items()
+        role: TileStore([tile for tile in folder.tiles if tile.source in names], decode)
+        for role, names in roles.as_dict().items()
     }
-    for part in ("train", "val"):
-        if not len(stores[part]):
+    for role in ("train", "val"):
+        if not len(stores[role]):
             raise InputError(
-                f"{tiles}: holds no tile of the micrographs to {part}; tile with a higher "
+                f"{tiles}: holds no tile of the micrographs to {role}; tile with a higher "
                 "--discard-ignored"
             )
-    image = read_tile_image(tiles, stores["train"].tiles[0])
-    return TrainingData(
-        train=stores["train"],
-        val=stores["val"],
-        parts=parts,
-        sources=sources,
-        legend=legend,
-        legend_text=legend_text,
-        tile_size=tile_size,
-        halo=halo,
-        pixel_size_um=pixel_size_um,
-        n_channels=1 if image.ndim == 2 else image.shape[2],
-        dtype=image.dtype.name,
-    )
+    _refuse_one_class(stores["train"].tiles, tiles)
+    return TrainingData(stores["train"], stores["val"], roles, folder)
+
+
+def _refuse_one_class(train: Sequence[Tile], folder: Path) -> None:
+    """Refuse tiles from which no difference can be learnt, though the loss would fall."""
+    remedy = "look at the label maps and their legend, or train on other folds"
+    found = {name for tile in train for name, n in (tile.counts or {}).items() if n}
+    found.discard("ignored")
+    if not found:
+        raise InputError(f"{folder}: the tiles to train on have no labelled pixel; {remedy}")
+    if len(found) == 1:
+        raise InputError(
+            f'{folder}: the tiles to train on hold one class only, "{found.pop()}"; {remedy}'
+        )
 
 
 def _prepare(
@@ -374,8 +347,8 @@ def _prepare(
 ) -> tuple[Fit, Segmenter, Normalisation, LoadedWeights | None]:
     normalisation = fit_normalisation(data.train)
     spec = _spec(settings, data)
-    torch.manual_seed(derive_seed(settings.fit.seed, 0))
-    segmenter = build_segmenter(spec, list(normalisation.mean), list(normalisation.std))
+    seed = derive_seed(settings.fit.seed, 0)
+    segmenter = build_segmenter(spec, list(normalisation.mean), list(normalisation.std), seed)
     loaded = load_weights(segmenter.network, spec, settings.weights, cache)
     if loaded is not None:
         report.note(
@@ -383,15 +356,15 @@ def _prepare(
             f"{loaded.n_rest} others from {loaded.origin}, sha256 "
             f"{loaded.sha256 or 'checked by the hub'}; {loaded.n_random} begin at random"
         )
-        refuse_inherited_leak(loaded.inherited, data.parts, data.sources, settings.weights)
+        refuse_inherited_leak(loaded.inherited, data.roles, data.folder.sources, settings.weights)
     freeze(segmenter.network, parse_finetune(settings.finetune))
-    if not data.parts.test:
+    if not data.roles.test:
         report.note("no --test-fold: nothing is left for a test, and the validation score flatters")
-    crop = settings.crop or data.tile_size
+    crop = settings.crop or data.folder.size
     _check_batches(settings, segmenter, crop, len(data.train))
     report.note(
         f"{count_parameters(segmenter)} weights to train on {len(data.train)} tiles of "
-        f"{len(data.parts.train)} micrographs, crops of {crop} pixels; {len(data.parts.val)} "
+        f"{len(data.roles.train)} micrographs, crops of {crop} pixels; {len(data.roles.val)} "
         f"micrographs to validate; {compute.name}, {compute.precision}"
     )
     fit = Fit(
@@ -411,8 +384,8 @@ def _spec(settings: TrainSettings, data: TrainingData) -> ModelSpec:
     return ModelSpec(
         settings.arch,
         settings.encoder,
-        data.n_channels,
-        len(data.legend.classes),
+        data.folder.n_channels,
+        len(data.classes),
         settings.depth,
         settings.width,
         settings.padding,
@@ -433,15 +406,14 @@ def _check_batches(settings: TrainSettings, segmenter: Segmenter, crop: int, n_t
 def _validator(
     data: TrainingData, settings: TrainSettings, compute: Compute
 ) -> Callable[[Segmenter], dict[str, Any]]:
-    names = data.legend.names
+    names = data.classes
 
     def validate(segmenter: Segmenter) -> dict[str, Any]:
         confusions = whole_image_confusions(
             segmenter,
             data.val,
-            data.sources,
+            data.folder.sources,
             len(names),
-            data.halo,
             settings.fit.batch_size,
             compute,
         )
@@ -453,7 +425,7 @@ def _validator(
 
 
 def _class_weights(choice: str | tuple[float, ...], data: TrainingData) -> list[float] | None:
-    names = data.legend.names
+    names = data.classes
     if choice == "none":
         return None
     if choice == "balanced":
@@ -484,29 +456,30 @@ def _write_model(
     spec = _spec(settings, data)
     checkpoint = Checkpoint(
         spec=spec,
-        classes=data.legend.names,
-        legend=data.legend_text,
+        classes=data.classes,
+        legend=data.folder.label_legend,
         mean=normalisation.mean,
         std=normalisation.std,
-        dtype=data.dtype,
-        pixel_size_um=data.pixel_size_um,
-        tile_size=settings.crop or data.tile_size,
+        dtype=data.folder.dtype,
+        pixel_size_um=data.folder.pixel_size_um,
+        tile_size=settings.crop or data.folder.size,
         receptive_field_px=theoretical_receptive_field(
             # unpadded convolutions look as far as padded ones
             build_network(replace(spec, padding="same")).eval(),
-            data.n_channels,
+            data.folder.n_channels,
         ),
         sources={
-            part: [_describe_source(data.sources[name]) for name in names]
-            for part, names in data.parts.as_dict().items()
+            role: [_describe_source(data.folder.sources[name]) for name in names]
+            for role, names in data.roles.as_dict().items()
         }
         | {"inherited": list(loaded.inherited if loaded else ())},
-        metrics=_best_row(fit),
+        metrics=_kept_row(fit),
         training={
             "settings": settings.as_record(),
             "weights": None if loaded is None else asdict(loaded),
             "versions": versions(),
         },
+        greys=normalisation.greys,
     )
     save_checkpoint(out / MODEL, segmenter, checkpoint)
     write_text(out / "history.csv", _history_csv(fit.state.history))
@@ -519,10 +492,11 @@ def _describe_source(source: SourceImage) -> dict[str, str]:
     return {"name": source.name, "group": source.group, "sha256": source.sha256}
 
 
-def _best_row(fit: Fit) -> dict[str, Any]:
-    """Validation scores of the weights that were kept."""
-    rows = [row for row in fit.state.history if row["epoch"] == fit.state.best_epoch]
-    return {key: value for key, value in (rows or [{}])[0].items() if key.startswith("val_")}
+def _kept_row(fit: Fit) -> dict[str, Any]:
+    """Validation scores of the weights that were kept: the best, or the last without."""
+    kept = fit.state.best_epoch or fit.state.epoch
+    (row,) = (row for row in fit.state.history if row["epoch"] == kept)
+    return {key: value for key, value in row.items() if key.startswith("val_")}
 
 
 def _history_csv(history: list[dict[str, Any]]) -> str:
@@ -545,7 +519,7 @@ def _record(
     run: Run,
 ) -> dict[str, Any]:
     return {
-        "mstool": run.facts(compute.name, torch.get_num_threads()),
+        "mstool": run.facts(compute.name, compute.n_threads),
         "status": "done",
         "inputs": inputs,
         "settings": settings.as_record(),
@@ -553,14 +527,19 @@ def _record(
         "n_steps": fit.state.n_steps,
         "train_s": round(fit.state.elapsed_s, 1),
         "best_epoch": fit.state.best_epoch,
-        "validation": _best_row(fit),
+        "validation": _kept_row(fit),
         "weights": None if loaded is None else asdict(loaded),
-        "sources": {part: list(names) for part, names in data.parts.as_dict().items()},
+        "sources": {role: list(names) for role, names in data.roles.as_dict().items()},
         "versions": versions(),
     }
 
 
 def _closing_words(out: Path, fit: Fit) -> str:
+    if fit.state.best_epoch is None:
+        return (
+            f"warning: {out}: nothing could be validated, since no pixel of the micrographs to "
+            f"validate is labelled; the weights of the last epoch, {fit.state.epoch}, are kept"
+        )
     return (
         f"{out}: best validation mean IoU {fit.state.best_score:.4f} at epoch "
         f"{fit.state.best_epoch} of {fit.state.epoch}"

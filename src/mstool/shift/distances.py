@@ -117,11 +117,32 @@ def largest_ks(values, source, target):
 
 
 def standardise(values):
-    """Columns with mean 0 and spread 1 over all micrographs; constant ones are left out."""
+    """Columns with mean 0 and spread 1 over all micrographs; constant ones are left out.
+
+    Where none varies, as between a micrograph and its copy, one column of zeros is left: all lie in
+    one place.
+    """
     values = np.asarray(values, float)
     spread = values.std(axis=0)
     varies = spread > 1e-9 * np.maximum(1.0, np.abs(values).max(axis=0))
+    if not varies.any():
+        return np.zeros((len(values), 1))
     return (values[:, varies] - values[:, varies].mean(axis=0)) / spread[varies]
+
+
+def principal_components(vectors):
+    """First two principal components of rows, (N, 2), and the share of variance of each [1].
+
+    Signs are fixed; a component that is not there is 0.
+    """
+    centred = vectors - vectors.mean(axis=0)
+    left, size, right = np.linalg.svd(centred, full_matrices=False)
+    n = min(2, len(size))
+    turn = np.sign(right[np.arange(n), np.abs(right[:n]).argmax(axis=1)])
+    points = np.zeros((len(vectors), 2))
+    points[:, :n] = left[:, :n] * size[:n] * turn
+    total = max(float((size**2).sum()), 1e-12)
+    return points, [float(size[k] ** 2 / total) if k < n else 0.0 for k in range(2)]
 
 
 def _cumulative_difference(histograms, source, target):
@@ -135,7 +156,9 @@ def _divergence(p, q):
 
 def _squared_distances(values):
     norms = (values**2).sum(axis=1)
-    return np.maximum(norms[:, None] + norms - 2 * values @ values.T, 0)
+    squared = np.maximum(norms[:, None] + norms - 2 * values @ values.T, 0)
+    np.fill_diagonal(squared, 0)  # rounding would leave something above it
+    return squared
 
 
 def _contrast(kernel, source, target):

@@ -25,30 +25,17 @@ class Family:
         What a dose means.
     doses : tuple of float
         Usual doses, from mild to severe, 0 left out.
+    change : callable
+        Takes an image (H, W, C), labels or None, a dose and a generator; gives an image, not
+        clipped.
     moves_labels : bool
         Whether structures, and so labels, move.
     """
 
     unit: str
     doses: tuple[float, ...]
+    change: Change
     moves_labels: bool = False
-
-
-FAMILIES = {
-    "gamma": Family("binary logarithm of the exponent", (-1.0, -0.5, -0.25, 0.25, 0.5, 1.0)),
-    "contrast": Family("binary logarithm of the factor", (-1.5, -1.0, -0.5, 0.5, 1.0)),
-    "brightness": Family("shift of grey [of the range]", (-0.3, -0.15, 0.15, 0.3)),
-    "blur": Family("Gaussian sigma [px]", (0.5, 1.0, 1.5, 2.5)),
-    "noise": Family("standard deviation [of the grey range]", (0.02, 0.04, 0.08, 0.15)),
-    "illumination": Family("rms of the field [1]", (0.1, 0.2, 0.4)),
-    "etch": Family("over-etching, below 0 under-etching [1]", (-1.0, -0.5, 0.25, 0.5, 0.75, 1.0)),
-    "scratches": Family("scratches", (2.0, 5.0, 10.0)),
-    "charging": Family("strength of streaks [1]", (0.25, 0.5, 1.0)),
-    "magnification": Family(
-        "binary logarithm of the factor", (-1.0, -0.5, 0.5, 1.0), moves_labels=True
-    ),
-    "jpeg": Family("0 untouched, 1 quality 5", (0.5, 0.8, 1.0)),
-}
 
 
 def apply_dose(family, dose, image, labels, seed):
@@ -77,7 +64,7 @@ def apply_dose(family, dose, image, labels, seed):
     if dose == 0:
         return image, labels
     rng = np.random.default_rng([seed, list(FAMILIES).index(family)])
-    changed = _CHANGES[family](np.asarray(image, np.float64), labels, dose, rng)
+    changed = FAMILIES[family].change(np.asarray(image, np.float64), labels, dose, rng)
     if FAMILIES[family].moves_labels and labels is not None:
         labels = _magnify(labels, 2.0**dose, order=0)
     return np.clip(changed, 0, 1).astype(np.float32), labels
@@ -236,16 +223,22 @@ def _magnify(values, factor, order):
     return ndimage.affine_transform(values, scale, offset, order=order, mode="mirror")
 
 
-_CHANGES: dict[str, Change] = {
-    "gamma": _gamma,
-    "contrast": _contrast,
-    "brightness": _brightness,
-    "blur": _blur,
-    "noise": _noise,
-    "illumination": _illumination,
-    "etch": etch,
-    "scratches": _scratches,
-    "charging": _charging,
-    "magnification": _magnification,
-    "jpeg": _jpeg,
+FAMILIES = {
+    "gamma": Family(
+        "binary logarithm of the exponent", (-1.0, -0.5, -0.25, 0.25, 0.5, 1.0), _gamma
+    ),
+    "contrast": Family("binary logarithm of the factor", (-1.5, -1.0, -0.5, 0.5, 1.0), _contrast),
+    "brightness": Family("shift of grey [of the range]", (-0.3, -0.15, 0.15, 0.3), _brightness),
+    "blur": Family("Gaussian sigma [px]", (0.5, 1.0, 1.5, 2.5), _blur),
+    "noise": Family("standard deviation [of the grey range]", (0.02, 0.04, 0.08, 0.15), _noise),
+    "illumination": Family("rms of the field [1]", (0.1, 0.2, 0.4), _illumination),
+    "etch": Family(
+        "over-etching, below 0 under-etching [1]", (-1.0, -0.5, 0.25, 0.5, 0.75, 1.0), etch
+    ),
+    "scratches": Family("scratches", (2.0, 5.0, 10.0), _scratches),
+    "charging": Family("strength of streaks [1]", (0.25, 0.5, 1.0), _charging),
+    "magnification": Family(
+        "binary logarithm of the factor", (-1.0, -0.5, 0.5, 1.0), _magnification, moves_labels=True
+    ),
+    "jpeg": Family("0 untouched, 1 quality 5", (0.5, 0.8, 1.0), _jpeg),
 }

@@ -34,7 +34,7 @@ class Case:
         True score [1].
     accuracy : float
         True accuracy [1].
-    accuracies : mapping of str to float
+    accuracies : dict of str to float
         Accuracy by each method of `estimate_accuracies` [1].
     """
 
@@ -43,7 +43,7 @@ class Case:
     signs: tuple[float, ...]
     mean_iou: float
     accuracy: float = float("nan")
-    accuracies: Mapping[str, float] = field(default_factory=dict)
+    accuracies: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,6 @@ def signs_of(reading: Reading, source: Reading) -> tuple[float, ...]:
     )
 
 
-def average_confidence(target: Reading) -> float:
-    """Mean confidence, taken for the accuracy [1]."""
-    return target.mean_confidence
-
-
 def difference_of_confidences(source: Reading, target: Reading) -> float:
     """Accuracy on the source, less the confidence lost on the way [1]_.
 
@@ -133,9 +128,9 @@ def estimate_accuracies(source: Reading, target: Reading) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        By name of the function.
+        By name of the method.
     """
-    found = {"average_confidence": average_confidence(target)}
+    found = {"average_confidence": target.mean_confidence}
     if source.confusion is not None:
         found["difference_of_confidences"] = difference_of_confidences(source, target)
         found["average_thresholded_confidence"] = average_thresholded_confidence(source, target)

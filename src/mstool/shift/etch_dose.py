@@ -3,12 +3,12 @@
 import numpy as np
 from scipy import ndimage
 
+from mstool.labels.legend import IGNORE_INDEX
+
 DARKENING = 0.35  # grey lost on a phase boundary at dose 1 [1]
 STAINING = 0.25  # grey lost in the middle of a stain at dose 1 [1]
 ROUGHENING = 0.08  # standard deviation of the grey of the attacked phase at dose 1 [1]
 FADING = 0.9  # contrast inside the attacked phase is 1 / (1 + 0.9) at dose 1 [1]
-
-_IGNORED = 255
 
 
 def etch(image, labels, dose, rng):
@@ -77,7 +77,7 @@ def _attacked_phase(image, labels):
     if labels is None:
         return np.ones(image.shape[:2])
     grey = image.mean(axis=2)
-    phases = [index for index in np.unique(labels) if index != _IGNORED]
+    phases = [index for index in np.unique(labels) if index != IGNORE_INDEX]
     if len(phases) < 2:
         return np.ones(image.shape[:2])
     darkest = min(phases, key=lambda index: grey[labels == index].mean())

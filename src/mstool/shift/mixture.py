@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mstool.labels.legend import IGNORE_INDEX
 from mstool.shift.appearance import piece_powers
 
-_IGNORED = 255
 _LEAST = 0.05  # of the power: what a change of fractions leaves at least
 
 
@@ -32,7 +32,7 @@ def power_by_phase(greys: Sequence[np.ndarray], labels: Sequence[np.ndarray], n_
     powers, fractions = [], []
     for grey, values in zip(greys, labels, strict=True):
         for power, cut in piece_powers(grey):
-            known = values[cut][values[cut] != _IGNORED]
+            known = values[cut][values[cut] != IGNORE_INDEX]
             if known.size:
                 powers.append(power)
                 fractions.append(np.bincount(known, minlength=n_classes) / known.size)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mstool.labels.legend import IGNORE_INDEX
 from mstool.scores.metrics import mean_iou
 
 N_SCORES = 200  # bins of confidence
-_IGNORED = 255
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,27 @@ class Reading:
         return float(mean_iou(self.agreement))
 
 
+@dataclass(frozen=True)
+class SetReadings:
+    """What a network makes of a set.
+
+    Attributes
+    ----------
+    readings : tuple of Reading
+        Of each micrograph.
+    features : ndarray of float32, shape (N, D)
+        Of each micrograph.
+    """
+
+    readings: tuple[Reading, ...]
+    features: np.ndarray
+
+    @property
+    def pooled(self) -> Reading:
+        """Of all micrographs together."""
+        return add_readings(self.readings)
+
+
 def read_prediction(probabilities, views, truth=None):
     """Reading of one field.
 
@@ -103,7 +124,7 @@ def read_prediction(probabilities, views, truth=None):
         agreement += _cross(predicted, view, n_classes)
     confusion = None
     if truth is not None:
-        known = truth != _IGNORED
+        known = truth != IGNORE_INDEX
         confusion = _cross(truth[known], predicted[known], n_classes)
     return Reading(
         n_px=predicted.size,

@@ -10,8 +10,10 @@ import numpy as np
 from skimage.color import lab2rgb, rgb2lab
 
 from mstool.shift.appearance import N_BINS
+from mstool.shift.grey_levels import cut_middle
 
 FOURIER_SHARE = 0.005  # half width of the frequencies that are swapped, of the image's edge
+_HALF_BIN = 0.499  # of a level; a hair less than half, so that its edges round to the level
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Reference:
     Attributes
     ----------
     histograms : ndarray of float64, shape (C, 256)
-        Pooled grey levels of each channel.
+        Pooled grey levels of each channel, 0 and 1 in the middle of the first and the last bin.
     mean, std : ndarray of float64, shape (C,)
         Of grey levels, or of L, a and b for colour; means over micrographs.
     amplitude : ndarray of float64, shape (h, h, C)
@@ -49,7 +51,10 @@ def make_reference(images: Sequence[np.ndarray]) -> Reference:
 
 
 def match_histogram(image, own, reference):
-    """Grey levels moved, in their order, to those of the source; channel by channel.
+    """Grey levels moved, in their order, to those that the source holds; channel by channel.
+
+    Pixels of one grey share the middle of their ranks, so that a constant micrograph becomes the
+    median of the source. No grey comes out that no pixel of the source has.
 
     Parameters
     ----------
@@ -62,14 +67,16 @@ def match_histogram(image, own, reference):
     -------
     ndarray of float32, shape (H, W, C)
     """
-    edges = np.linspace(0, 1, N_BINS + 1)
+    edges = (np.arange(N_BINS + 1) - 0.5) / (N_BINS - 1)
     result = np.empty_like(image, dtype=np.float32)
-    tie_break = 1e-12 * np.arange(N_BINS + 1)
     pairs = zip(own.histograms, reference.histograms, strict=True)
     for channel, (shares, wanted) in enumerate(pairs):
         rank = np.interp(image[..., channel], edges, np.append(0, np.cumsum(shares)))
-        result[..., channel] = np.interp(rank, np.append(0, np.cumsum(wanted)) + tie_break, edges)
-    return result
+        held = np.flatnonzero(wanted)  # between these the inverse jumps
+        ranks = np.append(0, np.cumsum(wanted))[held[:, None] + [0, 1]]
+        greys = (held[:, None] + [-_HALF_BIN, _HALF_BIN]) / (N_BINS - 1)
+        result[..., channel] = np.interp(rank, ranks.ravel(), greys.ravel())
+    return np.clip(result, 0, 1)
 
 
 def match_mean_and_spread(image, own, reference):
@@ -94,19 +101,17 @@ def adapt_fourier(image, own, reference):
     ----------
     .. [1] Yang, Y. & Soatto, S. (2020). CVPR, arXiv:2004.05498.
     """
-    side = reference.amplitude.shape[0]
-    half = side // 2
     height, width = image.shape[:2]
+    side = min(len(reference.amplitude), height - (height + 1) % 2, width - (width + 1) % 2)
     spectrum = np.fft.fft2(image, axes=(0, 1))
-    rows, cols = np.arange(-half, half + 1) % height, np.arange(-half, half + 1) % width
-    low = spectrum[np.ix_(rows, cols)]
-    phase = np.exp(1j * np.angle(low))
-    spectrum[np.ix_(rows, cols)] = reference.amplitude * height * width * phase
+    low = _lowest(height, width, side // 2)
+    phase = np.exp(1j * np.angle(spectrum[low]))
+    spectrum[low] = cut_middle(reference.amplitude, side) * height * width * phase
     return np.clip(np.fft.ifft2(spectrum, axes=(0, 1)).real, 0, 1).astype(np.float32)
 
 
 def _histograms(image):
-    index = np.clip((image * N_BINS).astype(np.int64), 0, N_BINS - 1)
+    index = np.clip(np.rint(image * (N_BINS - 1)).astype(np.int64), 0, N_BINS - 1)
     counts = [np.bincount(index[..., c].ravel(), minlength=N_BINS) for c in range(image.shape[2])]
     return np.array(counts) / index[..., 0].size
 
@@ -114,8 +119,12 @@ def _histograms(image):
 def _low_amplitude(image, half):
     height, width = image.shape[:2]
     spectrum = np.abs(np.fft.fft2(image, axes=(0, 1))) / (height * width)
-    rows, cols = np.arange(-half, half + 1) % height, np.arange(-half, half + 1) % width
-    return spectrum[np.ix_(rows, cols)]
+    return spectrum[_lowest(height, width, half)]
+
+
+def _lowest(height, width, half):
+    """Where the lowest frequencies lie in a spectrum, the mean grey in the middle."""
+    return np.ix_(*(np.arange(-half, half + 1) % length for length in (height, width)))
 
 
 def _to_lab(image):

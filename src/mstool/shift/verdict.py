@@ -1,9 +1,16 @@
 """From measurements to words: shifted or not, harmful or not, and what to do."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+import numpy as np
+
+from mstool.shift.choice import NONE
+from mstool.shift.cost import Drop
+from mstool.shift.estimates import Estimate
+from mstool.shift.factors import PHASES
+from mstool.shift.findings import Findings
+
+_NEAR = 4  # times alpha: a corrected p below may be a shift that was missed
 YES, NO, UNCLEAR, UNKNOWN = "yes", "no", "unclear", "unknown"
 
 
@@ -29,9 +36,46 @@ class Verdict:
     recommendation: str
 
 
+def judge(findings: Findings, alpha: float, tolerance: float, has_model: bool) -> Verdict:
+    """Verdict on all that was found.
+
+    Parameters
+    ----------
+    findings : Findings
+        The parts of a comparison.
+    alpha : float
+        Chance of a false alarm [1].
+    tolerance : float
+        Loss of mean IoU that counts [1].
+    has_model : bool
+        Whether there is a network whose loss could be told.
+    """
+    tests, factors = findings.measured.tests, findings.factors
+    by_phases_alone = factors.moved == (PHASES,) and factors.is_explained
+    may_be_changed = tests.least_p <= _NEAR * alpha or not tests.can_detect
+    harmful = judge_harm(
+        findings.performance and findings.performance.drop,
+        findings.estimate,
+        findings.robustness and findings.robustness.undosed,
+        tolerance,
+        is_image_changed=may_be_changed and not by_phases_alone,
+    )
+    label_shift = findings.suspects_label_shift(alpha)
+    words = recommend(
+        tests.detected,
+        harmful,
+        label_shift,
+        findings.chosen,
+        tests.can_detect,
+        has_model,
+        worse=findings.mitigation is not None and findings.mitigation.makes_worse,
+    )
+    return Verdict(tests.detected, harmful, label_shift, words)
+
+
 def judge_harm(
-    drop: Mapping[str, Any] | None,
-    estimate: Mapping[str, Any] | None,
+    drop: Drop | None,
+    estimate: Estimate | None,
     nominal: float | None,
     tolerance: float,
     is_image_changed: bool = True,
@@ -39,14 +83,14 @@ def judge_harm(
     """Whether the loss of mean IoU exceeds a tolerance.
 
     An estimate is a wide range, since some kinds of change fool it. Where images did not change,
-    none of them can be at work, and the middle of the range decides.
+    none of them can be at work: its middle is enough to say no, and yes still needs all of it.
 
     Parameters
     ----------
-    drop : mapping or None
-        Measured: ``mean_iou`` and ``interval``.
-    estimate : mapping or None
-        Range for the score on the target: ``low``, ``high``, ``is_extrapolated``.
+    drop : Drop or None
+        Measured.
+    estimate : Estimate or None
+        Range for the score on the target.
     nominal : float or None
         Score on unchanged source micrographs [1].
     tolerance : float
@@ -60,13 +104,13 @@ def judge_harm(
         ``yes``, ``no``, ``unclear`` or ``unknown``.
     """
     if drop is not None:
-        low, high = drop["interval"]
-        if low is None or high is None:  # one micrograph, or none with a label
+        low, high = drop.interval
+        if not np.isfinite([low, high]).all():  # one micrograph, or none with a label
             return UNCLEAR
     elif estimate is not None and nominal is not None:
-        ends = ("high", "low") if is_image_changed else ("mean_iou", "mean_iou")
-        low, high = (nominal - estimate[end] for end in ends)
-        if estimate["is_extrapolated"] and low <= tolerance:
+        worst = estimate.low if is_image_changed else estimate.mean_iou
+        low, high = nominal - estimate.high, nominal - worst
+        if estimate.is_extrapolated and low <= tolerance:
             return UNCLEAR
     else:
         return UNKNOWN
@@ -123,7 +167,7 @@ def _ask(shift_detected: bool, can_detect: bool, has_model: bool, chosen: str | 
         return "too few micrographs to show any shift; add some to either set"
     seen = "the sets differ" if shift_detected else "no shift is detected"
     if has_model:
-        better = "" if chosen in (None, "none") else f"; the repair {chosen} is more consistent"
+        better = "" if chosen in (None, NONE) else f"; the repair {chosen} is more consistent"
         return (
             f"{seen}{better}; what that costs needs --target-labels, or several kinds of change to "
             "--simulate and the time for them"
@@ -134,7 +178,7 @@ def _ask(shift_detected: bool, can_detect: bool, has_model: bool, chosen: str | 
 def _repair(chosen: str | None) -> str:
     if chosen is None:
         return "the model loses on these micrographs; try --mitigate auto"
-    if chosen == "none":
+    if chosen == NONE:
         return (
             "the model loses and no repair is more consistent; annotate some of these "
             "micrographs (--retrain-advice) and train again"

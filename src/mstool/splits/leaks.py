@@ -26,7 +26,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Leak:
-    """One group, or one content, that is in more than one part of a split.
+    """One group, or one content, that is on more than one side of a split.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Leak:
     key : str
         The group, or the SHA-256 of the content.
     members : tuple of (str, tuple of str)
-        For each part it is in, the name of the part and the micrographs.
+        For each side it is on, the name of the side and the micrographs.
     """
 
     kind: str
@@ -43,41 +43,41 @@ class Leak:
     members: tuple[tuple[str, tuple[str, ...]], ...]
 
     def __str__(self) -> str:
-        """One line for people, with at most three micrographs a part."""
+        """One line for people, with at most three micrographs a side."""
         what = f"group {self.key!r}"
         if self.kind == "content":
             what = f"one content (sha256 {self.key[:12]})"
         return f"{what} is in " + " and in ".join(
-            f"{part} ({_list_names(names)})" for part, names in self.members
+            f"{side} ({_list_names(names)})" for side, names in self.members
         )
 
 
-def find_leaks(parts: Mapping[str, Sequence[Source]]) -> list[Leak]:
-    """Everything that is in more than one part of a split.
+def find_leaks(sides: Mapping[str, Sequence[Source]]) -> list[Leak]:
+    """Everything that is on more than one side of a split.
 
     Parameters
     ----------
-    parts : mapping of str to sequence of Source
-        Micrographs of each part, e.g. ``"train"``, ``"val"`` and ``"test"``.
+    sides : mapping of str to sequence of Source
+        Micrographs of each side, e.g. ``"train"``, ``"val"`` and ``"test"``.
 
     Returns
     -------
     list of Leak
-        Groups before contents, each in order of keys; parts in the order of `parts`, names sorted.
+        Groups before contents, each in order of keys; sides in the order of `sides`, names sorted.
         Empty if the split is clean.
     """
     leaks = []
     for kind, attribute in (("group", "group"), ("content", "sha256")):
         members = defaultdict(lambda: defaultdict(set))
-        for part, sources in parts.items():
+        for side, sources in sides.items():
             for source in sources:
                 key = getattr(source, attribute)
                 if key is not None:
-                    members[key][part].add(source.name)
+                    members[key][side].add(source.name)
         leaks += [
-            Leak(kind, key, tuple((part, tuple(sorted(names))) for part, names in sides.items()))
-            for key, sides in sorted(members.items())
-            if len(sides) > 1
+            Leak(kind, key, tuple((side, tuple(sorted(names))) for side, names in found.items()))
+            for key, found in sorted(members.items())
+            if len(found) > 1
         ]
     return leaks
 

@@ -22,6 +22,9 @@ from mstool.explanations.regions import Region, Sample, describe_sample, draw_re
 from mstool.explanations.verdicts import DECISIVE, Outcome, judge_method, judge_part
 from mstool.io.outputs import OutputFolder
 from mstool.io.records import Run, hash_inputs, read_record
+from mstool.labels.legend import Legend, legend_from_toml
+from mstool.micrographs.find import SetFiles
+from mstool.micrographs.sets import Reading, open_set
 from mstool.nn.attribution import Method
 from mstool.nn.cams import CAMS
 from mstool.nn.checkpoint import LoadedModel
@@ -32,7 +35,7 @@ from mstool.pipeline.explain.boundary import check_boundary
 from mstool.pipeline.explain.context import check_context
 from mstool.pipeline.explain.faithfulness import check_faithfulness
 from mstool.pipeline.explain.features import dump_features
-from mstool.pipeline.explain.fields import FieldInputs, read_fields
+from mstool.pipeline.explain.fields import read_fields
 from mstool.pipeline.explain.label_randomisation import check_labels
 from mstool.pipeline.explain.maps import FieldMaps, warn_of_map, write_maps
 from mstool.pipeline.explain.patch import check_patch
@@ -79,7 +82,9 @@ class Explanation:
 
 
 def explain_images(
-    inputs: FieldInputs,
+    files: SetFiles,
+    legend: Legend | None,
+    reading: Reading,
     model: LoadedModel,
     settings: ExplainSettings,
     compute: Compute,
@@ -92,8 +97,12 @@ def explain_images(
 
     Parameters
     ----------
-    inputs : FieldInputs
-        Images or tiles.
+    files : SetFiles
+        Micrographs or tiles.
+    legend : Legend or None
+        Of the label maps; None for that of the model.
+    reading : Reading
+        How micrographs are read.
     model : LoadedModel
         The network.
     settings : ExplainSettings
@@ -121,9 +130,9 @@ def explain_images(
     choice = parse_region(settings.region)
     if choice.path is not None and not choice.path.is_file():
         raise MissingInputError(f"--region mask:{choice.path}: no such file")
-    files = [*inputs.files(), model.path, *([choice.path] if choice.path else [])]
-    hashes = hash_inputs(files, out)
-    claimed = settings.claimed | {"methods": [method.label for method in methods]}
+    paths = [*files.files(), model.path, *([choice.path] if choice.path else [])]
+    hashes = hash_inputs(paths, out)
+    claimed = settings.claimed | asdict(reading) | {"methods": [method.label for method in methods]}
     state = folder.claim(claimed, hashes, overwrite)
     if state == "done":
         report.note(f"{out}: nothing left to do")
@@ -131,8 +140,11 @@ def explain_images(
     segmenter = compute.place(model.segmenter)
     kept = KeptParts(out, start_budget(run, settings.max_time_s), report)
     with at_rest(segmenter), folder.filling(state):
+        micrographs = open_set(
+            files, reading, legend or legend_from_toml(model.checkpoint.legend), report
+        )
         fields = read_fields(
-            inputs, model, class_index, choice, settings.size, settings.scale, compute, report
+            micrographs, model, class_index, choice, settings.size, compute, report
         )
         question = Question(
             segmenter,
@@ -152,7 +164,7 @@ def explain_images(
         found = _make_parts(question, model, kept)
     done = list_done(settings.checks, vars(found))
     place_pictures(out, done.stamp)
-    about = {"mstool": run.facts(compute.name, compute.threads), "status": "done"}
+    about = {"mstool": run.facts(compute.name, compute.n_threads), "status": "done"}
     claim = {"inputs": hashes, "settings": claimed}
     record = about | claim | _record(question, found, done, model)
     folder.finish(record)

@@ -1,9 +1,13 @@
 """What layers of a network hold for one image."""
 
+import csv
+import io
+
 import numpy as np
 
 from mstool.explanations.layer_features import LayerFeatures, count_dead, rank_channels
 from mstool.io.atomic import atomic_path
+from mstool.nn.checkpoint import LoadedModel
 from mstool.nn.layers import layer_activations, list_layers, match_layers
 from mstool.pictures.channels import draw_features
 from mstool.pipeline.explain.question import Question, file_word
@@ -33,3 +37,14 @@ def _write(question: Question, name: str, values: np.ndarray) -> LayerFeatures:
     return LayerFeatures(
         f"{stem}.png", f"{stem}.npz", len(values), count_dead(values), tuple(strength.tolist())
     )
+
+
+def layers_as_csv(model: LoadedModel) -> str:
+    """Table of the layers: name, stride [px], channels, and height and width for 64 x 64 pixels."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["layer", "stride", "channels", "height", "width"])
+    for layer in list_layers(model.segmenter, model.checkpoint.spec.n_channels):
+        row = (layer.name, layer.stride, layer.channels, layer.height, layer.width)
+        writer.writerow(row)
+    return stream.getvalue()

@@ -1,7 +1,7 @@
-"""Fields of view: pieces of micrographs, what the network says of them, and what is asked."""
+"""Fields of view of micrographs, what the network says of them, and what is asked."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -9,102 +9,60 @@ import numpy as np
 from mstool.errors import InputError, UsageError
 from mstool.explanations.field_of_view import Field, select_pixels
 from mstool.geometry.window import Window
-from mstool.io.images import open_micrograph, read_values
-from mstool.io.records import read_record
-from mstool.io.tiles import (
-    TILES_RECORD,
-    read_manifest,
-    read_tile_image,
-    read_tile_labels,
-)
-from mstool.labels.legend import Legend
+from mstool.io.conversions import without_alpha
+from mstool.io.images import open_label_values
+from mstool.micrographs.grey_range import describe_greys, sample_greys
+from mstool.micrographs.needs import check_needs
+from mstool.micrographs.sets import MicrographSet, View
 from mstool.nn.checkpoint import LoadedModel
 from mstool.nn.device import Compute
 from mstool.nn.infer import image_probabilities
 from mstool.pipeline.explain.request import RegionChoice
-from mstool.pipeline.windows import Candidate, windows_of
 from mstool.reporting import Reporter
 
 
-@dataclass(frozen=True)
-class FieldInputs:
-    """Where fields come from.
-
-    Attributes
-    ----------
-    images : tuple of Path
-        Micrographs; empty for a tile folder.
-    tiles : Path or None
-        Tile folder.
-    labels : dict of Path to Path
-        Label map of each micrograph.
-    legend : Legend or None
-        Of the label maps.
-    pixel_size_um : float or None
-        That replaces what files say [um/px].
-    """
-
-    images: tuple[Path, ...]
-    tiles: Path | None
-    labels: dict[Path, Path]
-    legend: Legend | None
-    pixel_size_um: float | None
-
-    def files(self) -> list[Path]:
-        """Every file that decides the result."""
-        if self.tiles is not None:
-            return [self.tiles / TILES_RECORD, self.tiles / "tiles.jsonl"]
-        return [*self.images, *self.labels.values()]
-
-
 def read_fields(
-    inputs: FieldInputs,
+    micrographs: MicrographSet,
     model: LoadedModel,
     class_index: int,
     choice: RegionChoice,
     size: int,
-    scale: float,
     compute: Compute,
     report: Reporter,
 ) -> list[Field]:
-    """Read, predict, and find the region in each image.
+    """Read, predict, and find the region in each image; of a large one the field with most of it.
 
     Raises
     ------
     InputError
         If images do not fit the model, or the region is in none of them.
     """
-    fields = []
-    raw = _from_tiles(inputs) if inputs.tiles is not None else _from_images(inputs, size, scale)
-    origins = _origins_of_tiles(inputs)
-    for name, candidates in raw:
+    check_needs([model.needs], micrographs.given(()), Reporter())
+    fields, greys = [], []
+    for name, views in groupby(_views(micrographs, size), key=lambda view: view.name):
         found = None
-        for image, truth, window, pixel_size_um in candidates:
-            _check_channels(name, image, model)
-            probabilities = image_probabilities(model.segmenter, image, compute)
-            region = _find_region(choice, class_index, probabilities, truth, window, name)
-            micrograph, group = origins.get(name, (name, name))
-            field = Field(
-                name,
-                micrograph,
-                group,
-                image,
-                truth,
-                window,
-                pixel_size_um,
-                probabilities,
-                region,
-            )
+        for view in views:
+            greys.append(sample_greys(view.image))
+            probabilities = image_probabilities(model.segmenter, view.image, compute)
+            region = _find_region(choice, class_index, probabilities, view.truth, view.window, name)
             if found is None or region.sum() > found.region.sum():
-                found = field
+                found = Field(
+                    *(name, view.source, view.group, view.image, view.truth, view.window),
+                    *(view.pixel_size_um, probabilities, region),
+                )
         if found is None or not found.region.any():
             report.note(f"{name}: left out, since nothing in it is {choice.kind} of that class")
             continue
         fields.append(found)
+    check_needs([model.needs], micrographs.given(describe_greys(greys)), report)
     if not fields:
         raise InputError("no image holds the region that --region and --class ask for")
-    _note_pixel_size(fields, model, report)
     return fields
+
+
+def _views(micrographs: MicrographSet, size: int) -> Iterator[View]:
+    for member in micrographs.members:
+        yield from micrographs.views(member, size)
 
 
 def _find_region(
@@ -124,7 +82,7 @@ def _find_region(
 
 
 def _read_mask(path: Path, window: Window, shape: tuple[int, ...], name: str) -> np.ndarray:
-    values = read_values(path)
+    values = without_alpha(open_label_values(path)).read()
     values = values.any(axis=2) if values.ndim == 3 else values != 0
     if values.shape == shape:
         return values
@@ -134,51 +92,3 @@ def _read_mask(path: Path, window: Window, shape: tuple[int, ...], name: str) ->
             "mask on the micrograph as it is after --scale"
         )
     return values[window.row : window.end_row, window.col : window.end_col]
-
-
-def _from_images(
-    inputs: FieldInputs, size: int, scale: float
-) -> Iterator[tuple[str, Iterator[Candidate]]]:
-    for path in inputs.images:
-        micrograph = open_micrograph(path, inputs.pixel_size_um)
-        yield (
-            path.name,
-            windows_of(micrograph, inputs.labels.get(path), inputs.legend, size, scale),
-        )
-
-
-def _origins_of_tiles(inputs: FieldInputs) -> dict[str, tuple[str, str]]:
-    """Micrograph and group of each tile; micrographs are their own."""
-    tiles = read_manifest(inputs.tiles) if inputs.tiles is not None else []
-    return {tile.id: (tile.source, tile.group) for tile in tiles}
-
-
-def _from_tiles(inputs: FieldInputs) -> Iterator[tuple[str, Iterator[Candidate]]]:
-    folder = inputs.tiles or Path("tiles")
-    pixel_size = inputs.pixel_size_um or read_record(folder / TILES_RECORD).get("pixel_size_um")
-    for tile in read_manifest(folder):
-        values = read_tile_image(folder, tile)[: tile.height, : tile.width]
-        image = values[..., None] if values.ndim == 2 else values
-        truth = None
-        if tile.counts is not None:
-            truth = read_tile_labels(folder, tile)[: tile.height, : tile.width]
-        window = Window(0, 0, tile.height, tile.width)
-        yield tile.id, iter([(image.astype(np.float32), truth, window, pixel_size)])
-
-
-def _check_channels(name: str, image: np.ndarray, model: LoadedModel) -> None:
-    expected = model.checkpoint.spec.n_channels
-    if image.shape[2] != expected:
-        remedy = "tile it with --grey, and explain the tiles" if expected == 1 else "give colour"
-        raise InputError(
-            f"{name}: has {image.shape[2]} channels, {model.path} takes {expected}; {remedy}"
-        )
-
-
-def _note_pixel_size(fields: Sequence[Field], model: LoadedModel, report: Reporter) -> None:
-    theirs, ours = model.checkpoint.pixel_size_um, fields[0].pixel_size_um
-    if theirs and ours and abs(ours / theirs - 1) > 0.02:
-        report.note(
-            f"{model.path}: was trained at {theirs:.4g} um/px, the images have {ours:.4g}; "
-            f"--scale {ours / theirs:.4g} makes them alike"
-        )

@@ -64,8 +64,6 @@ class ExplainSettings:
         Edge of the field of view of each image, and of the windows of the checks [px].
     regions : int
         Regions of the checks, at most.
-    scale : float
-        Magnification of images.
     reinit : str
         ``he`` or ``shuffle``.
     thresholds : str
@@ -88,7 +86,6 @@ class ExplainSettings:
     size: int
     window: int
     regions: int
-    scale: float
     reinit: str
     thresholds: str
     max_time_s: float | None

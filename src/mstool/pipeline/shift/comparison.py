@@ -1,69 +1,101 @@
 """Two sets and a network, read and ready to be compared."""
 
-import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from mstool.nn.checkpoint import LoadedModel
-from mstool.pipeline.shift.network import Network, SetReadings
-from mstool.pipeline.shift.sets import MicrographSet, SetInputs
-from mstool.pipeline.shift.settings import ShiftSettings
+from mstool.nn.scan import Network
+from mstool.pipeline.kept_parts import KeptParts
+from mstool.pipeline.shift.plan import ShiftSettings
+from mstool.pipeline.shift.samples import SampledSet
 from mstool.reporting import Reporter
-from mstool.shift.appearance import Appearance
+from mstool.shift.appearance import Appearance, describe, mean_appearance
+from mstool.shift.grey_levels import Levels, to_unit
+from mstool.shift.readings import SetReadings
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two sets, and the network that is to work on them.
-
-    Attributes
-    ----------
-    settings : ShiftSettings
-        How.
-    target_inputs : SetInputs
-        Files of the target.
-    source, target : MicrographSet
-        The sets.
-    levels : tuple of float
-        Stored values of black and white.
-    looks : tuple of list of Appearance
-        Image statistics of source and target.
-    model : LoadedModel or None
-        As loaded.
-    network : Network or None
-        The same at work.
-    readings : tuple of SetReadings, or None
-        What it makes of source and target.
-    out : Path
-        Folder to fill.
-    report : Reporter
-        Where notes and progress go.
-    deadline : float
-        Reading of the monotonic clock at which to stop [s].
-    left_out : list of str
-        What there was no time for; parts of the work add to it.
-    """
+    """Two sets, and the network that is to work on them, if there is one."""
 
     settings: ShiftSettings
-    target_inputs: SetInputs
-    source: MicrographSet
-    target: MicrographSet
-    levels: tuple[float, float]
-    looks: tuple[list[Appearance], list[Appearance]]
-    model: LoadedModel | None
-    network: Network | None
-    readings: tuple[SetReadings, SetReadings] | None
-    out: Path
-    report: Reporter
-    deadline: float
-    left_out: list[str] = field(default_factory=list)
+    source: SampledSet
+    target: SampledSet
+    levels: Levels
+    looks: tuple[list[Appearance], list[Appearance]]  # of each micrograph of source and target
+    model: LoadedModel | None  # as loaded
+    network: Network | None  # the same at work
+    readings: tuple[SetReadings, SetReadings] | None  # of source and target
+    parts: KeptParts  # what is made of all this, in the folder to fill
 
     @property
-    def is_late(self) -> bool:
-        """Whether the budget is spent."""
-        return time.monotonic() > self.deadline
+    def out(self) -> Path:
+        """Folder to fill."""
+        return self.parts.folder
+
+    @property
+    def report(self) -> Reporter:
+        """Where notes and progress go."""
+        return self.parts.report
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes; empty without a model."""
         return self.model.checkpoint.classes if self.model else ()
+
+    @property
+    def sets(self) -> tuple[SampledSet, SampledSet]:
+        """Source and target."""
+        return self.source, self.target
+
+    @property
+    def groups(self) -> tuple[list[str], list[str]]:
+        """Specimen of each micrograph, of source and target."""
+        return self.source.groups, self.target.groups
+
+
+def look_at(
+    one: SampledSet,
+    levels: Levels,
+    report: Reporter,
+    change: Callable[[np.ndarray], np.ndarray] = lambda image: image,
+) -> list[Appearance]:
+    """Image statistics of each micrograph, its grey levels changed first."""
+    found = []
+    with report.progress(f"statistics of the {one.name}", len(one.samples)) as advance:
+        for sample in one.samples:
+            parts = [describe(change(to_unit(field, levels))) for field in sample.fields]
+            found.append(mean_appearance(parts))
+            advance(1)
+    return found
+
+
+def list_doubts(source: SampledSet, target: SampledSet) -> list[str]:
+    """What a reader should know of the sets before anything of what was found."""
+    doubts = []
+    contents = {sample.sha256 for sample in source.samples}
+    both = [sample.name for sample in target.samples if sample.sha256 in contents]
+    if both:
+        shown = ", ".join(both[:3]) + (", ..." if len(both) > 3 else "")
+        doubts.append(f"{len(both)} micrographs are in both sets: {shown}")
+    for one in (source, target):
+        blank = [s.name for s in one.samples if all(np.ptp(field) == 0 for field in s.fields)]
+        if blank:
+            doubts.append(f"{len(blank)} micrographs of the {one.name} are blank: {blank[0]} ...")
+    if (source.pixel_size_um is None) != (target.pixel_size_um is None):
+        known = "source" if source.pixel_size_um else "target"
+        doubts.append(f"only the {known} has a pixel size; the magnification may differ")
+    edges = [
+        np.median([np.sqrt(f[..., 0].size) for s in one.samples for f in s.fields])
+        for one in (source, target)
+    ]
+    if max(edges) > 1.5 * min(edges):
+        doubts.append(
+            f"fields of the source are about {edges[0]:.0f} px wide, of the target "
+            f"{edges[1]:.0f} px: smaller ones scatter more, which can look like a shift; "
+            "give --size"
+        )
+    return doubts

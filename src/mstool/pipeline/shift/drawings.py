@@ -1,180 +1,132 @@
 """Pictures of a comparison, each with its numbers beside it."""
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+from matplotlib.figure import Figure
 
+from mstool.io.atomic import write_text
+from mstool.io.tables import to_csv
 from mstool.labels.legend import legend_from_toml, palette
-from mstool.nn.checkpoint import LoadedModel
 from mstool.pictures.distributions import draw_embedding, draw_histograms, draw_spectra
 from mstool.pictures.repairs import draw_examples, draw_mitigation
 from mstool.pictures.robustness import draw_estimates, draw_robustness
 from mstool.pictures.save import save_figure
-from mstool.pipeline.shift.mitigate import Repair, own_statistics, repair_stored
-from mstool.pipeline.shift.network import Network
-from mstool.pipeline.shift.sets import MicrographSet, to_unit
-from mstool.pipeline.shift.tables import write_table
-from mstool.shift.appearance import Appearance
+from mstool.pipeline.shift.comparison import Comparison
+from mstool.pipeline.shift.mitigate import Repair
+from mstool.shift.appearance import LEVELS
+from mstool.shift.choice import NONE
+from mstool.shift.cost import Estimates
+from mstool.shift.distances import principal_components
+from mstool.shift.dosing import Robustness
+from mstool.shift.findings import Findings
+from mstool.shift.grey_levels import cut_middle, to_unit
+from mstool.shift.measures import describe_all, network_features
+from mstool.shift.mitigation import Mitigation
 from mstool.shift.sharpness import FREQUENCY
 
+_TABLES = {
+    "histograms": ("grey_level", "source", "target"),
+    "spectra": ("cycles_per_px", "source_log_power", "target_log_power"),
+    "embedding": ("image", "set", "first", "second"),
+    "robustness": ("family", "dose", "mean_iou", "low", "high"),
+    "estimates": ("family", "dose", "estimated", "true"),
+    "mitigation": ("repair", "self_consistency", "mean_iou", "low", "high"),
+}
+FILES = (*(f"{name}.{kind}" for name in _TABLES for kind in ("png", "csv")), "examples.png")
 _N_EXAMPLES, _EXAMPLE_PX = 2, 384
 
 
-def draw_statistics(
-    out: Path,
-    source: MicrographSet,
-    looks: tuple[Sequence[Appearance], Sequence[Appearance]],
-    names: Sequence[str],
-    vectors: np.ndarray,
-    space: str,
-    levels: tuple[float, float],
-) -> None:
-    """Draw histograms, spectra and the embedding.
+def draw_all(c: Comparison, found: Findings, repair: Repair | None) -> None:
+    """Draw every part that there is, and micrographs with the repair that is taken."""
+    _draw_greys(c)
+    _draw_spectra(c)
+    _draw_embedding(c)
+    if found.robustness and found.robustness.families:
+        _draw_doses(c, found.robustness)
+    if found.estimate:
+        _draw_estimate(c, found.estimates)
+    if found.mitigation:
+        score = found.performance.source and found.performance.source.mean_iou
+        _draw_repairs(c, found.mitigation, score)
+    _draw_examples(c, None if repair is None or repair.name == NONE else repair)
 
-    Parameters
-    ----------
-    out : Path
-        Folder.
-    source : MicrographSet
-        For the pixel size.
-    looks : tuple of sequence of Appearance
-        Of source and target.
-    names : sequence of str
-        Of all micrographs, source first.
-    vectors : ndarray of float, shape (N, D)
-        Standardised features of all micrographs.
-    space : str
-        What the features are, in words.
-    levels : tuple of float
-        Stored values of black and white.
-    """
-    histograms = [np.stack([one.histogram for one in side]) for side in looks]
-    save_figure(out / "histograms.png", draw_histograms(*histograms, "Grey levels", *levels))
-    centres = levels[0] + (np.arange(256) + 0.5) / 256 * (levels[1] - levels[0])
+
+def _save(c: Comparison, name: str, figure: Figure, rows: Iterable[Sequence]) -> None:
+    save_figure(c.out / f"{name}.png", figure)
+    write_text(c.out / f"{name}.csv", to_csv(_TABLES[name], rows))
+
+
+def _draw_greys(c: Comparison) -> None:
+    black, white = c.levels
+    histograms = [np.stack([one.histogram for one in side]) for side in c.looks]
     means = [rows.mean(axis=0) for rows in histograms]
-    write_table(
-        out / "histograms.csv",
-        ("grey_level", "source", "target"),
-        zip(centres, *means, strict=True),
+    figure = draw_histograms(*histograms, "Grey levels", *c.levels)
+    rows = zip(black + LEVELS * (white - black), *means, strict=True)
+    _save(c, "histograms", figure, rows)
+
+
+def _draw_spectra(c: Comparison) -> None:
+    powers = [np.stack([one.log_power for one in side]) for side in c.looks]
+    means = [rows.mean(axis=0) for rows in powers]
+    figure = draw_spectra(FREQUENCY, *powers, "Power spectra", c.source.pixel_size_um)
+    _save(c, "spectra", figure, zip(FREQUENCY, *means, strict=True))
+
+
+def _draw_embedding(c: Comparison) -> None:
+    vectors, space = describe_all([*c.looks[0], *c.looks[1]]), "image statistics"
+    if c.readings is not None:
+        vectors, space = network_features(c.readings), "features of the network"
+    points, explained = principal_components(vectors)
+    n_source = len(c.source.samples)
+    figure = draw_embedding(points, n_source, explained, f"Micrographs by {space}")
+    names = [(sample.name, one.name) for one in c.sets for sample in one.samples]
+    _save(c, "embedding", figure, ((*who, *p) for who, p in zip(names, points, strict=True)))
+
+
+def _draw_doses(c: Comparison, found: Robustness) -> None:
+    title = f"What simulated changes of {found.n_pieces} source micrographs cost"
+    figure = draw_robustness(found.families, found.undosed, c.settings.tolerance, title)
+    rows = (
+        (family, row.dose, row.mean_iou, *row.interval)
+        for family, scores in found.families.items()
+        for row in scores.curve
     )
-    powers = [np.stack([one.log_power for one in side]) for side in looks]
-    figure = draw_spectra(FREQUENCY, *powers, "Power spectra", source.pixel_size_um)
-    save_figure(out / "spectra.png", figure)
-    write_table(
-        out / "spectra.csv",
-        ("cycles_per_px", "source_log_power", "target_log_power"),
-        zip(FREQUENCY, *(rows.mean(axis=0) for rows in powers), strict=True),
-    )
-    points, explained = _principal(vectors)
-    n_source = len(looks[0])
-    title = f"Micrographs by {space}"
-    save_figure(out / "embedding.png", draw_embedding(points, n_source, explained, title))
-    sides = ["source"] * n_source + ["target"] * (len(points) - n_source)
-    write_table(
-        out / "embedding.csv",
-        ("image", "set", "first", "second"),
-        ((name, side, *row) for name, side, row in zip(names, sides, points, strict=True)),
-    )
+    _save(c, "robustness", figure, rows)
 
 
-def draw_simulations(out: Path, part: dict[str, Any], tolerance: float) -> None:
-    """Draw dose-response curves."""
-    title = f"What simulated changes of {part['n_pieces']} source micrographs cost"
-    figure = draw_robustness(part["families"], part["undosed"], tolerance, title)
-    save_figure(out / "robustness.png", figure)
-    write_table(
-        out / "robustness.csv",
-        ("family", "dose", "mean_iou", "low", "high"),
-        (
-            (family, row["dose"], row["mean_iou"], *row["interval"])
-            for family, found in part["families"].items()
-            for row in found["curve"]
-        ),
-    )
+def _draw_estimate(c: Comparison, found: Estimates) -> None:
+    figure = draw_estimates(found.calibration, found.mean_iou, "Mean IoU without labels")
+    _save(c, "estimates", figure, (tuple(vars(row).values()) for row in found.calibration))
 
 
-def draw_estimate(out: Path, part: dict[str, Any]) -> None:
-    """Draw how good estimates are on kinds of change that they have not seen."""
-    figure = draw_estimates(part["calibration"], part["mean_iou"], "Mean IoU without labels")
-    save_figure(out / "estimates.png", figure)
-    write_table(
-        out / "estimates.csv",
-        ("family", "dose", "estimated", "true"),
-        ((r["family"], r["dose"], r["estimated"], r["true"]) for r in part["calibration"]),
-    )
+def _draw_repairs(c: Comparison, found: Mitigation, source_score: float | None) -> None:
+    title = "Repairs of the target"
+    figure = draw_mitigation(found.repairs, found.chosen, source_score, title)
+    rows = ((r.name, r.self_consistency, r.mean_iou, *r.interval) for r in found.repairs)
+    _save(c, "mitigation", figure, rows)
 
 
-def draw_repairs(out: Path, part: dict[str, Any], source_score: float | None) -> None:
-    """Draw how repairs compare."""
-    figure = draw_mitigation(part["repairs"], part["chosen"], source_score, "Repairs of the target")
-    save_figure(out / "mitigation.png", figure)
-    write_table(
-        out / "mitigation.csv",
-        ("repair", "self_consistency", "mean_iou", "low", "high"),
-        (
-            (r["name"], r["self_consistency"], r["mean_iou"], *(r["interval"] or (None, None)))
-            for r in part["repairs"]
-        ),
-    )
-
-
-def draw_cases(
-    out: Path,
-    source: MicrographSet,
-    target: MicrographSet,
-    levels: tuple[float, float],
-    network: Network | None,
-    repair: Repair | None,
-    model: LoadedModel | None,
-) -> None:
+def _draw_examples(c: Comparison, repair: Repair | None) -> None:
     """Draw a micrograph of either set and what a repair makes of it, with predictions."""
     rows = []
-    for number in range(min(_N_EXAMPLES, len(source.samples), len(target.samples))):
-        ours, theirs = source.samples[number], target.samples[number]
+    for ours, theirs in list(zip(c.source.samples, c.target.samples, strict=False))[:_N_EXAMPLES]:
+        mine, new = (cut_middle(one.fields[0], _EXAMPLE_PX) for one in (ours, theirs))
         row = [
-            _panel(f"source: {ours.name}", ours.fields[0], levels, network),
-            _panel(f"target: {theirs.name}", theirs.fields[0], levels, network),
+            _panel(c, f"source: {ours.name}", mine, c.network),
+            _panel(c, f"target: {theirs.name}", new, c.network),
         ]
-        if repair is not None and network is not None:
-            own = own_statistics(theirs, levels)
-            stored = repair_stored(repair, _middle(theirs.fields[0]), own, levels, target.dtype)
-            fitted = network.with_segmenter(repair.segmenter)
-            row.append(_panel(f"repaired ({repair.name})", stored, levels, fitted))
+        if repair is not None:
+            repaired = repair.for_sample(theirs, c.target.dtype)(new)
+            row.append(_panel(c, f"repaired ({repair.name})", repaired, repair.network))
         rows.append(row)
-    classes, colours = (), np.zeros((256, 3), np.uint8)
-    if model is not None and network is not None:
-        legend = legend_from_toml(model.checkpoint.legend)
-        classes, colours = model.checkpoint.classes, palette(legend)
-    title = "Source and target" if network is None else "Source and target; colours: prediction"
-    figure = draw_examples(rows, classes, colours, title, source.pixel_size_um)
-    save_figure(out / "examples.png", figure)
+    title, colours = "Source and target", np.zeros((256, 3), np.uint8)
+    if c.model is not None:
+        title += "; colours: prediction"
+        colours = palette(legend_from_toml(c.model.checkpoint.legend))
+    figure = draw_examples(rows, c.classes, colours, title, c.source.pixel_size_um)
+    save_figure(c.out / "examples.png", figure)
 
 
-def _panel(name, field, levels, network):
-    stored = _middle(field)
-    labels = None
-    if network is not None:
-        labels = network.probabilities(stored).argmax(axis=0).astype(np.uint8)
-    return name, to_unit(stored, levels), labels
-
-
-def _middle(field: np.ndarray) -> np.ndarray:
-    cut = tuple(
-        slice(max(0, n - _EXAMPLE_PX) // 2, max(0, n - _EXAMPLE_PX) // 2 + _EXAMPLE_PX)
-        for n in field.shape[:2]
-    )
-    return field[cut]
-
-
-def _principal(vectors: np.ndarray) -> tuple[np.ndarray, list[float]]:
-    """First two principal components, signs fixed, and the share of variance of each."""
-    centred = vectors - vectors.mean(axis=0)
-    left, size, right = np.linalg.svd(centred, full_matrices=False)
-    n = min(2, len(size))
-    turn = np.sign(right[np.arange(n), np.abs(right[:n]).argmax(axis=1)])
-    points = np.zeros((len(vectors), 2))
-    points[:, :n] = left[:, :n] * size[:n] * turn
-    total = max(float((size**2).sum()), 1e-12)
-    return points, [float(size[k] ** 2 / total) if k < n else 0.0 for k in range(2)]
+def _panel(c: Comparison, name: str, stored: np.ndarray, network):
+    return name, to_unit(stored, c.levels), None if network is None else network.classes(stored)

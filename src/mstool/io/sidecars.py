@@ -1,0 +1,87 @@
+"""Pixel size from the text that a microscope writes beside an image."""
+
+import codecs
+import re
+from pathlib import Path
+
+from mstool.io.pixel_size import NOTHING_STATED, StatedSize, stated_size
+from mstool.io.vendor_tags import ini_sections, size_from_tescan
+
+_MOST_BYTES = 2**16
+
+
+def size_from_sidecar(path: Path, width: int) -> StatedSize:
+    """Pixel size from a text of the same stem: JEOL or Hitachi ``.txt``, TESCAN ``.hdr``.
+
+    Parameters
+    ----------
+    path : Path
+        The image.
+    width : int
+        Its columns [px]; a text of an image of another width says nothing of this one.
+
+    Returns
+    -------
+    StatedSize
+        Both None where there is no such text, or it is something else.
+    """
+    for sidecar in _sidecars_of(path):
+        try:
+            text = _decoded(sidecar.read_bytes()[:_MOST_BYTES])
+        except OSError as error:
+            return StatedSize(
+                doubt=f"has {sidecar.name} beside it, which cannot be read ({error.strerror})"
+            )
+        size, their_width = _parse(text)
+        if size is not None and their_width not in (None, width):
+            return StatedSize(
+                doubt=f"is {width} pixels wide, and {sidecar.name} beside it is of an image of "
+                f"{their_width}"
+            )
+        if size is not None:
+            return size
+    return NOTHING_STATED
+
+
+def _sidecars_of(path: Path) -> list[Path]:
+    tescan = f"{path.stem}-{path.suffix[1:]}"
+    names = [f"{path.stem}{suffix}" for suffix in (".txt", ".TXT", ".Txt")]
+    names += [f"{stem}.hdr" for stem in (tescan, path.stem)]
+    return [path.with_name(name) for name in names if path.with_name(name).is_file()]
+
+
+def _decoded(data: bytes) -> str:
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", errors="replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _parse(text: str) -> tuple[StatedSize | None, int | None]:
+    """Size that the text states, and the width of the image it speaks of."""
+    if "$CM_" in text or "$SM_" in text:
+        return _parse_jeol(text)
+    if re.search(r"\[[ST]emImageFile\]", text):
+        return _parse_hitachi(text)
+    return size_from_tescan(text), None
+
+
+def _parse_jeol(text: str) -> tuple[StatedSize | None, int | None]:
+    """The length of the scale bar, divided by its pixels."""
+    bar = re.search(r"^\$+SM_MICRON_BAR\s+(\d+(?:\.\d+)?)", text, re.MULTILINE)
+    marker = re.search(r"^\$+SM_MICRON_MARKER\s+(\d+(?:\.\d+)?)\s*(\S+)", text, re.MULTILINE)
+    width = re.search(r"^\$+CM_FULL_SIZE\s+(\d+)", text, re.MULTILINE)
+    size = None
+    if bar and marker and float(bar[1]) > 0:
+        size = stated_size(float(marker[1]) / float(bar[1]), None, marker[2])
+    return size, width and int(width[1])
+
+
+def _parse_hitachi(text: str) -> tuple[StatedSize | None, int | None]:
+    """Nanometres."""
+    entries = {key: value for part in ini_sections(text).values() for key, value in part.items()}
+    number = re.match(r"[\d.eE+-]+", entries.get("PixelSize", ""))
+    width = re.match(r"\d+", entries.get("DataSize", ""))
+    return stated_size(number and number[0], None, "nm"), width and int(width[0])

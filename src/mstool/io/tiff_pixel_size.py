@@ -1,0 +1,113 @@
+"""Pixel size as TIFF files state it."""
+
+from xml.parsers import expat
+
+import tifffile
+
+from mstool.io.pixel_size import (
+    NOTHING_STATED,
+    WRITER,
+    StatedSize,
+    is_no_unit,
+    size_from_density,
+    stated_size,
+    um_per_unit,
+)
+from mstool.io.vendor_tags import size_from_vendor
+
+_UNITS = {2: "inch", 3: "cm", 4: "mm", 5: "um"}  # of the tag ResolutionUnit; the last two are rare
+_OF_PRINT = ("inch", "cm")  # which ImageJ copies from the tags of any program
+
+
+def pixel_size_of_tiff(tiff: tifffile.TiffFile) -> StatedSize:
+    """Pixel size of the first page, and why none was taken.
+
+    Looks at the private tags of microscopes, OME metadata, ImageJ metadata, then the resolution
+    tags; the first that speaks decides.
+
+    Returns
+    -------
+    StatedSize
+        Both None where the file does not say.
+    """
+    page = tiff.pages[0]
+    return (
+        size_from_vendor(page)
+        or _from_ome(tiff.ome_metadata)
+        or _from_imagej(tiff, page)
+        or _from_tags(page)
+        or NOTHING_STATED
+    )
+
+
+def _from_ome(xml: str | None) -> StatedSize | None:
+    """Size that the first Pixels element states; entities that the text defines are refused."""
+    if not xml:
+        return None
+    found: list[dict[str, str]] = []
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        if name.rpartition(":")[2] == "Pixels":
+            found.append(attributes)
+
+    def refuse(*_: object) -> None:
+        raise ValueError("defines entities")
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler, parser.EntityDeclHandler = start, refuse
+    try:
+        parser.Parse(xml, True)
+    except (expat.ExpatError, ValueError) as error:
+        return StatedSize(doubt=f"has OME metadata that cannot be read ({error})")
+    pixels = found[0] if found else {}
+    unit = pixels.get("PhysicalSizeXUnit", "um")
+    height = pixels.get("PhysicalSizeY")
+    if pixels.get("PhysicalSizeYUnit", unit) != unit:
+        height = _in_unit(height, pixels["PhysicalSizeYUnit"], unit)
+    return stated_size(pixels.get("PhysicalSizeX"), height, unit)
+
+
+def _in_unit(number: str | None, unit: str, other: str) -> float | None:
+    factors = um_per_unit(unit), um_per_unit(other)
+    try:
+        return float(number or "") * factors[0] / factors[1]  # type: ignore[operator]
+    except (TypeError, ValueError):
+        return None
+
+
+def _from_imagej(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> StatedSize | None:
+    unit = (tiff.imagej_metadata or {}).get("unit")
+    per_x, per_y = _resolution(page)
+    if unit is None or not per_x or not per_y:
+        return None
+    unit = str(unit)
+    if is_no_unit(unit):
+        return NOTHING_STATED
+    if um_per_unit(unit) in [um_per_unit(name) for name in _OF_PRINT]:
+        return size_from_density(per_x, per_y, unit)
+    return stated_size(1 / per_x, 1 / per_y, unit)
+
+
+def _from_tags(page: tifffile.TiffPage) -> StatedSize | None:
+    unit = _UNITS.get(int(page.resolutionunit or 1))
+    per_x, per_y = _resolution(page)
+    if not per_x or not per_y or unit is None:
+        return None
+    if page.software == WRITER:
+        return stated_size(1 / per_x, 1 / per_y, unit)
+    return size_from_density(per_x, per_y, unit)
+
+
+def _resolution(page: tifffile.TiffPage) -> tuple[float | None, float | None]:
+    """Pixels per unit across and down; the latter like the former where it is not stated."""
+    across = _ratio(page.tags.valueof("XResolution"))
+    down = _ratio(page.tags.valueof("YResolution")) if "YResolution" in page.tags else across
+    return across, down
+
+
+def _ratio(value: object) -> float | None:
+    try:
+        numerator, denominator = value  # type: ignore[misc]
+        return numerator / denominator
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None

@@ -1,0 +1,158 @@
+"""What a network asks of its input, checked in one place and said in one message."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mstool.errors import InputError
+from mstool.micrographs.grey_range import compare_greys
+from mstool.reporting import Reporter
+
+_SAME_SIZE = 0.02  # pixel sizes closer than this are the same
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a network was trained on.
+
+    Attributes
+    ----------
+    name : str
+        Of the model, for messages.
+    classes : tuple of str
+        In order.
+    n_channels : int
+        1 for grey, 3 for colour.
+    is_grey_in_colour : bool
+        Whether its three channels were the same in training, so that grey does as well.
+    dtype : str
+        Of stored pixel values.
+    greys : tuple of float
+        Quantiles of stored values; empty if it does not know.
+    pixel_size_um : float or None
+        Of the training tiles [um/px].
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    n_channels: int
+    is_grey_in_colour: bool
+    dtype: str
+    greys: tuple[float, ...] = ()
+    pixel_size_um: float | None = None
+
+
+@dataclass(frozen=True)
+class Given:
+    """What is to be shown to a network.
+
+    Attributes
+    ----------
+    name : str
+        Of the tile folder or the set, for messages.
+    n_channels : int
+        1 for grey, 3 for colour.
+    dtype : str
+        Of stored pixel values.
+    classes : tuple of str, or None
+        Of the label maps; None without.
+    greys : tuple of float
+        Quantiles of stored values; empty if they are not known.
+    pixel_size_um : float or None
+        After scaling [um/px].
+    scale : float
+        That has been applied.
+    """
+
+    name: str
+    n_channels: int
+    dtype: str
+    classes: tuple[str, ...] | None = None
+    greys: tuple[float, ...] = ()
+    pixel_size_um: float | None = None
+    scale: float = 1.0
+
+
+def check_needs(needs: Sequence[Needs], given: Given, report: Reporter) -> None:
+    """See that micrographs are such as networks were trained on.
+
+    Parameters
+    ----------
+    needs : sequence of Needs
+        Of each network.
+    given : Given
+        The micrographs.
+    report : Reporter
+        Told what a network can stand and will suffer from: another pixel size, other grey levels.
+
+    Raises
+    ------
+    InputError
+        If a network cannot take them. All that is in the way is in the message, with the one
+        command that mends it.
+    """
+    for one in needs:
+        wrong, flags = _list_obstacles(one, given)
+        if wrong:
+            size = _scale_to(one, given)
+            if flags and size:
+                flags.append(f"--scale {size:.4g}")
+            remedy = f"mstool tile {' '.join(flags)} makes them fit" if flags else ""
+            if one.classes != (given.classes or one.classes):
+                remedy = "use the legend that the model was trained with" + (
+                    remedy and f"; {remedy}"
+                )
+            raise InputError(f"{given.name}: {', and '.join(wrong)}; {remedy or 'give such'}")
+        for doubt in list_doubts(one, given):
+            report.note(doubt)
+
+
+def list_doubts(needs: Needs, given: Given) -> list[str]:
+    """What a network can stand, and may do worse with."""
+    doubts = []
+    if size := _scale_to(needs, given):
+        doubts.append(
+            f"{needs.name}: was trained at {needs.pixel_size_um:.4g} um/px, {given.name} has "
+            f"{given.pixel_size_um:.4g}; --scale {size:.4g} makes them alike"
+        )
+    greys = compare_greys(given.greys, needs.greys, given.dtype)
+    if greys and given.dtype == needs.dtype:
+        doubts.append(f"warning: {given.name}: {greys}")
+    return doubts
+
+
+def _list_obstacles(needs: Needs, given: Given) -> tuple[list[str], list[str]]:
+    """What is in the way, and flags of tile that remove it."""
+    wrong, flags = [], []
+    is_wider = needs.n_channels == 3 and given.n_channels == 1
+    if needs.n_channels != given.n_channels and not (is_wider and needs.is_grey_in_colour):
+        wrong.append(
+            f"micrographs have {given.n_channels} channels, {needs.name} takes {needs.n_channels}"
+        )
+        if needs.n_channels == 1:
+            flags.append("--grey")
+    if needs.dtype != given.dtype:
+        wrong.append(f"pixels are {given.dtype}, {needs.name} was trained on {needs.dtype}")
+        if bits := {"uint8": 8, "uint16": 16}.get(needs.dtype):
+            flags.append(f"--bits {bits}")
+    if given.classes is not None and given.classes != needs.classes:
+        wrong.append(
+            f"label maps have classes {', '.join(given.classes)}, {needs.name} has "
+            f"{', '.join(needs.classes)}"
+        )
+    return wrong, flags
+
+
+def is_same_size(one_um: float, other_um: float) -> bool:
+    """Whether two pixel sizes are nearly the same."""
+    return abs(one_um / other_um - 1) <= _SAME_SIZE
+
+
+def _scale_to(needs: Needs, given: Given) -> float | None:
+    """Magnification of the stored micrographs that gives the pixel size of training, if not that.
+
+    None where it is that already, or one is not known.
+    """
+    theirs, ours = needs.pixel_size_um, given.pixel_size_um
+    if not theirs or not ours or is_same_size(ours, theirs):
+        return None
+    return given.scale * ours / theirs

@@ -1,0 +1,138 @@
+"""A tile folder, opened: what its record, its manifest and its legend say."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mstool.io.records import read_record, require_keys
+from mstool.io.tiles import (
+    MANIFEST,
+    TILES_RECORD,
+    SourceImage,
+    Tile,
+    check_windows,
+    read_manifest,
+    read_sources,
+    read_tile_image,
+    read_tile_labels,
+)
+from mstool.labels.legend import Legend
+from mstool.micrographs.label_maps import read_legend
+from mstool.micrographs.needs import Given
+
+LEGEND = "legend.toml"
+
+
+@dataclass(frozen=True)
+class TileFolder:
+    """Tiles and what is known of all of them.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    settings : dict
+        With which it was cut, as recorded.
+    size, halo : int
+        Edge of a tile, and border that neighbours know better [px].
+    scale : float
+        Magnification before cutting.
+    dtype : str
+        Of stored pixel values.
+    n_channels : int
+        1 for grey, 3 for colour.
+    pixel_size_um : float or None
+        Of the tiles [um/px].
+    greys : tuple of float
+        Quantiles of stored values; empty where they are not recorded.
+    legend : Legend or None
+        Of the tiles' label maps; None without labels.
+    label_legend : str or None
+        Legend of the label maps that were cut, as TOML.
+    sources : dict of str to SourceImage
+        Micrographs by name.
+    tiles : tuple of Tile
+        In the order of the manifest.
+    """
+
+    path: Path
+    settings: dict
+    size: int
+    halo: int
+    scale: float
+    dtype: str
+    n_channels: int
+    pixel_size_um: float | None
+    greys: tuple[float, ...]
+    legend: Legend | None
+    label_legend: str | None
+    sources: dict[str, SourceImage]
+    tiles: tuple[Tile, ...]
+
+    @property
+    def files(self) -> list[Path]:
+        """What decides all that is read from it."""
+        return [self.path / TILES_RECORD, self.path / MANIFEST]
+
+    def given(self) -> Given:
+        """What a network is told of it."""
+        classes = None if self.legend is None else self.legend.names
+        return Given(
+            str(self.path), self.n_channels, self.dtype, classes, self.greys, self.pixel_size_um,
+            self.scale,
+        )  # fmt: skip
+
+    def count_labels(self) -> dict[str, dict[str, int]] | None:
+        """Labelled pixels by micrograph and class, in tiles; None if a tile has no labels."""
+        if not self.tiles or any(tile.counts is None for tile in self.tiles):
+            return None
+        classes = [name for name in self.tiles[0].counts or {} if name != "ignored"]
+        sums = {name: dict.fromkeys(classes, 0) for name in self.sources}
+        for tile in self.tiles:
+            for name in classes:
+                sums[tile.source][name] += (tile.counts or {})[name]
+        return sums
+
+    def read(self, tile: Tile) -> tuple[np.ndarray, np.ndarray | None]:
+        """Stored values and label map (or None) of a tile, without what was added to fill it."""
+        cut = slice(0, tile.height), slice(0, tile.width)
+        labels = None if tile.counts is None else read_tile_labels(self.path, tile)[cut]
+        return read_tile_image(self.path, tile)[cut], labels
+
+    def by_source(self) -> Iterator[tuple[SourceImage, list[Tile]]]:
+        """Micrographs with their tiles; those without a tile are left out."""
+        for name, source in self.sources.items():
+            if tiles := [tile for tile in self.tiles if tile.source == name]:
+                yield source, tiles
+
+
+def open_tile_folder(path: Path) -> TileFolder:
+    """Open a tile folder.
+
+    Raises
+    ------
+    MissingInputError
+        If the record or the manifest is not there.
+    InputError
+        If they contradict each other, are damaged, or come from another version.
+    """
+    record_path = path / TILES_RECORD
+    record = read_record(record_path)
+    needed = ("settings", "halo", "pixel_size_um", "dtype", "n_channels")
+    settings, halo, pixel_size_um, dtype, n_channels = require_keys(record, record_path, *needed)
+    size, scale, text = require_keys(settings, record_path, "size", "scale", "legend")
+    sources, tiles = read_sources(record_path), read_manifest(path)
+    check_windows(tiles, sources, path / MANIFEST)
+    has_legend = (path / LEGEND).is_file()
+    return TileFolder(
+        path, settings, size, halo, scale, dtype, n_channels, pixel_size_um,
+        tuple(record.get("greys") or ()), read_legend(path / LEGEND) if has_legend else None, text,
+        sources, tuple(tiles),
+    )  # fmt: skip
+
+
+def is_tile_folder(path: Path) -> bool:
+    """Whether `path` is a finished tile folder."""
+    return (path / TILES_RECORD).is_file()

@@ -1,0 +1,70 @@
+"""What a reader should know before believing what was found: one caution, one function."""
+
+from collections.abc import Iterator, Sequence
+
+from mstool.shift.findings import Findings
+
+_FEW = 10
+
+
+def list_cautions(found: Findings, left_out: Sequence[str]) -> list[str]:
+    """Warnings in the order in which they matter.
+
+    Parameters
+    ----------
+    found : Findings
+        The parts of a comparison.
+    left_out : sequence of str
+        What there was no time for.
+    """
+    rules = _weak_tests, _flattering_scores, _unexplained, _extrapolated, _without_truth, _untold
+    warnings = [words for rule in rules for words in rule(found)]
+    return [*warnings, *([f"left out for lack of time: {', '.join(left_out)}"] if left_out else [])]
+
+
+def _weak_tests(found: Findings) -> Iterator[str]:
+    tests = found.measured.tests
+    if not tests.can_detect:
+        cause = "permutations" if tests.few_permutations else "micrographs"
+        yield (
+            f"so few {cause} allow no p below {tests.smallest_p:.2g}; after correction for "
+            f"{len(tests.p)} tests no shift can be detected"
+        )
+
+
+def _flattering_scores(found: Findings) -> Iterator[str]:
+    scores = found.performance
+    if scores is None:
+        return
+    if any(one and one.n_images < _FEW for one in (scores.source, scores.target)):
+        yield f"intervals of scores rest on fewer than {_FEW} micrographs and are too narrow"
+    if scores.source_trained_on:
+        yield "the model was trained on the source; its score there flatters"
+    if scores.target_trained_on:
+        shown = ", ".join(scores.target_trained_on[:3])
+        yield f"the model was trained on micrographs of the target: {shown}"
+
+
+def _unexplained(found: Findings) -> Iterator[str]:
+    fits = {"grey levels": found.factors.transfer, "spectra": found.factors.spectrum}
+    places = [place for place, fit in fits.items() if not fit.is_explained]
+    if places:
+        yield (
+            f"no factor explains the {' and '.join(places)} of the target: think of etching, "
+            "staining or other structures, and do not rely on the values that were fitted"
+        )
+
+
+def _extrapolated(found: Findings) -> Iterator[str]:
+    if found.estimate and found.estimate.is_extrapolated:
+        yield "the target lies outside of all that was simulated: do not rely on estimates"
+
+
+def _without_truth(found: Findings) -> Iterator[str]:
+    if found.robustness and found.robustness.truth == "prediction":
+        yield "without --source-labels, losses are against the undisturbed prediction"
+
+
+def _untold(found: Findings) -> Iterator[str]:
+    if found.advice and found.advice.reason:
+        yield f"what annotation would bring is not told: {found.advice.reason}"

@@ -1,0 +1,266 @@
+"""Which factor moved: grey levels, sharpness, noise, magnification, or the phases themselves."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import ndimage
+
+from mstool.labels.legend import IGNORE_INDEX
+from mstool.shift.appearance import (
+    LEVELS,
+    N_BINS,
+    Appearance,
+    grey_histogram,
+    moments,
+    radial_power,
+    to_grey,
+)
+from mstool.shift.choice import LABEL_SHIFT
+from mstool.shift.grey_levels import Levels, to_unit
+from mstool.shift.mixture import mix_power, power_by_phase
+from mstool.shift.sharpness import SpectrumFit, fit_spectrum, spectrum_intervals
+from mstool.shift.transfer import Transfer, fit_transfer, transfer_intervals
+
+PHASES = "phases"
+
+Change = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Factors:
+    """The change that turns the source into the target, and how well it is known.
+
+    Attributes
+    ----------
+    transfer : Transfer
+        Of grey levels and phase fractions.
+    spectrum : SpectrumFit
+        Of sharpness, noise and magnification.
+    fractions : tuple of float
+        Phase fractions of the source [1]; empty where its phases are not known.
+    intervals : dict of str to ndarray of float, shape (2,)
+        Low and high of each parameter over micrographs; one row a phase for ``phases``.
+    """
+
+    transfer: Transfer
+    spectrum: SpectrumFit
+    fractions: tuple[float, ...]
+    intervals: dict[str, np.ndarray]
+
+    @property
+    def moved(self) -> tuple[str, ...]:
+        """Names of all that had to be changed."""
+        return (*self.transfer.moved, *self.spectrum.moved)
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether what is left is no more than micrographs of one set differ by."""
+        return self.transfer.is_explained and self.spectrum.is_explained
+
+    @property
+    def greys_moved(self) -> bool:
+        """Whether a curve of grey levels had to be changed."""
+        return bool(set(self.transfer.moved) - {PHASES})
+
+    @property
+    def degrades(self) -> bool:
+        """Whether `apply` changes an image, in a way that explains what was seen."""
+        is_changed = self.greys_moved or self.spectrum.blur_px > 0 or self.spectrum.noise > 0
+        return is_changed and self.is_explained
+
+    def apply(self, image: np.ndarray, seed: int) -> np.ndarray:
+        """Source image (H, W, C), grey levels from 0 to 1, as the target would show it."""
+        return degrade(self.transfer.apply(image), self.spectrum, seed)
+
+    def describe(self) -> dict[str, object]:
+        """Entry ``fit`` of the record."""
+        transfer, spectrum = self.transfer, self.spectrum
+        shares = {"source": self.fractions, "target": transfer.fractions}
+        return {
+            "moved": self.moved,
+            **{name: getattr(transfer, name) for name in ("gamma", "gain", "offset")},
+            **{name: getattr(spectrum, name) for name in ("blur_px", "noise", "magnification")},
+            "phase_fraction": shares if self.fractions else None,
+            "intervals": self.intervals,
+            "grey_rms": {"before": transfer.rms_before, "after": transfer.rms},
+            "is_explained": {"grey": transfer.is_explained, "spectrum": spectrum.is_explained},
+            "log_power_rms": {"before": spectrum.rms_before, "after": spectrum.rms},
+        }
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Micrographs of the source, as changes start from them.
+
+    Attributes
+    ----------
+    fields : sequence of sequence of ndarray, shape (h, w, C)
+        Fields of each micrograph, in stored values.
+    groups : sequence of str
+        Specimen of each micrograph; specimens, not micrographs, are what varies.
+    labels : sequence of sequence of ndarray of uint8, shape (h, w), or None
+        Phases of each field, 255 ignored: truth or prediction.
+    levels : tuple of float
+        Stored values of black and white.
+    """
+
+    fields: Sequence[Sequence[np.ndarray]]
+    groups: Sequence[str]
+    labels: Sequence[Sequence[np.ndarray]] | None
+    levels: Levels
+
+    def rows(self, describe: Change, change: Change) -> np.ndarray:
+        """Mean over fields of what describes them once they are changed, one row a specimen."""
+        rows = [
+            np.mean([describe(self._grey(one, change)) for one in fields], axis=0)
+            for fields in self.fields
+        ]
+        return _mean_by_group(rows, self.groups)
+
+    def phases(self, n_classes: int, change: Change = lambda image: image):
+        """Grey histogram of each phase once fields are changed, and the phase fractions."""
+        counts = np.zeros((n_classes, N_BINS))
+        for image, values in self._labelled():
+            grey = self._grey(image, change)
+            for index in range(n_classes):
+                inside = values == index
+                counts[index] += grey_histogram(grey[inside]) * inside.sum()
+        total = counts.sum(axis=1, keepdims=True)
+        return counts / np.maximum(total, 1), tuple((total[:, 0] / max(total.sum(), 1)).tolist())
+
+    def count_classes(self) -> int:
+        """Phases up to the last one that there is."""
+        seen = [int(v[v != IGNORE_INDEX].max(initial=0)) for _, v in self._labelled()]
+        return 1 + max(seen)
+
+    def power_by_phase(self, n_classes: int) -> np.ndarray:
+        """Change of power with the fraction of each phase; see `mixture.power_by_phase`."""
+        pairs = [(self._grey(image), values) for image, values in self._labelled()]
+        return power_by_phase(*zip(*pairs, strict=True), n_classes)
+
+    def _labelled(self):
+        for fields, labels in zip(self.fields, self.labels or (), strict=True):
+            yield from zip(fields, labels, strict=True)
+
+    def _grey(self, field: np.ndarray, change: Change = lambda image: image) -> np.ndarray:
+        return to_grey(change(to_unit(field, self.levels)))
+
+
+def degrade(image: np.ndarray, fit: SpectrumFit, seed: int) -> np.ndarray:
+    """Blur an image and add noise, as fitted; what would sharpen or denoise is left out."""
+    if fit.blur_px > 0:
+        image = ndimage.gaussian_filter(image, (fit.blur_px, fit.blur_px, 0))
+    if fit.noise > 0:
+        noise = np.random.default_rng(seed).normal(0, fit.noise, image.shape[:2])
+        image = image + noise[..., None]
+    return np.clip(image, 0, 1).astype(np.float32)
+
+
+def fit_factors(
+    origin: Origin,
+    source: Sequence[Appearance],
+    target: Sequence[Appearance],
+    target_groups: Sequence[str],
+    change_of_phases: np.ndarray | None,
+    seed: int,
+) -> Factors:
+    """Fit what changed, and how well that is known.
+
+    Grey levels, sharpness and phases each change what the others are read from: a curve of grey
+    levels changes spectra, blur and noise change histograms, other phase fractions change both.
+    The spectrum is explained in the simplest way that this allows, and grey levels are compared
+    once the source has been blurred and made as noisy as the target.
+
+    Parameters
+    ----------
+    origin : Origin
+        The source.
+    source, target : sequence of Appearance
+        Of each micrograph.
+    target_groups : sequence of str
+        Specimen of each micrograph of the target.
+    change_of_phases : ndarray of float, shape (K,), or None
+        Phase fractions of the target less those of the source, as labels or a network have them.
+    seed : int
+        Of the resampling.
+    """
+    phases, fractions, n_classes = None, (), 0
+    if origin.labels is not None:
+        known = change_of_phases is not None
+        n_classes = len(change_of_phases) if known else origin.count_classes()
+        phases, fractions = origin.phases(n_classes)
+    target_histograms, target_powers = _by_unit(target, target_groups)
+    histograms, powers = _by_unit(source, origin.groups)
+    transfer = fit_transfer(histograms, target_histograms, phases, fractions)
+    found = _explain_spectrum(
+        origin, powers, target_powers, transfer, _contrast(transfer, histograms), change_of_phases
+    )
+    spectrum = found.fit
+    if spectrum.moved and (spectrum.blur_px > 0 or spectrum.noise > 0):
+        before = replace(spectrum, noise=spectrum.noise / found.contrast)
+
+        def change(image):
+            return degrade(image, before, seed)
+
+        histograms = origin.rows(grey_histogram, change)
+        if origin.labels is not None:
+            phases, fractions = origin.phases(n_classes, change)
+        transfer = fit_transfer(histograms, target_histograms, phases, fractions)
+    intervals = transfer_intervals(transfer, histograms, target_histograms, seed, phases, fractions)
+    intervals |= spectrum_intervals(spectrum, found.powers, target_powers, seed)
+    if found.by_phases and PHASES not in transfer.moved:
+        there = tuple(np.clip(np.array(fractions) + change_of_phases, 0, 1).tolist())
+        transfer = replace(transfer, moved=(*transfer.moved, PHASES), fractions=there)
+    return Factors(transfer, spectrum, fractions, intervals)
+
+
+@dataclass(frozen=True)
+class _Explanation:
+    """A fit of the spectrum, and what was taken into account before."""
+
+    fit: SpectrumFit
+    powers: np.ndarray  # of the source, changed as grey levels and phases ask for: (N, 32)
+    by_phases: bool
+    contrast: float  # factor on the spread of grey levels [1]
+
+
+def _explain_spectrum(
+    origin: Origin, powers, target_powers, transfer, contrast, change_of_phases
+) -> _Explanation:
+    """Take what explains the spectrum, then what needs the fewest factors, then the best fit."""
+
+    def explain(seen, by_phases, contrast):
+        return _Explanation(fit_spectrum(seen, target_powers), seen, by_phases, contrast)
+
+    found = [explain(powers, False, 1.0)]
+    if set(transfer.moved) - {PHASES}:
+        seen = origin.rows(lambda grey: np.log(radial_power(grey)), transfer.apply)
+        found.append(explain(seen, False, contrast))
+    is_changed = change_of_phases is not None and np.abs(change_of_phases).max() > LABEL_SHIFT
+    is_clear = any(one.fit.is_explained and not one.fit.moved for one in found)
+    if is_changed and origin.labels is not None and not is_clear:
+        by_phase = origin.power_by_phase(len(change_of_phases))
+        for one in list(found):
+            mixed = mix_power(one.powers, by_phase, change_of_phases)
+            found.append(explain(mixed, True, one.contrast))
+    return min(found, key=lambda one: (not one.fit.is_explained, len(one.fit.moved), one.fit.rms))
+
+
+def _contrast(transfer: Transfer, histograms: np.ndarray) -> float:
+    """Factor on the standard deviation of grey levels that a transfer makes."""
+    shares = histograms.mean(axis=0)
+    return max(1e-3, moments(shares, transfer.apply(LEVELS))[1] / moments(shares)[1])
+
+
+def _by_unit(looks: Sequence[Appearance], groups: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Histogram and logarithm of power of each specimen: (U, 256), (U, 32)."""
+    histograms, powers = [one.histogram for one in looks], [one.log_power for one in looks]
+    return _mean_by_group(histograms, groups), _mean_by_group(powers, groups)
+
+
+def _mean_by_group(rows: Sequence[np.ndarray], groups: Sequence[str]) -> np.ndarray:
+    members: dict[str, list[np.ndarray]] = {}
+    for row, group in zip(rows, groups, strict=True):
+        members.setdefault(group, []).append(row)
+    return np.stack([np.mean(part, axis=0) for part in members.values()])

@@ -1,0 +1,55 @@
+"""All that was found of two sets: what verdict and warnings rest on."""
+
+from dataclasses import dataclass
+
+from mstool.shift.advice import Advice
+from mstool.shift.choice import NONE, suspect_label_shift
+from mstool.shift.cost import Estimates, Performance
+from mstool.shift.dosing import Robustness
+from mstool.shift.estimates import Estimate
+from mstool.shift.factors import PHASES, Factors
+from mstool.shift.measures import Measurements
+from mstool.shift.mitigation import Mitigation
+from mstool.shift.phase_fractions import PhaseFractions
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The parts of a comparison; None where one was not asked for or could not be made."""
+
+    measured: Measurements
+    factors: Factors
+    fractions: PhaseFractions | None
+    performance: Performance | None
+    mitigation: Mitigation | None
+    robustness: Robustness | None
+    estimates: Estimates | None
+    advice: Advice | None
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """Range for the mean IoU on the target."""
+        return self.estimates and self.estimates.mean_iou
+
+    @property
+    def chosen(self) -> str | None:
+        """Repair that is taken."""
+        return self.mitigation and self.mitigation.chosen
+
+    def suspects_label_shift(self, alpha: float) -> bool | None:
+        """Whether phase fractions differ by more than chance; None where nothing tells.
+
+        Predictions on images that changed and were not repaired tell nothing of phases.
+        """
+        factors, found = self.factors, self.fractions
+        if found is None:
+            return True if PHASES in factors.moved else None
+        theirs = found.target
+        if found.basis == "prediction":
+            if self.chosen not in (None, NONE):
+                theirs = self.mitigation.chosen_row.phase_fraction
+            elif set(factors.moved) - {PHASES} or not factors.is_explained:
+                return None
+        ours = found.source
+        differs = suspect_label_shift([theirs[name] for name in ours], list(ours.values()))
+        return bool(found.p <= alpha and differs)

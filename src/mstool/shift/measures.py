@@ -1,0 +1,265 @@
+"""How far two sets are apart, and whether that is more than chance."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mstool.shift import distances
+from mstool.shift.appearance import GLCM_PROPERTIES, Appearance
+from mstool.shift.classifier import Separation, separate
+from mstool.shift.divisions import Division, holm, p_value, smallest_p
+from mstool.shift.readings import SetReadings
+from mstool.shift.sharpness import FREQUENCY
+from mstool.shift.transfer import quantiles
+
+_SHOWN_QUANTILES = np.array([0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99])
+_LEVELS_IN_DESCRIPTION = np.array([0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98])
+
+Facts = dict[str, object]  # numbers for the record alone
+
+
+@dataclass(frozen=True)
+class Tested:
+    """P of one permutation test, alone and corrected for the number of tests; NaN if undefined."""
+
+    p: float
+    p_holm: float
+    detected: bool
+
+
+@dataclass(frozen=True)
+class Significance:
+    """All tests together, by name."""
+
+    alpha: float  # chance of a false alarm over all of them [1]
+    smallest_p: float  # that so many units and permutations allow
+    can_detect: bool  # whether that is small enough
+    few_permutations: bool  # whether more of them would make it so
+    p: dict[str, Tested]
+
+    @property
+    def detected(self) -> bool:
+        """Whether any test tells the sets apart."""
+        return any(test.detected for test in self.p.values())
+
+    @property
+    def least_p(self) -> float:
+        """Smallest corrected p; 1 where no test has any."""
+        return min((t.p_holm for t in self.p.values() if np.isfinite(t.p_holm)), default=1.0)
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """Distances of two sets, what they were taken of in either, and the tests of all of them."""
+
+    tests: Significance
+    intensity: Facts
+    spectrum: Facts
+    texture: Facts
+    features: Facts  # distances beside those of random divisions
+    classifier: Facts  # how well sets can be told apart
+
+
+def measure(
+    source: Sequence[Appearance],
+    target: Sequence[Appearance],
+    division: Division,
+    networks: tuple[SetReadings, SetReadings] | None,
+    alpha: float,
+    permutations: int,
+    seed: int,
+) -> Measurements:
+    """Distances of two sets with their permutation tests.
+
+    Parameters
+    ----------
+    source, target : sequence of Appearance
+        Of each micrograph.
+    division : Division
+        Ways to divide them.
+    networks : tuple of SetReadings, or None
+        What a network makes of source and target.
+    alpha : float
+        Chance of a false alarm over all tests [1].
+    permutations, seed : int
+        As for `divide`.
+    """
+    both = [*source, *target]
+    weights = division.source, division.target
+    vectors = describe_all(both)
+    values = _image_statistics(both, vectors, weights)
+    separations = {"image": separate(vectors, division.unit, division.sides, seed)}
+    if networks is not None:
+        features = network_features(networks)
+        values |= _network_statistics(networks, features, weights)
+        separations["network"] = separate(features, division.unit, division.sides, seed)
+    values |= {f"classifier_{name}": found.auc for name, found in separations.items()}
+    n, m = division.n_units
+    least = smallest_p(n, m, permutations), smallest_p(n, m, 10**9)
+    return Measurements(
+        tests=judge_tests(values, alpha, *least),
+        intensity=_intensity(source, target, values),
+        spectrum=_spectrum(source, target, values),
+        texture=_texture(source, target, values),
+        features=_describe_null(values, tuple(separations)),
+        classifier={name: _describe_separation(found) for name, found in separations.items()},
+    )
+
+
+def describe_all(looks: Sequence[Appearance]) -> np.ndarray:
+    """One row a micrograph: quantiles, power, patterns, co-occurrence, noise; standardised."""
+    rows = [
+        np.concatenate(
+            [
+                quantiles(one.histogram, _LEVELS_IN_DESCRIPTION),
+                one.log_power.reshape(-1, 4).mean(axis=1),
+                one.binary_pattern,
+                one.co_occurrence,
+                [np.log(one.noise + 1e-4), one.sharpness],
+            ]
+        )
+        for one in looks
+    ]
+    return distances.standardise(np.stack(rows))
+
+
+def network_features(networks: tuple[SetReadings, SetReadings]) -> np.ndarray:
+    """One row a micrograph, source first: features of the network, standardised."""
+    return distances.standardise(np.concatenate([one.features for one in networks]))
+
+
+def judge_tests(
+    values: dict[str, np.ndarray], alpha: float, least_p: float, least_ever: float
+) -> Significance:
+    """P of each statistic, alone and corrected for their number.
+
+    Parameters
+    ----------
+    values : dict of str to ndarray of float, shape (B,)
+        By test; the first value is the real one.
+    alpha : float
+        Where a corrected p is a detection [1].
+    least_p, least_ever : float
+        Smallest p that so many units and permutations allow, and that units alone would [1].
+    """
+    p = {name: p_value(statistic) for name, statistic in values.items()}
+    corrected = holm(p)
+    n_tests = sum(np.isfinite(value) for value in p.values())
+    can_detect = bool(least_p * n_tests <= alpha)
+    tested = {k: Tested(p[k], corrected[k], bool(corrected[k] <= alpha)) for k in p}
+    few = bool(not can_detect and least_ever * n_tests <= alpha)
+    return Significance(alpha, least_p, can_detect, few, tested)
+
+
+def _image_statistics(both, vectors, weights) -> dict[str, np.ndarray]:
+    histograms = np.stack([one.histogram for one in both])
+    columns = {
+        "quantiles": [quantiles(row, _SHOWN_QUANTILES) for row in histograms],
+        "saturation": histograms[:, [0, -1]],
+        "noise": [[np.log(one.noise + 1e-4)] for one in both],
+        "sharpness": [[one.sharpness] for one in both],
+        "spectrum": [one.log_power for one in both],
+        "co_occurrence": distances.standardise([one.co_occurrence for one in both]),
+    }
+    patterns = np.stack([one.binary_pattern for one in both])
+    return {
+        "intensity_w1": distances.wasserstein(histograms, *weights),
+        "intensity_js": distances.jensen_shannon(histograms, *weights),
+        "intensity_ks": distances.kolmogorov_smirnov(histograms, *weights),
+        **{
+            name: distances.mean_difference(np.asarray(rows, float), *weights)
+            for name, rows in columns.items()
+        },
+        "binary_patterns": distances.chi_square(patterns, *weights),
+        **_vector_statistics("image", vectors, weights),
+    }
+
+
+def _network_statistics(networks, features, weights) -> dict[str, np.ndarray]:
+    softmax = np.stack([r.mass / r.n_px for one in networks for r in one.readings])
+    return {
+        **_vector_statistics("network", features, weights),
+        "softmax": distances.largest_ks(softmax, *weights),
+    }
+
+
+def _vector_statistics(kind, vectors, weights) -> dict[str, np.ndarray]:
+    return {
+        f"{kind}_mmd": distances.squared_mmd(vectors, *weights),
+        f"{kind}_energy": distances.energy_distance(vectors, *weights),
+        f"{kind}_frechet": distances.frechet_distance(vectors, *weights),
+    }
+
+
+def _of_both(describe: Callable[[Sequence[Appearance]], Facts], source, target) -> Facts:
+    return {"source": describe(source), "target": describe(target)}
+
+
+def _mean(looks: Sequence[Appearance], name: str) -> np.ndarray:
+    return np.mean([getattr(one, name) for one in looks], axis=0)
+
+
+def _intensity(source, target, values) -> Facts:
+    def describe(looks):
+        pooled = _mean(looks, "histogram")
+        shares = {"black_share": pooled[0], "white_share": pooled[-1]}
+        return {"quantiles": quantiles(pooled, _SHOWN_QUANTILES), **shares}
+
+    return {
+        "w1": values["intensity_w1"][0],
+        "js_bit": values["intensity_js"][0],
+        "ks": values["intensity_ks"][0],
+        "quantile_levels": _SHOWN_QUANTILES,
+        **_of_both(describe, source, target),
+    }
+
+
+def _spectrum(source, target, values) -> Facts:
+    def describe(looks):
+        return {name: _mean(looks, name) for name in ("log_power", "sharpness", "noise")}
+
+    return {
+        "rms_log_power": values["spectrum"][0],
+        "frequency_per_px": FREQUENCY,
+        **_of_both(describe, source, target),
+    }
+
+
+def _texture(source, target, values) -> Facts:
+    def describe(looks):
+        properties = _mean(looks, "co_occurrence").reshape(-1, 2)
+        return {
+            "binary_pattern": _mean(looks, "binary_pattern"),
+            **dict(zip(GLCM_PROPERTIES, properties, strict=True)),
+        }
+
+    return {
+        "chi_square": values["binary_patterns"][0],
+        "co_occurrence_rms": values["co_occurrence"][0],
+        "co_occurrence_distances_px": (1, 3),
+        **_of_both(describe, source, target),
+    }
+
+
+def _describe_null(values, kinds: Sequence[str]) -> Facts:
+    """Distances of features beside those of random divisions, with the z that follows."""
+    found: Facts = {}
+    for kind in kinds:
+        rows = {name: values[f"{kind}_{name}"] for name in ("mmd", "energy", "frechet")}
+        found[kind] = {name: _beside_null(statistic) for name, statistic in rows.items()}
+    return found | ({"softmax_ks": values["softmax"][0]} if "softmax" in values else {})
+
+
+def _beside_null(statistic: np.ndarray) -> Facts:
+    mean, sd = statistic[1:].mean(), statistic[1:].std()
+    z = (statistic[0] - mean) / sd if sd > 0 else float("nan")
+    return {"value": statistic[0], "null_mean": mean, "null_sd": sd, "z": z}
+
+
+def _describe_separation(found: Separation) -> Facts:
+    return {
+        "auc": found.auc[0],
+        "proxy_a_distance": found.proxy_a_distance[0],
+        "null_auc_sd": found.auc[1:].std(),
+    }

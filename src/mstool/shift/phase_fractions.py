@@ -1,0 +1,77 @@
+"""Phase fractions of two sets, and whether they differ by more than chance."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mstool.labels.legend import IGNORE_INDEX
+from mstool.scores.statistics import percentile_interval, resample_mean
+from mstool.shift.distances import mean_difference
+from mstool.shift.divisions import Division, p_value
+
+
+@dataclass(frozen=True)
+class PhaseFractions:
+    """Mean phase fractions by class [1], with intervals over specimens and the p of their change.
+
+    The `basis` is ``labels`` or ``prediction``.
+    """
+
+    p: float
+    basis: str
+    source: dict[str, float]
+    target: dict[str, float]
+    source_interval: dict[str, tuple[float, float]]
+    target_interval: dict[str, tuple[float, float]]
+
+    @property
+    def change(self) -> np.ndarray:
+        """Target less source: (K,)."""
+        return np.subtract(list(self.target.values()), list(self.source.values()))
+
+    def describe(self) -> dict[str, object]:
+        """Entry ``phase_fraction`` of the record, in which the basis is called ``from``."""
+        facts = dict(vars(self))
+        return {"from": facts.pop("basis"), **facts}
+
+
+def true_fractions(truths: Sequence[np.ndarray], n_classes: int) -> np.ndarray:
+    """Phase fractions (K,) of the label maps of a micrograph; NaN without a labelled pixel."""
+    known = np.concatenate([truth[truth != IGNORE_INDEX] for truth in truths])
+    counts = np.bincount(known, minlength=n_classes)
+    return counts / known.size if known.size else np.full(n_classes, np.nan)
+
+
+def compare_fractions(
+    rows: tuple[np.ndarray, np.ndarray],
+    basis: str,
+    groups: tuple[Sequence[str], Sequence[str]],
+    division: Division,
+    names: Sequence[str],
+    seed: int,
+) -> PhaseFractions:
+    """Means with intervals, and the p of their difference.
+
+    Parameters
+    ----------
+    rows : tuple of ndarray of float, shape (N, K)
+        Phase fractions of each micrograph of source and target.
+    basis : str
+        Where they are from.
+    groups : tuple of sequence of str
+        Specimen of each micrograph.
+    division : Division
+        Ways to divide them.
+    names : sequence of str
+        Of the phases.
+    seed : int
+        Of the bootstrap; the sets are resampled apart.
+    """
+    means = [dict(zip(names, one.mean(axis=0), strict=True)) for one in rows]
+    intervals = [
+        dict(zip(names, percentile_interval(resample_mean(one, seed + k, groups[k])), strict=True))
+        for k, one in enumerate(rows)
+    ]
+    difference = mean_difference(np.concatenate(rows), division.source, division.target)
+    return PhaseFractions(p_value(difference), basis, *means, *intervals)

@@ -1,0 +1,163 @@
+"""Training, validation and test micrographs, proven apart."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mstool.errors import InputError, LeakError, UsageError
+from mstool.io.split_csv import SplitRow
+from mstool.io.tiles import SourceImage
+from mstool.splits.leaks import Source, find_leaks
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Names of the micrographs in each role.
+
+    Attributes
+    ----------
+    train, val, test : tuple of str
+        Names; `val` may be empty.
+    """
+
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    test: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, tuple[str, ...]]:
+        """Names by role."""
+        return {"train": self.train, "val": self.val, "test": self.test}
+
+
+def choose_roles(
+    rows: Sequence[SplitRow],
+    sources: dict[str, SourceImage],
+    test_fold: int | None,
+    val_fold: int | None,
+    split: str,
+) -> Roles:
+    """Divide micrographs by fold, and prove that nothing leaks.
+
+    Parameters
+    ----------
+    rows : sequence of SplitRow
+        The split.
+    sources : dict of str to SourceImage
+        Micrographs of the tile folder by name.
+    test_fold : int or None
+        Fold that is not touched; None for none.
+    val_fold : int or None
+        Fold that decides when to stop; None for the one after `test_fold`, cyclically.
+    split : str
+        Name of its file, for messages.
+
+    Raises
+    ------
+    UsageError
+        If a fold does not exist, or none is left to train on.
+    InputError
+        If the split and the tile folder name different micrographs.
+    LeakError
+        If a group or the same pixels are on two sides.
+    """
+    folds = sorted({row.fold for row in rows})
+    val_fold = _next_fold(folds, test_fold) if val_fold is None else val_fold
+    _check_folds(folds, test_fold, val_fold, split)
+    _check_names(rows, sources, split)
+    by_fold = {fold: tuple(row.source for row in rows if row.fold == fold) for fold in folds}
+    roles = Roles(
+        train=tuple(row.source for row in rows if row.fold not in (test_fold, val_fold)),
+        val=by_fold[val_fold],
+        test=() if test_fold is None else by_fold[test_fold],
+    )
+    if not roles.train:
+        raise UsageError(
+            f"{split}: no fold is left to train on; use more folds, or another --val-fold"
+        )
+    _check_leaks(roles, {row.source: row.group for row in rows}, sources, split)
+    return roles
+
+
+def refuse_inherited_leak(
+    inherited: Sequence[dict[str, str]],
+    roles: Roles,
+    sources: dict[str, SourceImage],
+    weights: str,
+) -> None:
+    """Refuse weights that know the test, or that were trained on what is to validate now.
+
+    Raises
+    ------
+    LeakError
+        Naming the first one.
+    """
+    trained = {source["sha256"] for source in inherited if source["part"] == "train"}
+    seen = {"val": trained, "test": {source["sha256"] for source in inherited}}
+    for role in ("val", "test"):
+        for name in getattr(roles, role):
+            if sources[name].sha256 in seen[role]:
+                raise LeakError(
+                    f"{weights}: has already seen {name}, which is in {role} now; use other "
+                    "--weights, or the same split"
+                )
+
+
+def keep_first_images(roles: Roles, n_images: int | None, seed: int) -> Roles:
+    """Keep `n_images` training micrographs, drawn with a seed; nested for growing numbers.
+
+    None keeps all.
+
+    Raises
+    ------
+    UsageError
+        If there are fewer.
+    """
+    if n_images is None:
+        return roles
+    if not 1 <= n_images <= len(roles.train):
+        raise UsageError(f"--max-images {n_images}: there are {len(roles.train)} to train on")
+    order = np.random.default_rng(seed).permutation(len(roles.train))
+    kept = sorted(roles.train[index] for index in order[:n_images])
+    return Roles(tuple(kept), roles.val, roles.test)
+
+
+def _next_fold(folds: Sequence[int], test_fold: int | None) -> int:
+    if test_fold not in folds:
+        return folds[0]
+    return folds[(folds.index(test_fold) + 1) % len(folds)]
+
+
+def _check_folds(folds: Sequence[int], test_fold: int | None, val_fold: int, split: str) -> None:
+    for flag, fold in (("--test-fold", test_fold), ("--val-fold", val_fold)):
+        if fold is not None and fold not in folds:
+            named = ", ".join(str(known) for known in folds)
+            raise UsageError(f"{flag} {fold}: {split} has folds {named}")
+    if test_fold == val_fold:
+        raise UsageError(
+            f"--val-fold {val_fold}: the same as --test-fold; the test must not decide anything"
+        )
+
+
+def _check_names(rows: Sequence[SplitRow], sources: dict[str, SourceImage], split: str) -> None:
+    named = {row.source for row in rows}
+    if unknown := sorted(named - set(sources)):
+        raise InputError(
+            f"{split}: {unknown[0]} is not in the tile folder; split the same micrographs"
+        )
+    if left_out := sorted(set(sources) - named):
+        raise InputError(f"{split}: {left_out[0]} of the tile folder has no line; give it a fold")
+
+
+def _check_leaks(
+    roles: Roles, groups: dict[str, str], sources: dict[str, SourceImage], split: str
+) -> None:
+    """By the groups of the split, then by those of the tile folder, and by content both times."""
+    for group_of in (groups.__getitem__, lambda name: sources[name].group):
+        sides = {
+            role: [Source(name, group_of(name), sources[name].sha256) for name in names]
+            for role, names in roles.as_dict().items()
+        }
+        if leaks := find_leaks(sides):
+            more = f" (and {len(leaks) - 1} more)" if len(leaks) > 1 else ""
+            raise LeakError(f"{split}: {leaks[0]}{more}; make the split again with mstool split")

@@ -1,0 +1,74 @@
+"""Grey ranges that cannot be of the same origin are told, others are not."""
+
+import re
+
+import numpy as np
+import pytest
+
+from mstool.micrographs.grey_range import QUANTILES, compare_greys, describe_greys, sample_greys
+
+
+def greys(values):
+    return describe_greys([np.ravel(values)])
+
+
+@pytest.fixture
+def training():
+    """Two phases, the bright one rarer, on the full range of 8 bits."""
+    rng = np.random.default_rng(0)
+    return np.concatenate([rng.normal(70, 15, 90_000), rng.normal(190, 15, 30_000)]).clip(0, 255)
+
+
+def test_quantiles_are_those_of_the_pixels():
+    values = np.arange(61 * 1001).reshape(1, -1) // 61
+    assert describe_greys([sample_greys(values)]) == pytest.approx([1000 * q for q in QUANTILES])
+    assert describe_greys([]) == ()
+
+
+def remedy(text):
+    return tuple(map(float, re.search(r"--rescale-greys (\S+),(\S+) ", text).groups()))
+
+
+def test_twelve_bits_beside_sixteen_are_told_with_a_round_remedy(training):
+    full, narrow = greys(training * 257), greys(training * 16)
+    assert remedy(compare_greys(narrow, full, "uint16")) == (0, 4095)
+
+
+@pytest.mark.parametrize(
+    ("factor", "offset"), [(0.2, 0.0), (0.25, 180.0), (1.0, 400.0), (4.0, 0.0)]
+)
+def test_remedy_brings_the_levels_back(training, factor, offset):
+    old = greys(training * 100)
+    new = greys(training * 100 * factor + offset * 100)
+    low, high = remedy(compare_greys(new, old, "uint16"))
+    back = (np.array(new) - low) / (high - low) * 65535
+    np.testing.assert_allclose(back, old, atol=40)
+
+
+def test_inverted_greys_are_told_and_turned_back(training):
+    old, new = greys(training), greys(255 - training)
+    text = compare_greys(new, old, "uint8")
+    assert "turned round" in text
+    low, high = remedy(text)
+    assert high < low
+    np.testing.assert_allclose((np.array(new)[::-1] - low) / (high - low) * 255, old, atol=4)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda greys: greys,
+        lambda greys: 255 * (greys / 255) ** 1.6,
+        lambda greys: greys * 0.6 + 30,
+        lambda greys: greys[: len(greys) // 2],  # the dark phase alone
+        lambda greys: np.full(1000, 128.0) + np.arange(1000) % 97,
+    ],
+    ids=["same", "gamma", "contrast", "one phase", "narrow, but no third"],
+)
+def test_changes_that_batches_show_are_not_told(training, change):
+    assert compare_greys(greys(change(training)), greys(training), "uint8") is None
+
+
+def test_nothing_is_said_where_nothing_is_known(training):
+    assert compare_greys((), greys(training), "uint8") is None
+    assert compare_greys(greys(training), (), "uint8") is None

@@ -1,0 +1,148 @@
+"""The training loop, on one tile of two greys."""
+
+import numpy as np
+import pytest
+import torch
+
+from mstool.errors import CheckFailed
+from mstool.io.tiles import Tile
+from mstool.nn.augment import PRESETS
+from mstool.nn.dataset import CropSet, TileStore, fit_normalisation
+from mstool.nn.device import Compute
+from mstool.nn.fit import Fit, FitSettings
+from mstool.nn.losses import build_loss
+from mstool.nn.model import ModelSpec, build_segmenter
+from mstool.reporting import Reporter
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.fixture
+def make_fit(tmp_path):
+    """Callable that makes a `Fit` of one step an epoch on the CPU."""
+    labels = np.repeat(np.array([[0, 1]], np.uint8), 16, 0).repeat(8, 1)
+    tile = Tile("t", "a.tif", "a", 0, 0, 16, 16)
+    store = TileStore([tile], lambda _: (labels * np.uint8(90) + np.uint8(80), labels))
+    normalisation = fit_normalisation(store)
+    crops = CropSet(store, 16, PRESETS["none"], normalisation, 0)
+
+    def make(loss=None, validate=None, **settings):
+        torch.manual_seed(0)
+        segmenter = build_segmenter(
+            ModelSpec("unet-plain", None, 1, 2, 2, 2), normalisation.mean, normalisation.std
+        )
+        chosen = {
+            "epochs": 20,
+            "batch_size": 1,
+            "lr": 0.01,
+            "encoder_lr_factor": 1.0,
+            "weight_decay": 0.0,
+            "ema": 0.9,
+            "patience": 0,
+            "validate_every": 1,
+            "max_time_s": None,
+            "workers": 0,
+            "seed": 0,
+        }
+        return Fit(
+            segmenter,
+            crops,
+            loss or build_loss("ce"),
+            validate,
+            FitSettings(**chosen | settings),
+            Compute(torch.device("cpu"), torch.float32),
+            tmp_path / "model" / "resume",
+            0.0,
+        )
+
+    return make
+
+
+def never():
+    return False
+
+
+def spoil(steps, value=NAN):
+    """Loss that is not finite in some steps, counted from 1."""
+    plain, n_calls = build_loss("ce"), 0
+
+    def loss(logits, labels):
+        nonlocal n_calls
+        n_calls += 1
+        return plain(logits, labels) + (value * logits.sum() if n_calls in steps else 0)
+
+    return loss
+
+
+def scaled(fit):
+    """The same run as under float16: steps whose gradients are not finite are left out."""
+    fit.scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    return fit
+
+
+@pytest.mark.parametrize("value", [NAN, INF, -INF])
+def test_loss_that_stays_not_finite_ends_the_run_though_the_scaler_hides_it(make_fit, value):
+    fit = scaled(make_fit(spoil(range(3, 100), value)))
+    with pytest.raises(CheckFailed, match="model: the loss is not a number at step 10;"):
+        fit.run(Reporter(), never)
+    assert fit.state.n_steps == 10  # the eighth in a row
+
+
+def test_losses_that_are_not_finite_now_and_then_are_left_out_under_the_scaler(make_fit):
+    bad = [1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15]
+    fit = scaled(make_fit(spoil(bad)))
+    assert fit.run(Reporter(), never)
+    losses = [row["train_loss"] for row in fit.state.history]
+    assert [step for step, loss in enumerate(losses, 1) if loss is None] == bad
+    assert losses[-1] < losses[7]
+    assert all(torch.isfinite(tensor).all() for tensor in fit.segmenter.state_dict().values())
+
+
+def test_without_a_scaler_the_first_loss_that_is_not_finite_ends_the_run(make_fit):
+    with pytest.raises(CheckFailed, match="at step 2;"):
+        make_fit(spoil([2])).run(Reporter(), never)
+
+
+def test_steps_in_a_row_are_counted_across_an_interruption(make_fit):
+    fit = scaled(make_fit(spoil(range(1, 100))))
+    assert not fit.run(Reporter(), iter([False, False, False, False, True]).__next__)
+    again = scaled(make_fit(spoil(range(1, 100))))
+    assert again.resume()
+    with pytest.raises(CheckFailed, match="at step 8;"):
+        again.run(Reporter(), never)
+
+
+def test_running_means_that_are_not_finite_end_the_run(make_fit):
+    """One overflow on the way forward stays in them, though all later losses are finite."""
+    fit = scaled(make_fit(epochs=2))
+    norm = next(m for m in fit.segmenter.modules() if isinstance(m, torch.nn.BatchNorm2d))
+    norm.running_var[0] = INF
+    with pytest.raises(CheckFailed, match="model: the weights are not numbers at step 1;"):
+        fit.run(Reporter(), never)
+
+
+def test_validation_without_a_labelled_pixel_is_not_called_a_score(make_fit, capsys):
+    fit = make_fit(validate=lambda _: {"mean_iou": NAN}, epochs=3, patience=1)
+    assert fit.run(Reporter("train", 0), never)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3  # patience waits for scores
+    assert all("nothing to validate on" in line for line in lines)
+    assert (fit.state.best_score, fit.state.best_epoch) == (None, None)
+    kept = fit.segmenter.state_dict()
+    assert all(torch.equal(kept[name], mean) for name, mean in fit.mean_weights.items())
+
+
+def test_weights_of_the_best_validation_are_kept(make_fit):
+    scores = iter([0.2, 0.6, 0.4])
+    seen = []
+
+    def validate(segmenter):
+        seen.append({name: tensor.clone() for name, tensor in segmenter.state_dict().items()})
+        return {"mean_iou": next(scores)}
+
+    fit = make_fit(validate=validate, epochs=3)
+    assert fit.run(Reporter(), never)
+    assert (fit.state.best_score, fit.state.best_epoch) == (0.6, 2)
+    kept = fit.segmenter.state_dict()
+    assert all(torch.equal(kept[name], tensor) for name, tensor in seen[1].items())
+    assert not all(torch.equal(kept[name], tensor) for name, tensor in seen[2].items())
