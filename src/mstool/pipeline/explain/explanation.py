@@ -55,18 +55,7 @@ CONTENTS = ("maps", "overlays", "features", PARTS, DRAWN, *(f"{name}.png" for na
 class Explanation:
     """All parts; None for one that was not asked for, or for which there was no time.
 
-    Attributes
-    ----------
-    sample : Sample or None
-        What the checks rest on.
-    sanity, faithfulness, patch, labels : object or None
-        Checks.
-    boundary, receptive_field, features : object or None
-        What else was asked.
-    images : tuple of FieldMaps
-        Maps of fields of view; at least of the first.
-    left_out : tuple of str
-        What there was no time for.
+    There are maps of the first field at least.
     """
 
     sample: Sample | None
@@ -93,36 +82,7 @@ def explain_images(
     run: Run,
     report: Reporter,
 ) -> dict[str, Any]:
-    """Explain a class in images and write a folder.
-
-    Parameters
-    ----------
-    files : SetFiles
-        Micrographs or tiles.
-    legend : Legend or None
-        Of the label maps; None for that of the model.
-    reading : Reading
-        How micrographs are read.
-    model : LoadedModel
-        The network.
-    settings : ExplainSettings
-        How.
-    compute : Compute
-        Device.
-    out : Path
-        Folder to fill.
-    overwrite : bool
-        Whether to start afresh where it holds other explanations.
-    run : Run
-        For the record.
-    report : Reporter
-        Where notes and progress go.
-
-    Returns
-    -------
-    dict
-        The record, also where it had been there before.
-    """
+    """Explain a class in images and write a folder; give its record, also where it was there."""
     class_index = find_class(settings.class_name, model)
     contrast = parse_contrast(settings.contrast, class_index, model)
     methods = resolve_methods(settings, model)
