@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from mstool.phantoms.etching import mean_of_cells
-from mstool.phantoms.greys import match_classes
+from mstool.phantoms.grey_values import match_classes
 from mstool.phantoms.laths import bell, draw_laths, wave_field
 from mstool.phantoms.settings import BAINITE
 from mstool.phantoms.smooth_noise import mottle_noise, smooth_noise
