@@ -6,6 +6,7 @@ but lists the files that are stale, missing or left over, and exits with 1 if th
 
 import argparse
 import inspect
+import itertools
 import re
 import sys
 import textwrap
@@ -20,6 +21,7 @@ import typer
 from mstool.commands.option_groups import Group
 
 ROOT = Path(__file__).resolve().parents[1]
+PAGES = Path(__file__).resolve().parent / "pages"  # manual pages that are no verb's
 FOLDERS = ("completions", "man")
 SHELLS = {"mstool.bash": "bash", "_mstool": "zsh", "mstool.fish": "fish"}
 
@@ -373,11 +375,59 @@ def _pipeline(verbs: list[Verb]) -> list[str]:
     return [example for verb in readers for example in verb.examples[:1]]
 
 
-def _head(name: str, summary: str) -> list[str]:
+def make_text_page(name: str, section: str, text: str) -> str:
+    """Give a manual page of files or formats.
+
+    Parameters
+    ----------
+    name, section : str
+        Of the page.
+    text : str
+        First line "NAME - summary". Then headings after "# ", terms before ":: ", lines of a block
+        after four blanks, and paragraphs, each on a line.
+
+    Returns
+    -------
+    str
+        Roff with man macros.
+    """
+    first, _, rest = text.partition("\n")
+    lines = _head(name, first.partition(" - ")[2], section)
+    for kind, group in itertools.groupby(filter(None, rest.splitlines()), key=_kind_of):
+        if kind == "block":
+            lines += [*_break_after(lines), *_examples(line[4:] for line in group)]
+            continue
+        for line in group:
+            term, _, words = line.partition(":: ")
+            if kind == "heading":
+                lines.append(f".SH {roff(line[2:].upper())}")
+            elif kind == "item":
+                # long names may be broken after a comma or a dot
+                lines += _items([(re.sub(r"[,.](?=.)", r"\g<0>\\:", _bold(term)), words)])
+            else:
+                lines += [*_break_after(lines), *_wrap(roff(line))]
+    return "\n".join(lines) + "\n"
+
+
+def _break_after(lines: list[str]) -> list[str]:
+    """Paragraph break, but after a heading, which is one."""
+    return [] if lines[-1].startswith(".SH") else [".PP"]
+
+
+def _kind_of(line: str) -> str:
+    if line.startswith("    "):
+        return "block"
+    if line.startswith("# "):
+        return "heading"
+    return "item" if ":: " in line else "paragraph"
+
+
+def _head(name: str, summary: str, section: str = "1") -> list[str]:
     title = roff(name.upper())
+    kind = {"1": "User Commands", "5": "File Formats"}[section]
     return [
-        '.\\" Made by .ci/make_docs.py from the command line; do not edit.',
-        f'.TH {title} 1 "" "mstool" "User Commands"',
+        '.\\" Made by .ci/make_docs.py; do not edit.',
+        f'.TH {title} {section} "" "mstool" "{kind}"',
         ".nh",  # names and flags are not hyphenated
         ".ad l",
         ".SH NAME",
@@ -427,7 +477,9 @@ def _exit_status() -> list[str]:
 
 
 def _see_also(pages: list[str]) -> list[str]:
-    return [".SH SEE ALSO", *_wrap(", ".join(f"{_bold(page)}(1)" for page in pages))]
+    links = [f"{_bold(page)}(1)" for page in pages]
+    links += [f"{_bold(page)}(5)" for page in ("mstool-formats", "mstool-legend")]
+    return [".SH SEE ALSO", *_wrap(", ".join(links))]
 
 
 def _examples(commands: typing.Iterable[str]) -> list[str]:
@@ -537,6 +589,10 @@ def make_documents(app: typer.Typer) -> dict[str, str]:
     for index, verb in enumerate(verbs):
         neighbours = names[max(0, index - 1) : index] + names[index + 1 : index + 2]
         documents[f"man/mstool-{verb.name}.1"] = make_page(verb, neighbours)
+    for path in sorted(PAGES.glob("*.txt")):
+        name, _, section = path.stem.rpartition(".")
+        text = path.read_text(encoding="utf-8")
+        documents[f"man/{path.stem}"] = make_text_page(name, section, text)
     parser = make_parser(program, verbs)
     for name, shell in SHELLS.items():
         documents[f"completions/{name}"] = shtab.complete(parser, shell).rstrip("\n") + "\n"

@@ -252,12 +252,12 @@ def render(page):
 
 
 def test_groff_has_no_complaint(root):
-    for page in sorted((root / "man").glob("*.1")):
+    for page in sorted((root / "man").glob("*.[15]")):
         assert "SEE ALSO" in render(page)
 
 
 def test_mandoc_has_no_complaint_but_the_date(root):
-    pages = sorted((root / "man").glob("*.1"))
+    pages = sorted((root / "man").glob("*.[15]"))
     _, complaints, _ = run("mandoc", "-T", "lint", "-W", "warning", *pages)
     assert [line for line in complaints.splitlines() if "missing date" not in line] == []
 

@@ -46,7 +46,9 @@ def test_package_is_whole(wheel):
 
 def test_man_pages_and_completions_are_in_place(wheel):
     prefix = shared_folder(wheel)
-    pages = {f"{prefix}share/man/man1/{path.name}" for path in ROOT.glob("man/*.1")}
+    pages = {
+        f"{prefix}share/man/man{path.suffix[1:]}/{path.name}" for path in ROOT.glob("man/*.[15]")
+    }
     assert names_under(wheel, prefix) == pages | {prefix + place for place in SHARED.values()}
     for name, place in SHARED.items():
         assert wheel.read(prefix + place) == (ROOT / "completions" / name).read_bytes()
