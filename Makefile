@@ -51,10 +51,10 @@ $(DEMO)/masks/stitch.json: $(DEMO)/probs/predict.json
 	$(MSTOOL) stitch $(DEMO)/probs --overlay --labels $(DEMO)/phantom/labels -o $(DEMO)/masks
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 test-slow: install
-	$(BIN)/python -m pytest -m 'slow or not slow'
+	$(BIN)/python -m pytest -n auto -m 'slow or not slow'
 
 lint: install
 	$(BIN)/ruff check

@@ -17,7 +17,7 @@ from pathlib import Path
 import shtab
 import typer
 
-from mstool.commands.groups import Group
+from mstool.commands.option_groups import Group
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("completions", "man")

@@ -8,67 +8,133 @@ import subprocess
 import sys
 from pathlib import Path
 
-README = Path(__file__).parents[1] / "README.md"
-BLOCKS = re.findall(r"^```sh\n(.*?)^```", README.read_text(encoding="utf-8"), re.M | re.S)
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```sh\n(.*?)^```", TEXT, re.M | re.S)
+MOST_WORDS = 1200  # without shell and tables
+SMALL = "--images 6 --size 160 --region-size 5 --grain-size 2.5 -q"
 
 
-def test_short_study_runs_as_printed(tmp_path):
-    (block,) = [block for block in BLOCKS if "mstool tile" in block]
-    # only the training is shortened
-    script = re.sub(r"^(mstool train .*)$", r"\1 --epochs 1 --device cpu", block, flags=re.M)
-    assert script != block
+@pytest.fixture
+def shell(tmp_path):
+    """Run a script in an empty folder, with mstool on the path."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
-    def shell(text):
-        return subprocess.run(
-            ["sh", "-e", "-c", text],
+    def run(script):
+        ended = subprocess.run(
+            ["sh", "-e", "-c", script],
             cwd=tmp_path,
             env={**os.environ, "PATH": path},
             capture_output=True,
             text=True,
             check=False,
         )
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
 
-    small = "--images 6 --size 160 --region-size 5 --grain-size 2.5 -q"
-    assert shell(f"mstool phantom {small}").returncode == 0
+    return run
+
+
+def block_with(*words):
+    """The one block of the README that has all these words."""
+    (block,) = [block for block in BLOCKS if all(word in block for word in words)]
+    return block
+
+
+def shortened(block):
+    """The same commands, with little training."""
+    script = re.sub(r"^(mstool train .*)$", r"\1 --epochs 1 --device cpu", block, flags=re.M)
+    assert script != block
+    return script
+
+
+def test_every_block_is_tried_here():
+    kinds = ("make demo", "mstool tile raw/", "mstool tile set/", "mstool explain", "domain-shift")
+    assert sorted(BLOCKS) == sorted(block_with(kind) for kind in kinds)
+
+
+def test_short_study_runs_as_printed(tmp_path, shell):
+    shell(f"mstool phantom {SMALL}")
     for ours, theirs in (("images", "raw"), ("labels", "labels")):
         shutil.move(tmp_path / "phantom" / ours, tmp_path / theirs)
-    ended = shell(script)
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout == ""
+    assert shell(shortened(block_with("mstool tile raw/"))) == ""
     score = json.loads((tmp_path / "score.json").read_text())
     assert score["n_images"] == 1
     assert score["baselines"]["otsu"] is not None
     assert list((tmp_path / "masks" / "overlays").glob("*.png"))
-    (block,) = [block for block in BLOCKS if "mstool explain" in block]
     # the network has learnt nothing yet and may not predict the class anywhere
-    short = f"{block.rstrip()} --quick --methods saliency --region box:0,0,64,64 --device cpu -q"
-    ended = shell(short)
-    assert ended.returncode == 0, ended.stderr
+    short = "--quick --methods saliency --region box:0,0,64,64 --device cpu -q"
+    shell(f"{block_with('mstool explain').rstrip()} {short}")
     assert len(list((tmp_path / "explain" / "overlays").glob("*.png"))) == 6
-    (block,) = [block for block in BLOCKS if "mstool domain-shift" in block]
-    assert shell(f"mstool phantom {small} --seed 5 -o later").returncode == 0
+    shell(f"mstool phantom {SMALL} --seed 5 -o later")
     shutil.move(tmp_path / "later" / "images", tmp_path / "new")
-    ended = shell(f"{block.rstrip()} --simulate blur=1,2 --simulated-images 2 --device cpu -q")
-    assert ended.returncode == 0, ended.stderr
+    short = "--simulate blur=1,2 --simulated-images 2 --device cpu -q"
+    shell(f"{block_with('domain-shift').rstrip()} {short}")
     assert json.loads((tmp_path / "shift" / "shift.json").read_text())["chosen"]
 
 
+def paint_set(folder, shell):
+    """Micrographs as grey in colour, and copies painted in blue and red, in six folders."""
+    shell(f"mstool phantom {SMALL} --classes 3")
+    for index, path in enumerate(sorted((folder / "phantom" / "images").iterdir())):
+        grey = tifffile.imread(path)
+        truth = np.asarray(Image.open(folder / "phantom" / "labels" / f"{path.stem}.png"))
+        colour = grey[..., None].repeat(3, axis=2)
+        painted = np.dstack([colour, np.full(grey.shape, 255, np.uint8)])
+        painted[truth == 1, :3] = 0, 0, 255
+        painted[truth == 2, :3] = 255, 0, 0
+        part = ("train", "val", "test")[min(2, index // 2)]
+        for name, values, suffix in ((part, colour, ""), (f"{part}_annot", painted, "_mask")):
+            (folder / "set" / name).mkdir(parents=True, exist_ok=True)
+            place = folder / "set" / name / f"{path.stem}{suffix}.tif"
+            extra = {"extrasamples": ["unassalpha"]} if suffix else {}
+            tifffile.imwrite(place, values, photometric="rgb", **extra)
+
+
+def test_set_that_comes_in_folders_runs_as_printed(tmp_path, shell):
+    paint_set(tmp_path, shell)
+    assert shell(shortened(block_with("mstool tile set/"))) == ""
+    score = json.loads((tmp_path / "score.json").read_text())
+    assert (score["n_images"], score["classes"]) == (2, ["matrix", "secondary", "tertiary"])
+    assert score["leak"]["checked"]
+    assert score["leak"]["trained_on"] == []
+
+
 def test_newcomers_commands_are_targets_of_the_makefile():
-    makefile = (README.parent / "Makefile").read_text(encoding="utf-8")
-    (first,) = [block for block in BLOCKS if "make demo" in block]
-    for target in re.findall(r"make (\w+)", first):
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"make (\w+)", block_with("make demo")):
         assert re.search(rf"^{target}:", makefile, re.M)
 
 
-def test_every_verb_is_in_the_table():
+def test_the_table_has_the_verbs_in_order():
     from mstool.cli import VERBS
 
-    text = README.read_text(encoding="utf-8")
-    for verb in VERBS:
-        assert f"| `mstool {verb.__name__.replace('_', '-')}` |" in text
+    rows = re.findall(r"^\| `mstool ([a-z-]+)` \|", TEXT, re.M)
+    assert rows == [verb.__name__.replace("_", "-") for verb in VERBS]
 
 
-def test_links_and_pictures_exist():
-    for target in re.findall(r"\]\(([^)#]+)\)", README.read_text(encoding="utf-8")):
-        assert target.startswith("https://") or (README.parent / target).exists(), target
+def test_flags_that_are_named_exist():
+    import typer
+
+    from mstool.cli import app
+
+    verbs = typer.main.get_command(app).commands.values()
+    known = {flag for verb in verbs for parameter in verb.params for flag in parameter.opts}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", TEXT)) - {"--help"} <= known
+
+
+@pytest.mark.parametrize("page", [README, *sorted((ROOT / "studies").glob("*.md"))], ids=str)
+def test_links_and_pictures_exist(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+def test_it_is_short():
+    prose = re.sub(r"```.*?```|^\|.*$", "", TEXT, flags=re.M | re.S)
+    assert len(prose.split()) <= MOST_WORDS

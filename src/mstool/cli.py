@@ -9,7 +9,7 @@ import typer
 
 from mstool.commands.domain_shift import domain_shift
 from mstool.commands.explain import explain as explain_verb
-from mstool.commands.groups import GroupedCommand
+from mstool.commands.option_groups import GroupedCommand
 from mstool.commands.phantom import phantom
 from mstool.commands.predict import predict
 from mstool.commands.score import score

@@ -126,6 +126,7 @@ def test_tiles_carry_their_own_labels(run_mstool, study):
     assert ended.code == 0
     assert len(record_of()["images"]) > 6
     arguments = ("--regions", 8, "--window", 64, "--checks", "patch", "--overwrite")
+    arguments += ("--methods", "saliency")
     assert run_mstool("explain", "tiles", *COMMON, *arguments).code == 0
     assert record_of()["units"] == {
         "n_micrographs": 6,

@@ -147,6 +147,13 @@ def test_phase_fraction_is_signed_and_leaves_ignored_pixels_out(run_mstool, labe
     assert record["per_image"][0]["phase_fraction"] == record["phase_fraction"]
 
 
+def test_truth_of_one_class_alone_is_said(run_mstool, label_maps):
+    masks = label_maps("m", x=[[0, 0, 1]])
+    words = "hold one class alone"
+    assert words in run_mstool("score", masks, label_maps("l", x=[[0, 0, 0]]), *AB).stderr
+    assert words not in run_mstool("score", masks, label_maps("k", x=[[0, 0, 1]]), *AB).stderr
+
+
 def test_majority_baseline(run_mstool, label_maps):
     ended = run_mstool("score", label_maps("m", x=MASK), label_maps("l", x=TRUTH), *AB)
     majority = json.loads(ended.stdout)["baselines"]["majority"]

@@ -321,7 +321,7 @@ def cut_and_train(run_mstool, *options):
 
 def test_validation_without_a_labelled_pixel_is_said_and_null(run_mstool, study):
     relabel(study, lambda labels: np.full_like(labels, 255), folds=[1])
-    ended = cut_and_train(run_mstool)
+    ended = cut_and_train(run_mstool, "--classes", "0=0,1=1,ignore=255")
     assert ended.code == 0
     assert "-1.0000" not in ended.stderr and "nan" not in ended.stderr
     last = ended.stderr.splitlines()[-1]
@@ -354,7 +354,7 @@ def test_tiles_of_one_class_are_refused_before_an_epoch(run_mstool, study, folds
 
 def test_tiles_without_a_labelled_pixel_are_refused_before_an_epoch(run_mstool, study):
     relabel(study, lambda labels: np.full_like(labels, 255), folds=[2])
-    ended = cut_and_train(run_mstool)
+    ended = cut_and_train(run_mstool, "--classes", "0=0,1=1,ignore=255")
     assert (ended.code, ended.stderr.count("\n")) == (65, 1)
     assert "cut: the tiles to train on have no labelled pixel; " in ended.stderr
 

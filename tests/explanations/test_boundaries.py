@@ -7,9 +7,12 @@ from mstool.explanations.boundaries import (
     band_mask,
     band_share,
     distance_profile,
+    mean_profile,
     signed_distance,
 )
+from mstool.explanations.boundary_claim import BandUse, judge_claim, over_others, use_of_band
 from mstool.explanations.counterfactuals import (
+    CAUSES,
     bootstrap_interval,
     decide_cause,
     drop_specks,
@@ -17,7 +20,10 @@ from mstool.explanations.counterfactuals import (
     flatten_texture,
     grey_of_rest,
     region_drops,
+    remove_causes,
+    weigh_causes,
 )
+from mstool.explanations.verdicts import Thresholds
 
 
 @pytest.fixture
@@ -116,3 +122,73 @@ def test_interval_of_the_mean_needs_two_values():
     low, high = bootstrap_interval([0.1, 0.2, 0.3, np.nan])
     assert 0.1 <= low < 0.2 < high <= 0.3
     assert np.isnan(bootstrap_interval([1.0])).all()
+
+
+def test_profiles_are_averaged_over_micrographs_and_maps_of_zeros_left_out(square):
+    distance, window = signed_distance(square, 1), np.ones(square.shape, bool)
+    inside, outside = (square == 1).astype(float), (square == 0).astype(float)
+    profiles = [
+        distance_profile(values, distance, window)
+        for values in (inside, inside, inside, outside, np.zeros(square.shape))
+    ]
+    found = mean_profile(profiles, ["a", "a", "a", "b", "c"])
+    assert found.mass_share[found.from_px >= 0].sum() == pytest.approx(0.5)
+    assert found.mass_share[found.to_px <= 0].sum() == pytest.approx(0.5)
+    np.testing.assert_allclose(found.area_share, profiles[0].area_share)
+
+
+def test_use_of_the_band_is_averaged_over_micrographs(square):
+    band, window = band_mask(signed_distance(square, 1)), np.ones(square.shape, bool)
+    on, off = band.astype(float), (~band).astype(float)
+    found = use_of_band([on, on, off], [band] * 3, [window] * 3, ["a", "a", "b"])
+    assert found.share == pytest.approx(0.5)
+    compared = over_others(found, BandUse(0.5, found.enrichment / 4), BandUse(0.5, 0.0))
+    assert compared.over_edge_detector == pytest.approx(4)
+    assert np.isnan(compared.over_random_weights)
+
+
+def test_each_change_takes_one_cause_away_and_leaves_the_others(square):
+    rng = np.random.default_rng(0)
+    image = (100 + 60 * square + rng.normal(0, 3, square.shape)).astype(np.float32)[..., None]
+    change = remove_causes(image, square, 1, rng)
+    distance = signed_distance(square, 1)
+    assert set(change.images) == set(CAUSES)
+    np.testing.assert_array_equal(change.core, distance > 4.5)
+    assert change.band_share == pytest.approx((400 - 12 * 12) / 400)
+    far = ~band_mask(distance)
+    np.testing.assert_array_equal(change.images["boundary"][far], image[far])
+    assert abs(change.images["grey level"][change.core].mean() - 100) < 2
+    assert change.images["texture"][change.core].std() < 0.01
+    assert remove_causes(image, np.zeros_like(square), 1, rng) is None
+
+
+def drops(boundary, grey=0.0, texture=0.0):
+    n = len(boundary)
+    return {"boundary": boundary, "grey level": [grey] * n, "texture": [texture] * n}
+
+
+def test_losses_count_by_micrograph():
+    found = weigh_causes(drops([0.9, 0.9, 0.9, 0.1]), list("aaab"), [0.2], Thresholds(), 0)
+    assert (found.n_units, found.n_regions) == (2, 4)
+    assert found.drop["boundary"] == pytest.approx(0.5)
+    assert found.interval["boundary"] == pytest.approx((0.1, 0.9))
+    assert found.verdict == "boundary"
+    alone = weigh_causes(drops([0.9, 0.7]), ["a", "a"], [0.2], Thresholds(), 0)
+    assert np.isnan(alone.interval["boundary"]).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "dense", "words"),
+    [
+        ([0.9], 0.2, "fewer than two regions"),
+        ([0.9, np.nan], 0.2, "fewer than two regions"),
+        ([0.9, 0.9], 0.7, "cover most of the regions"),
+        ([0.1, 0.1], 0.2, "stays with its decision"),
+        ([], 0.2, "fewer than two regions"),
+    ],
+)
+def test_what_cannot_be_tested_is_said(values, dense, words):
+    found = weigh_causes(drops(values), list("ab")[: len(values)], [dense], Thresholds(), 0)
+    assert found.verdict == "not testable"
+    assert words in found.reason
+    assert judge_claim(found.verdict) == "not_testable"

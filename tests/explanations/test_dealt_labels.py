@@ -1,7 +1,8 @@
 import numpy as np
+import pytest
 from scipy import ndimage
 
-from mstool.explanations.dealt_labels import permute_components
+from mstool.explanations.dealt_labels import permute_components, weigh_labels
 from mstool.explanations.verdicts import Thresholds, judge_labels
 
 
@@ -32,3 +33,14 @@ def test_labels_count_only_with_a_gap_between_networks_that_learnt():
     assert judge_labels(0.1, 0.97, limits) == "inconclusive"
     assert judge_labels(0.3, 0.6, limits) == "inconclusive"
     assert judge_labels(float("nan"), 0.97, limits) == "inconclusive"
+
+
+def test_maps_are_nearer_to_the_network_that_learnt_the_same():
+    rng = np.random.default_rng(0)
+    own, other, window = rng.normal(size=(9, 9)), rng.normal(size=(9, 9)), np.ones((9, 9), bool)
+    found = weigh_labels([own], [-own], [other], [window], 0.97, Thresholds())
+    assert found.retrained == pytest.approx(1)
+    assert found.gap == found.retrained - found.permuted > 0.5
+    assert found.verdict == "pass"
+    dead = weigh_labels([own], [own], [np.zeros((9, 9))], [window], 0.97, Thresholds())
+    assert (np.isnan(dead.gap), dead.verdict) == (True, "inconclusive")

@@ -49,5 +49,15 @@ def test_maps_of_zeros_are_degenerate_and_no_pass():
     assert weigh(zeros, [noise(), noise()]).verdict == "degenerate"
 
 
+def test_method_whose_maps_are_mostly_zeros_is_degenerate():
+    zeros, windows = np.zeros((16, 16)), [WINDOW] * 3
+    random = [[[noise() for _ in windows] for _ in range(2)]]
+    trained = [noise(), zeros, zeros]
+    found = weigh_likeness(
+        trained, windows, ("head", "body"), random, None, trained, LIMITS, is_signed=True
+    )
+    assert (found.verdict, found.zero_share) == ("degenerate", 0)
+
+
 def test_what_does_not_look_at_the_network_fails():
     assert judge_blind_map(LIMITS).verdict == "fail"

@@ -48,6 +48,11 @@ def against(road, infidelity, n=8):
         (compared(0.004), {}, "inconclusive"),  # the distance itself
         (against(0.004, 0.2), compared(0.004), "inconclusive"),  # nothing is shown
         (compared(0.6, 0.004), compared(0.004), "fail"),
+        (
+            {"road": Comparison(0.004, 0.004, 8), "infidelity": Comparison(0.2, 1.0, 8)},
+            compared(0.004),
+            "inconclusive",
+        ),
         (compared(0.6, 0.03), compared(0.004), "inconclusive"),  # the worse of two was picked
         (compared(0.004, 0.004), against(0.2, 0.02), "pass"),  # little, and yet more than noise
     ],

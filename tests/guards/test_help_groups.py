@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from mstool.cli import app
-from mstool.commands.groups import Group
+from mstool.commands.option_groups import Group
 
 COMMANDS = typer.main.get_command(app).commands
 each_verb = pytest.mark.parametrize("verb", COMMANDS)

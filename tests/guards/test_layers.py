@@ -1,11 +1,13 @@
 """The layers of the code: who imports whom, and what stays out of which folder."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 import mstool
+from mstool.cli import VERBS
 
 PACKAGE = Path(mstool.__file__).parent
 JUDGEMENTS = ("shift", "explanations")  # are made of scores
@@ -96,6 +98,13 @@ def public_definitions(node, prefix=""):
 def test_every_module_has_a_layer():
     known = {name for names in LAYERS for name in names} | {"__init__"}
     assert {folder_of(name) for name in TREES} <= known
+
+
+def test_module_names_are_unique():
+    """A verb has a file in commands and one in pipeline; every other name stands for one thing."""
+    verbs = {verb.__name__ for verb in VERBS}
+    names = Counter(Path(name).stem for name in TREES if not name.endswith("__init__.py"))
+    assert {name for name, n in names.items() if n > 1} <= verbs
 
 
 @pytest.mark.parametrize("name", TREES)

@@ -39,7 +39,7 @@ def test_short_form_gives_classes_in_order():
 def test_class_whose_value_is_a_colour_is_displayed_in_it():
     legend = parse_classes(SUPERALLOY)
     assert legend.classes[1].colour == BLUE
-    assert legend.classes[0].colour == OKABE_ITO[0]
+    assert legend.classes[0].colour == OKABE_ITO[2]
 
 
 def test_255_is_not_ignored_when_a_class_has_it():
@@ -309,6 +309,20 @@ def test_16_bit_colours_are_compared_by_their_upper_8_bits():
 def test_colours_of_more_bits_are_refused():
     with pytest.raises(LabelError, match="reach 65536"):
         encode_labels(np.full((1, 2, 3), 65536, np.int32), parse_classes("a=#ffffff"))
+
+
+def test_the_rest_is_shown_in_no_colour_like_those_that_are_given():
+    legend = parse_classes(SUPERALLOY)
+    first, *others = [phase.colour for phase in legend.classes]
+    assert others == [(0, 0, 255), (255, 0, 0)]
+    assert (
+        min(sum((a - b) ** 2 for a, b in zip(first, o, strict=True)) ** 0.5 for o in others) > 200
+    )
+
+
+def test_classes_without_given_colours_have_those_of_okabe_and_ito_in_order():
+    colours = [phase.colour for phase in parse_classes("a=0,b=1,c=2").classes]
+    assert colours == list(OKABE_ITO[:3])
 
 
 def test_values_to_leave_out_can_be_named_in_short_form():

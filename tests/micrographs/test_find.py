@@ -139,6 +139,14 @@ def test_an_image_is_never_its_own_label_map_and_the_suffix_is_named(tmp_path):
         paired("raw", "raw", Naming(), tmp_path)
 
 
+def test_what_the_name_of_an_image_adds_is_named(tmp_path):
+    fill(tmp_path, "raw/a_img.tif", "labels/a_mask.tif", "raw/b_0000.tif", "labels/b.tif")
+    with pytest.raises(InputError, match=r"for a_mask\.tif, give --image-suffix _img"):
+        paired("raw/a_img.tif", "labels", Naming(label_suffix="_mask"), tmp_path)
+    with pytest.raises(InputError, match=r"for b\.tif, give --image-suffix _0000"):
+        paired("raw/b_0000.tif", "labels", Naming(), tmp_path)
+
+
 def test_subfolders_are_named_where_the_folder_itself_has_no_images(tmp_path):
     fill(tmp_path, "raw/train/a.tif", "raw/val/b.tif", "raw/notes/c.txt")
     with pytest.raises(MissingInputError, match="no micrographs but in train, val; .*--recursive"):

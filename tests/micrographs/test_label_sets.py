@@ -14,7 +14,7 @@ from mstool.labels.legend import parse_classes
 from mstool.micrographs.label_sets import (
     list_class_doubts,
     list_class_lines,
-    list_single_class_maps,
+    list_map_lines,
     open_label_maps,
 )
 from mstool.reporting import Reporter
@@ -154,8 +154,16 @@ def test_each_class_has_a_line_and_absent_ones_a_doubt(maps):
     ]
     (doubt,) = list_class_doubts(found)
     assert "class 'q' is in no label map; is its value #0000fe right?" in doubt
-    (line,) = list_single_class_maps(found)
-    assert re.search(r"b\.png: holds m$", line)
+    first, second = list_map_lines(found)
+    assert re.search(r"a\.png: holds no q$", first)
+    assert re.search(r"b\.png: holds m alone$", second)
+
+
+def test_each_map_says_what_it_lacks_and_leaves_out(maps):
+    three = np.array([[0, 1, 2, 255]], np.uint8)
+    found = opened(maps(a=three[:, :3], b=three, c=np.array([[0, 2, 255, 255]], np.uint8)))
+    names = [line.rpartition("/")[2] for line in list_map_lines(found)]
+    assert names == ["b.png: 1 pixels are left out", "c.png: holds no 1; 2 pixels are left out"]
 
 
 def test_maps_of_one_class_alone_leave_nothing_to_learn(maps):

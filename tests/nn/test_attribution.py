@@ -9,8 +9,16 @@ from mstool.errors import UsageError
 from mstool.nn.attribution import METHODS, Effort, Method, attribute, blurred, mean_baseline
 from mstool.nn.cams import CAMS, class_activation_maps
 from mstool.nn.device import choose_compute
+from mstool.nn.infer import image_probabilities
 from mstool.nn.model import ModelSpec, Segmenter, build_segmenter
-from mstool.nn.target import Subject, Target, at_rest, class_probability, target_values
+from mstool.nn.target import (
+    Subject,
+    Target,
+    at_rest,
+    class_probability,
+    decision_margin,
+    target_values,
+)
 
 CPU = choose_compute("cpu", "fp32")
 
@@ -196,3 +204,22 @@ def test_same_seed_same_noise(image):
 def test_blurred_image_keeps_its_brightness(image):
     assert blurred(image).mean() == pytest.approx(image.mean(), rel=0.01)
     assert replace(Method("saliency")).is_signed is False
+
+
+def test_probabilities_of_an_array_of_any_shape_sum_to_one(resnet):
+    image = np.random.default_rng(0).uniform(0, 255, (50, 70, 1)).astype(np.float32)
+    found = image_probabilities(resnet, image, CPU)
+    assert found.shape == (3, 50, 70)
+    np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-5)
+    with torch.no_grad():
+        expected = resnet(CPU.place_images(image))[0].softmax(dim=0).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_margin_is_that_of_whatever_class_wins_on_the_region(image):
+    region = np.zeros((64, 64), bool)
+    region[:8] = True
+    weight = np.full((64, 64), -1.0)
+    weight[4:] = 1.0
+    margin = decision_margin(subject_of(Linear(weight), image, region))
+    assert margin == pytest.approx(image[:8].mean(), rel=1e-5)

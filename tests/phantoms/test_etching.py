@@ -101,7 +101,7 @@ def test_etched_boundaries_of_a_phantom_are_uneven(monkeypatch):
         strengths.append(variation)
         return etch_boundaries(cells, width_px, variation)
 
-    monkeypatch.setattr("mstool.phantoms.micrograph.etch_boundaries", record)
+    monkeypatch.setattr("mstool.phantoms.rendering.etch_boundaries", record)
     make_phantom(PhantomSettings(height=256, width=256), 4, 0)
 
     assert strengths[0].std() == pytest.approx(0.25, rel=0.15)

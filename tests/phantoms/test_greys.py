@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mstool.phantoms.greys import histogram_distance, match_classes
+from mstool.phantoms.grey_values import histogram_distance, match_classes
 
 
 def test_distance_by_hand():

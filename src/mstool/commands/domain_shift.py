@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mstool.commands import options
-from mstool.commands.groups import Group
+from mstool.commands.option_groups import Group
 from mstool.commands.output import emit_plan, make_reporter
 from mstool.errors import UsageError
 
@@ -149,15 +149,10 @@ def domain_shift(
     repairs, is_auto = parse_repairs(mitigate)
     make_deterministic()
     compute = choose_compute(device, precision)
-    resolved = {
-        "doses": parse_simulations(simulate),
-        "repairs": repairs,
-        "is_auto": is_auto,
-        "precision": compute.precision,
-    }
-    settings = pick(ShiftSettings, given | resolved)
-    labels = source_labels, target_labels
-    files = find_sets((source, target), labels, pick(Naming, given), job.report)
+    resolved = {"repairs": repairs, "is_auto": is_auto, "precision": compute.precision}
+    settings = pick(ShiftSettings, given | resolved | {"doses": parse_simulations(simulate)})
+    naming, labels = pick(Naming, given), (source_labels, target_labels)
+    files = find_sets((source, target), labels, naming, job.report)
     if dry_run:
         inputs = [*files[0].files(), *files[1].files(), *([model] if model else [])]
         emit_plan("domain-shift", vars(settings), inputs, out)

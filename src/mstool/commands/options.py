@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mstool.commands.groups import Group
+from mstool.commands.option_groups import Group
 from mstool.errors import InputError, MissingInputError, OutputExistsError, UsageError
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from mstool.commands import options
-from mstool.commands.groups import Group
+from mstool.commands.option_groups import Group
 from mstool.commands.output import emit_plan, make_reporter
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mstool.commands import options
-from mstool.commands.groups import Group
+from mstool.commands.option_groups import Group
 from mstool.commands.output import emit, emit_plan, make_reporter
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mstool.commands import options
-from mstool.commands.groups import Group
+from mstool.commands.option_groups import Group
 from mstool.commands.output import emit, emit_plan, make_reporter
 
 
@@ -31,6 +31,14 @@ def split(
             help="One split: a share F for test (fold 0), F for validation (1), the rest (2).",
         ),
     ] = None,
+    by_folder: Annotated[
+        bool,
+        Group.FOLDS(
+            "--by-folder",
+            help="The folder that a micrograph came from is its fold: test 0, val 1, train 2, or "
+            "by name.",
+        ),
+    ] = False,
     recursive: options.Recursive = False,
     group_by: options.GroupBy = None,
     seed: options.Seed = 0,
@@ -56,7 +64,7 @@ def split(
     from mstool.pipeline.split import SplitSettings, split_micrographs, write_split
 
     report = make_reporter("split", quiet, verbose)
-    settings = SplitSettings(folds, loo, holdout, group_by, seed)
+    settings = SplitSettings(folds, loo, holdout, by_folder, group_by, seed)
     operands = options.read_operands(inputs, files_from, null)
     files = find_set(operands, None, Naming(recursive=recursive), report)
     options.refuse_own_input(out, files.files())

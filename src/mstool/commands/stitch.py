@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mstool.commands import options
-from mstool.commands.groups import Group
+from mstool.commands.option_groups import Group
 from mstool.commands.output import emit_plan, make_reporter
 from mstool.errors import UsageError
 
@@ -67,7 +67,7 @@ def stitch(
     from mstool.micrographs.find import Naming
     from mstool.micrographs.label_maps import choose_legend
     from mstool.pipeline.job import Job
-    from mstool.pipeline.overlay import find_overlay_inputs
+    from mstool.pipeline.mask_pictures import find_overlay_inputs
     from mstool.pipeline.stitch import StitchSettings, stitch_masks
 
     job = Job(out, overwrite, make_reporter("stitch", quiet, verbose))

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mstool.commands import options
-from mstool.commands.groups import Group
+from mstool.commands.option_groups import Group
 from mstool.commands.output import emit_plan, make_reporter
 from mstool.errors import UsageError
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mstool.commands import options
-from mstool.commands.groups import Group
+from mstool.commands.option_groups import Group
 from mstool.commands.output import emit_plan, make_reporter
 from mstool.commands.stopping import stop_between_steps
 
@@ -200,7 +200,7 @@ def train(
         emit_plan("train", asdict(settings), [tiles, split], out)
         return
     if preview is not None:
-        from mstool.pipeline.preview import preview_crops
+        from mstool.pipeline.crop_preview import preview_crops
 
         preview_crops(tiles, split, settings, preview, job.report)
         return

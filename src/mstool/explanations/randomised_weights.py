@@ -142,14 +142,11 @@ def weigh_likeness(
         Where maps are compared.
     blocks : sequence of str
         Names, from the output.
-    cascaded : sequence, by seed and block, of maps
-        Of networks with this and all earlier blocks random.
-    independent : sequence, by block, of maps, or None
-        Of networks with this block alone random.
-    limits : Thresholds
-        Where to cut.
-    is_signed : bool
-        Whether values below 0 mean something.
+    cascaded, independent : sequence, by seed and block, or by block, of maps
+        Of networks with this and all earlier blocks random; with this block alone, if there was
+        time.
+    limits, is_signed
+        Where to cut; whether values below 0 mean something.
     """
 
     def compare(block: str, draws: Maps) -> Likeness:

@@ -5,6 +5,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from math import dist
 
 import numpy as np
 
@@ -28,6 +29,7 @@ OKABE_ITO = (
 )
 
 _UNNAMED = -1
+_ALIKE = 200  # distance of colours, each channel 0..255, below which two look much alike
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 # Above this a float64 no longer tells neighbouring integers apart. It is a float64 itself because a
@@ -364,8 +366,12 @@ def _given_colour(value, colour) -> Colour | None:
 
 
 def _spare_colours(taken):
-    """Colours for the classes without one: Okabe-Ito, then hues a golden section apart."""
-    taken = {*taken, IGNORE_COLOUR}
+    """Colours for the classes without one: Okabe-Ito, then hues a golden section apart.
+
+    Those that an eye takes for one of the given colours come last.
+    """
+    given = [colour for colour in taken if colour is not None]
+    taken = {*given, IGNORE_COLOUR}
     hues = (
         tuple(
             round(255 * channel)
@@ -373,7 +379,8 @@ def _spare_colours(taken):
         )
         for i in range(10 * MAX_CLASSES)
     )
-    for colour in (*OKABE_ITO, *hues):
+    every = (*OKABE_ITO, *hues)
+    for colour in sorted(every, key=lambda one: any(dist(one, other) < _ALIKE for other in given)):
         if colour not in taken:
             taken.add(colour)
             yield colour

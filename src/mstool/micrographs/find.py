@@ -268,7 +268,7 @@ def _no_images(operand: Path, naming: Naming) -> MissingInputError:
     ]
     if below:
         return MissingInputError(
-            f"{operand}: no micrographs but in {', '.join(below[:4])}; name these folders, or give "
+            f"{operand}: no micrographs but in {', '.join(below[:6])}; name these folders, or give "
             "--recursive"
         )
     return MissingInputError(f"{operand}: no micrographs; give TIFF, PNG, JPEG or BMP files")
@@ -284,11 +284,15 @@ def _no_label(
 ) -> InputError:
     """Error that names a suffix with which there would be a label map, where there is one."""
     where = ", ".join(str(folder) for folder in folders)
-    like = [path for path in labels if stem_of(path).startswith(name) and path.name != image.name]
-    remedy = f"add it, leave the {noun} out, or set --label-suffix"
-    if like:
-        suffix = stem_of(min(like, key=lambda path: len(path.name))).removeprefix(name)
-        remedy = f"for {like[0].name}, give --label-suffix {suffix}" if suffix else remedy
+    remedy = f"add it, leave the {noun} out, or set --label-suffix or --image-suffix"
+    for path in sorted(labels, key=lambda path: len(path.name)):
+        stem, base = stem_of(path), stem_of(path).removesuffix(naming.label_suffix)
+        if stem != name and stem.startswith(name):
+            remedy = f"for {path.name}, give --label-suffix {stem.removeprefix(name)}"
+            break
+        if base and base != name and name.startswith(base) and path.name != image.name:
+            remedy = f"for {path.name}, give --image-suffix {name.removeprefix(base)}"
+            break
     return InputError(f"{image}: no label map {name}{naming.label_suffix}.* in {where}; {remedy}")
 
 

@@ -124,13 +124,21 @@ def list_class_doubts(maps: LabelMaps) -> list[str]:
     return doubts
 
 
-def list_single_class_maps(maps: LabelMaps) -> list[str]:
-    """A line for each label map that holds one class alone, or none."""
+def list_map_lines(maps: LabelMaps) -> list[str]:
+    """A line for each label map that lacks a class, or in which pixels are left out."""
     lines = []
     for path, one in maps.census.items():
-        present = [name for name, n in zip(maps.legend.names, one.counts, strict=True) if n]
-        if len(present) < 2:
-            lines.append(f"{path}: holds {present[0] if present else 'nothing that is labelled'}")
+        pairs = list(zip(maps.legend.names, one.counts, strict=True))
+        absent = [name for name, n in pairs if not n]
+        words = []
+        if len(pairs) - len(absent) == 1:
+            words.append(f"holds {next(name for name, n in pairs if n)} alone")
+        elif absent:
+            words.append(f"holds no {', no '.join(absent)}")
+        if one.n_ignored:
+            words.append(f"{one.n_ignored} pixels are left out")
+        if words:
+            lines.append(f"{path}: {'; '.join(words)}")
     return lines
 
 

@@ -1,8 +1,8 @@
 """Synthetic complex-phase steel micrographs whose every parameter is known."""
 
-from mstool.phantoms.greys import MAX_HISTOGRAM_KS, quantise
-from mstool.phantoms.micrograph import Phantom, make_phantom
+from mstool.phantoms.grey_values import MAX_HISTOGRAM_KS, quantise
 from mstool.phantoms.raters import RaterHabits, Rating, draw_habits, rate_labels
+from mstool.phantoms.rendering import Phantom, make_phantom
 from mstool.phantoms.settings import CLASS_NAMES, CUES, PhantomSettings
 
 __all__ = [

@@ -11,10 +11,10 @@ import numpy as np
 from scipy import ndimage
 
 from mstool.phantoms.etching import mean_of_cells
-from mstool.phantoms.fields import mottle_noise, smooth_noise
-from mstool.phantoms.greys import match_classes
+from mstool.phantoms.grey_values import match_classes
 from mstool.phantoms.laths import bell, draw_laths, wave_field
 from mstool.phantoms.settings import BAINITE
+from mstool.phantoms.smooth_noise import mottle_noise, smooth_noise
 from mstool.phantoms.textures import Texture
 
 GREY_MIDDLE = 0.5  # of a grain of grey 0.5 [1]

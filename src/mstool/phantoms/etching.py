@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mstool.phantoms.fields import smooth_noise
 from mstool.phantoms.laths import bell
+from mstool.phantoms.smooth_noise import smooth_noise
 
 BOUNDARY_DARKENING = 0.34  # grey lost on a grain boundary at dose 1 [1]
 EDGE_DARKENING = 0.14  # grey lost on a lath edge at dose 1 [1]

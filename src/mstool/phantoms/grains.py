@@ -13,7 +13,7 @@ from scipy import sparse
 from scipy.spatial import KDTree
 
 from mstool.errors import UsageError
-from mstool.phantoms.fields import smooth_noise
+from mstool.phantoms.smooth_noise import smooth_noise
 
 N_SAMPLES = 128 * 128  # image points at which class fractions are solved
 N_SWEEPS = 12  # far more than two coupled fractions need

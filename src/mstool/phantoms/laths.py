@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mstool.phantoms.fields import smooth_noise, standardise
+from mstool.phantoms.smooth_noise import smooth_noise, standardise
 
 N_TABLE = 4093  # prime, so that neighbouring cells read unrelated parts of a random table
 

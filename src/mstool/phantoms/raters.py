@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from mstool.errors import LabelError, UsageError
 from mstool.phantoms.bars import IGNORE_INDEX
-from mstool.phantoms.fields import smooth_noise
+from mstool.phantoms.smooth_noise import smooth_noise
 from mstool.phantoms.streams import Stream, open_stream
 
 

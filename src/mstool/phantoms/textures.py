@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mstool.phantoms.fields import mottle_noise, smooth_noise
 from mstool.phantoms.laths import draw_lamellae, draw_laths, orient_packets, wave_field
 from mstool.phantoms.settings import BAINITE
+from mstool.phantoms.smooth_noise import mottle_noise, smooth_noise
 
 
 @dataclass(frozen=True)

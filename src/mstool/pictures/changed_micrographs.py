@@ -33,11 +33,6 @@ def draw_counterfactual(
         Of the figure.
     pixel_size_um : float or None
         For the scale bar [um/px].
-
-    Returns
-    -------
-    Figure
-        A row of pictures, and dots below.
     """
     first = next(iter(images.values()))
     height, width = first.shape[:2]

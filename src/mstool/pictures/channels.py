@@ -19,11 +19,6 @@ def draw_features(activations: np.ndarray, channels: Sequence[int], title: str) 
         Their numbers in the layer.
     title : str
         Of the figure.
-
-    Returns
-    -------
-    Figure
-        Rows of six.
     """
     n_cols = min(_PER_ROW, len(channels))
     n_rows = -(-len(channels) // n_cols)

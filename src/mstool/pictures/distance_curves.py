@@ -20,11 +20,6 @@ def draw_boundary(profiles: Mapping[str, Any], title: str, pixel_size_um: float 
         Of the figure.
     pixel_size_um : float or None
         For a second axis in um.
-
-    Returns
-    -------
-    Figure
-        One panel; even spread is at 1.
     """
     figure = Figure(figsize=(9, 5.2), layout="constrained")
     figure.suptitle(title)

@@ -37,11 +37,6 @@ def draw_receptive_field(
         For sizes in um.
     title : str
         Of the figure.
-
-    Returns
-    -------
-    Figure
-        Two panels.
     """
     figure = Figure(figsize=(12, 5), layout="constrained")
     figure.suptitle(title)

@@ -56,11 +56,6 @@ def draw_attribution(
         Of the figure.
     pixel_size_um : float or None
         For the scale bar [um/px].
-
-    Returns
-    -------
-    Figure
-        Panels in rows of three.
     """
     n = len(panels) + 1
     n_cols = n if n in (2, 4) and n <= _PER_ROW else min(n, _PER_ROW)

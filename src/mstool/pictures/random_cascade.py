@@ -50,11 +50,6 @@ def draw_sanity(
         Of the figure.
     passing : tuple of float
         Most similarity that passes, as the mean and at the end [1].
-
-    Returns
-    -------
-    Figure
-        A row of maps a method, and curves below.
     """
     n_cols = len(blocks) + 1
     figure = Figure(figsize=(1.75 * n_cols + 0.6, 1.95 * len(rows) + 4.2), layout="constrained")

@@ -30,11 +30,6 @@ def draw_faithfulness(
         Which names are controls, drawn in grey.
     title : str
         Of the figure.
-
-    Returns
-    -------
-    Figure
-        Three panels.
     """
     figure = Figure(figsize=(14, 4.8), layout="constrained")
     figure.suptitle(title)

@@ -146,6 +146,8 @@ def score_masks(
     names = label_legend.names
     counts = count_pairs(pairs, mask_legend, label_legend, report)
     groups, pooled = _drawn_groups(pairs, settings.group_by), counts.masks.sum(axis=0)
+    if np.count_nonzero(pooled.sum(axis=1)) == 1:
+        report.note("warning: the label maps hold one class alone; a high score shows nothing")
     return {
         "n_images": len(pairs),
         "classes": list(names),

@@ -14,14 +14,14 @@ from mstool.io.split_csv import SplitRow, split_to_csv
 from mstool.micrographs.find import SetFiles
 from mstool.micrographs.tile_folder import open_tile_folder
 from mstool.reporting import Reporter
-from mstool.splits.folds import assign_folds, holdout, leave_one_out
+from mstool.splits.folds import assign_folds, folds_of_folders, holdout, leave_one_out
 from mstool.splits.groups import group_of
 from mstool.splits.leaks import Source, find_leaks
 
 
 @dataclass(frozen=True)
 class SplitSettings:
-    """How to divide; one of the first three is set.
+    """How to divide; one of the first four is set.
 
     Attributes
     ----------
@@ -31,6 +31,8 @@ class SplitSettings:
         Whether every group is a fold.
     holdout : float or None
         Share [1] of the groups for test, and for validation.
+    by_folder : bool
+        Whether the folder that a micrograph came from is its fold.
     group_by : str or None
         Pattern that finds the specimen in a file name; None for the groups of the tile folder, or
         every micrograph by itself.
@@ -41,13 +43,14 @@ class SplitSettings:
     folds: int | None
     loo: bool
     holdout: float | None
+    by_folder: bool
     group_by: str | None
     seed: int
 
     def __post_init__(self):
-        n_ways = (self.folds is not None) + self.loo + (self.holdout is not None)
+        n_ways = (self.folds is not None) + self.loo + (self.holdout is not None) + self.by_folder
         if n_ways != 1:
-            raise UsageError("give one of --folds K, --loo and --holdout F")
+            raise UsageError("give one of --folds K, --loo, --holdout F and --by-folder")
 
 
 @dataclass(frozen=True)
@@ -62,12 +65,15 @@ class Candidate:
         Content hash.
     counts : dict of str to int, or None
         Labelled pixels by class name, summed over tiles; None if unknown.
+    folder : str
+        Name of the folder that it lay in.
     """
 
     name: str
     group: str
     sha256: str
     counts: dict[str, int] | None
+    folder: str
 
 
 def split_micrographs(files: SetFiles, settings: SplitSettings, report: Reporter) -> str:
@@ -136,6 +142,7 @@ def _read_tile_folder(path: Path, group_by: str | None) -> list[Candidate]:
             group=group_of(name, group_by) if group_by else source.group,
             sha256=source.sha256,
             counts=counts and counts[name],
+            folder=Path(source.path).parent.name,
         )
         for name, source in folder.sources.items()
     ]
@@ -147,7 +154,9 @@ def _read_images(paths: Sequence[Path], group_by: str | None, report: Reporter) 
     with report.progress("reading", len(paths)) as advance:
         for path, group in zip(paths, groups, strict=True):
             sha256 = open_micrograph(path).content_sha256()
-            candidates.append(Candidate(path.name, group, sha256, None))
+            candidates.append(
+                Candidate(path.name, group, sha256, None, path.absolute().parent.name)
+            )
             advance(1, path.name)
     return candidates
 
@@ -168,6 +177,8 @@ def _divide(candidates: Sequence[Candidate], settings: SplitSettings) -> dict[st
     groups = [candidate.group for candidate in candidates]
     if settings.loo:
         return leave_one_out(groups)
+    if settings.by_folder:
+        return folds_of_folders(groups, [candidate.folder for candidate in candidates])
     counts = [candidate.counts for candidate in candidates]
     table = None if None in counts else np.array([[*row.values()] for row in counts])
     if settings.holdout is not None:
@@ -183,8 +194,15 @@ def _describe(
 ) -> None:
     n_folds = len(set(folds.values()))
     roles = "" if settings.holdout is None else ": 0 for test, 1 for validation, 2 for training"
+    if settings.by_folder:
+        names = {folds[each.group]: each.folder for each in candidates}
+        roles = ": " + ", ".join(f"{fold} for {names[fold]}" for fold in sorted(names))
     report.note(f"{len(candidates)} micrographs in {len(folds)} groups, {n_folds} folds{roles}")
     if any(candidate.counts is None for candidate in candidates):
+        return
+    present = {name for each in candidates for name, n in each.counts.items() if n}
+    if len(present) < 2:
+        report.note("warning: all labels are of one class, or of none; there is nothing to learn")
         return
     for name in candidates[0].counts:
         present = {folds[each.group] for each in candidates if each.counts[name]}

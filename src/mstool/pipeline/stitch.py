@@ -30,7 +30,7 @@ from mstool.io.tiles import (
 )
 from mstool.labels.legend import Legend, index_legend, legend_from_toml, legend_to_toml, palette
 from mstool.pipeline.job import Job
-from mstool.pipeline.overlay import OverlayInputs, write_overlay
+from mstool.pipeline.mask_pictures import OverlayInputs, write_overlay
 
 
 @dataclass(frozen=True)

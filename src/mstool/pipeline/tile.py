@@ -27,7 +27,7 @@ from mstool.micrographs.grey_range import describe_greys, sample_greys
 from mstool.micrographs.label_sets import (
     list_class_doubts,
     list_class_lines,
-    list_single_class_maps,
+    list_map_lines,
 )
 from mstool.micrographs.sets import Member, MicrographSet, Reading, ScaledMicrograph
 from mstool.micrographs.tile_folder import LEGEND
@@ -202,7 +202,7 @@ def _describe_classes(micrographs: MicrographSet, report: Reporter) -> None:
         return
     for line in (*list_class_lines(micrographs.labels), *list_class_doubts(micrographs.labels)):
         report.note(line)
-    for line in list_single_class_maps(micrographs.labels):
+    for line in list_map_lines(micrographs.labels):
         report.detail(line)
 
 

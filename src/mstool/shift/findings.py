@@ -8,9 +8,9 @@ from mstool.shift.cost import Estimates, Performance
 from mstool.shift.dosing import Robustness
 from mstool.shift.estimates import Estimate
 from mstool.shift.factors import PHASES, Factors
-from mstool.shift.fractions import PhaseFractions
 from mstool.shift.measures import Measurements
 from mstool.shift.mitigation import Mitigation
+from mstool.shift.phase_fractions import PhaseFractions
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,48 @@ def leave_one_out(groups: Sequence[str]) -> dict[str, int]:
     return {name: fold for fold, name in enumerate(names)}
 
 
+def folds_of_folders(groups: Sequence[str], folders: Sequence[str]) -> dict[str, int]:
+    """Fold of each group of a set that comes divided into folders.
+
+    Parameters
+    ----------
+    groups, folders : sequence of str, length N
+        Group of each image, and name of the folder that it came from.
+
+    Returns
+    -------
+    dict of str to int
+        Folders whose names begin with ``test``, ``val`` and ``train`` come in this order, as in
+        `holdout`, others after them in order of names.
+
+    Raises
+    ------
+    UsageError
+        If there is but one folder, or a group is in two.
+
+    Examples
+    --------
+    >>> folds_of_folders(["a", "b", "c"], ["train", "val", "test"])
+    {'a': 2, 'b': 1, 'c': 0}
+    """
+    known = ("test", "val", "train")
+
+    def place(name: str) -> tuple[int, str]:
+        begins = [name.lower().startswith(word) for word in known]
+        return (begins.index(True) if any(begins) else len(known), name)
+
+    order = {name: fold for fold, name in enumerate(sorted(set(folders), key=place))}
+    if len(order) < 2:
+        raise UsageError(f"all micrographs came from one folder, {folders[0]}; use --folds K")
+    folds: dict[str, int] = {}
+    for group, folder in zip(groups, folders, strict=True):
+        if folds.setdefault(group, order[folder]) != order[folder]:
+            raise UsageError(
+                f"group {group!r} is in {folder} and in another folder; divide it with --folds K"
+            )
+    return folds
+
+
 def holdout(
     groups: Sequence[str], class_counts: np.ndarray | None, fraction: float, seed: int
 ) -> dict[str, int]:

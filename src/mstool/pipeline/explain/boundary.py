@@ -38,19 +38,8 @@ def check_boundary(
 ) -> BoundaryUse:
     """Measure attribution against distance, and change the micrographs.
 
-    Parameters
-    ----------
-    question : Question
-        What is asked.
-    regions : sequence of Region
-        All of them.
-    maps_of : callable
-        Gives the maps of a region by its number.
-
-    Returns
-    -------
-    BoundaryUse
-        With ``boundary.png`` and ``counterfactual.png`` drawn.
+    `maps_of` gives the maps of a region by its number; ``boundary.png`` and ``counterfactual.png``
+    are drawn.
     """
     own = [maps_of(number) for number in range(len(regions))]
     units, windows = [region.unit for region in regions], [region.near for region in regions]

@@ -23,13 +23,7 @@ N_CENTRES = 20
 
 
 def check_context(question: Question, regions: Sequence[Region], checkpoint: Checkpoint) -> Reach:
-    """Receptive fields in px and um, compared with tile size and phases, and advice.
-
-    Returns
-    -------
-    Reach
-        With ``receptive_field.png`` drawn.
-    """
+    """Receptive fields, compared with tile size and phases; ``receptive_field.png`` is drawn."""
     found = _effective_field(question, regions)
     theoretical = theoretical_receptive_field(
         question.segmenter.network, checkpoint.spec.n_channels

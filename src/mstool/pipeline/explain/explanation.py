@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -54,18 +54,7 @@ CONTENTS = ("maps", "overlays", "features", PARTS, DRAWN, *(f"{name}.png" for na
 class Explanation:
     """All parts; None for one that was not asked for, or for which there was no time.
 
-    Attributes
-    ----------
-    sample : Sample or None
-        What the checks rest on.
-    sanity, faithfulness, patch, labels : object or None
-        Checks.
-    boundary, receptive_field, features : object or None
-        What else was asked.
-    images : tuple of FieldMaps
-        Maps of fields of view; at least of the first.
-    left_out : tuple of str
-        What there was no time for.
+    There are maps of the first field at least.
     """
 
     sample: Sample | None
@@ -89,30 +78,7 @@ def explain_images(
     compute: Compute,
     job: Job,
 ) -> dict[str, Any]:
-    """Explain a class in images and write a folder.
-
-    Parameters
-    ----------
-    files : SetFiles
-        Micrographs or tiles.
-    legend : Legend or None
-        Of the label maps; None for that of the model.
-    reading : Reading
-        How micrographs are read.
-    model : LoadedModel
-        The network.
-    settings : ExplainSettings
-        How.
-    compute : Compute
-        Device.
-    job : Job
-        Where to.
-
-    Returns
-    -------
-    dict
-        The record, also where it had been there before.
-    """
+    """Explain a class in images and write a folder; give its record, also where it was there."""
     out, report = job.out, job.report
     class_index = find_class(settings.class_name, model)
     contrast = parse_contrast(settings.contrast, class_index, model)
@@ -234,27 +200,35 @@ def _make_parts(question: Question, model: LoadedModel, kept: KeptParts) -> Expl
     def maps_of(number: int) -> Maps:
         return question.explain(question.ask_region(regions[number]))
 
-    def make(name: str, kind: Any, is_asked: bool, work: Callable[..., Any], *arguments: Any):
-        return kept.make(name, kind, lambda: work(question, *arguments)) if is_asked else None
-
-    def check(name: str, kind: Any, work: Callable[..., Any], *arguments: Any):
-        return make(name, kind, name in settings.checks, work, regions, *arguments)
-
+    checks = settings.checks
+    work: dict[str, tuple[Any, bool, Callable[[], Any]]] = {
+        "sanity": (Sanity, "sanity" in checks, lambda: check_sanity(question, regions)),
+        "faithfulness": (
+            Faithfulness,
+            "faithfulness" in checks,
+            lambda: check_faithfulness(question, regions, maps_of),
+        ),
+        "patch": (KnownCause, "patch" in checks, lambda: check_patch(question, regions)),
+        "labels": (LabelRandomisation, "labels" in checks, lambda: check_labels(question, regions)),
+        "boundary": (
+            BoundaryUse,
+            settings.boundary,
+            lambda: check_boundary(question, regions, maps_of),
+        ),
+        "receptive_field": (
+            Reach,
+            settings.receptive_field,
+            lambda: check_context(question, regions, model.checkpoint),
+        ),
+        "features": (
+            dict[str, LayerFeatures],
+            bool(settings.features),
+            lambda: dump_features(question),
+        ),
+    }
     parts = {
-        "sanity": check("sanity", Sanity, check_sanity),
-        "faithfulness": check("faithfulness", Faithfulness, check_faithfulness, maps_of),
-        "patch": check("patch", KnownCause, check_patch),
-        "labels": check("labels", LabelRandomisation, check_labels),
-        "boundary": make(
-            "boundary", BoundaryUse, settings.boundary, check_boundary, regions, maps_of
-        ),
-        "receptive_field": make(
-            *("receptive_field", Reach, settings.receptive_field, check_context),
-            *(regions, model.checkpoint),
-        ),
-        "features": make(
-            "features", dict[str, LayerFeatures], bool(settings.features), dump_features
-        ),
+        name: kept.make(name, kind, make) if is_asked else None
+        for name, (kind, is_asked, make) in work.items()
     }
     images, n_missing = _make_maps(question, kept)
     left_out = [*kept.left_out, *([f"maps of {n_missing} images"] if n_missing else [])]
@@ -268,10 +242,8 @@ def _make_maps(question: Question, kept: KeptParts) -> tuple[tuple[FieldMaps, ..
     found = []
     with question.report.progress("maps", len(question.fields)) as advance:
         for number, field in enumerate(question.fields):
-            part = maps.make(
-                *(f"maps-{number}", FieldMaps, lambda n=number: write_maps(question, n)),
-                is_quick=number == 0,
-            )
+            make = partial(write_maps, question, number)
+            part = maps.make(f"maps-{number}", FieldMaps, make, is_quick=number == 0)
             found += [part] if part else []
             advance(1, field.name)
     return tuple(found), len(maps.left_out)

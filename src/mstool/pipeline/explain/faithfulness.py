@@ -38,19 +38,7 @@ def check_faithfulness(
 ) -> Faithfulness:
     """Remove and perturb pixels, region by region; every map against every control.
 
-    Parameters
-    ----------
-    question : Question
-        What is asked.
-    regions : sequence of Region
-        All of them.
-    maps_of : callable
-        Gives the maps of a region by its number.
-
-    Returns
-    -------
-    Faithfulness
-        With the picture ``faithfulness.png`` drawn.
+    `maps_of` gives the maps of a region by its number; ``faithfulness.png`` is drawn.
     """
     rows: list[dict[str, Removal]] = []
     left_out = []

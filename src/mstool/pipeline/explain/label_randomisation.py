@@ -23,19 +23,7 @@ def check_labels(question: Question, regions: Sequence[Region]) -> LabelRandomis
 
     A map that resembles that of the network with permuted labels as much as that of the one with
     true labels shows no trace of what the labels mean [1]_. Both are fitted to the windows of the
-    regions alone, from the same random weights.
-
-    Parameters
-    ----------
-    question : Question
-        What is asked.
-    regions : sequence of Region
-        All of the size of the first are fitted to; maps of the first three are compared.
-
-    Returns
-    -------
-    LabelRandomisation
-        The comparison.
+    regions alone, from the same random weights; maps of the first three are compared.
 
     References
     ----------

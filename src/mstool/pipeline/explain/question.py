@@ -31,30 +31,10 @@ class Question:
     ----------
     segmenter : Segmenter
         At rest, on the device.
-    compute : Compute
-        Device.
-    settings : ExplainSettings
-        How.
-    limits : Thresholds
-        For verdicts.
-    methods : tuple of Method
-        With layers.
-    classes : tuple of str
-        Names.
-    class_index : int
-        The class that is explained.
-    contrast : {"rest", "none"} or int
-        Against what.
-    fields : tuple of Field
-        What is looked at.
     out : Path
         Folder for pictures and arrays.
-    report : Reporter
-        Where notes and progress go.
     limits_grey : tuple of float
         Least and largest grey that a patch may have.
-    budget : Budget
-        Time left.
     """
 
     segmenter: Segmenter

@@ -126,11 +126,11 @@ def _cascade(trial: _Trial) -> tuple[list[list[list[Maps]]], list[float]]:
 def _independent(trial: _Trial) -> list[list[Maps]]:
     """Maps by block and region, with that block alone random."""
     question, found = trial.question, []
+    seed, reinit = 500 + question.settings.seed, question.settings.reinit
     with question.report.progress("sanity, independent", len(trial.blocks)) as advance:
         for block in trial.blocks:
             other = randomised(
-                *(question.segmenter, [block], 500 + question.settings.seed, trial.windows),
-                *(question.compute, question.settings.reinit),
+                question.segmenter, [block], seed, trial.windows, question.compute, reinit
             )
             found.append(trial.maps(other))
             advance(1)

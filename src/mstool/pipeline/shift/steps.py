@@ -19,9 +19,9 @@ from mstool.shift.cost import Estimates, Performance, estimate_cost, measure_sco
 from mstool.shift.divisions import Division
 from mstool.shift.dosing import DosedFamily, Piece, Robustness, dose_family, gather_families
 from mstool.shift.factors import Factors, Origin, fit_factors
-from mstool.shift.fractions import PhaseFractions, compare_fractions, true_fractions
 from mstool.shift.grey_levels import cut_middle, to_stored, to_unit
 from mstool.shift.mitigation import Mitigation, Trial, compare_repairs
+from mstool.shift.phase_fractions import PhaseFractions, compare_fractions, true_fractions
 from mstool.shift.ranges import derive_ranges, greys_of_training
 from mstool.shift.readings import Reading, add_readings
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mstool.errors import UsageError
-from mstool.phantoms.fields import mottle_noise, smooth_noise, standardise
 from mstool.phantoms.nuisance import draw_precipitates, draw_scratches
+from mstool.phantoms.smooth_noise import mottle_noise, smooth_noise, standardise
 from mstool.phantoms.streams import Stream, open_stream
 
 

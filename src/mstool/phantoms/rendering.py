@@ -9,11 +9,11 @@ from scipy import ndimage
 from mstool.phantoms.bars import IGNORE_INDEX, burn_scale_bar, draw_info_bar
 from mstool.phantoms.cues import draw_attributes, draw_cue_texture, render_cells
 from mstool.phantoms.etching import draw_etch_fields, etch_boundaries, over_etch
-from mstool.phantoms.fields import smooth_noise
 from mstool.phantoms.grains import tessellate, tessellate_isolated
-from mstool.phantoms.greys import histogram_distance, match_classes
+from mstool.phantoms.grey_values import histogram_distance, match_classes
 from mstool.phantoms.laths import bell
 from mstool.phantoms.nuisance import draw_precipitates, draw_scratches
+from mstool.phantoms.smooth_noise import smooth_noise
 from mstool.phantoms.streams import Stream, open_stream
 from mstool.phantoms.textures import draw_texture
 from mstool.phantoms.truth import describe_truth
