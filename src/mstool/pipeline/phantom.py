@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
 
 from mstool.errors import UsageError
-from mstool.io.atomic import atomic_path, write_text
+from mstool.io.atomic import write_text
 from mstool.io.masks import write_indexed_png
-from mstool.io.pixel_size import resolution_tags
 from mstool.io.records import pick
+from mstool.io.tiles import write_tile_image
 from mstool.labels.legend import Legend, legend_to_toml, palette, parse_classes
 from mstool.phantoms import (
     Phantom,
@@ -186,16 +185,7 @@ def _write_phantom(
     path = out / "images" / f"{stem}.tif"
     if not path.exists():
         greys = quantise(phantom.image, settings.bit_depth)
-        size = resolution_tags(settings.phantom.pixel_size_um)
-        with atomic_path(path) as temporary:
-            tifffile.imwrite(
-                temporary,
-                greys,
-                photometric="minisblack",
-                compression="zlib",
-                metadata=None,
-                **size,
-            )
+        write_tile_image(path, greys, settings.phantom.pixel_size_um)
     path = out / "labels" / f"{stem}.png"
     if not path.exists():
         write_indexed_png(path, phantom.labels, colours)

@@ -1,7 +1,5 @@
 """Fit a segmentation network to tiles."""
 
-import csv
-import io
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -13,6 +11,7 @@ from mstool.io.atomic import write_text
 from mstool.io.plain import to_plain
 from mstool.io.records import pick
 from mstool.io.split_csv import read_split
+from mstool.io.tables import to_csv
 from mstool.io.tiles import MANIFEST, TILES_RECORD, LabelledTileReader, SourceImage, Tile
 from mstool.micrographs.tile_folder import TileFolder, open_tile_folder
 from mstool.nn.augment import Augmentation, load_augmentation
@@ -487,11 +486,8 @@ def _kept_row(fit: Fit) -> dict[str, Any]:
 
 def _history_csv(history: list[dict[str, Any]]) -> str:
     columns = list(dict.fromkeys(key for row in history for key in row))
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(to_plain(history))  # undefined cells stay empty
-    return stream.getvalue()
+    # undefined cells stay empty
+    return to_csv(columns, ([row.get(key) for key in columns] for row in to_plain(history)))
 
 
 def _facts(
