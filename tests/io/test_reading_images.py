@@ -10,7 +10,8 @@ import tifffile
 from PIL import Image
 
 from mstool.errors import InputError, Interrupted, MissingInputError
-from mstool.io.images import luminance, open_label_values, open_micrograph, read_values
+from mstool.io.conversions import luminance
+from mstool.io.images import open_label_values, open_micrograph, read_values
 
 
 def grey(dtype=np.uint8, shape=(37, 53), seed=0):

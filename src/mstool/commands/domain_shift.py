@@ -133,34 +133,33 @@ def domain_shift(
         raise UsageError("SOURCE and TARGET: name two folders of micrographs, or of tiles")
     if fail_above is not None and not -1 <= fail_above <= 1:
         raise UsageError(f"--fail-above {fail_above:g}: must lie between -1 and 1")
-    from mstool.io.records import Run, pick
+    from mstool.io.records import pick
     from mstool.micrographs.find import Naming
     from mstool.micrographs.label_maps import choose_legend
     from mstool.nn.device import choose_compute, make_deterministic
+    from mstool.pipeline.job import Job
     from mstool.pipeline.kept_parts import start_budget
     from mstool.pipeline.shift.compare import RECORD, check_verdict, compare_sets, load_model
     from mstool.pipeline.shift.plan import ShiftSettings, parse_repairs, parse_simulations
     from mstool.pipeline.shift.products import check_free, write_augmentation
     from mstool.pipeline.shift.samples import find_sets
 
-    run, report = Run(), make_reporter("domain-shift", quiet, verbose)
-    budget = start_budget(run, max_time_s)
+    job = Job(out, overwrite, make_reporter("domain-shift", quiet, verbose))
+    budget = start_budget(job.run, max_time_s)
     repairs, is_auto = parse_repairs(mitigate)
     make_deterministic()
     compute = choose_compute(device, precision)
     resolved = {"repairs": repairs, "is_auto": is_auto, "precision": compute.precision}
     settings = pick(ShiftSettings, given | resolved | {"doses": parse_simulations(simulate)})
     naming, labels = pick(Naming, given), (source_labels, target_labels)
-    files = find_sets((source, target), labels, naming, report)
+    files = find_sets((source, target), labels, naming, job.report)
     if dry_run:
         inputs = [*files[0].files(), *files[1].files(), *([model] if model else [])]
         emit_plan("domain-shift", vars(settings), inputs, out)
         return
     check_free(derive_augmentation, overwrite, out / RECORD)
     loaded, read_through = load_model(model, settings), choose_legend(legend, classes)
-    record = compare_sets(
-        files, read_through, loaded, settings, compute, out, overwrite, run, budget, report
-    )
+    record = compare_sets(files, read_through, loaded, settings, compute, budget, job)
     if derive_augmentation is not None:
         write_augmentation(record, derive_augmentation, overwrite)
     check_verdict(record, fail_above)

@@ -174,7 +174,7 @@ def explain(
         return
     if not class_name:
         raise UsageError("--class: name the class to explain")
-    from mstool.io.records import Run, pick
+    from mstool.io.records import pick
     from mstool.micrographs.find import Naming, find_set
     from mstool.micrographs.label_maps import choose_legend
     from mstool.micrographs.sets import Reading
@@ -186,8 +186,9 @@ def explain(
         parse_region,
         parse_thresholds,
     )
+    from mstool.pipeline.job import Job
 
-    run, report = Run(), make_reporter("explain", quiet, verbose)
+    job = Job(out, overwrite, make_reporter("explain", quiet, verbose))
     parse_region(region)
     parse_thresholds(thresholds)
     parsed = {
@@ -198,7 +199,7 @@ def explain(
     }
     settings = pick(ExplainSettings, given | parsed)
     operands = options.read_operands(images or [], files_from, null)
-    files = find_set(operands, labels, pick(Naming, given), report)
+    files = find_set(operands, labels, pick(Naming, given), job.report)
     if dry_run:
         emit_plan("explain", vars(settings), [*files.files(), model], out)
         return
@@ -206,7 +207,5 @@ def explain(
     make_deterministic()
     compute = choose_compute(device, "fp32")
     reading, read_through = pick(Reading, given), choose_legend(legend, classes)
-    record = explain_images(
-        files, read_through, reading, loaded, settings, compute, out, overwrite, run, report
-    )
+    record = explain_images(files, read_through, reading, loaded, settings, compute, job)
     check_verdicts(record, fail_on or [])

@@ -149,13 +149,13 @@ def phantom(
     Example: mstool phantom --images 12 --size 512 --raters 2 --seed 7
     """
     given = locals()
-    from mstool.io.records import Run
+    from mstool.pipeline.job import Job
     from mstool.pipeline.phantom import make_phantoms, parse_size, resolve_settings
 
-    run, report = Run(), make_reporter("phantom", quiet, verbose)
+    job = Job(out, overwrite, make_reporter("phantom", quiet, verbose))
     height, width = parse_size(size)
     settings = resolve_settings(**given | {"height": height, "width": width})
     if dry_run:
         emit_plan("phantom", settings.as_record(), [], out)
         return
-    make_phantoms(settings, out, overwrite, run, report)
+    make_phantoms(settings, job)

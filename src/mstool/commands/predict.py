@@ -65,11 +65,11 @@ def predict(
 
     Example: mstool predict tiles/ --model model/ --select test
     """
-    from mstool.io.records import Run
     from mstool.nn.device import choose_compute, make_deterministic
+    from mstool.pipeline.job import Job
     from mstool.pipeline.predict import PredictSettings, predict_tiles
 
-    run, report = Run(), make_reporter("predict", quiet, verbose)
+    job = Job(out, overwrite, make_reporter("predict", quiet, verbose))
     make_deterministic()
     compute = choose_compute(device, precision)
     settings = PredictSettings(select, tta, probs, compute.precision)
@@ -77,4 +77,4 @@ def predict(
     if dry_run:
         emit_plan("predict", asdict(settings), [tiles, *models], out)
         return
-    predict_tiles(tiles, models, settings, batch_size, compute, out, overwrite, run, report)
+    predict_tiles(tiles, models, settings, batch_size, compute, job)

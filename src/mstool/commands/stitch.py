@@ -63,17 +63,18 @@ def stitch(
     options.require_labels(given)
     if not overlay and (images or labels):
         raise UsageError("--images and --labels: are for pictures; give --overlay too")
-    from mstool.io.records import Run, pick
+    from mstool.io.records import pick
     from mstool.micrographs.find import Naming
     from mstool.micrographs.label_maps import choose_legend
+    from mstool.pipeline.job import Job
     from mstool.pipeline.mask_pictures import find_overlay_inputs
     from mstool.pipeline.stitch import StitchSettings, stitch_masks
 
-    run, report = Run(), make_reporter("stitch", quiet, verbose)
+    job = Job(out, overwrite, make_reporter("stitch", quiet, verbose))
     settings = StitchSettings(blend, confidence, overlay)
     if dry_run:
         emit_plan("stitch", asdict(settings), [probs, *(labels or [])], out)
         return
     naming, given_legend = pick(Naming, given), choose_legend(legend, classes)
-    inputs = find_overlay_inputs(probs, images, labels, naming, given_legend, report)
-    stitch_masks(probs, settings, inputs, out, overwrite, run, report)
+    inputs = find_overlay_inputs(probs, images, labels, naming, given_legend, job.report)
+    stitch_masks(probs, settings, inputs, job)

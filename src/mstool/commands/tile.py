@@ -60,25 +60,26 @@ def tile(
     """
     given = locals()
     options.require_labels(given)
-    from mstool.io.records import Run, pick
+    from mstool.io.records import pick
     from mstool.micrographs.find import Naming, find_set
     from mstool.micrographs.label_maps import choose_legend
     from mstool.micrographs.sets import Reading, open_set
+    from mstool.pipeline.job import Job
     from mstool.pipeline.tile import TileSettings, cut_tiles
 
-    run, report = Run(), make_reporter("tile", quiet, verbose)
+    job = Job(out, overwrite, make_reporter("tile", quiet, verbose))
     operands = options.read_operands(images, files_from, null)
     _refuse_repeated(operands)
-    files = find_set(operands, labels, pick(Naming, given), report)
+    files = find_set(operands, labels, pick(Naming, given), job.report)
     if files.tiles is not None:
         raise UsageError(f"{files.tiles}: is a tile folder; give the micrographs")
     reading = pick(Reading, given | {"greys": options.parse_greys(rescale_greys)})
     settings = pick(TileSettings, given | {"reading": reading})
-    micrographs = open_set(files, reading, choose_legend(legend, classes), report)
+    micrographs = open_set(files, reading, choose_legend(legend, classes), job.report)
     if dry_run:
         emit_plan("tile", settings.as_record(micrographs.legend), files.files(), out)
         return
-    cut_tiles(micrographs, settings, out, overwrite, run, report)
+    cut_tiles(micrographs, settings, job)
 
 
 def _refuse_repeated(operands: list[Path]) -> None:

@@ -186,11 +186,12 @@ def train(
     Example: mstool train tiles/ --split split.csv --test-fold 0
     """
     given = locals()
-    from mstool.io.records import Run, pick
+    from mstool.io.records import pick
     from mstool.nn.device import choose_compute, make_deterministic
+    from mstool.pipeline.job import Job
     from mstool.pipeline.train import TrainFlags, resolve_settings, train_model
 
-    run, report = Run(), make_reporter("train", quiet, verbose)
+    job = Job(out, overwrite, make_reporter("train", quiet, verbose))
     split = options.require_path("--split", split, "make one with mstool split")
     make_deterministic()
     compute = choose_compute(device, precision)
@@ -201,18 +202,7 @@ def train(
     if preview is not None:
         from mstool.pipeline.crop_preview import preview_crops
 
-        preview_crops(tiles, split, settings, preview, report)
+        preview_crops(tiles, split, settings, preview, job.report)
         return
     with stop_between_steps() as stop_requested:
-        train_model(
-            tiles,
-            split,
-            settings,
-            compute,
-            out,
-            cache.expanduser(),
-            overwrite,
-            run,
-            report,
-            stop_requested,
-        )
+        train_model(tiles, split, settings, compute, cache.expanduser(), job, stop_requested)

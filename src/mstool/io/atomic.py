@@ -19,25 +19,14 @@ _STEM_BYTES, _SUFFIX_BYTES = 80, 20
 def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`, renamed to it when the block ends well.
 
-    Parameters
-    ----------
-    path : Path
-        Where the finished file belongs; its folder must exist.
-
-    Yields
-    ------
-    Path
-        Empty file in the same folder, hidden, with the same suffix.
+    It is an empty hidden file with the same suffix, in the same folder, which must exist. On any
+    exception, an interrupt included, it is removed and `path` is left as it was. The data reach the
+    disk before the rename, so a power cut leaves the old or the new.
 
     Raises
     ------
     OutputError
         If the system refuses to write: no room, no permission, no such folder.
-
-    Notes
-    -----
-    On any exception, an interrupt included, the temporary file is removed and `path` is left as
-    it was. The data reach the disk before the rename, so a power cut leaves the old or the new.
     """
     temporary = _make_beside(path)
     try:

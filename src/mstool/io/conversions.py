@@ -58,19 +58,9 @@ def without_alpha(labels: Micrograph) -> Micrograph:
 def to_bits(micrograph: Micrograph, bits: int) -> Micrograph:
     """Greys with 8 or 16 bits, black staying black and white staying white.
 
-    Parameters
-    ----------
-    micrograph : Micrograph
-        To convert.
-    bits : int
-        8 or 16.
-
-    Returns
-    -------
-    Micrograph
-        uint8 or uint16. From 8 to 16 bits values are multiplied by 257, from 16 to 8 divided by
-        257 and rounded. Floats (which integers of other types are opened as) keep their values.
-        Reading raises `InputError` where these are not whole numbers that fit.
+    From 8 to 16 bits values are multiplied by 257, from 16 to 8 divided by 257 and rounded. Floats
+    (which integers of other types are opened as) keep their values; reading raises `InputError`
+    where these are not whole numbers that fit.
 
     Raises
     ------
@@ -96,22 +86,11 @@ def to_bits(micrograph: Micrograph, bits: int) -> Micrograph:
 def rescale_greys(
     micrograph: Micrograph, low: float, high: float, bits: int | None = None
 ) -> Micrograph:
-    """Greys stretched so that `low` becomes black and `high` white.
+    """Greys stretched so that `low` becomes black and `high` white, rounded for integers.
 
-    Parameters
-    ----------
-    micrograph : Micrograph
-        To convert.
-    low, high : float
-        Greys that become 0 and the largest value of the type: 255, 65535, or 1 for float32. What
-        lies beyond them is clipped. `high` below `low` inverts.
-    bits : int, optional
-        8 or 16, of the result; by default it has the type of the micrograph.
-
-    Returns
-    -------
-    Micrograph
-        Integers are rounded.
+    White is the largest value of the type: 255, 65535, or 1 for float32. The type is that of
+    `bits`, 8 or 16, by default that of the micrograph. What lies beyond the two greys is clipped;
+    `high` below `low` inverts.
 
     Raises
     ------

@@ -17,14 +17,7 @@ def reading(
     """Say in one line that a file is damaged, whatever a codec raises in the block.
 
     What the system refuses (no permission, a broken disk) is no damage: it stays an `OSError`, and
-    names the file.
-
-    Parameters
-    ----------
-    path : Path
-        The file that the block reads.
-    wrong, remedy : str
-        What is said of a damaged file, and what to do.
+    names the file. `wrong` and `remedy` are what is said of a damaged file, and what to do.
 
     Raises
     ------

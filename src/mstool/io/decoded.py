@@ -1,5 +1,6 @@
 """PNG, JPEG and BMP, decoded whole."""
 
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +11,9 @@ import numpy as np
 
 from mstool.errors import InputError
 from mstool.io.compression import refuse_lossy
-from mstool.io.jpeg import check_jpeg
-from mstool.io.orientation import ORIENTATION, refuse_turned
 from mstool.io.pixel_size import NOTHING_STATED, StatedSize, size_from_density
 from mstool.io.png import SIGNATURE, PngFacts, check_png
-from mstool.io.stored import Stored, stored_array
+from mstool.io.stored import ORIENTATION, Stored, refuse_turned, stored_array
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 # Pillow knows many more, some of which start other programs.
 _FORMATS = ("PNG", "JPEG", "BMP")
 _AS_RGB = ("CMYK", "YCbCr", "LAB", "HSV")
+_JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"
+_JPEG_FILLER = bytes(range(1, 128))
 
 
 def open_decoded(path: Path, is_label: bool) -> Stored:
@@ -47,8 +48,27 @@ def open_decoded(path: Path, is_label: bool) -> Stored:
         if is_jpeg and is_label:
             refuse_lossy("JPEG", path)
         if is_jpeg:
-            check_jpeg(path, values)
+            _check_jpeg(path, values)
         return _as_stored(image, values, path, facts)
+
+
+def _check_jpeg(path: Path, values: np.ndarray) -> None:
+    """Refuse a JPEG that lacks data for some of its pixels, which decoders fill up without a word.
+
+    Bytes put in front of the end mark change the pixels only if some of the image was still to
+    come. What is damaged in the middle goes unseen: JPEG has no checksums.
+    """
+    from PIL import Image
+
+    data = path.read_bytes()
+    end = data.rfind(_JPEG_END)
+    if end < data.rfind(_JPEG_SCAN):
+        raise InputError(f"{path}: the file is cut off; copy it again")
+    filled = io.BytesIO(data[:end] + _JPEG_FILLER + data[end:])
+    with Image.open(filled, formats=["JPEG"]) as image:
+        again = np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))
+    if not np.array_equal(values, again):
+        raise InputError(f"{path}: is damaged, its data end before the image does; copy it again")
 
 
 def _is_png(path: Path) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 
 from mstool.errors import InputError, MissingInputError
 from mstool.io.arrays import open_array
-from mstool.io.conversions import luminance, to_grey
+from mstool.io.conversions import to_grey
 from mstool.io.damage import reading
 from mstool.io.decoded import open_decoded
 from mstool.io.greys import as_micrograph
@@ -16,9 +16,6 @@ from mstool.io.micrograph import Micrograph
 from mstool.io.sidecars import size_from_sidecar
 from mstool.io.stored import Stored
 from mstool.io.tiff import open_tiff, starts_like_tiff
-
-__all__ = ["SUFFIXES", "Micrograph", "luminance", "open_label_values", "open_micrograph"]
-__all__ += ["read_values"]
 
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
 
@@ -64,11 +61,8 @@ def open_micrograph(
         micrograph = replace(micrograph, pixel_size_um=pixel_size_um, doubt=None)
     elif micrograph.pixel_size_um is None:
         size, doubt = size_from_sidecar(path, micrograph.width)
-        micrograph = replace(
-            micrograph,
-            pixel_size_um=size,
-            doubt=None if size else doubt or micrograph.doubt,
-        )
+        doubt = None if size else doubt or micrograph.doubt
+        micrograph = replace(micrograph, pixel_size_um=size, doubt=doubt)
     return to_grey(micrograph) if grey else micrograph
 
 

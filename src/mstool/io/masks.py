@@ -14,16 +14,9 @@ _ROWS_PER_STRIP = 64
 
 
 def write_indexed_png(path: Path, labels: np.ndarray, palette: np.ndarray) -> None:
-    """Write a label map as indexed-colour PNG.
+    """Write a label map, uint8 of shape (H, W), as indexed-colour PNG, whole or not at all.
 
-    Parameters
-    ----------
-    path : Path
-        Where; appears whole or not at all.
-    labels : ndarray of uint8, shape (H, W)
-        Class indices.
-    palette : ndarray of uint8, shape (256, 3)
-        Display colour of each index.
+    `palette` holds the display colour of each index: uint8, shape (256, 3).
     """
     from PIL import Image
 
@@ -46,14 +39,12 @@ def write_indexed_tiff(
 
     Parameters
     ----------
-    path : Path
-        Where; appears whole or not at all.
+    path, palette
+        As for `write_indexed_png`.
     bands : iterable of ndarray of uint8, shape (rows, W)
         Label maps from the top down.
     shape : tuple of int
         (H, W) in all [px].
-    palette : ndarray of uint8, shape (256, 3)
-        Display colour of each index.
     pixel_size_um : float, optional
         Stored in the resolution tags [um/px].
     """

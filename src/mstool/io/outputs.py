@@ -57,10 +57,8 @@ class OutputFolder:
 
         Parameters
         ----------
-        settings : dict
-            What decides the result.
-        inputs : dict of str to str
-            Hash of each input by path relative to the folder.
+        settings, inputs : dict
+            What decides the result, and the hash of each input by path relative to the folder.
         overwrite : bool
             Whether to clear the folder if it holds other work.
         pieces : callable
@@ -98,12 +96,8 @@ class OutputFolder:
         """Take a new folder back if an input turns out to be unusable.
 
         Finished pieces are kept after an interruption or a full disk, and whatever an earlier run
-        has finished is kept in any case, since the same command can go on from it.
-
-        Parameters
-        ----------
-        state : str
-            As `claim` gave it.
+        has finished is kept in any case, since the same command can go on from it. `state` is what
+        `claim` gave.
         """
         try:
             yield
@@ -169,15 +163,7 @@ class OutputFolder:
 
 
 def is_unfinished(folder: Path, record: str) -> bool:
-    """Whether a verb began to fill a folder and has not ended.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder, which need not exist.
-    record : str
-        Name of the record that is written last, such as ``tiles.json``.
-    """
+    """Whether a verb that writes this record last began to fill a folder and has not ended."""
     return _claim_path(folder, record).is_file() and not (folder / record).is_file()
 
 

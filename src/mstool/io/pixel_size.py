@@ -36,14 +36,9 @@ _MOST_UNEQUAL = 1.01
 
 
 class StatedSize(NamedTuple):
-    """What a file says of its pixel size.
+    """Pixel size of a file [um/px], None where there is none to be relied on.
 
-    Attributes
-    ----------
-    um : float or None
-        Edge length of a pixel [um/px]; None where there is none to be relied on.
-    doubt : str or None
-        Why what is said was not taken; a clause without the name of the file.
+    `doubt` is why what is said was not taken: a clause without the name of the file.
     """
 
     um: float | None = None
@@ -74,19 +69,10 @@ def is_no_unit(unit: str) -> bool:
 
 
 def stated_size(width: object, height: object, unit: str) -> StatedSize | None:
-    """Judge the edges of a pixel that a microscope or its program wrote.
+    """Judge the edges of a pixel that a microscope or its program wrote, as numbers or text.
 
-    Parameters
-    ----------
-    width, height : object
-        Numbers, as such or as text; None for a height that is not stated.
-    unit : str
-        Unit of both.
-
-    Returns
-    -------
-    StatedSize or None
-        None where nothing is said: no number above 0, or no unit of length.
+    A height that is not stated is None. Gives None where nothing is said: no number above 0, or no
+    unit of length.
     """
     edges = _positive(width), _positive(width if height is None else height)
     if None in edges or is_no_unit(unit):
@@ -101,18 +87,8 @@ def stated_size(width: object, height: object, unit: str) -> StatedSize | None:
 def size_from_density(across: object, down: object, unit: str) -> StatedSize | None:
     """Judge pixels per inch or centimetre, which most programs write without knowing a scale.
 
-    Parameters
-    ----------
-    across, down : object
-        Pixels per unit.
-    unit : str
-        Unit of length.
-
-    Returns
-    -------
-    StatedSize or None
-        A size only between 0.01 nm and 5 um per pixel, where no screen, printer or scanner lies;
-        None where nothing is said.
+    Gives a size only between 0.01 nm and 5 um per pixel, where no screen, printer or scanner lies,
+    and None where nothing is said.
     """
     per_x, per_y, factor = _positive(across), _positive(down), um_per_unit(unit)
     if per_x is None or per_y is None or factor is None:

@@ -27,18 +27,9 @@ def to_plain(value: Any) -> Any:
 def from_plain(kind: Any, value: Any) -> Any:
     """Value of a type from what `to_plain` has made of it.
 
-    Parameters
-    ----------
-    kind : type
-        A dataclass, or the type of one of its fields: a plain type, ``tuple[T, ...]``,
-        ``list[T]``, ``dict[str, T]``, ``T | None``, `numpy.ndarray` or `Path`.
-    value : object
-        As read from JSON.
-
-    Returns
-    -------
-    object
-        Of `kind`. None gives NaN for a float that may not be None, and in arrays of numbers.
+    The type is a dataclass, or that of one of its fields: a plain type, ``tuple[T, ...]``,
+    ``list[T]``, ``dict[str, T]``, ``T | None``, `numpy.ndarray` or `Path`. None gives NaN for a
+    float that may not be None, and in arrays of numbers.
 
     Examples
     --------

@@ -22,20 +22,10 @@ _PASSES += ((1, 0, 2, 1),)
 
 @dataclass(frozen=True)
 class PngFacts:
-    """What the header of a PNG says.
+    """What the header of a PNG says, and its chunk tRNS.
 
-    Attributes
-    ----------
-    width, height : int
-        Extent [px].
-    bits : int
-        Of each number: 1, 2, 4, 8 or 16.
-    colour_type : int
-        0 grey, 2 RGB, 3 indexed, 4 grey and alpha, 6 RGB and alpha.
-    is_interlaced : bool
-        Whether the rows are stored in seven passes.
-    transparency : bytes
-        Content of the chunk tRNS; empty without one.
+    Colour types are 0 grey, 2 RGB, 3 indexed, 4 grey and alpha, 6 RGB and alpha; `bits` are those
+    of each number. An interlaced image stores its rows in seven passes.
     """
 
     width: int

@@ -94,19 +94,7 @@ def read_record(path: Path) -> dict[str, Any]:
 def require_keys(record: Any, path: Path, *keys: str) -> tuple[Any, ...]:
     """Values of a record, or of a table in it, that a later step cannot do without.
 
-    Parameters
-    ----------
-    record : dict
-        As read; a table in it may be passed as it is, whatever it turned out to be.
-    path : Path
-        File it came from, for the message.
-    *keys : str
-        What is needed.
-
-    Returns
-    -------
-    tuple
-        The values, in the order of `keys`.
+    `record` may be whatever a table turned out to be; `path` is the file it came from.
 
     Raises
     ------
@@ -123,12 +111,7 @@ def require_keys(record: Any, path: Path, *keys: str) -> tuple[Any, ...]:
 def pick(kind: type, table: Mapping[str, Any]) -> Any:
     """Make a dataclass of the entries of a table that are named as its fields.
 
-    Parameters
-    ----------
-    kind : type
-        The dataclass.
-    table : mapping of str to object
-        Holds every field that has no default; what is no field is left aside.
+    The table holds every field that has no default; what is no field is left aside.
 
     Examples
     --------
@@ -146,20 +129,7 @@ def sha256_of_file(path: Path) -> str:
 
 
 def hash_inputs(paths: Iterable[Path], folder: Path) -> dict[str, str]:
-    """Hash input files for a record.
-
-    Parameters
-    ----------
-    paths : iterable of Path
-        Files read.
-    folder : Path
-        Folder in which the record will lie.
-
-    Returns
-    -------
-    dict of str to str
-        SHA-256 by path relative to `folder`, with forward slashes.
-    """
+    """SHA-256 of input files by path relative to the folder of the record; see `relative_to`."""
     return {relative_to(path, folder): sha256_of_file(path) for path in paths}
 
 

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from mstool.io.pixel_size import NOTHING_STATED, StatedSize, stated_size
-from mstool.io.vendor_tags import ini_sections, size_from_tescan
+from mstool.io.tiff_pixel_size import ini_sections, size_from_tescan
 
 _MOST_BYTES = 2**16
 
@@ -13,17 +13,7 @@ _MOST_BYTES = 2**16
 def size_from_sidecar(path: Path, width: int) -> StatedSize:
     """Pixel size from a text of the same stem: JEOL or Hitachi ``.txt``, TESCAN ``.hdr``.
 
-    Parameters
-    ----------
-    path : Path
-        The image.
-    width : int
-        Its columns [px]; a text of an image of another width says nothing of this one.
-
-    Returns
-    -------
-    StatedSize
-        Both None where there is no such text, or it is something else.
+    A text of an image of another `width` [px] says nothing of this one.
     """
     for sidecar in _sidecars_of(path):
         try:

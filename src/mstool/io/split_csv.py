@@ -1,30 +1,20 @@
 """Split tables: which micrograph is in which fold."""
 
 import csv
-import io
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mstool.errors import InputError, MissingInputError
+from mstool.io.tables import to_csv
 
 HEADER = ("source", "group", "fold")
 
 
 @dataclass(frozen=True)
 class SplitRow:
-    """One micrograph of a split.
-
-    Attributes
-    ----------
-    source : str
-        Name of the micrograph.
-    group : str
-        Images that must stay together.
-    fold : int
-        Fold it is in, from 0.
-    """
+    """Name of a micrograph, what it must stay together with, and its fold, from 0."""
 
     source: str
     group: str
@@ -33,11 +23,7 @@ class SplitRow:
 
 def split_to_csv(rows: Iterable[SplitRow]) -> str:
     """Give a split as CSV with a header line."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(HEADER)
-    writer.writerows((row.source, row.group, row.fold) for row in rows)
-    return stream.getvalue()
+    return to_csv(HEADER, ((row.source, row.group, row.fold) for row in rows))
 
 
 def read_split(path: Path) -> list[SplitRow]:

@@ -10,6 +10,8 @@ from mstool.errors import InputError
 from mstool.io.micrograph import ReadRows, band_rows
 from mstool.io.pixel_size import NOTHING_STATED, StatedSize
 
+ORIENTATION = 0x0112  # tag of TIFF and EXIF
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -77,6 +79,12 @@ def stored_array(path: Path, values: np.ndarray, **facts) -> Stored:
         return channels[row : row + height, col : col + width].astype(dtype, copy=False)
 
     return Stored(path, *channels.shape[:2], dtype, read, **facts)
+
+
+def refuse_turned(orientation: object, path: Path) -> None:
+    """Raise `InputError` for an image that says it is stored turned."""
+    if orientation in range(2, 9):
+        raise InputError(f"{path}: is stored turned (orientation {orientation}); save it upright")
 
 
 def look_up(table: np.ndarray, indices: np.ndarray, path: Path) -> np.ndarray:

@@ -11,8 +11,7 @@ import tifffile
 from mstool.errors import InputError
 from mstool.io.compression import JPEG, refuse_lossy_tiff
 from mstool.io.micrograph import ReadRows
-from mstool.io.orientation import ORIENTATION, refuse_turned
-from mstool.io.stored import Stored, stored_array
+from mstool.io.stored import ORIENTATION, Stored, refuse_turned, stored_array
 from mstool.io.tiff_pixel_size import pixel_size_of_tiff
 
 _COLOURS = {4: "a transparency mask", 5: "printer's colours (CMYK)", 6: "YCbCr colours"}

@@ -128,16 +128,7 @@ def read_manifest(folder: Path) -> list[Tile]:
 
 
 def check_windows(tiles: Iterable[Tile], sources: Mapping[str, SourceImage], path: Path) -> None:
-    """Check that tiles lie inside their micrographs.
-
-    Parameters
-    ----------
-    tiles : iterable of Tile
-        From the manifest.
-    sources : mapping of str to SourceImage
-        Micrographs by name, from the record beside it.
-    path : Path
-        The manifest, for the message.
+    """Check that the tiles of a manifest lie inside their micrographs, given by name.
 
     Raises
     ------
@@ -221,12 +212,7 @@ def probabilities_path(folder: Path, tile: Tile) -> Path:
 class LabelledTileReader:
     """Gives image and label map of a tile; can be sent to other processes.
 
-    Attributes
-    ----------
-    folder : Path
-        Tile folder with labels.
-    n_classes : int
-        Label maps hold 0 .. n_classes - 1, and 255.
+    Label maps hold 0 .. n_classes - 1, and 255.
     """
 
     folder: Path
@@ -260,16 +246,7 @@ def write_probabilities(path: Path, probabilities: np.ndarray) -> None:
 
 
 def read_probabilities(path: Path, n_classes: int, tile: Tile | None = None) -> np.ndarray:
-    """Read the class probabilities of a tile: float32, (C, T, T).
-
-    Parameters
-    ----------
-    path : Path
-        File of the tile.
-    n_classes : int
-        C.
-    tile : Tile, optional
-        To check the size.
+    """Read the class probabilities of a tile: float32, (C, T, T); its size is checked if given.
 
     Raises
     ------
@@ -314,11 +291,8 @@ def _parse_tile(line: str, origin: str) -> Tile:
         counts = {} if tile.counts is None else tile.counts
         if not all(isinstance(n, int) and n >= 0 for n in counts.values()):
             raise ValueError("counts that are no numbers")
-        if (
-            not isinstance(tile.group, str)
-            or len(tile.pad) != 2
-            or min(tile.height, tile.width) < 1
-        ):
+        is_whole = len(tile.pad) == 2 and min(tile.height, tile.width) >= 1
+        if not (is_whole and isinstance(tile.group, str)):
             raise ValueError("empty window, or pad of another length than 2")
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
         raise InputError(f"{origin}: not a tile ({error}); make the folder again") from None

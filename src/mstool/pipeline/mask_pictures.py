@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from mstool.errors import InputError, MissingInputError
-from mstool.io.images import Micrograph, open_label_values, open_micrograph
+from mstool.io.images import open_label_values, open_micrograph
+from mstool.io.micrograph import Micrograph
 from mstool.io.records import read_record, require_keys
 from mstool.io.tiles import PREDICT_RECORD, SourceImage, read_sources
 from mstool.labels.legend import (

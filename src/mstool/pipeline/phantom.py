@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
 
 from mstool.errors import UsageError
-from mstool.io.atomic import atomic_path, write_text
+from mstool.io.atomic import write_text
 from mstool.io.masks import write_indexed_png
-from mstool.io.outputs import OutputFolder
-from mstool.io.pixel_size import resolution_tags
-from mstool.io.records import Run, pick
+from mstool.io.records import pick
+from mstool.io.tiles import write_tile_image
 from mstool.labels.legend import Legend, legend_to_toml, palette, parse_classes
 from mstool.phantoms import (
     Phantom,
@@ -24,6 +22,7 @@ from mstool.phantoms import (
     quantise,
     rate_labels,
 )
+from mstool.pipeline.job import Job
 from mstool.reporting import Reporter
 
 RECORD = "phantom.json"
@@ -139,48 +138,23 @@ def resolve_settings(**values: Any) -> PhantomSetSettings:
     return pick(PhantomSetSettings, values | {"phantom": phantom})
 
 
-def make_phantoms(
-    settings: PhantomSetSettings, out: Path, overwrite: bool, run: Run, report: Reporter
-) -> None:
-    """Make a set of phantoms in a folder.
-
-    Parameters
-    ----------
-    settings : PhantomSetSettings
-        What to make.
-    out : Path
-        Folder to fill.
-    overwrite : bool
-        Whether to start afresh where it holds other phantoms.
-    run : Run
-        For the record.
-    report : Reporter
-        Where notes and progress go.
-    """
-    folder = OutputFolder(out, RECORD, ("images", "labels", "raters", "legend.toml"))
-    state = folder.claim(settings.as_record(), {}, overwrite)
-    if state == "done":
-        report.note(f"{out}: nothing left to do")
+def make_phantoms(settings: PhantomSetSettings, job: Job) -> None:
+    """Make a set of phantoms in a folder."""
+    contents = ("images", "labels", "raters", "legend.toml")
+    work = job.claim(RECORD, contents, settings.as_record(), [])
+    if work is None:
         return
-    with folder.filling(state):
-        images = list(_make_all(settings, out, report))
-    report.note(
-        f"{out}: {settings.n_images} micrographs of {settings.phantom.height} x "
+    with work.filling():
+        images = list(_make_all(settings, job.out, job.report))
+    job.report.note(
+        f"{job.out}: {settings.n_images} micrographs of {settings.phantom.height} x "
         f"{settings.phantom.width} pixels, with label maps"
     )
-    folder.finish(
-        {
-            "mstool": run.facts(),
-            "status": "done",
-            "inputs": {},
-            "settings": settings.as_record(),
-            "images": images,
-            "raters": [
-                {"name": _rater_name(rater), **asdict(draw_habits(settings.seed, rater))}
-                for rater in range(settings.n_raters)
-            ],
-        }
-    )
+    raters = [
+        {"name": _rater_name(rater), **asdict(draw_habits(settings.seed, rater))}
+        for rater in range(settings.n_raters)
+    ]
+    work.finish(work.describe() | {"images": images, "raters": raters})
 
 
 def _make_all(
@@ -211,16 +185,7 @@ def _write_phantom(
     path = out / "images" / f"{stem}.tif"
     if not path.exists():
         greys = quantise(phantom.image, settings.bit_depth)
-        size = resolution_tags(settings.phantom.pixel_size_um)
-        with atomic_path(path) as temporary:
-            tifffile.imwrite(
-                temporary,
-                greys,
-                photometric="minisblack",
-                compression="zlib",
-                metadata=None,
-                **size,
-            )
+        write_tile_image(path, greys, settings.phantom.pixel_size_um)
     path = out / "labels" / f"{stem}.png"
     if not path.exists():
         write_indexed_png(path, phantom.labels, colours)

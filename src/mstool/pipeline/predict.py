@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mstool.errors import UsageError
-from mstool.io.outputs import OutputFolder
-from mstool.io.records import Run, hash_inputs, relative_to
+from mstool.io.records import relative_to
 from mstool.io.tiles import (
     MANIFEST,
     PREDICT_RECORD,
@@ -29,7 +28,8 @@ from mstool.nn.checkpoint import (
 )
 from mstool.nn.device import Compute
 from mstool.nn.infer import predict_images
-from mstool.reporting import Advance, Reporter
+from mstool.pipeline.job import Job
+from mstool.reporting import Advance
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,7 @@ def predict_tiles(
     settings: PredictSettings,
     batch_size: int,
     compute: Compute,
-    out: Path,
-    overwrite: bool,
-    run: Run,
-    report: Reporter,
+    job: Job,
 ) -> None:
     """Predict the tiles of a folder and write a folder of probabilities.
 
@@ -78,48 +75,39 @@ def predict_tiles(
     batch_size : int
         Tiles at a time.
     compute : Compute
-        Where.
-    out : Path
-        Folder to fill.
-    overwrite : bool
-        Whether to start afresh where it holds other probabilities.
-    run : Run
-        For the record.
-    report : Reporter
-        Where notes and progress go.
+        On what.
+    job : Job
+        Where to.
     """
+    out = job.out
     models = [load_checkpoint(path) for path in model_paths]
     check_same_classes(models)
     tile_folder = open_tile_folder(tiles)
-    check_needs([model.needs for model in models], tile_folder.given(), report)
+    check_needs([model.needs for model in models], tile_folder.given(), job.report)
     sources = tile_folder.sources
     chosen = choose_tiles(tile_folder.tiles, sources, models, settings.select, tiles)
-    folder = OutputFolder(out, PREDICT_RECORD, (MANIFEST, "probs"))
-    inputs = hash_inputs([*tile_folder.files, *(model.path for model in models)], out)
+    inputs = [*tile_folder.files, *(model.path for model in models)]
     pieces = [out / MANIFEST, *(probabilities_path(out, tile) for tile in chosen)]
-    if folder.claim(asdict(settings), inputs, overwrite, lambda: pieces) == "done":
-        report.note(f"{out}: nothing left to do")
+    contents = (MANIFEST, "probs")
+    work = job.claim(PREDICT_RECORD, contents, asdict(settings), inputs, lambda: pieces)
+    if work is None:
         return
     # a damaged tile takes nothing back: with it mended, the same command goes on
     todo = [tile for tile in chosen if not probabilities_path(out, tile).exists()]
-    with report.progress("predicting", len(chosen)) as advance:
+    with job.report.progress("predicting", len(chosen)) as advance:
         advance(len(chosen) - len(todo))
         _predict_all(todo, tiles, models, settings, batch_size, compute, out, advance)
     write_manifest(out, chosen)
     names = {tile.source for tile in chosen}
     megapixels = sum(np.prod(sources[name].scaled_shape) for name in names) / 1e6
     predicted = sum(tile.height * tile.width for tile in todo) / 1e6
-    facts = run.facts(compute.name, compute.n_threads)
-    record = {
-        "mstool": facts,
-        "status": "done",
-        "inputs": inputs,
-        "settings": asdict(settings),
+    begun = work.describe(compute.name, compute.n_threads)
+    record = begun | {
         "n_tiles": len(chosen),
         "n_predicted": len(todo),
         "megapixels": megapixels,
         "tile_megapixels_predicted": predicted,
-        "s_per_tile_megapixel": facts["elapsed_s"] / predicted if predicted else None,
+        "s_per_tile_megapixel": begun["mstool"]["elapsed_s"] / predicted if predicted else None,
         "classes": models[0].checkpoint.classes,
         "label_legend": models[0].checkpoint.legend,
         "models": [{"name": model.path.name, "sha256": model.sha256} for model in models],
@@ -129,8 +117,10 @@ def predict_tiles(
             asdict(_move(source, tiles, out)) for name, source in sources.items() if name in names
         ],
     }
-    folder.finish(record)
-    report.note(f"{out}: {len(chosen)} tiles of {len(names)} micrographs, {len(todo)} of them now")
+    work.finish(record)
+    job.report.note(
+        f"{out}: {len(chosen)} tiles of {len(names)} micrographs, {len(todo)} of them now"
+    )
 
 
 def choose_tiles(

@@ -15,8 +15,7 @@ from mstool.geometry.resample import resample_bands
 from mstool.geometry.window import Window
 from mstool.io.atomic import write_text
 from mstool.io.masks import write_indexed_tiff, write_strips
-from mstool.io.outputs import OutputFolder
-from mstool.io.records import Run, hash_inputs, read_record, relative_to, require_keys
+from mstool.io.records import read_record, relative_to, require_keys
 from mstool.io.tiles import (
     MANIFEST,
     PREDICT_RECORD,
@@ -30,8 +29,8 @@ from mstool.io.tiles import (
     read_sources,
 )
 from mstool.labels.legend import Legend, index_legend, legend_from_toml, legend_to_toml, palette
+from mstool.pipeline.job import Job
 from mstool.pipeline.mask_pictures import OverlayInputs, write_overlay
-from mstool.reporting import Reporter
 
 
 @dataclass(frozen=True)
@@ -57,30 +56,10 @@ def stitch_masks(
     probs: Path,
     settings: StitchSettings,
     overlay: OverlayInputs,
-    out: Path,
-    overwrite: bool,
-    run: Run,
-    report: Reporter,
+    job: Job,
 ) -> None:
-    """Blend the tiles of each micrograph and write a folder of label maps.
-
-    Parameters
-    ----------
-    probs : Path
-        Folder written by predict.
-    settings : StitchSettings
-        How.
-    overlay : OverlayInputs
-        Micrographs and label maps for pictures.
-    out : Path
-        Folder to fill.
-    overwrite : bool
-        Whether to start afresh where it holds other masks.
-    run : Run
-        For the record.
-    report : Reporter
-        Where notes and progress go.
-    """
+    """Blend the tiles of each micrograph, as predict wrote them, into a folder of label maps."""
+    out = job.out
     record = read_record(probs / PREDICT_RECORD)
     needed = ("tiles", "classes", "label_legend", "models", "trained_on")
     tiles_table, *_ = require_keys(record, probs / PREDICT_RECORD, *needed)
@@ -95,19 +74,19 @@ def stitch_masks(
     for name, source in sources.items():
         _check_complete(probs, source, by_source[name], record)
     legend = legend_from_toml(record["label_legend"])
-    folder = OutputFolder(
-        out, STITCH_RECORD, ("legend.toml", "confidence", "overlays", *_masks(sources, out))
-    )
-    inputs = hash_inputs([probs / PREDICT_RECORD, probs / MANIFEST], out)
-    inputs |= hash_inputs(overlay.paths(), out)
     masks = [out / _mask_name(name) for name in sources]
-    state = folder.claim(asdict(settings) | overlay.as_record(), inputs, overwrite, lambda: masks)
-    if state == "done":
-        report.note(f"{out}: nothing left to do")
+    work = job.claim(
+        STITCH_RECORD,
+        ("legend.toml", "confidence", "overlays", *_masks(sources, out)),
+        asdict(settings) | overlay.as_record(),
+        [probs / PREDICT_RECORD, probs / MANIFEST, *overlay.paths()],
+        lambda: masks,
+    )
+    if work is None:
         return
-    with folder.filling(state):
+    with work.filling():
         write_text(out / "legend.toml", legend_to_toml(index_legend(legend)))
-        with report.progress("stitching", len(sources)) as advance:
+        with job.report.progress("stitching", len(sources)) as advance:
             for name, source in sources.items():
                 stitcher = _stitcher(probs, source, by_source[name], record, settings, legend)
                 _write_source(source, stitcher, settings, legend, out)
@@ -119,18 +98,8 @@ def stitch_masks(
         for source in sources.values()
     ]
     kept = {key: record[key] for key in ("classes", "label_legend", "models", "trained_on")}
-    folder.finish(
-        {
-            "mstool": run.facts(),
-            "status": "done",
-            "inputs": inputs,
-            "settings": asdict(settings) | overlay.as_record(),
-            "n_masks": len(sources),
-            **kept,
-            "sources": moved,
-        }
-    )
-    report.note(f"{out}: {len(sources)} masks; every pixel is covered")
+    work.finish(work.describe() | {"n_masks": len(sources), **kept, "sources": moved})
+    job.report.note(f"{out}: {len(sources)} masks; every pixel is covered")
 
 
 def _masks(sources: dict[str, SourceImage], out: Path) -> list[str]:

@@ -12,8 +12,7 @@ from mstool.geometry.padding import pad_by_reflection
 from mstool.geometry.window import Window
 from mstool.io.atomic import write_text
 from mstool.io.masks import write_indexed_png
-from mstool.io.outputs import OutputFolder
-from mstool.io.records import Run, hash_inputs, relative_to
+from mstool.io.records import relative_to
 from mstool.io.tiles import (
     MANIFEST,
     TILES_RECORD,
@@ -32,6 +31,7 @@ from mstool.micrographs.label_sets import (
 )
 from mstool.micrographs.sets import Member, MicrographSet, Reading, ScaledMicrograph
 from mstool.micrographs.tile_folder import LEGEND
+from mstool.pipeline.job import Job
 from mstool.reporting import Reporter
 
 # A network takes no larger tile, and an image smaller than a tile is filled up to it.
@@ -76,53 +76,29 @@ class TileSettings:
         return record | record.pop("reading") | {"legend": text}
 
 
-def cut_tiles(
-    micrographs: MicrographSet,
-    settings: TileSettings,
-    out: Path,
-    overwrite: bool,
-    run: Run,
-    report: Reporter,
-) -> None:
-    """Cut micrographs, and label maps where there are any, into a tile folder.
-
-    Parameters
-    ----------
-    micrographs : MicrographSet
-        Opened.
-    settings : TileSettings
-        How.
-    out : Path
-        Folder to fill.
-    overwrite : bool
-        Whether to start afresh where it holds other tiles.
-    run : Run
-        For the record.
-    report : Reporter
-        Where notes and progress go.
-    """
-    folder = OutputFolder(out, TILES_RECORD, (MANIFEST, "images", "labels", LEGEND))
-    inputs = hash_inputs(micrographs.files.files(), out)
-    claimed = settings.as_record(micrographs.legend)
-    has_labels = micrographs.legend is not None
-    state = folder.claim(claimed, inputs, overwrite, lambda: _pieces(out, has_labels))
-    if state == "done":
-        report.note(f"{out}: nothing left to do")
+def cut_tiles(micrographs: MicrographSet, settings: TileSettings, job: Job) -> None:
+    """Cut micrographs, and label maps where there are any, into a tile folder."""
+    out, report, has_labels = job.out, job.report, micrographs.legend is not None
+    work = job.claim(
+        TILES_RECORD,
+        (MANIFEST, "images", "labels", LEGEND),
+        settings.as_record(micrographs.legend),
+        micrographs.files.files(),
+        lambda: _pieces(out, has_labels),
+    )
+    if work is None:
         return
-    with folder.filling(state):
-        tiles, sources, greys = _cut_all(micrographs, settings, inputs, out, report)
+    with work.filling():
+        tiles, sources, greys = _cut_all(micrographs, settings, work.inputs, out, report)
         write_manifest(out, tiles)
     report.note(
         f"{out}: {len(tiles)} tiles of {settings.size} x {settings.size} pixels from "
         f"{len(sources)} micrographs{'' if has_labels else ', without labels'}"
     )
     _describe_classes(micrographs, report)
-    folder.finish(
-        {
-            "mstool": run.facts(),
-            "status": "done",
-            "inputs": inputs,
-            "settings": claimed,
+    work.finish(
+        work.describe()
+        | {
             "n_tiles": len(tiles),
             "halo": settings.halo,
             "pixel_size_um": micrographs.pixel_size_um,

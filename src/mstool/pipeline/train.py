@@ -1,7 +1,5 @@
 """Fit a segmentation network to tiles."""
 
-import csv
-import io
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -10,10 +8,10 @@ from typing import Any
 
 from mstool.errors import InputError, Interrupted, UsageError
 from mstool.io.atomic import write_text
-from mstool.io.outputs import OutputFolder
 from mstool.io.plain import to_plain
-from mstool.io.records import Run, hash_inputs, pick
+from mstool.io.records import pick
 from mstool.io.split_csv import read_split
+from mstool.io.tables import to_csv
 from mstool.io.tiles import MANIFEST, TILES_RECORD, LabelledTileReader, SourceImage, Tile
 from mstool.micrographs.tile_folder import TileFolder, open_tile_folder
 from mstool.nn.augment import Augmentation, load_augmentation
@@ -47,7 +45,7 @@ from mstool.nn.validate import whole_image_confusions
 from mstool.nn.weights import LoadedWeights, load_weights
 from mstool.pictures.curves import draw_curves
 from mstool.pictures.save import save_figure
-from mstool.reporting import Reporter
+from mstool.pipeline.job import Job
 from mstool.scores.metrics import compute_metrics
 from mstool.splits.roles import Roles, choose_roles, keep_first_images, refuse_inherited_leak
 
@@ -238,11 +236,8 @@ def train_model(
     split: Path,
     settings: TrainSettings,
     compute: Compute,
-    out: Path,
     cache: Path,
-    overwrite: bool,
-    run: Run,
-    report: Reporter,
+    job: Job,
     stop_requested: Callable[[], int | None],
 ) -> None:
     """Train a network and write a model folder.
@@ -256,17 +251,11 @@ def train_model(
     settings : TrainSettings
         What and how.
     compute : Compute
-        Where.
-    out : Path
-        Folder to fill.
+        On what.
     cache : Path
         For downloaded weights.
-    overwrite : bool
-        Whether to start afresh where it holds another model.
-    run : Run
-        For the record.
-    report : Reporter
-        Where notes and progress go.
+    job : Job
+        Where to.
     stop_requested : callable
         Gives the exit code to stop with, or None to go on.
 
@@ -275,19 +264,21 @@ def train_model(
     Interrupted
         If stopped; the same command goes on.
     """
-    folder = OutputFolder(out, RECORD, (MODEL, "history.csv", "curves.png", "resume"))
+    out, report = job.out, job.report
     data = read_training_data(tiles, split, settings)
-    inputs = hash_inputs([tiles / TILES_RECORD, tiles / MANIFEST, split], out)
-    inputs |= _hash_weights_file(settings, out)
-    state = folder.claim(settings.as_record(), inputs, overwrite, lambda: [out / MODEL])
-    if state == "done":
-        report.note(f"{out}: nothing left to do")
+    weights = Path(settings.weights)
+    work = job.claim(
+        RECORD,
+        (MODEL, "history.csv", "curves.png", "resume"),
+        settings.as_record(),
+        [tiles / TILES_RECORD, tiles / MANIFEST, split, *([weights] if weights.is_file() else [])],
+        lambda: [out / MODEL],
+    )
+    if work is None:
         return
-    with folder.filling(state):
-        fit, segmenter, normalisation, loaded = _prepare(
-            data, settings, compute, cache, out, run, report
-        )
-        if state == "unfinished" and fit.resume():
+    with work.filling():
+        fit, segmenter, normalisation, loaded = _prepare(data, settings, compute, cache, job)
+        if work.state == "unfinished" and fit.resume():
             report.note(f"going on at epoch {fit.state.epoch + 1}, step {fit.state.n_steps}")
     if not fit.run(report, lambda: stop_requested() is not None):
         raise Interrupted(
@@ -295,7 +286,8 @@ def train_model(
             stop_requested() or 75,
         )
     _write_model(out, fit, segmenter, normalisation, data, settings, loaded)
-    folder.finish(_record(fit, data, settings, compute, loaded, segmenter, inputs, run))
+    begun = work.describe(compute.name, compute.n_threads)
+    work.finish(begun | _facts(fit, data, loaded, segmenter))
     shutil.rmtree(out / "resume", ignore_errors=True)
     report.note(_closing_words(out, fit))
 
@@ -341,11 +333,9 @@ def _prepare(
     settings: TrainSettings,
     compute: Compute,
     cache: Path,
-    out: Path,
-    run: Run,
-    report: Reporter,
+    job: Job,
 ) -> tuple[Fit, Segmenter, Normalisation, LoadedWeights | None]:
-    normalisation = fit_normalisation(data.train)
+    report, normalisation = job.report, fit_normalisation(data.train)
     spec = _spec(settings, data)
     seed = derive_seed(settings.fit.seed, 0)
     segmenter = build_segmenter(spec, list(normalisation.mean), list(normalisation.std), seed)
@@ -374,8 +364,8 @@ def _prepare(
         _validator(data, settings, compute),
         settings.fit,
         compute,
-        out / "resume",
-        run.clock,
+        job.out / "resume",
+        job.run.clock,
     )
     return fit, segmenter, normalisation, loaded
 
@@ -438,11 +428,6 @@ def _class_weights(choice: str | tuple[float, ...], data: TrainingData) -> list[
     return list(choice)
 
 
-def _hash_weights_file(settings: TrainSettings, out: Path) -> dict[str, str]:
-    path = Path(settings.weights)
-    return hash_inputs([path], out) if path.is_file() else {}
-
-
 def _write_model(
     out: Path,
     fit: Fit,
@@ -501,28 +486,14 @@ def _kept_row(fit: Fit) -> dict[str, Any]:
 
 def _history_csv(history: list[dict[str, Any]]) -> str:
     columns = list(dict.fromkeys(key for row in history for key in row))
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(to_plain(history))  # undefined cells stay empty
-    return stream.getvalue()
+    # undefined cells stay empty
+    return to_csv(columns, ([row.get(key) for key in columns] for row in to_plain(history)))
 
 
-def _record(
-    fit: Fit,
-    data: TrainingData,
-    settings: TrainSettings,
-    compute: Compute,
-    loaded: LoadedWeights | None,
-    segmenter: Segmenter,
-    inputs: dict[str, str],
-    run: Run,
+def _facts(
+    fit: Fit, data: TrainingData, loaded: LoadedWeights | None, segmenter: Segmenter
 ) -> dict[str, Any]:
     return {
-        "mstool": run.facts(compute.name, compute.n_threads),
-        "status": "done",
-        "inputs": inputs,
-        "settings": settings.as_record(),
         "n_parameters": count_parameters(segmenter),
         "n_steps": fit.state.n_steps,
         "train_s": round(fit.state.elapsed_s, 1),

@@ -20,8 +20,7 @@ from mstool.explanations.randomised_weights import Sanity
 from mstool.explanations.reach import Reach
 from mstool.explanations.regions import Region, Sample, describe_sample, draw_regions
 from mstool.explanations.verdicts import DECISIVE, Outcome, judge_method, judge_part
-from mstool.io.outputs import OutputFolder
-from mstool.io.records import Run, hash_inputs, read_record
+from mstool.io.records import read_record
 from mstool.labels.legend import Legend, legend_from_toml
 from mstool.micrographs.find import SetFiles
 from mstool.micrographs.sets import Reading, open_set
@@ -43,8 +42,8 @@ from mstool.pipeline.explain.question import Maps, Question
 from mstool.pipeline.explain.request import ExplainSettings, parse_region, parse_thresholds
 from mstool.pipeline.explain.sanity import check_sanity
 from mstool.pipeline.explain.stamping import DRAWN, ChecksDone, list_done, place_pictures
+from mstool.pipeline.job import Job
 from mstool.pipeline.kept_parts import PARTS, KeptParts, start_budget
-from mstool.reporting import Reporter
 
 RECORD = "explain.json"
 _PICTURES = ("sanity", "faithfulness", "patch", "boundary", "counterfactual", "receptive_field")
@@ -77,29 +76,24 @@ def explain_images(
     model: LoadedModel,
     settings: ExplainSettings,
     compute: Compute,
-    out: Path,
-    overwrite: bool,
-    run: Run,
-    report: Reporter,
+    job: Job,
 ) -> dict[str, Any]:
     """Explain a class in images and write a folder; give its record, also where it was there."""
+    out, report = job.out, job.report
     class_index = find_class(settings.class_name, model)
     contrast = parse_contrast(settings.contrast, class_index, model)
     methods = resolve_methods(settings, model)
-    folder = OutputFolder(out, RECORD, CONTENTS)
     choice = parse_region(settings.region)
     if choice.path is not None and not choice.path.is_file():
         raise MissingInputError(f"--region mask:{choice.path}: no such file")
     paths = [*files.files(), model.path, *([choice.path] if choice.path else [])]
-    hashes = hash_inputs(paths, out)
     claimed = settings.claimed | asdict(reading) | {"methods": [method.label for method in methods]}
-    state = folder.claim(claimed, hashes, overwrite)
-    if state == "done":
-        report.note(f"{out}: nothing left to do")
+    work = job.claim(RECORD, CONTENTS, claimed, paths)
+    if work is None:
         return read_record(out / RECORD)
     segmenter = compute.place(model.segmenter)
-    kept = KeptParts(out, start_budget(run, settings.max_time_s), report)
-    with at_rest(segmenter), folder.filling(state):
+    kept = KeptParts(out, start_budget(job.run, settings.max_time_s), report)
+    with at_rest(segmenter), work.filling():
         micrographs = open_set(
             files, reading, legend or legend_from_toml(model.checkpoint.legend), report
         )
@@ -124,10 +118,9 @@ def explain_images(
         found = _make_parts(question, model, kept)
     done = list_done(settings.checks, vars(found))
     place_pictures(out, done.stamp)
-    about = {"mstool": run.facts(compute.name, compute.n_threads), "status": "done"}
-    claim = {"inputs": hashes, "settings": claimed}
-    record = about | claim | _record(question, found, done, model)
-    folder.finish(record)
+    begun = work.describe(compute.name, compute.n_threads)
+    record = begun | _record(question, found, done, model)
+    work.finish(record)
     _tidy(out, kept, found)
     for line in [*record["warnings"], f"{out}: {_headline(record)}"]:
         report.note(line)

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from mstool.errors import CheckFailed, UsageError
-from mstool.io.outputs import OutputFolder
-from mstool.io.records import Run, hash_inputs, pick, read_record
+from mstool.io.records import pick, read_record
 from mstool.labels.legend import Legend, legend_from_toml
 from mstool.micrographs.find import SetFiles
 from mstool.micrographs.sets import Reading
 from mstool.nn.checkpoint import LoadedModel, load_checkpoint
 from mstool.nn.device import Compute
+from mstool.pipeline.job import Job
 from mstool.pipeline.kept_parts import PARTS, Budget, KeptParts
 from mstool.pipeline.shift import steps
 from mstool.pipeline.shift.comparison import Comparison, look_at
@@ -20,9 +20,8 @@ from mstool.pipeline.shift.mitigate import Repair
 from mstool.pipeline.shift.network import make_network, read_set
 from mstool.pipeline.shift.plan import ShiftSettings
 from mstool.pipeline.shift.products import IMAGES, MODEL, SIMULATED
-from mstool.pipeline.shift.record import make_record
+from mstool.pipeline.shift.record import describe
 from mstool.pipeline.shift.samples import read_sets
-from mstool.reporting import Reporter
 from mstool.shift.choice import NONE
 from mstool.shift.divisions import divide
 from mstool.shift.factors import Factors
@@ -54,36 +53,31 @@ def compare_sets(
     model: LoadedModel | None,
     settings: ShiftSettings,
     compute: Compute,
-    out: Path,
-    overwrite: bool,
-    run: Run,
     budget: Budget,
-    report: Reporter,
+    job: Job,
 ) -> dict[str, Any]:
     """Compare two sets and write a folder; give its record, also where it had been there before.
 
-    What the budget leaves out is made when the same work is asked for again; `overwrite` starts
-    afresh where the folder holds another comparison.
+    What the budget leaves out is made when the same work is asked for again.
     """
-    folder = OutputFolder(out, RECORD, CONTENTS)
     paths = [path for one in files for path in one.files()]
-    hashes = hash_inputs([*paths, *([model.path] if model else [])], out)
-    state = folder.claim(asdict(settings), hashes, overwrite)
-    if state == "done":
-        report.note(f"{out}: nothing left to do")
-        return read_record(out / RECORD)
-    parts = KeptParts(out, budget, report)
-    with folder.filling(state):
+    inputs = [*paths, *([model.path] if model else [])]
+    work = job.claim(RECORD, CONTENTS, asdict(settings), inputs)
+    if work is None:
+        return read_record(job.out / RECORD)
+    parts = KeptParts(job.out, budget, job.report)
+    with work.filling():
         comparison = _look(files, legend, model, settings, compute, parts)
         found, chosen = _find(comparison)
         augmentation = steps.derive_augmentation(comparison, found.factors)
         draw_all(comparison, found, chosen)
-    record = make_record(comparison, found, augmentation, run, hashes, compute)
-    folder.finish(record)
+    begun = work.describe(compute.name, compute.n_threads)
+    record = begun | describe(comparison, found, augmentation)
+    work.finish(record)
     parts.sweep()
     for warning in record["warnings"]:
-        report.note(warning)
-    report.note(f"{out}: {record['verdict']['recommendation']}")
+        job.report.note(warning)
+    job.report.note(f"{job.out}: {record['verdict']['recommendation']}")
     return record
 
 

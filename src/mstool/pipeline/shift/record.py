@@ -1,36 +1,22 @@
 """What was found, in one record with its verdict."""
 
-from dataclasses import asdict
 from typing import Any
 
 from mstool.io.plain import to_plain
-from mstool.io.records import Run
 from mstool.nn.augment import Augmentation
-from mstool.nn.device import Compute
 from mstool.pipeline.shift.comparison import Comparison, list_doubts
 from mstool.shift.cautions import list_cautions
 from mstool.shift.findings import Findings
 from mstool.shift.verdict import judge
 
 
-def make_record(
-    c: Comparison,
-    found: Findings,
-    augmentation: Augmentation,
-    run: Run,
-    hashes: dict[str, str],
-    compute: Compute,
-) -> dict[str, Any]:
-    """Record of a comparison, as plain JSON values."""
+def describe(c: Comparison, found: Findings, augmentation: Augmentation) -> dict[str, Any]:
+    """Record of a comparison, beside the common keys, as plain JSON values."""
     n_units = [len(set(groups)) for groups in c.groups]
     n_images = [len(one.samples) for one in c.sets]
     settings, left_out = c.settings, c.parts.left_out
     return to_plain(
         {
-            "mstool": run.facts(compute.name, compute.n_threads),
-            "status": "done",
-            "inputs": hashes,
-            "settings": asdict(settings),
             "model": c.model and {"name": c.model.path.name, "sha256": c.model.sha256},
             "n": {
                 "source": n_images[0],

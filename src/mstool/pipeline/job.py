@@ -1,0 +1,94 @@
+"""One run of a verb that fills a folder: how it begins, and what its record says of it."""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mstool.io.outputs import OutputFolder
+from mstool.io.records import Run, hash_inputs
+from mstool.reporting import Reporter
+
+
+@dataclass(frozen=True)
+class Job:
+    """Where a verb writes, and whom it tells.
+
+    Attributes
+    ----------
+    out : Path
+        Folder to fill.
+    overwrite : bool
+        Whether to start afresh where it holds other work of this verb.
+    report : Reporter
+        Where notes and progress go.
+    run : Run
+        For the record.
+    """
+
+    out: Path
+    overwrite: bool
+    report: Reporter
+    run: Run = field(default_factory=Run)
+
+    def claim(
+        self,
+        record: str,
+        contents: tuple[str, ...],
+        settings: dict[str, Any],
+        inputs: Iterable[Path],
+        pieces: Callable[[], Iterable[Path]] = tuple,
+    ) -> "Work | None":
+        """Take the folder for work on these files; None, with a note, if all is there already.
+
+        The arguments, and what is raised, are those of `OutputFolder` and its `claim`.
+        """
+        folder, hashes = OutputFolder(self.out, record, contents), hash_inputs(inputs, self.out)
+        state = folder.claim(settings, hashes, self.overwrite, pieces)
+        if state == "done":
+            self.report.note(f"{self.out}: nothing left to do")
+            return None
+        return Work(self.run, folder, state, hashes, settings)
+
+
+@dataclass(frozen=True)
+class Work:
+    """A folder that a job has claimed, and has to fill.
+
+    Attributes
+    ----------
+    run : Run
+        That fills it.
+    folder : OutputFolder
+        Claimed.
+    state : str
+        ``new``, or ``unfinished`` where some pieces are there.
+    inputs : dict of str to str
+        Hash of each input by path relative to the folder.
+    settings : dict
+        What decides the result.
+    """
+
+    run: Run
+    folder: OutputFolder
+    state: str
+    inputs: dict[str, str]
+    settings: dict[str, Any]
+
+    def filling(self) -> AbstractContextManager[None]:
+        """Take the folder back if an input is unusable; see `OutputFolder.filling`."""
+        return self.folder.filling(self.state)
+
+    def describe(self, device: str = "cpu", threads: int = 1) -> dict[str, Any]:
+        """Give the keys that every record begins with; the time in them ends now."""
+        return {
+            "mstool": self.run.facts(device, threads),
+            "status": "done",
+            "inputs": self.inputs,
+            "settings": self.settings,
+        }
+
+    def finish(self, record: dict[str, Any]) -> None:
+        """Write the record, which makes the folder complete."""
+        self.folder.finish(record)
