@@ -6,7 +6,7 @@ from unicodedata import normalize
 import pytest
 
 from mstool.errors import InputError, MissingInputError
-from mstool.micrographs.find import Naming, list_images, list_labels, pair_labels, stem_of
+from mstool.micrographs.find import Naming, find_set, list_images, list_labels, pair_labels, stem_of
 from mstool.reporting import Reporter
 
 
@@ -153,6 +153,16 @@ def test_subfolders_are_named_where_the_folder_itself_has_no_images(tmp_path):
         list_images([tmp_path / "raw"], Reporter())
     found = list_images([tmp_path / "raw"], Reporter(), Naming(recursive=True))
     assert [path.name for path in found] == ["a.tif", "b.tif"]
+
+
+def test_images_in_folders_that_are_not_read_are_named(tmp_path, capsys):
+    fill(tmp_path, "raw/a.tif", "raw/more/b.tif", "raw/labels/a.png", "raw/notes/c.txt")
+    report = Reporter("tile", 0)
+    find_set([tmp_path / "raw"], [tmp_path / "raw/labels"], Naming(), report)
+    assert "images in more are left out; name these folders" in capsys.readouterr().err
+    fill(tmp_path, "set/a.tif", "set/more/b.tif")
+    assert len(find_set([tmp_path / "set"], None, Naming(recursive=True), report).images) == 2
+    assert "left out; name" not in capsys.readouterr().err
 
 
 def test_same_names_in_different_subfolders_are_refused(tmp_path):

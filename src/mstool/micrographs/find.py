@@ -95,6 +95,8 @@ def find_set(
                 f"{path}: is a tile, and tiles of one micrograph must stay together; give the tile "
                 f"folder {path.parent.parent}"
             )
+    if not naming.recursive:
+        _note_subfolders(operands, labels or (), report)
     pairs = pair_labels(paths, labels, naming, report) if labels else {}
     return SetFiles(tuple(paths), pairs)
 
@@ -258,14 +260,30 @@ def _images_among(paths: Sequence[Path], naming: Naming) -> list[Path]:
     return [path for path in wanted if not is_label(path)]
 
 
+def _note_subfolders(operands: Sequence[Path], labels: Sequence[Path], report: Reporter) -> None:
+    """Say which folders within the operands hold images that are not read."""
+    named = {path.resolve() for path in (*operands, *labels)}
+    for operand in operands:
+        below = [path.name for path in _with_images(operand) if path.resolve() not in named]
+        if below:
+            report.note(
+                f"{operand}: images in {', '.join(below[:6])} are left out; name these folders, or "
+                "give --recursive"
+            )
+
+
+def _with_images(operand: Path) -> list[Path]:
+    """Folders directly within an operand that hold images, at any depth."""
+    folders = _subfolders(operand)
+    return [path for path in folders if _expand(path, SUFFIXES, True, Reporter())]
+
+
 def _no_images(operand: Path, naming: Naming) -> MissingInputError:
     if naming.image_suffix:
         return MissingInputError(
             f"{operand}: no micrograph whose name ends in {naming.image_suffix}; see --image-suffix"
         )
-    below = [
-        path.name for path in _subfolders(operand) if _expand(path, SUFFIXES, True, Reporter())
-    ]
+    below = [path.name for path in _with_images(operand)]
     if below:
         return MissingInputError(
             f"{operand}: no micrographs but in {', '.join(below[:6])}; name these folders, or give "
