@@ -136,5 +136,6 @@ def test_links_and_pictures_exist(page):
 
 
 def test_it_is_short():
-    prose = re.sub(r"```.*?```|^\|.*$", "", TEXT, flags=re.M | re.S)
+    without_shell = re.sub(r"```.*?```", "", TEXT, flags=re.S)
+    prose = re.sub(r"^\|.*$", "", without_shell, flags=re.M)
     assert len(prose.split()) <= MOST_WORDS
