@@ -1,5 +1,6 @@
 """mstool-formats(5) names every key of every record, and no other."""
 
+import collections
 import itertools
 import json
 import re
@@ -9,7 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / ".ci" / "pages" / "mstool-formats.5.txt"
@@ -52,13 +56,14 @@ def leaves(value, path=()):
         yield path
 
 
-def fits(pattern, path):
+def fits(pattern, path, is_whole=False):
     """Whether a pattern names a path, or goes on where the path ends with null or nothing.
 
-    Words in capitals stand for any key, also after a beginning in small letters.
+    With `is_whole` it may not go on. Words in capitals stand for any key, also after a beginning in
+    small letters.
     """
     words = pattern.split(".")
-    if len(path) > len(words):
+    if len(path) > len(words) or (is_whole and len(path) < len(words)):
         return False
     for number, (word, key) in enumerate(zip(words, path, strict=False), 1):
         prefix = re.match(r"[a-z_]*", word)[0]
@@ -69,17 +74,62 @@ def fits(pattern, path):
     return True
 
 
+def add_batches(folder):
+    """Micrographs and label maps that the model has not seen: old, and new with other greys."""
+    for batch, exponent in (("old", 1.0), ("new", 1.6)):
+        for part in (batch, f"{batch}-labels"):
+            (folder / part).mkdir()
+        for path in sorted((folder / "raw").iterdir()):
+            greys = np.flip(tifffile.imread(path), 0) / 255
+            changed = np.rint(255 * greys**exponent).astype(np.uint8)
+            tifffile.imwrite(folder / batch / f"{batch}-{path.name}", changed)
+            name = f"{path.stem}.png"
+            labels = np.flip(np.asarray(Image.open(folder / "labels" / name)), 0)
+            Image.fromarray(labels).save(folder / f"{batch}-labels" / f"{batch}-{name}")
+
+
+def read_records(folder):
+    """Paths of the values of every record below a folder, by section of the page."""
+    section_of = {Path(name).name: name for name in SECTIONS} | {"score.json": "score JSON"}
+    found = collections.defaultdict(set)
+    for path in folder.rglob("*.json"):
+        name = section_of.get(path.name, path.name)
+        found[name].update(leaves(json.loads(path.read_text())))
+    for path in folder.rglob("tiles.jsonl"):
+        for line in path.read_text().splitlines():
+            found["tiles/tiles.jsonl"].update(leaves(json.loads(line)))
+    for path in folder.rglob("model.safetensors"):
+        data = path.read_bytes()
+        (size,) = struct.unpack("<Q", data[:8])
+        metadata = json.loads(data[8 : 8 + size])["__metadata__"]
+        found["checkpoint metadata"].update(leaves(json.loads(metadata["mstool"])))
+    return found
+
+
+CPU = "--model model --device cpu"
+LINES = (
+    "phantom --images 1 --size 96 --raters 1",
+    "train tiles --split split.csv --test-fold 0 --epochs 1 --arch unet-plain --depth 2 --width 4 "
+    "--device cpu --weights model/model.safetensors -o continued",
+    "predict tiles --device cpu",
+    "stitch probs",
+    f"explain raw/img0.tif raw/img1.tif {CPU} --class 1 --labels labels --window 64 --boundary "
+    "--receptive-field --dump-features encoder.0 --pixel-size 0.1 "
+    "--checks sanity,labels,faithfulness,patch",
+    "tile new --labels new-labels --size 64 --overlap 16 -o new-tiles",
+    f"domain-shift old new-tiles {CPU} --source-labels old-labels --permutations 499 "
+    "--simulate gamma=-0.5,1 --simulate noise=0.04 --simulate blur=1,2 --simulated-images 4 "
+    "--mitigate histogram --retrain-advice 2",
+    f"domain-shift old new {CPU} --permutations 499 --simulate none --mitigate adabn -o shift-model",
+)
+
+
 @pytest.fixture(scope="module")
 def records(trained_study, tmp_path_factory):
-    """Every kind of record, made on the small study."""
+    """What `read_records` gives of every kind of record, made on the small study."""
     folder = tmp_path_factory.mktemp("records") / "study"
     shutil.copytree(trained_study, folder)
-    (folder / "new").mkdir()
-    (folder / "new-labels").mkdir()
-    for path in sorted((folder / "raw").iterdir()):
-        shutil.copy(path, folder / "new" / f"x{path.name}")
-        label = folder / "labels" / f"{path.stem}.png"
-        shutil.copy(label, folder / "new-labels" / f"x{label.name}")
+    add_batches(folder)
 
     def mstool(line):
         command = [sys.executable, "-m", "mstool", *line.split(), "-q"]
@@ -87,39 +137,17 @@ def records(trained_study, tmp_path_factory):
         assert ended.returncode == 0, f"{line}: {ended.stderr}"
         return ended.stdout
 
-    cpu = "--model model --device cpu"
-    mstool("phantom --images 1 --size 96 --raters 1")
-    mstool("predict tiles --device cpu")
-    mstool("stitch probs")
+    for line in LINES:
+        mstool(line)
     (folder / "score.json").write_text(mstool("score masks labels"))
-    mstool(
-        f"explain raw/img0.tif raw/img1.tif {cpu} --class 1 --labels labels --window 64 --boundary "
-        "--receptive-field --dump-features encoder.0 --pixel-size 0.1 "
-        "--checks sanity,labels,faithfulness,patch"
-    )
-    mstool(
-        f"domain-shift raw new {cpu} --source-labels labels --target-labels new-labels "
-        "--permutations 499 --simulate gamma=-0.5,1 --simulate noise=0.04 --simulate blur=1,2 "
-        "--simulated-images 2 --mitigate auto --retrain-advice 2"
-    )
-    data = (folder / "model" / "model.safetensors").read_bytes()
-    (size,) = struct.unpack("<Q", data[:8])
-    found = {
-        name: json.loads((folder / name).read_text()) for name in SECTIONS if name.endswith(".json")
-    }
-    lines = (folder / "tiles/tiles.jsonl").read_text().splitlines()
-    found["tiles/tiles.jsonl"] = json.loads(lines[0])
-    found["score JSON"] = json.loads((folder / "score.json").read_text())
-    metadata = json.loads(data[8 : 8 + size])["__metadata__"]
-    found["checkpoint metadata"] = json.loads(metadata["mstool"])
-    return found
+    return read_records(folder)
 
 
 def test_every_key_is_documented(records):
     missing = {}
-    for name, record in records.items():
-        patterns = SECTIONS[name] | SECTIONS[COMMON]
-        lacking = {".".join(p) for p in leaves(record) if not any(fits(q, p) for q in patterns)}
+    for name, paths in records.items():
+        patterns = SECTIONS.get(name, set()) | SECTIONS[COMMON]
+        lacking = {".".join(p) for p in paths if not any(fits(q, p) for q in patterns)}
         if lacking:
             missing[name] = sorted(lacking)
     assert not missing
@@ -127,9 +155,9 @@ def test_every_key_is_documented(records):
 
 def test_every_documented_key_occurs(records):
     invented = {}
-    for name, record in records.items():
-        paths = set(leaves(record))
-        unused = {q for q in SECTIONS[name] if not any(fits(q, path) for path in paths)}
+    for name, patterns in SECTIONS.items():
+        paths = records[name] if name != COMMON else set().union(*records.values())
+        unused = {q for q in patterns if not any(fits(q, path, is_whole=True) for path in paths)}
         if unused:
             invented[name] = sorted(unused)
     assert not invented
