@@ -8,9 +8,11 @@ import torch
 from torch import nn
 
 from mstool.errors import UsageError
+from mstool.nn.pixel_classifier import PixelClassifier, parse_features
 from mstool.nn.unet_plain import UNetPlain, check_depth, valid_input_sizes, valid_margin
 
 PLAIN = "unet-plain"
+PIXEL = "pixel-classifier"
 DEFAULT_ENCODER = "efficientnet-lite0"
 
 # They normalise features pooled to one value a crop, which a batch of one does not allow.
@@ -35,9 +37,11 @@ class ModelSpec:
     depth : int
         Poolings of ``unet-plain``.
     width : int
-        Channels of the first level of ``unet-plain``.
+        Channels of the first level of ``unet-plain``; hidden units of ``pixel-classifier``.
     padding : {"same", "valid"}
         Convolutions of ``unet-plain``.
+    features : str or None
+        What a ``pixel-classifier`` reads, see `parse_features`; None for the others.
     """
 
     arch: str
@@ -47,6 +51,7 @@ class ModelSpec:
     depth: int = 4
     width: int = 32
     padding: str = "same"
+    features: str | None = None
 
 
 class Segmenter(nn.Module):
@@ -76,10 +81,12 @@ class Segmenter(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (N, K, H, W) of images (N, C, H, W); what is missing is filled by reflection."""
         height, width = images.shape[-2:]
-        normalised = (images - self.mean) / self.std
-        padded = self._pad(normalised)
-        logits = self.network(padded.contiguous(memory_format=torch.channels_last))
-        return logits[..., :height, :width]
+        return self.network(self.prepare(images))[..., :height, :width]
+
+    def prepare(self, images: torch.Tensor) -> torch.Tensor:
+        """Normalised images, padded by reflection to what the network takes."""
+        padded = self._pad((images - self.mean) / self.std)
+        return padded.contiguous(memory_format=torch.channels_last)
 
     def forward_core(self, images: torch.Tensor) -> tuple[torch.Tensor, int]:
         """Logits of the pixels that rest on real pixels alone, and the margin lost on each side.
@@ -131,7 +138,7 @@ def architectures() -> list[str]:
     """Names that ``--arch`` takes."""
     import segmentation_models_pytorch as smp
 
-    return [PLAIN, *smp.MODEL_ARCHITECTURES_MAPPING]
+    return [PLAIN, PIXEL, *smp.MODEL_ARCHITECTURES_MAPPING]
 
 
 def build_network(spec: ModelSpec) -> nn.Module:
@@ -145,6 +152,8 @@ def build_network(spec: ModelSpec) -> nn.Module:
     if spec.arch == PLAIN:
         check_depth(spec.depth)
         return UNetPlain(spec.n_channels, spec.n_classes, spec.depth, spec.width, spec.padding)
+    if spec.arch == PIXEL:
+        return _build_pixel_classifier(spec)
     import segmentation_models_pytorch as smp
 
     if spec.arch not in smp.MODEL_ARCHITECTURES_MAPPING:
@@ -164,6 +173,18 @@ def build_network(spec: ModelSpec) -> nn.Module:
             f"--encoder {spec.encoder}: cannot be used with --arch {spec.arch} "
             f"({_one_line(error)}); {DEFAULT_ENCODER}, resnet18 and vgg16_bn go with most"
         ) from error
+
+
+def _build_pixel_classifier(spec: ModelSpec) -> PixelClassifier:
+    import segmentation_models_pytorch as smp
+
+    choice = parse_features(spec.features)
+    encoder = None
+    if choice.scales:
+        encoder = smp.encoders.get_encoder(
+            encoder_name(spec.encoder), in_channels=spec.n_channels, weights=None
+        )
+    return PixelClassifier(encoder, choice, spec.n_channels, spec.n_classes, spec.width)
 
 
 def build_segmenter(

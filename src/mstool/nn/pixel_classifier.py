@@ -1,0 +1,207 @@
+"""A classifier of single pixels on frozen features: no weight of the encoder learns."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from mstool.errors import UsageError
+from mstool.nn.filters import filter_bank, n_filters
+
+DEFAULT_FEATURES = "filters+encoder@1+encoder@2"
+N_COMPONENTS = 16  # kept of each feature map
+_LIMIT = 6.0  # standard deviations beyond which a feature says nothing more
+_DROPOUT = 0.5
+_TINY = 1e-12  # least variance
+
+
+@dataclass(frozen=True)
+class FeatureChoice:
+    """What describes a pixel.
+
+    Attributes
+    ----------
+    has_filters : bool
+        Whether classical filters do.
+    scales : tuple of float
+        Magnifications at which the frozen encoder looks at the image; none leaves it out.
+    """
+
+    has_filters: bool
+    scales: tuple[float, ...]
+
+
+def parse_features(text: str) -> FeatureChoice:
+    """Read ``filters``, ``encoder``, ``encoder@2``, or a sum such as ``filters+encoder@1``.
+
+    Raises
+    ------
+    UsageError
+        If a term is neither, or stands twice.
+    """
+    terms = [term.strip() for term in text.split("+")]
+    scales = []
+    for term in terms:
+        match = re.fullmatch(r"encoder(?:@(0\.25|0\.5|1|2|4))?", term)
+        if match is None and term != "filters":
+            raise UsageError(
+                f"--features {text}: {term!r} is none; use filters, encoder, encoder@2 (0.25, 0.5, "
+                "1, 2 or 4 times the size), or a sum of them"
+            )
+        if match is not None:
+            scales.append(float(match.group(1) or 1))
+    if len(set(scales)) + ("filters" in terms) != len(terms):
+        raise UsageError(f"--features {text}: a term stands twice")
+    return FeatureChoice("filters" in terms, tuple(scales))
+
+
+class PixelClassifier(nn.Module):
+    """Filters and frozen feature maps of an image, and a small network that reads them by pixel.
+
+    Each feature map is turned to its principal components and brought to the size of the image
+    (hypercolumns [1]_). Since the head looks at one pixel at a time, it learns from a few hundred
+    thousand of them, whose features are computed once.
+
+    Parameters
+    ----------
+    encoder : Module or None
+        Gives feature maps, the image itself first; None where `choice` has no scales.
+    choice : FeatureChoice
+        What describes a pixel.
+    n_channels, n_classes, width : int
+        Image channels; classes; hidden units.
+
+    References
+    ----------
+    .. [1] Hariharan, B. et al. (2015). CVPR, arXiv:1411.5752.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module | None,
+        choice: FeatureChoice,
+        n_channels: int,
+        n_classes: int,
+        width: int,
+    ):
+        super().__init__()
+        self.encoder, self.choice = encoder, choice
+        if encoder is not None:
+            encoder.requires_grad_(False).eval()
+        sizes = [n_filters(n_channels)] if choice.has_filters else []
+        sizes += list(encoder.out_channels[1:]) * len(choice.scales) if encoder else []
+        self.projections = nn.ModuleList(
+            _Projection(size, size if index == 0 and choice.has_filters else N_COMPONENTS)
+            for index, size in enumerate(sizes)
+        )
+        self.n_features = sum(projection.n_out for projection in self.projections)
+        self.head = nn.Sequential(
+            nn.Conv2d(self.n_features, width, 1),
+            nn.GELU(),
+            nn.Dropout(_DROPOUT),
+            nn.Conv2d(width, width, 1),
+            nn.GELU(),
+            nn.Dropout(_DROPOUT),
+            nn.Conv2d(width, n_classes, 1),
+        )
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits (N, K, H, W) of normalised images (N, C, H, W)."""
+        return self.head(self.features(images))
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """Standardised features (N, F, H, W) of normalised images (N, C, H, W)."""
+        size = tuple(images.shape[-2:])
+        return torch.cat(
+            [
+                _resize(projection(maps), size)
+                for projection, maps in zip(self.projections, self.maps(images), strict=True)
+            ],
+            dim=1,
+        )
+
+    def maps(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Filters, then the maps of the encoder by scale and depth, each in its own size."""
+        maps = [filter_bank(images)] if self.choice.has_filters else []
+        for scale in self.choice.scales:
+            height, width = images.shape[-2:]
+            seen = _resize(images, (round(scale * height), round(scale * width)))
+            maps += self.encoder(seen)[1:]
+        return maps
+
+    def train(self, mode: bool = True) -> "PixelClassifier":
+        """Switch the head alone: the encoder keeps its statistics."""
+        super().train(mode)
+        if self.encoder is not None:
+            self.encoder.eval()
+        return self
+
+
+class _Projection(nn.Module):
+    """Principal components of a feature map in units of their standard deviation; or all of it."""
+
+    def __init__(self, n_in: int, n_out: int):
+        super().__init__()
+        self.n_out = min(n_in, n_out)
+        self.register_buffer("mean", torch.zeros(n_in))
+        self.register_buffer("weight", torch.eye(self.n_out, n_in))
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        centred = maps - self.mean[:, None, None]
+        return nn.functional.conv2d(centred, self.weight[:, :, None, None]).clamp(-_LIMIT, _LIMIT)
+
+
+def fit_projections(network: PixelClassifier, batches: Iterable[torch.Tensor]) -> None:
+    """Set the projections of a classifier from images of the training set.
+
+    Filters are brought to mean 0 and standard deviation 1; maps of the encoder are turned to the
+    components of largest variance.
+
+    Parameters
+    ----------
+    network : PixelClassifier
+        Changed in place.
+    batches : iterable of Tensor, shape (N, C, H, W)
+        Normalised images, on the device of `network`.
+    """
+    sums: list[list[torch.Tensor]] = []
+    with torch.no_grad():
+        for images in batches:
+            rows = [maps.movedim(1, -1).flatten(0, -2).double() for maps in network.maps(images)]
+            sums.append([_moments(values) for values in rows])
+        for projection, moments in zip(network.projections, zip(*sums, strict=True), strict=True):
+            _fit_projection(projection, sum(moments))
+
+
+def _moments(values: torch.Tensor) -> torch.Tensor:
+    """Sums of 1, x and x x' over rows, as one matrix (1 + n, 1 + n)."""
+    ones = torch.ones_like(values[:, :1])
+    extended = torch.cat([ones, values], dim=1)
+    return (extended.T @ extended).cpu()
+
+
+def _fit_projection(projection: _Projection, moments: torch.Tensor) -> None:
+    mean = moments[0, 1:] / moments[0, 0]
+    covariance = moments[1:, 1:] / moments[0, 0] - torch.outer(mean, mean)
+    if projection.n_out == len(mean):
+        weight = torch.diag(covariance.diagonal().clamp(min=_TINY).rsqrt())
+    else:
+        variances, vectors = torch.linalg.eigh(covariance)
+        weight = vectors.flip(1)[:, : projection.n_out]
+        variances = variances.flip(0)[: projection.n_out].clamp(min=_TINY)
+        # the sign of an eigenvector is not determined: its largest entry is made positive
+        largest = weight.gather(0, weight.abs().argmax(dim=0, keepdim=True))
+        weight = (weight * largest.sign() * variances.rsqrt()).T
+    projection.mean.copy_(mean)
+    projection.weight.copy_(weight)
+
+
+def _resize(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    if tuple(images.shape[-2:]) == size:
+        return images
+    is_smaller = size[0] < images.shape[-2]
+    return nn.functional.interpolate(
+        images, size=size, mode="bilinear", align_corners=False, antialias=is_smaller
+    )
