@@ -20,7 +20,7 @@ from mstool.shift.divisions import Division
 from mstool.shift.dosing import DosedFamily, Piece, Robustness, dose_family, gather_families
 from mstool.shift.factors import Factors, Origin, fit_factors
 from mstool.shift.grey_levels import cut_middle, to_stored, to_unit
-from mstool.shift.mitigation import Mitigation, Trial, compare_repairs
+from mstool.shift.mitigation import Mitigation, compare_repairs
 from mstool.shift.phase_fractions import PhaseFractions, compare_fractions, true_fractions
 from mstool.shift.ranges import derive_ranges, greys_of_training
 from mstool.shift.readings import Reading, add_readings
@@ -28,6 +28,8 @@ from mstool.shift.readings import Reading, add_readings
 PIECE_PX = 256
 _ANNOTATED = (1, 2, 4)
 _N_STEPS = 60
+
+Readings = tuple[Reading, ...]
 
 
 def find_fractions(c: Comparison, division: Division) -> PhaseFractions | None:
@@ -79,20 +81,21 @@ def repair_target(c: Comparison, factors: Factors) -> tuple[Mitigation, Repair]:
     def repair_of(name: str) -> Repair | None:
         return make_repair(c, name, factors)
 
-    def try_out(name: str) -> Trial:
+    def try_out(name: str) -> Readings:
+        """Readings of the target under a repair; none where it is not possible."""
         repair = repair_of(name)
-        return Trial(() if repair is None else read_repaired(c, repair).readings)
+        return () if repair is None else read_repaired(c, repair).readings
 
-    trials = {NONE: Trial(c.readings[1].readings)}
+    trials = {NONE: c.readings[1].readings}
     for name in settings.repairs:
         if name != NONE:
-            trials[name] = c.parts.make(f"repair {name}", Trial, lambda one=name: try_out(one))
-    possible = {name: trial.readings for name, trial in trials.items() if trial and trial.readings}
+            trials[name] = c.parts.make(f"repair {name}", Readings, lambda one=name: try_out(one))
+    possible = {name: readings for name, readings in trials.items() if readings}
     found = compare_repairs(
         possible, c.readings[0].pooled, c.target.groups, c.classes, settings.is_auto, settings.seed
     )
     chosen = repair_of(found.chosen)
-    left_out = tuple(f"repair {name}" for name, trial in trials.items() if trial is None)
+    left_out = tuple(f"repair {name}" for name, readings in trials.items() if readings is None)
     return replace(found, files=write_repair(c, chosen), left_out=left_out), chosen
 
 
@@ -159,7 +162,7 @@ def derive_augmentation(c: Comparison, factors: Factors) -> Augmentation:
     fields = [field for sample in c.source.samples for field in sample.fields]
     std = float(np.mean(c.model.checkpoint.std)) if c.model else None
     training = greys_of_training(fields, c.levels, std)
-    return replace(spatial, **vars(derive_ranges(factors, *c.looks, training, spatial.zoom)))
+    return replace(spatial, **derive_ranges(factors, *c.looks, training, spatial.zoom))
 
 
 def save_simulated(c: Comparison) -> None:
