@@ -107,19 +107,7 @@ def measure_scores(
     classes: Sequence[str],
     seed: int,
 ) -> Performance:
-    """Scores of both sets and their difference, where there are labels.
-
-    Parameters
-    ----------
-    source, target : sequence of Reading
-        Of each micrograph; without truth for a set without labels.
-    groups : tuple of sequence of str
-        Specimen of each micrograph.
-    classes : sequence of str
-        Names.
-    seed : int
-        Of the bootstrap; the sets are resampled apart.
-    """
+    """Scores of both sets and their difference, where there are labels."""
     scores: list[Scores | None] = [None, None]
     drawn = []
     for number, (readings, units) in enumerate(zip((source, target), groups, strict=True)):
@@ -147,10 +135,8 @@ def estimate_cost(
     ----------
     source, target : sequence of Reading
         Of each micrograph; `source` with truth, for estimates of accuracy.
-    names : sequence of str
-        Of the target's micrographs.
-    cases : sequence of Case
-        Simulated changes of known cost.
+    names, cases
+        Of the target's micrographs, and simulated changes of known cost.
     is_explained : bool
         Whether known factors explain the target; a change that is like none that was simulated
         makes every estimate an extrapolation.

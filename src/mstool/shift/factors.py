@@ -20,33 +20,19 @@ from mstool.shift.choice import LABEL_SHIFT
 from mstool.shift.grey_levels import Levels, to_unit
 from mstool.shift.mixture import mix_power, power_by_phase
 from mstool.shift.sharpness import SpectrumFit, fit_spectrum, spectrum_intervals
-from mstool.shift.transfer import Transfer, fit_transfer, transfer_intervals
-
-PHASES = "phases"
+from mstool.shift.transfer import PHASES, Transfer, fit_transfer, transfer_intervals
 
 Change = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Factors:
-    """The change that turns the source into the target, and how well it is known.
+    """The change that turns the source into the target, and how well it is known."""
 
-    Attributes
-    ----------
-    transfer : Transfer
-        Of grey levels and phase fractions.
-    spectrum : SpectrumFit
-        Of sharpness, noise and magnification.
-    fractions : tuple of float
-        Phase fractions of the source [1]; empty where its phases are not known.
-    intervals : dict of str to ndarray of float, shape (2,)
-        Low and high of each parameter over micrographs; one row a phase for ``phases``.
-    """
-
-    transfer: Transfer
-    spectrum: SpectrumFit
-    fractions: tuple[float, ...]
-    intervals: dict[str, np.ndarray]
+    transfer: Transfer  # of grey levels and phase fractions
+    spectrum: SpectrumFit  # of sharpness, noise and magnification
+    fractions: tuple[float, ...]  # of phases in the source; empty where these are not known
+    intervals: dict[str, np.ndarray]  # of each parameter: (2,), for phases (K, 2)
 
     @property
     def moved(self) -> tuple[str, ...]:
@@ -91,23 +77,11 @@ class Factors:
 
 @dataclass(frozen=True)
 class Origin:
-    """Micrographs of the source, as changes start from them.
+    """Micrographs of the source, as changes start from them."""
 
-    Attributes
-    ----------
-    fields : sequence of sequence of ndarray, shape (h, w, C)
-        Fields of each micrograph, in stored values.
-    groups : sequence of str
-        Specimen of each micrograph; specimens, not micrographs, are what varies.
-    labels : sequence of sequence of ndarray of uint8, shape (h, w), or None
-        Phases of each field, 255 ignored: truth or prediction.
-    levels : tuple of float
-        Stored values of black and white.
-    """
-
-    fields: Sequence[Sequence[np.ndarray]]
+    fields: Sequence[Sequence[np.ndarray]]  # of each micrograph, in stored values: (h, w, C)
     groups: Sequence[str]
-    labels: Sequence[Sequence[np.ndarray]] | None
+    labels: Sequence[Sequence[np.ndarray]] | None  # of each field: truth or prediction
     levels: Levels
 
     def rows(self, describe: Change, change: Change) -> np.ndarray:
@@ -172,18 +146,7 @@ def fit_factors(
     The spectrum is explained in the simplest way that this allows, and grey levels are compared
     once the source has been blurred and made as noisy as the target.
 
-    Parameters
-    ----------
-    origin : Origin
-        The source.
-    source, target : sequence of Appearance
-        Of each micrograph.
-    target_groups : sequence of str
-        Specimen of each micrograph of the target.
-    change_of_phases : ndarray of float, shape (K,), or None
-        Phase fractions of the target less those of the source, as labels or a network have them.
-    seed : int
-        Of the resampling.
+    The change of phases, (K,), is that of their fractions, as labels or a network have them.
     """
     phases, fractions, n_classes = None, (), 0
     if origin.labels is not None:

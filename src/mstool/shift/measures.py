@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mstool.shift import distances
-from mstool.shift.appearance import GLCM_PROPERTIES, Appearance
+from mstool.shift.appearance import GLCM_DISTANCES_PX, GLCM_PROPERTIES, Appearance
 from mstool.shift.classifier import Separation, separate
 from mstool.shift.divisions import Division, holm, p_value, smallest_p
 from mstool.shift.readings import SetReadings
@@ -72,18 +72,8 @@ def measure(
 ) -> Measurements:
     """Distances of two sets with their permutation tests.
 
-    Parameters
-    ----------
-    source, target : sequence of Appearance
-        Of each micrograph.
-    division : Division
-        Ways to divide them.
-    networks : tuple of SetReadings, or None
-        What a network makes of source and target.
-    alpha : float
-        Chance of a false alarm over all tests [1].
-    permutations, seed : int
-        As for `divide`.
+    A network, if there is one, adds what it makes of source and target; `alpha` is the chance of a
+    false alarm over all tests, and `permutations` are those that the division was made with.
     """
     both = [*source, *target]
     weights = division.source, division.target
@@ -132,16 +122,10 @@ def network_features(networks: tuple[SetReadings, SetReadings]) -> np.ndarray:
 def judge_tests(
     values: dict[str, np.ndarray], alpha: float, least_p: float, least_ever: float
 ) -> Significance:
-    """P of each statistic, alone and corrected for their number.
+    """P of each statistic, (B,) with the real one first, alone and corrected for their number.
 
-    Parameters
-    ----------
-    values : dict of str to ndarray of float, shape (B,)
-        By test; the first value is the real one.
-    alpha : float
-        Where a corrected p is a detection [1].
-    least_p, least_ever : float
-        Smallest p that so many units and permutations allow, and that units alone would [1].
+    `least_p` is the smallest that so many units and permutations allow, `least_ever` that which
+    units alone would.
     """
     p = {name: p_value(statistic) for name, statistic in values.items()}
     corrected = holm(p)
@@ -237,7 +221,7 @@ def _texture(source, target, values) -> Facts:
     return {
         "chi_square": values["binary_patterns"][0],
         "co_occurrence_rms": values["co_occurrence"][0],
-        "co_occurrence_distances_px": (1, 3),
+        "co_occurrence_distances_px": GLCM_DISTANCES_PX,
         **_of_both(describe, source, target),
     }
 

@@ -17,10 +17,8 @@ def power_by_phase(greys: Sequence[np.ndarray], labels: Sequence[np.ndarray], n_
 
     Parameters
     ----------
-    greys : sequence of ndarray of float, shape (H, W)
-        Fields of view.
-    labels : sequence of ndarray of uint8, shape (H, W)
-        Class indices of each, 255 ignored.
+    greys, labels : sequence of ndarray, shape (H, W)
+        Of fields of view.
     n_classes : int
         Number of phases, K.
 
@@ -43,20 +41,9 @@ def power_by_phase(greys: Sequence[np.ndarray], labels: Sequence[np.ndarray], n_
 
 
 def mix_power(log_power, by_phase, change):
-    """Logarithm of power after a change of phase fractions.
+    """Logarithm of power, (N, 32), after a change of phase fractions, (K,), that sums to 0.
 
-    Parameters
-    ----------
-    log_power : ndarray of float, shape (N, 32)
-        Of each micrograph.
-    by_phase : ndarray of float, shape (K, 32)
-        From `power_by_phase`.
-    change : ndarray of float, shape (K,)
-        Of the fractions, summing to 0.
-
-    Returns
-    -------
-    ndarray of float64, shape (N, 32)
+    The change by phase is that of `power_by_phase`.
     """
     mean = np.exp(log_power).mean(axis=0)
     factor = np.maximum(1 + np.asarray(change) @ by_phase / mean, _LEAST)

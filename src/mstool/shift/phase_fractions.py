@@ -53,20 +53,8 @@ def compare_fractions(
 ) -> PhaseFractions:
     """Means with intervals, and the p of their difference.
 
-    Parameters
-    ----------
-    rows : tuple of ndarray of float, shape (N, K)
-        Phase fractions of each micrograph of source and target.
-    basis : str
-        Where they are from.
-    groups : tuple of sequence of str
-        Specimen of each micrograph.
-    division : Division
-        Ways to divide them.
-    names : sequence of str
-        Of the phases.
-    seed : int
-        Of the bootstrap; the sets are resampled apart.
+    Rows, (N, K), are phase fractions of each micrograph of source and target; names are those of
+    the phases.
     """
     means = [dict(zip(names, one.mean(axis=0), strict=True)) for one in rows]
     intervals = [
