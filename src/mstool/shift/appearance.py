@@ -37,7 +37,7 @@ def to_grey(image):
     return image[..., 0] if image.shape[2] == 1 else image @ np.asarray(_LUMA, image.dtype)
 
 
-def describe(image):
+def describe(image) -> Appearance:
     """Statistics, all finite, of one image (H, W, C) of at least 16 pixels along each edge.
 
     References
@@ -71,7 +71,7 @@ def grey_histogram(grey):
     return np.bincount(index.ravel(), minlength=N_BINS) / max(1, grey.size)
 
 
-def moments(histogram, values=LEVELS):
+def moments(histogram, values=LEVELS) -> tuple[float, float]:
     """Mean and standard deviation of grey levels, or of what a curve makes of them: `values`.
 
     The deviation is at least 1e-6, so that it can divide.

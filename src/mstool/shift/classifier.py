@@ -33,11 +33,12 @@ class Separation:
         return 2 * (1 - 2 * self.balanced_error)
 
 
-def separate(values, unit, sides, seed):
+def separate(values, unit, sides, seed) -> Separation:
     """Ridge classifier on folds of whole units, for every way to divide them.
 
     Its scores are linear in the sides, so that all divisions cost one product of matrices. Columns
-    are standardised inside each fold of training.
+    are standardised inside each fold of training. What comes out is NaN where no fold holds both
+    sides, and for fewer than three units on a side.
 
     Parameters
     ----------
@@ -47,11 +48,6 @@ def separate(values, unit, sides, seed):
         As in `Division`; no fold divides a unit.
     seed : int
         Of the folds.
-
-    Returns
-    -------
-    Separation
-        NaN where no fold holds both sides, and for fewer than three units on a side.
     """
     if min(sides[0].sum(), (~sides[0]).sum()) < _LEAST_UNITS:
         return Separation(*np.full((2, len(sides)), np.nan))

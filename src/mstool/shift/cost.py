@@ -180,7 +180,8 @@ def _drop(source: Reading, target: Reading, drawn, classes) -> Drop:
     ours, theirs = mean_iou(source.confusion), mean_iou(target.confusion)
     by_labels = label_shift_score(source, shares)
     per_class = iou(source.confusion) - iou(target.confusion)
-    differences = [_resampled_difference(*pair) for pair in zip(*drawn, strict=True)]
+    n = min(len(resampled) for resampled, _ in drawn)  # none of a set with one unit
+    differences = [one[:n] - other[:n] for one, other in zip(*drawn, strict=True)]
     return Drop(
         ours - theirs,
         *_by_class(per_class, differences, classes),
@@ -193,9 +194,3 @@ def _by_class(values, drawn, classes) -> tuple[Interval, dict[str, float], dict[
     """Interval of the mean, value of each class, and its interval."""
     mean, by_class = map(percentile_interval, drawn)
     return mean, dict(zip(classes, values, strict=True)), dict(zip(classes, by_class, strict=True))
-
-
-def _resampled_difference(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Source less target in each resample; none where a set has one unit, which never varies."""
-    n = min(len(source), len(target))
-    return source[:n] - target[:n]

@@ -42,8 +42,8 @@ def apply_dose(family, dose, image, labels, seed):
 
     Returns
     -------
-    image, labels
-        Clipped, as float32; moved along with the image.
+    image, labels : ndarray
+        Clipped, as float32; and moved along with the image.
     """
     if dose == 0:
         return image, labels

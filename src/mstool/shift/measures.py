@@ -1,6 +1,6 @@
 """How far two sets are apart, and whether that is more than chance."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,13 @@ _SHOWN_QUANTILES = np.array([0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99])
 _LEVELS_IN_DESCRIPTION = np.array([0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98])
 
 Facts = dict[str, object]  # numbers for the record alone
+Looks = dict[str, Sequence[Appearance]]  # of each micrograph, by set
+
+_OF_VECTORS = {
+    "mmd": distances.squared_mmd,
+    "energy": distances.energy_distance,
+    "frechet": distances.frechet_distance,
+}
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,7 @@ def measure(
     A network, if there is one, adds what it makes of source and target; `alpha` is the chance of a
     false alarm over all tests, and `permutations` are those that the division was made with.
     """
-    both = [*source, *target]
+    looks, both = {"source": source, "target": target}, [*source, *target]
     weights = division.source, division.target
     vectors = describe_all(both)
     values = _image_statistics(both, vectors, weights)
@@ -89,9 +96,9 @@ def measure(
     least = smallest_p(n, m, permutations), smallest_p(n, m, 10**9)
     return Measurements(
         tests=judge_tests(values, alpha, *least),
-        intensity=_intensity(source, target, values),
-        spectrum=_spectrum(source, target, values),
-        texture=_texture(source, target, values),
+        intensity=_intensity(looks, values),
+        spectrum=_spectrum(looks, values),
+        texture=_texture(looks, values),
         features=_describe_null(values, tuple(separations)),
         classifier={name: _describe_separation(found) for name, found in separations.items()},
     )
@@ -169,60 +176,51 @@ def _network_statistics(networks, features, weights) -> dict[str, np.ndarray]:
 
 
 def _vector_statistics(kind, vectors, weights) -> dict[str, np.ndarray]:
-    return {
-        f"{kind}_mmd": distances.squared_mmd(vectors, *weights),
-        f"{kind}_energy": distances.energy_distance(vectors, *weights),
-        f"{kind}_frechet": distances.frechet_distance(vectors, *weights),
-    }
-
-
-def _of_both(describe: Callable[[Sequence[Appearance]], Facts], source, target) -> Facts:
-    return {"source": describe(source), "target": describe(target)}
+    return {f"{kind}_{name}": of(vectors, *weights) for name, of in _OF_VECTORS.items()}
 
 
 def _mean(looks: Sequence[Appearance], name: str) -> np.ndarray:
     return np.mean([getattr(one, name) for one in looks], axis=0)
 
 
-def _intensity(source, target, values) -> Facts:
-    def describe(looks):
-        pooled = _mean(looks, "histogram")
-        shares = {"black_share": pooled[0], "white_share": pooled[-1]}
-        return {"quantiles": quantiles(pooled, _SHOWN_QUANTILES), **shares}
-
+def _intensity(looks: Looks, values) -> Facts:
+    pooled = {name: _mean(side, "histogram") for name, side in looks.items()}
     return {
         "w1": values["intensity_w1"][0],
         "js_bit": values["intensity_js"][0],
         "ks": values["intensity_ks"][0],
         "quantile_levels": _SHOWN_QUANTILES,
-        **_of_both(describe, source, target),
+        **{
+            name: {
+                "quantiles": quantiles(shares, _SHOWN_QUANTILES),
+                "black_share": shares[0],
+                "white_share": shares[-1],
+            }
+            for name, shares in pooled.items()
+        },
     }
 
 
-def _spectrum(source, target, values) -> Facts:
-    def describe(looks):
-        return {name: _mean(looks, name) for name in ("log_power", "sharpness", "noise")}
-
+def _spectrum(looks: Looks, values) -> Facts:
+    shown = "log_power", "sharpness", "noise"
     return {
         "rms_log_power": values["spectrum"][0],
         "frequency_per_px": FREQUENCY,
-        **_of_both(describe, source, target),
+        **{name: {key: _mean(side, key) for key in shown} for name, side in looks.items()},
     }
 
 
-def _texture(source, target, values) -> Facts:
-    def describe(looks):
-        properties = _mean(looks, "co_occurrence").reshape(-1, 2)
-        return {
-            "binary_pattern": _mean(looks, "binary_pattern"),
-            **dict(zip(GLCM_PROPERTIES, properties, strict=True)),
-        }
+def _texture(looks: Looks, values) -> Facts:
+    def describe(side):
+        properties = _mean(side, "co_occurrence").reshape(-1, 2)
+        pattern = {"binary_pattern": _mean(side, "binary_pattern")}
+        return pattern | dict(zip(GLCM_PROPERTIES, properties, strict=True))
 
     return {
         "chi_square": values["binary_patterns"][0],
         "co_occurrence_rms": values["co_occurrence"][0],
         "co_occurrence_distances_px": GLCM_DISTANCES_PX,
-        **_of_both(describe, source, target),
+        **{name: describe(side) for name, side in looks.items()},
     }
 
 
@@ -230,8 +228,7 @@ def _describe_null(values, kinds: Sequence[str]) -> Facts:
     """Distances of features beside those of random divisions, with the z that follows."""
     found: Facts = {}
     for kind in kinds:
-        rows = {name: values[f"{kind}_{name}"] for name in ("mmd", "energy", "frechet")}
-        found[kind] = {name: _beside_null(statistic) for name, statistic in rows.items()}
+        found[kind] = {name: _beside_null(values[f"{kind}_{name}"]) for name in _OF_VECTORS}
     return found | ({"softmax_ks": values["softmax"][0]} if "softmax" in values else {})
 
 

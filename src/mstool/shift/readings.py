@@ -71,7 +71,7 @@ class SetReadings:
         return add_readings(self.readings)
 
 
-def read_prediction(probabilities, views, truth=None):
+def read_prediction(probabilities, views, truth=None) -> Reading:
     """Reading of one field.
 
     Parameters

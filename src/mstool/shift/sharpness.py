@@ -45,8 +45,8 @@ class SpectrumFit:
     is_explained: bool = True
 
 
-def fit_spectrum(source, target):
-    """Find the simplest `SpectrumFit` of logarithms of power, (n, 32) and (m, 32)."""
+def fit_spectrum(source, target) -> SpectrumFit:
+    """Fit the simplest change of logarithms of power, (n, 32) and (m, 32)."""
     scatter = max(_LEAST_SCATTER, _scatter(source, target))
     best = None
     for models in _MODELS:
@@ -83,7 +83,7 @@ def spectrum_intervals(fit, source, target, seed, n_resamples=60):
     }
 
 
-def fit_named_spectrum(model, source, target, near=None):
+def fit_named_spectrum(model, source, target, near=None) -> SpectrumFit:
     """Fit given parameters; with `near`, only magnifications within a quarter of that one."""
     zooms = [1.0]
     if "magnification" in model:

@@ -58,7 +58,7 @@ def quantiles(histogram, levels=LEVELS):
     return np.interp(levels, rising, edges)
 
 
-def fit_transfer(source, target, phases=None, fractions=()):
+def fit_transfer(source, target, phases=None, fractions=()) -> Transfer:
     """Fit the simplest change that explains the target within the scatter of micrographs.
 
     Parameters

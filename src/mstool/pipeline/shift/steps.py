@@ -35,7 +35,7 @@ Readings = tuple[Reading, ...]
 def find_fractions(c: Comparison, division: Division) -> PhaseFractions | None:
     """Phase fractions of the label maps where both sets have them all, else of the predictions."""
     rows, basis = None, "labels"
-    if all(sample.has_truth for one in c.sets for sample in one.samples):
+    if all(one.has_all_truths for one in c.sets):
         n = _count_classes(c)
         rows = [np.stack([true_fractions(s.truths, n) for s in one.samples]) for one in c.sets]
     if rows is None or not np.isfinite(np.concatenate(rows)).all():  # or nothing labelled in one
@@ -50,7 +50,7 @@ def find_fractions(c: Comparison, division: Division) -> PhaseFractions | None:
 def fit_change(c: Comparison, fractions: PhaseFractions | None) -> Factors:
     """What changed between the sets, phases being those of labels, else of predictions."""
     labels = None
-    if all(sample.has_truth for sample in c.source.samples):
+    if c.source.has_all_truths:
         labels = [sample.truths for sample in c.source.samples]
     elif c.network is not None:
         labels = [list(map(c.network.classes, sample.fields)) for sample in c.source.samples]
@@ -129,18 +129,16 @@ def dose_source(c: Comparison, pieces: Sequence[Piece]) -> Robustness | None:
 
 def estimate_loss(c: Comparison, factors: Factors, robustness: Robustness | None) -> Estimates:
     """Range for the score on the target, from predictions alone."""
-    names = [sample.name for sample in c.target.samples]
-    readings = _readings_of(c, _fresh_source(c)), c.readings[1].readings
+    ours, theirs = _readings_of(c, _fresh_source(c)), c.readings[1].readings
     cases = robustness.cases if robustness else ()
-    return estimate_cost(*readings, names, cases, factors.is_explained)
+    return estimate_cost(ours, theirs, c.target.names, cases, factors.is_explained)
 
 
 def advise_annotation(
     c: Comparison, pieces: Sequence[Piece], factors: Factors, robustness: Robustness | None
 ) -> Advice:
     """Micrographs to annotate next, and what that would bring."""
-    names = [sample.name for sample in c.target.samples]
-    picks = pick_images(names, *c.readings, c.settings.advise)
+    picks = pick_images(c.target.names, *c.readings, c.settings.advise)
     cases = robustness.cases if robustness else ()
     imitation = imitate_target(factors, cases, c.readings, c.settings.seed)
     sides = split_pieces(pieces)
@@ -159,9 +157,8 @@ def advise_annotation(
 def derive_augmentation(c: Comparison, factors: Factors) -> Augmentation:
     """Ranges for training that cover the shift; geometry as in the preset ``spatial``."""
     spatial = PRESETS["spatial"]
-    fields = [field for sample in c.source.samples for field in sample.fields]
     std = float(np.mean(c.model.checkpoint.std)) if c.model else None
-    training = greys_of_training(fields, c.levels, std)
+    training = greys_of_training(c.source.fields, c.levels, std)
     return replace(spatial, **derive_ranges(factors, *c.looks, training, spatial.zoom))
 
 
