@@ -60,7 +60,7 @@ def describe(image) -> Appearance:
 
 
 def mean_appearance(parts: Sequence[Appearance]) -> Appearance:
-    """Mean over the fields of view of one micrograph."""
+    """Mean over the fields of view of a micrograph, or over the micrographs of a set."""
     fields = zip(*(vars(part).values() for part in parts), strict=True)
     return Appearance(*(np.mean(values, axis=0) for values in fields))
 

@@ -93,7 +93,10 @@ def estimate_accuracies(source: Reading, target: Reading) -> dict[str, float]:
 def bound_accuracies(
     cases: Sequence[Case], estimates: Mapping[str, float]
 ) -> dict[str, dict[str, float]]:
-    """Range for each estimate of accuracy, as wide as its errors on all simulated changes."""
+    """Range for each estimate of accuracy, as wide as its errors on all simulated changes.
+
+    Without cases, all but the estimate itself is NaN.
+    """
     found = {}
     for name, value in estimates.items():
         known = [case for case in cases if name in case.accuracies]

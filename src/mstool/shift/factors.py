@@ -45,18 +45,12 @@ class Factors:
         return self.transfer.is_explained and self.spectrum.is_explained
 
     @property
-    def greys_moved(self) -> bool:
-        """Whether a curve of grey levels had to be changed."""
-        return bool(set(self.transfer.moved) - {PHASES})
-
-    @property
     def degrades(self) -> bool:
         """Whether `apply` changes an image, in a way that explains what was seen."""
-        is_changed = self.greys_moved or self.spectrum.blur_px > 0 or self.spectrum.noise > 0
-        return is_changed and self.is_explained
+        return (self.transfer.greys_moved or self.spectrum.degrades) and self.is_explained
 
     def apply(self, image: np.ndarray, seed: int) -> np.ndarray:
-        """Source image (H, W, C), grey levels from 0 to 1, as the target would show it."""
+        """Source image as the target would show it."""
         return degrade(self.transfer.apply(image), self.spectrum, seed)
 
     def describe(self) -> dict[str, object]:
@@ -160,7 +154,7 @@ def fit_factors(
         origin, powers, target_powers, transfer, _contrast(transfer, histograms), change_of_phases
     )
     spectrum = found.fit
-    if spectrum.moved and (spectrum.blur_px > 0 or spectrum.noise > 0):
+    if spectrum.degrades:
         before = replace(spectrum, noise=spectrum.noise / found.contrast)
 
         def change(image):
@@ -197,7 +191,7 @@ def _explain_spectrum(
         return _Explanation(fit_spectrum(seen, target_powers), seen, by_phases, contrast)
 
     found = [explain(powers, False, 1.0)]
-    if set(transfer.moved) - {PHASES}:
+    if transfer.greys_moved:
         seen = origin.rows(lambda grey: np.log(radial_power(grey)), transfer.apply)
         found.append(explain(seen, False, contrast))
     is_changed = change_of_phases is not None and np.abs(change_of_phases).max() > LABEL_SHIFT

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from mstool.shift import distances
-from mstool.shift.appearance import GLCM_DISTANCES_PX, GLCM_PROPERTIES, Appearance
+from mstool.shift.appearance import (
+    GLCM_DISTANCES_PX,
+    GLCM_PROPERTIES,
+    Appearance,
+    mean_appearance,
+)
 from mstool.shift.classifier import Separation, separate
 from mstool.shift.divisions import Division, holm, p_value, smallest_p
 from mstool.shift.readings import SetReadings
@@ -17,7 +22,7 @@ _SHOWN_QUANTILES = np.array([0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99])
 _LEVELS_IN_DESCRIPTION = np.array([0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98])
 
 Facts = dict[str, object]  # numbers for the record alone
-Looks = dict[str, Sequence[Appearance]]  # of each micrograph, by set
+Means = dict[str, Appearance]  # by set
 
 _OF_VECTORS = {
     "mmd": distances.squared_mmd,
@@ -82,7 +87,7 @@ def measure(
     A network, if there is one, adds what it makes of source and target; `alpha` is the chance of a
     false alarm over all tests, and `permutations` are those that the division was made with.
     """
-    looks, both = {"source": source, "target": target}, [*source, *target]
+    both = [*source, *target]
     weights = division.source, division.target
     vectors = describe_all(both)
     values = _image_statistics(both, vectors, weights)
@@ -92,13 +97,14 @@ def measure(
         values |= _network_statistics(networks, features, weights)
         separations["network"] = separate(features, division.unit, division.sides, seed)
     values |= {f"classifier_{name}": found.auc for name, found in separations.items()}
+    means = {"source": mean_appearance(source), "target": mean_appearance(target)}
     n, m = division.n_units
     least = smallest_p(n, m, permutations), smallest_p(n, m, 10**9)
     return Measurements(
         tests=judge_tests(values, alpha, *least),
-        intensity=_intensity(looks, values),
-        spectrum=_spectrum(looks, values),
-        texture=_texture(looks, values),
+        intensity=_intensity(means, values),
+        spectrum=_spectrum(means, values),
+        texture=_texture(means, values),
         features=_describe_null(values, tuple(separations)),
         classifier={name: _describe_separation(found) for name, found in separations.items()},
     )
@@ -179,12 +185,7 @@ def _vector_statistics(kind, vectors, weights) -> dict[str, np.ndarray]:
     return {f"{kind}_{name}": of(vectors, *weights) for name, of in _OF_VECTORS.items()}
 
 
-def _mean(looks: Sequence[Appearance], name: str) -> np.ndarray:
-    return np.mean([getattr(one, name) for one in looks], axis=0)
-
-
-def _intensity(looks: Looks, values) -> Facts:
-    pooled = {name: _mean(side, "histogram") for name, side in looks.items()}
+def _intensity(means: Means, values) -> Facts:
     return {
         "w1": values["intensity_w1"][0],
         "js_bit": values["intensity_js"][0],
@@ -192,35 +193,36 @@ def _intensity(looks: Looks, values) -> Facts:
         "quantile_levels": _SHOWN_QUANTILES,
         **{
             name: {
-                "quantiles": quantiles(shares, _SHOWN_QUANTILES),
-                "black_share": shares[0],
-                "white_share": shares[-1],
+                "quantiles": quantiles(mean.histogram, _SHOWN_QUANTILES),
+                "black_share": mean.histogram[0],
+                "white_share": mean.histogram[-1],
             }
-            for name, shares in pooled.items()
+            for name, mean in means.items()
         },
     }
 
 
-def _spectrum(looks: Looks, values) -> Facts:
+def _spectrum(means: Means, values) -> Facts:
     shown = "log_power", "sharpness", "noise"
     return {
         "rms_log_power": values["spectrum"][0],
         "frequency_per_px": FREQUENCY,
-        **{name: {key: _mean(side, key) for key in shown} for name, side in looks.items()},
+        **{name: {key: getattr(mean, key) for key in shown} for name, mean in means.items()},
     }
 
 
-def _texture(looks: Looks, values) -> Facts:
-    def describe(side):
-        properties = _mean(side, "co_occurrence").reshape(-1, 2)
-        pattern = {"binary_pattern": _mean(side, "binary_pattern")}
-        return pattern | dict(zip(GLCM_PROPERTIES, properties, strict=True))
-
+def _texture(means: Means, values) -> Facts:
     return {
         "chi_square": values["binary_patterns"][0],
         "co_occurrence_rms": values["co_occurrence"][0],
         "co_occurrence_distances_px": GLCM_DISTANCES_PX,
-        **{name: describe(side) for name, side in looks.items()},
+        **{
+            name: {
+                "binary_pattern": mean.binary_pattern,
+                **dict(zip(GLCM_PROPERTIES, mean.co_occurrence.reshape(-1, 2), strict=True)),
+            }
+            for name, mean in means.items()
+        },
     }
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mstool.shift.appearance import Appearance
-from mstool.shift.factors import PHASES, Factors
+from mstool.shift.factors import Factors
 from mstool.shift.grey_levels import Levels
 from mstool.shift.sharpness import fit_named_spectrum
-from mstool.shift.transfer import quantiles
+from mstool.shift.transfer import PHASES, quantiles
 
 _WIDER = 0.1  # by which ranges exceed what was measured
 _SLIGHT = 0.1  # standard deviations: a change of brightness that is none
@@ -71,7 +71,7 @@ def derive_ranges(
 
 def _grey_ranges(factors, source, target, training) -> dict:
     """Gamma, contrast and brightness of each target micrograph against the pooled source."""
-    if not factors.greys_moved:
+    if not factors.transfer.greys_moved:
         return {}
     moved = set(factors.transfer.moved)
     greys = quantiles(np.mean([one.histogram for one in source], axis=0))

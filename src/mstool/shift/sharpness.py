@@ -44,6 +44,11 @@ class SpectrumFit:
     rms_before: float  # what there was, contrast apart
     is_explained: bool = True
 
+    @property
+    def degrades(self) -> bool:
+        """Whether it blurs or adds noise."""
+        return self.blur_px > 0 or self.noise > 0
+
 
 def fit_spectrum(source, target) -> SpectrumFit:
     """Fit the simplest change of logarithms of power, (n, 32) and (m, 32)."""

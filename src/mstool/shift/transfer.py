@@ -7,9 +7,9 @@ from scipy.optimize import least_squares
 
 from mstool.shift.scatter import chance_difference, interval_around, resample
 
-LEVELS = np.linspace(0.01, 0.99, 99)  # shares of the pixels at which grey levels are compared
 PHASES = "phases"
 
+_SHARES = np.linspace(0.01, 0.99, 99)  # of the pixels, at which grey levels are compared
 _CLIPPED = 0.003  # grey levels as close as this to black or white say nothing
 _FITS_BELOW = 2.5  # of the scatter between micrographs: the fit is as good as can be told
 _LEAST_SCATTER = 0.004
@@ -39,6 +39,11 @@ class Transfer:
     rms_before: float = 0.0  # what there was
     is_explained: bool = True
 
+    @property
+    def greys_moved(self) -> bool:
+        """Whether a curve of grey levels had to be changed."""
+        return bool(set(self.moved) & set(_GREYS))
+
     def apply(self, grey):
         """Source grey levels as the target shows them, clipped to 0 and 1."""
         return np.clip(self.offset + self.gain * np.clip(grey, 0, 1) ** self.gamma, 0, 1)
@@ -49,13 +54,13 @@ class Transfer:
         return base ** (1 / self.gamma)
 
 
-def quantiles(histogram, levels=LEVELS):
-    """Grey levels below which shares of the pixels lie, `levels` (Q,), interpolated inside bins."""
+def quantiles(histogram, shares=_SHARES):
+    """Grey levels, (Q,), below which shares of the pixels lie, interpolated inside bins."""
     edges = np.linspace(0, 1, len(histogram) + 1)
     cumulative = np.concatenate([[0.0], np.cumsum(histogram)])
     # flat parts have no inverse; a slope too small to matter gives them one
     rising = cumulative / max(cumulative[-1], 1e-12) + 1e-12 * np.arange(len(cumulative))
-    return np.interp(levels, rising, edges)
+    return np.interp(shares, rising, edges)
 
 
 def fit_transfer(source, target, phases=None, fractions=()) -> Transfer:
@@ -92,7 +97,7 @@ def transfer_intervals(fit, source, target, seed, phases=None, fractions=(), n_r
     if min(len(source), len(target)) < 2:
         return dict.fromkeys(_GREYS, (float("nan"),) * 2)
     asked = dict.fromkeys(_GREYS, fit.moved)
-    if not set(_GREYS) & set(fit.moved):
+    if not fit.greys_moved:
         both = (*fit.moved, "gain", "offset")
         asked = {"gamma": (*fit.moved, "gamma"), "gain": both, "offset": both}
     if PHASES in fit.moved:

@@ -7,8 +7,8 @@ import numpy as np
 from mstool.shift.choice import NONE
 from mstool.shift.cost import Drop
 from mstool.shift.estimates import Estimate
-from mstool.shift.factors import PHASES
 from mstool.shift.findings import Findings
+from mstool.shift.transfer import PHASES
 
 _NEAR = 4  # times alpha: a corrected p below may be a shift that was missed
 YES, NO, UNCLEAR, UNKNOWN = "yes", "no", "unclear", "unknown"

@@ -60,7 +60,7 @@ def make_repair(c: Comparison, name: str, factors: Factors) -> Repair | None:
         fitted = _adapt(c, name)
         return fitted and Repair(name, fitted)
     if name == "curve":
-        if factors.greys_moved:
+        if factors.transfer.greys_moved:
             curve = factors.transfer.invert
             return Repair(name, network, lambda image, own: curve(image).astype(np.float32))
         c.report.note(f"{name}: there is no change of grey levels to undo; left out")
