@@ -20,8 +20,11 @@ class Division:
 
     sides: np.ndarray  # True where a unit is in the source: (B, U)
     unit: np.ndarray  # number of the unit of each micrograph, source first: (N,)
-    source: np.ndarray  # weight of each micrograph in the means of the source: (B, N)
-    target: np.ndarray  # and in those of the target
+
+    @property
+    def weights(self) -> tuple[np.ndarray, np.ndarray]:
+        """How each micrograph counts in the means of source and target; see `weights_of`."""
+        return weights_of(self.sides, self.unit)
 
     @property
     def n_units(self) -> tuple[int, int]:
@@ -36,8 +39,7 @@ def divide(source: Sequence[str], target: Sequence[str], permutations: int, seed
     unit = number_units([*source, *target], is_source)
     unit_is_source = np.zeros(unit.max() + 1, bool)
     unit_is_source[unit[is_source]] = True
-    sides = draw_sides(unit_is_source, permutations, seed)
-    return Division(sides, unit, *weights_of(sides, unit))
+    return Division(draw_sides(unit_is_source, permutations, seed), unit)
 
 
 def draw_sides(unit_is_source, n_permutations, seed):

@@ -18,8 +18,8 @@ def etch(image, labels, dose, rng):
     most, the darkest, roughens and loses its inner contrast, and stains remain. Too short: lines
     and boundaries fade into what surrounds them.
 
-    A dose of 1 is clearly over-etched, one of -1 has no dark lines left. Labels may be None; the
-    image (H, W, C) that comes out is not clipped.
+    A dose of 1 is clearly over-etched, one of -1 has no dark lines left. Labels may be None, `rng`
+    draws stains and roughness, and the image (H, W, C) that comes out is not clipped.
     """
     return _over_etch(image, labels, dose, rng) if dose > 0 else _under_etch(image, -dose)
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from mstool.labels.legend import IGNORE_INDEX
 from mstool.shift.appearance import (
     LEVELS,
     N_BINS,
@@ -19,6 +18,7 @@ from mstool.shift.appearance import (
 from mstool.shift.choice import LABEL_SHIFT
 from mstool.shift.grey_levels import Levels, to_unit
 from mstool.shift.mixture import mix_power, power_by_phase
+from mstool.shift.phase_fractions import count_classes
 from mstool.shift.sharpness import SpectrumFit, fit_spectrum, spectrum_intervals
 from mstool.shift.transfer import PHASES, Transfer, fit_transfer, transfer_intervals
 
@@ -86,8 +86,14 @@ class Origin:
         ]
         return _mean_by_group(rows, self.groups)
 
-    def phases(self, n_classes: int, change: Change = lambda image: image):
-        """Grey histogram of each phase once fields are changed, and the phase fractions."""
+    def phases(self, n_classes: int | None, change: Change = lambda image: image):
+        """Grey histogram of each phase once fields are changed, and the phase fractions.
+
+        None and () without labels; without a number of classes, there are those of the labels.
+        """
+        if self.labels is None:
+            return None, ()
+        n_classes = n_classes or count_classes(values for _, values in self._labelled())
         counts = np.zeros((n_classes, N_BINS))
         for image, values in self._labelled():
             grey = self._grey(image, change)
@@ -97,18 +103,13 @@ class Origin:
         total = counts.sum(axis=1, keepdims=True)
         return counts / np.maximum(total, 1), tuple((total[:, 0] / max(total.sum(), 1)).tolist())
 
-    def count_classes(self) -> int:
-        """Phases up to the last one that there is."""
-        seen = [int(v[v != IGNORE_INDEX].max(initial=0)) for _, v in self._labelled()]
-        return 1 + max(seen)
-
     def power_by_phase(self, n_classes: int) -> np.ndarray:
         """Change of power with the fraction of each phase; see `mixture.power_by_phase`."""
         pairs = [(self._grey(image), values) for image, values in self._labelled()]
         return power_by_phase(*zip(*pairs, strict=True), n_classes)
 
     def _labelled(self):
-        for fields, labels in zip(self.fields, self.labels or (), strict=True):
+        for fields, labels in zip(self.fields, self.labels, strict=True):
             yield from zip(fields, labels, strict=True)
 
     def _grey(self, field: np.ndarray, change: Change = lambda image: image) -> np.ndarray:
@@ -142,11 +143,8 @@ def fit_factors(
 
     The change of phases, (K,), is that of their fractions, as labels or a network have them.
     """
-    phases, fractions, n_classes = None, (), 0
-    if origin.labels is not None:
-        known = change_of_phases is not None
-        n_classes = len(change_of_phases) if known else origin.count_classes()
-        phases, fractions = origin.phases(n_classes)
+    n_classes = None if change_of_phases is None else len(change_of_phases)
+    phases, fractions = origin.phases(n_classes)
     target_histograms, target_powers = _by_unit(target, target_groups)
     histograms, powers = _by_unit(source, origin.groups)
     transfer = fit_transfer(histograms, target_histograms, phases, fractions)
@@ -161,8 +159,7 @@ def fit_factors(
             return degrade(image, before, seed)
 
         histograms = origin.rows(grey_histogram, change)
-        if origin.labels is not None:
-            phases, fractions = origin.phases(n_classes, change)
+        phases, fractions = origin.phases(n_classes, change)
         transfer = fit_transfer(histograms, target_histograms, phases, fractions)
     intervals = transfer_intervals(transfer, histograms, target_histograms, seed, phases, fractions)
     intervals |= spectrum_intervals(spectrum, found.powers, target_powers, seed)

@@ -88,7 +88,7 @@ def measure(
     false alarm over all tests, and `permutations` are those that the division was made with.
     """
     both = [*source, *target]
-    weights = division.source, division.target
+    weights = division.weights
     vectors = describe_all(both)
     values = _image_statistics(both, vectors, weights)
     separations = {"image": separate(vectors, division.unit, division.sides, seed)}

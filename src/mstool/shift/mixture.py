@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mstool.labels.legend import IGNORE_INDEX
 from mstool.shift.appearance import piece_powers
+from mstool.shift.phase_fractions import true_fractions
 
 _LEAST = 0.05  # of the power: what a change of fractions leaves at least
 
@@ -30,10 +30,10 @@ def power_by_phase(greys: Sequence[np.ndarray], labels: Sequence[np.ndarray], n_
     powers, fractions = [], []
     for grey, values in zip(greys, labels, strict=True):
         for power, cut in piece_powers(grey):
-            known = values[cut][values[cut] != IGNORE_INDEX]
-            if known.size:
+            shares = true_fractions([values[cut]], n_classes)
+            if np.isfinite(shares).all():
                 powers.append(power)
-                fractions.append(np.bincount(known, minlength=n_classes) / known.size)
+                fractions.append(shares)
     if not powers:
         return np.zeros((n_classes, 32))
     centred = [np.array(rows) - np.mean(rows, axis=0) for rows in (fractions, powers)]

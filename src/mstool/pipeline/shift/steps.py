@@ -21,7 +21,12 @@ from mstool.shift.dosing import DosedFamily, Piece, Robustness, dose_family, gat
 from mstool.shift.factors import Factors, Origin, fit_factors
 from mstool.shift.grey_levels import cut_middle, to_stored, to_unit
 from mstool.shift.mitigation import Mitigation, compare_repairs
-from mstool.shift.phase_fractions import PhaseFractions, compare_fractions, true_fractions
+from mstool.shift.phase_fractions import (
+    PhaseFractions,
+    compare_fractions,
+    count_classes,
+    true_fractions,
+)
 from mstool.shift.ranges import derive_ranges, greys_of_training
 from mstool.shift.readings import Reading, add_readings
 
@@ -245,6 +250,5 @@ def _readings_of(c: Comparison, numbers: Sequence[int]) -> list[Reading]:
 
 def _count_classes(c: Comparison) -> int:
     """Classes of the network, or else of the label maps; at least 1."""
-    truths = [t for one in c.sets for s in one.samples for t in s.truths]
-    seen = [int(t[t != IGNORE_INDEX].max(initial=0)) for t in truths if t is not None]
-    return len(c.classes) or 1 + max(seen, default=0)
+    truths = [t for one in c.sets for s in one.samples for t in s.truths if t is not None]
+    return len(c.classes) or count_classes(truths)
