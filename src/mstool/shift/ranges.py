@@ -51,7 +51,7 @@ def derive_ranges(
 ) -> dict[str, Range | float]:
     """Ranges for training that cover the shift, by their names in `nn.augment.Augmentation`.
 
-    What did not move has none; the zoom covers that which training uses anyway, too.
+    What did not move has no range; a zoom covers also that which training uses anyway.
     """
     found = _grey_ranges(factors, source, target, training)
     names = [
