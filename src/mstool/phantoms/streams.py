@@ -32,15 +32,8 @@ def open_stream(seed, *key):
 
     Parameters
     ----------
-    seed : int
-        Seed of the whole set, at least 0.
     *key : int
         What the stream is for: image index, `Stream`, rater index, ...
-
-    Returns
-    -------
-    numpy.random.Generator
-        Freshly seeded generator.
 
     Raises
     ------
