@@ -20,19 +20,7 @@ def is_degenerate(attribution, window):
 
 
 def spearman(first, second, window):
-    """Rank correlation of two maps, signs included.
-
-    Parameters
-    ----------
-    first, second : ndarray of float, shape (H, W)
-        Maps.
-    window : ndarray of bool, shape (H, W)
-        Where they are compared.
-
-    Returns
-    -------
-    float
-        -1 to 1; NaN if either map is degenerate there.
+    """Rank correlation of two maps, signs included; NaN if either is degenerate in the window.
 
     Examples
     --------
@@ -46,22 +34,10 @@ def spearman(first, second, window):
 
 
 def structural_similarity(first, second, window, *, is_signed):
-    """Structural similarity of two maps, scaled by their 99th percentiles.
+    """Structural similarity of two maps, scaled by their 99th percentiles, mean over the window.
 
-    Parameters
-    ----------
-    first, second : ndarray of float, shape (H, W)
-        Maps.
-    window : ndarray of bool, shape (H, W)
-        Where they are compared.
-    is_signed : bool
-        Whether values below 0 mean something.
-
-    Returns
-    -------
-    float
-        Mean of the local index over the window; NaN if either map is degenerate there, or smaller
-        than 7 pixels.
+    It is NaN if either map is degenerate there, or smaller than 7 pixels. `is_signed` tells whether
+    values below 0 mean something.
     """
     if is_degenerate(first, window) or is_degenerate(second, window):
         return float("nan")
