@@ -49,7 +49,7 @@ def signed_distance(labels, class_index):
     return np.where(labels == IGNORE_INDEX, np.nan, distance)
 
 
-def distance_profile(attribution, distance, window, *, edges=EDGES_PX):
+def distance_profile(attribution, distance, window, *, edges=EDGES_PX) -> Profile:
     """Spread of a map over bins of signed distance, from far outside to far inside.
 
     Parameters
@@ -87,14 +87,14 @@ def band_mask(distance, *, inside_px=INSIDE_PX, outside_px=OUTSIDE_PX):
         return (distance <= inside_px) & (distance >= -outside_px)
 
 
-def band_share(attribution, band, window):
+def band_share(attribution, band, window) -> float:
     """Share of the absolute attribution of a window that lies in a band [1]; NaN for zeros."""
     size = np.abs(attribution)
     total = size[window].sum()
     return float(size[window & band].sum() / total) if total > 0 else float("nan")
 
 
-def band_enrichment(attribution, band, window):
+def band_enrichment(attribution, band, window) -> float:
     """Share of the attribution over share of the area; NaN for zeros, or for an empty band."""
     area = (window & band).sum() / max(1, window.sum())
     return band_share(attribution, band, window) / area if area else float("nan")

@@ -102,7 +102,7 @@ def grey_of_rest(image, region):
 
 
 def equalise_grey(image, components, editable, target):
-    """Shift each component so that its mean grey is a target, its texture kept.
+    """Shift each component so that its mean grey is a target, its texture kept: float32 (H, W, C).
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def equalise_grey(image, components, editable, target):
 
 
 def flatten_texture(image, components, editable):
-    """Give the editable pixels of each component their mean grey."""
+    """Give the editable pixels of each component their mean grey: float32 (H, W, C)."""
     changed, own, means = _open_components(image, components, editable)
     changed[own] = means
     return changed
@@ -156,10 +156,10 @@ def region_drops(before, after, components, core):
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def bootstrap_interval(values, seed=0, level=0.95, n_resamples=2000):
+def bootstrap_interval(values, seed=0, level=0.95, n_resamples=2000) -> tuple[float, float]:
     """Percentile interval (low, high) of the mean over units; NaN values are left out.
 
-    Both are NaN for fewer than two values.
+    Both ends are NaN for fewer than two values.
     """
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
@@ -170,7 +170,7 @@ def bootstrap_interval(values, seed=0, level=0.95, n_resamples=2000):
     return float(low), float(high)
 
 
-def decide_cause(drops, *, least=0.2, ratio=2.0):
+def decide_cause(drops, *, least=0.2, ratio=2.0) -> str:
     """Name what decided, by what the network misses most.
 
     Parameters

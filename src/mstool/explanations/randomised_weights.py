@@ -12,12 +12,15 @@ from mstool.explanations.verdicts import Thresholds, judge_sanity
 
 @dataclass(frozen=True)
 class Likeness:
-    """How alike maps are before and after some weights turned random; NaN if one is always zero."""
+    """How alike maps are before and after some weights turned random.
+
+    Means are over pairs of maps [1], and NaN if every pair has a map of zeros.
+    """
 
     block: str  # last that turned random, or the only one
-    spearman: float  # mean rank correlation of absolute values [1]
-    spearman_signed: float  # and of values with their sign
-    ssim: float  # mean structural similarity [1]
+    spearman: float  # rank correlation, its absolute value
+    spearman_signed: float  # with its sign
+    ssim: float  # structural similarity
     n_zero: int  # maps that are zero or constant
     n: int  # pairs
 

@@ -46,7 +46,7 @@ def removal_mask(order, share, shape, *, least_first=False):
     return mask
 
 
-def road_score(image, attribution, window, predict, rng, *, shares=ROAD_SHARES, noise=0.0):
+def road_score(image, attribution, window, predict, rng, *, shares=ROAD_SHARES, noise=0.0) -> float:
     """Probability left when the least relevant pixels go, minus when the most relevant go, halved.
 
     Parameters
@@ -79,7 +79,9 @@ def road_score(image, attribution, window, predict, rng, *, shares=ROAD_SHARES, 
     return float((left[0] - left[1]).mean() / 2)
 
 
-def deletion_insertion(image, blurred, attribution, window, predict, rng, *, shares=CURVE_SHARES):
+def deletion_insertion(
+    image, blurred, attribution, window, predict, rng, *, shares=CURVE_SHARES
+) -> RemovalCurves:
     """Blur the most relevant pixels away, and give them back to a blurred image.
 
     Parameters
@@ -122,7 +124,7 @@ def draw_perturbations(shape, window, n, rng, *, least_px=4, most_px=12):
     return masks
 
 
-def infidelity_ratio(products, drops):
+def infidelity_ratio(products, drops) -> float:
     """Share of the drops that a map does not foretell.
 
     Parameters

@@ -13,13 +13,13 @@ from skimage.metrics import structural_similarity as skimage_ssim
 SSIM_SIDE_PX = 7
 
 
-def is_degenerate(attribution, window):
+def is_degenerate(attribution, window) -> bool:
     """Whether a map says nothing in a window: constant, not numbers, or the window is empty."""
     values = attribution[window]
     return bool(values.size == 0 or not np.isfinite(values).all() or np.ptp(values) == 0)
 
 
-def spearman(first, second, window):
+def spearman(first, second, window) -> float:
     """Rank correlation of two maps, signs included; NaN if either is degenerate in the window.
 
     Examples
@@ -33,7 +33,7 @@ def spearman(first, second, window):
     return float(stats.spearmanr(first[window], second[window]).statistic)
 
 
-def structural_similarity(first, second, window, *, is_signed):
+def structural_similarity(first, second, window, *, is_signed) -> float:
     """Structural similarity of two maps, scaled by their 99th percentiles, mean over the window.
 
     It is NaN if either map is degenerate there, or smaller than 7 pixels. `is_signed` tells whether

@@ -48,7 +48,7 @@ class Thresholds:
     dense_band: float = 0.6  # most share of the regions that bands along boundaries may cover
 
 
-def judge_sanity(mean, last, zero_share, limits):
+def judge_sanity(mean, last, zero_share, limits) -> str:
     """Verdict of the weight randomisation: ``pass``, ``fail``, ``inconclusive`` or ``degenerate``.
 
     Parameters
@@ -100,7 +100,7 @@ def judge_faithfulness(
     return INCONCLUSIVE, "neither is it better than noise, nor is it shown to be no better"
 
 
-def judge_patch(enrichment, kept, limits):
+def judge_patch(enrichment, kept, limits) -> str:
     """Verdict of the known cause: ``pass`` or ``fail``; ``inconclusive`` without an attack."""
     if not np.isfinite(enrichment):
         return INCONCLUSIVE
@@ -109,7 +109,7 @@ def judge_patch(enrichment, kept, limits):
     return PASS if found and stays else FAIL
 
 
-def judge_labels(gap, accuracy, limits):
+def judge_labels(gap, accuracy, limits) -> str:
     """Verdict of label randomisation: ``pass`` or ``inconclusive``.
 
     It never fails: on networks that learnt the same task twice, maps differ about as much as on

@@ -26,7 +26,7 @@ GLYPHS = {  # 3 columns x 5 rows; a row is three bits, most significant on the l
 }
 
 
-def choose_bar_length(width, pixel_size_um):
+def choose_bar_length(width, pixel_size_um) -> float:
     """Scale bar length [um] of the series 1, 2, 5, 10, ... that is nearest to a fifth of the width.
 
     Examples
@@ -95,7 +95,7 @@ def burn_scale_bar(image, pixel_size_um, bottom):
     return burned, length_um
 
 
-def info_bar_height(shape):
+def info_bar_height(shape) -> int:
     """Height of the information bar of an image [px]."""
     return 9 * _text_zoom(shape) + 6
 

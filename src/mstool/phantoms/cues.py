@@ -34,8 +34,11 @@ class CellAttributes:
     texture: np.ndarray  # strength of mottle or laths
 
 
-def draw_attributes(cue, cell_class, rng):
+def draw_attributes(cue, cell_class, rng) -> CellAttributes:
     """Attributes of each cell, of which the cue alone depends on the class.
+
+    They are uniform between 0 and 1, the cue within `WEAK` and `STRONG`. Every cue takes as many
+    draws.
 
     Parameters
     ----------
@@ -44,13 +47,6 @@ def draw_attributes(cue, cell_class, rng):
         laths is nearly flat.
     cell_class : ndarray of int, shape (N,)
         0 or 1.
-    rng
-        Gives the same number of draws for every cue.
-
-    Returns
-    -------
-    CellAttributes
-        Uniform between 0 and 1, the cue within `WEAK` and `STRONG`.
     """
     rim, grey, texture = rng.uniform(size=(3, len(cell_class)))
     attributes = CellAttributes(rim, grey, texture)
@@ -61,7 +57,7 @@ def draw_attributes(cue, cell_class, rng):
     return replace(attributes, **{cue: least + (most - least) * vars(attributes)[cue]})
 
 
-def draw_cue_texture(settings, cells, rng):
+def draw_cue_texture(settings, cells, rng) -> Texture:
     """Unit texture of every cell: mottle, and laths in class 1 where they are the cue.
 
     Its grey has mean 0 and rms 1 in each cell; mottle and laths share one histogram. Without laths,
@@ -80,7 +76,7 @@ def draw_cue_texture(settings, cells, rng):
 
 
 def render_cells(settings, cells, attributes, texture):
-    """Image of cells with the given attributes, blurred, without noise, not clipped.
+    """Image of cells with the given attributes, float64 (H, W), blurred, noiseless, not clipped.
 
     The rim runs inside each cell, half its width and half a pixel from the boundary, so that
     either side of a boundary bears the rim of its own cell. Texture fades out towards every

@@ -47,7 +47,7 @@ def etch_boundaries(cells, width_px, variation):
     return strength * bell(cells.boundary_distance_px, width_px)
 
 
-def draw_etch_fields(shape, stain_size_px, rng):
+def draw_etch_fields(shape, stain_size_px, rng) -> EtchFields:
     """Stains, typically of `stain_size_px` [px], and drift of one image at unit dose."""
     blotch = smooth_noise(shape, stain_size_px, rng) + 0.3 * smooth_noise(
         shape, stain_size_px / 4, rng
@@ -90,7 +90,7 @@ def over_etch(nominal, labels, cell, boundary, edge, fields, dose):
 
 
 def mean_of_cells(image, cell):
-    """Image with each pixel replaced by the mean of its cell.
+    """Image, float64 (H, W), with each pixel replaced by the mean of its cell.
 
     Examples
     --------

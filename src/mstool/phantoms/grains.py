@@ -44,7 +44,7 @@ class Tessellation:
         return self.cell_class[self.cell]
 
 
-def tessellate(shape, grain_size_px, region_size_px, fractions, rng):
+def tessellate(shape, grain_size_px, region_size_px, fractions, rng) -> Tessellation:
     """Grains, packets and regions that cover an image in the given fractions.
 
     Parameters
@@ -71,7 +71,7 @@ def tessellate(shape, grain_size_px, region_size_px, fractions, rng):
     return _draw_cells(shape, shifted, positions, cell_class, cell_region)
 
 
-def tessellate_isolated(shape, grain_size_px, foreground_fraction, rng):
+def tessellate_isolated(shape, grain_size_px, foreground_fraction, rng) -> Tessellation:
     """Grains of which some, no two of them neighbours, belong to class 1.
 
     Parameters
@@ -157,7 +157,7 @@ def _touching_cells(cell, n_cells):
     return sparse.csr_array((np.ones(len(both[0]), bool), both), shape=(n_cells, n_cells))
 
 
-def scatter_seeds(shape, spacing_px, rng):
+def scatter_seeds(shape, spacing_px, rng) -> Seeds:
     """At least 36 seeds on a jittered hexagonal grid that reaches beyond the image on all sides.
 
     Parameters
@@ -290,7 +290,7 @@ def _ensure_every_class(cell_class, n_classes, rng):
     return cell_class
 
 
-def _draw_cells(shape, seeds, positions, cell_class, cell_region):
+def _draw_cells(shape, seeds, positions, cell_class, cell_region) -> Tessellation:
     """Tessellation of the image by the two nearest seeds of each pixel."""
     index, power = nearest_seeds(seeds, positions, k=2)
     first, second = index[..., 0], index[..., 1]

@@ -52,7 +52,7 @@ def match_classes(image, labels, mean, spread):
     return matched
 
 
-def histogram_distance(image, labels, n_classes):
+def histogram_distance(image, labels, n_classes) -> float:
     """Largest Kolmogorov-Smirnov distance [1] between the grey levels of two classes.
 
     It is NaN when fewer than two classes are present; labels from `n_classes` up are ignored.

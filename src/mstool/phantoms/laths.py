@@ -61,7 +61,7 @@ def stripe_phase(where, angle_deg, period_px, waviness):
     return (across + waviness) / period_px
 
 
-def draw_laths(where, cell, angle_deg, width_px, edge_px, waviness, fading, rng):
+def draw_laths(where, cell, angle_deg, width_px, edge_px, waviness, fading, rng) -> Stripes:
     """Laths of uneven width, each with its own grey, between dark edges with a bright flank.
 
     Parameters
@@ -86,7 +86,7 @@ def draw_laths(where, cell, angle_deg, width_px, edge_px, waviness, fading, rng)
     return Stripes(standardise(grey), np.minimum(below, above))
 
 
-def draw_lamellae(where, cell, angle_deg, spacing_px, dark_share, waviness):
+def draw_lamellae(where, cell, angle_deg, spacing_px, dark_share, waviness) -> Stripes:
     """Regular alternating lamellae, all alike: ferrite bright, cementite dark.
 
     Parameters

@@ -40,7 +40,7 @@ class Rating:
     parameters: dict  # habits, and what they did to this image; ready for JSON
 
 
-def draw_habits(seed, rater):
+def draw_habits(seed, rater) -> RaterHabits:
     """Habits of annotator number `rater`, from 0, the same for every image of the seed.
 
     They lie between careful (0.1 um, hardly misses) and hasty (0.6 um, misses most small regions).
@@ -55,7 +55,7 @@ def draw_habits(seed, rater):
     )
 
 
-def rate_labels(labels, pixel_size_um, habits, *, seed, index, rater):
+def rate_labels(labels, pixel_size_um, habits, *, seed, index, rater) -> Rating:
     """Label map as one annotator would have drawn it.
 
     Ignored pixels stay where they are.

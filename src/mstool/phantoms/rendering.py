@@ -32,8 +32,8 @@ class Phantom:
     parameters: dict  # every true parameter, ready for JSON
 
 
-def make_phantom(settings, seed, index):
-    """Synthetic micrograph number `index` of a seed; the same bytes for the same arguments.
+def make_phantom(settings, seed, index) -> Phantom:
+    """Synthetic micrograph of a seed and an index; the same bytes for the same arguments.
 
     Without a cue, all classes have the same grey histogram at dose 0, to a Kolmogorov-Smirnov
     distance below `MAX_HISTOGRAM_KS` from 256 x 256 px up (on smaller images chance alone makes it
@@ -103,7 +103,7 @@ def _draw_fractions(settings, rng):
 def _etch(settings, cells, texture, rng):
     """Image at dose 0 and at the dose of the settings, before noise, not clipped.
 
-    The number of draws is the same at every dose.
+    There are as many draws at every dose.
     """
     labels, shape = cells.labels, settings.shape
     grain_px = settings.to_px(settings.grain_size_um)

@@ -19,7 +19,7 @@ class Texture:
     period_um: np.ndarray  # lath width or interlamellar spacing, (N,); NaN in ferrite
 
 
-def draw_texture(settings, cells, rng):
+def draw_texture(settings, cells, rng) -> Texture:
     """Mottled ferrite, bainite laths and pearlite lamellae, with true directions and widths."""
     angle_deg = orient_packets(cells.cell_region, rng)
     period_um = _draw_periods(settings, cells.cell_class, rng)
@@ -33,12 +33,19 @@ def draw_texture(settings, cells, rng):
 
 
 def fill_bainite(settings, cells, angle_deg, period_um, rng):
-    """Pixels of bainite, as rows and columns, and their laths, wavy and fading in places.
+    """Laths of all bainite, wavy and fading in places.
 
     Parameters
     ----------
     angle_deg, period_um : ndarray of float64, shape (N,)
         As in `Texture`.
+
+    Returns
+    -------
+    where : tuple of ndarray of int, each of shape (n,)
+        Rows and columns of the pixels [px].
+    stripes : Stripes
+        What is there.
     """
     lath_px = settings.to_px(settings.lath_width_um)
     where = np.nonzero(cells.labels == BAINITE)
@@ -50,7 +57,7 @@ def fill_bainite(settings, cells, angle_deg, period_um, rng):
 
 
 def _fill_pearlite(settings, cells, angle_deg, period_um, rng):
-    """Pixels of pearlite and their lamellae."""
+    """Lamellae of all pearlite, likewise."""
     where = np.nonzero(cells.labels == PEARLITE)
     waviness = wave_field(settings.shape, 5 * settings.to_px(settings.lath_width_um), 0.04, rng)
     own, period_px, share = cells.cell[where], settings.to_px(period_um), settings.cementite_share

@@ -6,7 +6,7 @@ from mstool.phantoms.bars import IGNORE_INDEX
 from mstool.phantoms.settings import FERRITE
 
 
-def describe_truth(settings, cells, texture, labels):
+def describe_truth(settings, cells, texture, labels) -> dict:
     """Phase fractions, counts and regions of one image, as far as they can be seen.
 
     The table is ready for JSON. Fractions are of the pixels that are not ignored; cells that are

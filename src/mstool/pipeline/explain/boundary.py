@@ -72,8 +72,8 @@ def _name_maps(
 ) -> dict[str, list[np.ndarray]]:
     """Maps of all regions: by method, by method with random weights, and of the edge detector."""
     random = random_maps(question, regions, 900 + question.settings.seed)
-    named = {label: [maps[label] for maps in own] for label in question.labels}
-    named |= {_random(label): [maps[label] for maps in random] for label in question.labels}
+    named = {label: [maps[label] for maps in own] for label in question.method_labels}
+    named |= {_random(label): [maps[label] for maps in random] for label in question.method_labels}
     return named | {f"control: {EDGE}": [edge_map(region.image) for region in regions]}
 
 
@@ -83,7 +83,9 @@ def _random(label: str) -> str:
 
 def _compare(question: Question, uses: dict[str, BandUse]) -> dict[str, BandUse]:
     edge = uses[f"control: {EDGE}"]
-    own = {name: over_others(uses[name], edge, uses[_random(name)]) for name in question.labels}
+    own = {
+        name: over_others(uses[name], edge, uses[_random(name)]) for name in question.method_labels
+    }
     return uses | own
 
 

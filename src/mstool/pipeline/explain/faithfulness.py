@@ -51,7 +51,7 @@ def check_faithfulness(
         sensitivity = _sensitivity(question, regions[:N_SENSITIVE])
     seen = regions[: len(rows)]
     units = [region.unit for region in seen]
-    labels = question.labels
+    labels = question.method_labels
     weigh = partial(weigh_removal, rows, units, limits=question.limits)
     _draw(question, rows, units, labels)
     n_units = count_units(seen)

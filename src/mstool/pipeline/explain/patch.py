@@ -34,7 +34,7 @@ def check_patch(question: Question, regions: Sequence[Region]) -> KnownCause:
         n_worked,
         n_worked > 0,
         tuple(attacked.margin_shift for attacked in attacks),
-        {label: weigh_patches(attacks, label, question.limits) for label in question.labels},
+        {label: weigh_patches(attacks, label, question.limits) for label in question.method_labels},
         {name: weigh_patches(attacks, name, question.limits) for name in CONTROLS},
         tuple(left_out),
     )

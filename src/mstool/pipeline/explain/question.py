@@ -43,7 +43,7 @@ class Question:
     budget: Budget
 
     @property
-    def labels(self) -> list[str]:
+    def method_labels(self) -> list[str]:
         """What methods are called."""
         return [method.label for method in self.methods]
 
