@@ -15,36 +15,22 @@ INSIDE_PX, OUTSIDE_PX = 4.0, 2.0
 
 @dataclass(frozen=True)
 class Profile:
-    """How a map is spread over distances from the boundary.
+    """How a map is spread over n bins of signed distance from the boundary, float64 (n,) each.
 
-    Attributes
-    ----------
-    from_px, to_px : ndarray of float64, shape (n,)
-        Signed distances that a bin reaches from and to [px]; above 0 inside the class.
-    mass_share, area_share : ndarray of float64, shape (n,)
-        Of the absolute attribution, and of the window [1]; mass is NaN for a map of zeros.
-    enrichment : ndarray of float64, shape (n,)
-        Mass over area [1]; NaN in empty bins.
+    Distances are in px, above 0 inside the class.
     """
 
-    from_px: np.ndarray
-    to_px: np.ndarray
-    mass_share: np.ndarray
-    area_share: np.ndarray
-    enrichment: np.ndarray
+    from_px: np.ndarray  # where a bin begins
+    to_px: np.ndarray  # where it ends
+    mass_share: np.ndarray  # of the absolute attribution [1]; NaN for a map of zeros
+    area_share: np.ndarray  # of the window [1]
+    enrichment: np.ndarray  # mass over area [1]; NaN in empty bins
 
 
 def signed_distance(labels, class_index):
     """Distance of each pixel to the boundary of a class.
 
     The border of the image, and of ignored pixels, is no boundary.
-
-    Parameters
-    ----------
-    labels : ndarray of uint8, shape (H, W)
-        Class indices, or 255 for ignored.
-    class_index : int
-        The class.
 
     Returns
     -------
@@ -63,24 +49,15 @@ def signed_distance(labels, class_index):
     return np.where(labels == IGNORE_INDEX, np.nan, distance)
 
 
-def distance_profile(attribution, distance, window, *, edges=EDGES_PX):
-    """Spread of a map over bins of signed distance, outside first.
+def distance_profile(attribution, distance, window, *, edges=EDGES_PX) -> Profile:
+    """Spread of a map over bins of signed distance, from far outside to far inside.
 
     Parameters
     ----------
-    attribution : ndarray of float, shape (H, W)
-        Map.
     distance : ndarray of float, shape (H, W)
         From `signed_distance`.
-    window : ndarray of bool, shape (H, W)
-        What is counted.
     edges : sequence of float
         Borders of the bins on one side [px].
-
-    Returns
-    -------
-    Profile
-        Bins from far outside to far inside.
     """
     positive = np.asarray(edges, float)
     borders = np.concatenate([-positive[:0:-1], positive])
@@ -110,14 +87,14 @@ def band_mask(distance, *, inside_px=INSIDE_PX, outside_px=OUTSIDE_PX):
         return (distance <= inside_px) & (distance >= -outside_px)
 
 
-def band_share(attribution, band, window):
+def band_share(attribution, band, window) -> float:
     """Share of the absolute attribution of a window that lies in a band [1]; NaN for zeros."""
     size = np.abs(attribution)
     total = size[window].sum()
     return float(size[window & band].sum() / total) if total > 0 else float("nan")
 
 
-def band_enrichment(attribution, band, window):
+def band_enrichment(attribution, band, window) -> float:
     """Share of the attribution over share of the area; NaN for zeros, or for an empty band."""
     area = (window & band).sum() / max(1, window.sum())
     return band_share(attribution, band, window) / area if area else float("nan")

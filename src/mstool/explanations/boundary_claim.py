@@ -9,58 +9,31 @@ from mstool.explanations.means import finite_mean, unit_means
 
 @dataclass(frozen=True)
 class BandUse:
-    """How much of a map lies in the band along the boundary.
+    """How much of a map lies in the band along the boundary [1].
 
-    Attributes
-    ----------
-    share : float
-        Of the absolute attribution [1]; NaN for a map of zeros.
-    enrichment : float
-        The share over that of the area [1].
-    over_edge_detector, over_random_weights : float
-        Enrichment over that of a map that knows nothing of the network, and of the same method
-        with random weights [1]; NaN for these themselves.
+    Enrichment is compared with that of a map that knows nothing of the network, and of the same
+    method with random weights; NaN for these themselves.
     """
 
-    share: float
-    enrichment: float
+    share: float  # of the absolute attribution; NaN for a map of zeros
+    enrichment: float  # the share over that of the area
     over_edge_detector: float = float("nan")
     over_random_weights: float = float("nan")
 
 
 @dataclass(frozen=True)
 class BoundaryUse:
-    """Whether it is the boundaries: attribution near them, and what is lost without them.
+    """Whether it is the boundaries: attribution near them, and what is lost without them."""
 
-    Attributes
-    ----------
-    source : str
-        ``labels`` or ``prediction``: where boundaries were taken from.
-    band_px : tuple of float
-        How far the band reaches inside and outside [px].
-    band_um : tuple of float, or None
-        The same in um, if the pixel size is known.
-    n_units, n_regions : int
-        Groups of micrographs, and regions, behind the profile.
-    band_area_share : float
-        Share of the compared pixels that lies in the band [1].
-    methods : dict of str to BandUse
-        By label of the method; controls and maps with random weights too.
-    profile : dict of str to Profile
-        Means, by the same names.
-    counterfactual : Counterfactual
-        What is lost.
-    """
-
-    source: str
-    band_px: tuple[float, float]
-    band_um: tuple[float, float] | None
+    source: str  # of the boundaries: labels or prediction
+    band_px: tuple[float, float]  # how far the band reaches inside and outside
+    band_um: tuple[float, float] | None  # None without a pixel size
     n_units: int
     n_regions: int
-    band_area_share: float
-    methods: dict[str, BandUse]
-    profile: dict[str, Profile]
-    counterfactual: Counterfactual
+    band_area_share: float  # of the compared pixels [1]
+    methods: dict[str, BandUse]  # controls and maps with random weights too
+    profile: dict[str, Profile]  # means, by the same names
+    counterfactual: Counterfactual  # what is lost
 
 
 def use_of_band(maps, bands, windows, units) -> BandUse:
@@ -72,8 +45,6 @@ def use_of_band(maps, bands, windows, units) -> BandUse:
         One a region.
     bands, windows : sequence of ndarray of bool, shape (H, W)
         Band along the boundary, and pixels that count.
-    units : sequence of str
-        Micrograph or group of each region.
     """
     rows = list(zip(maps, bands, windows, strict=True))
     share, enrichment = (

@@ -9,21 +9,12 @@ CONTROLS = (EDGE, RANDOM, DISTANCE)
 
 
 def control_maps(image, region, rng):
-    """All controls for one image.
+    """All controls for one image, float64 (H, W) each: by name, in the order of `CONTROLS`.
 
     Parameters
     ----------
-    image : ndarray of float, shape (H, W, C)
-        Greys.
     region : ndarray of bool, shape (H, W)
         Pixels whose class is explained; at least one.
-    rng : numpy.random.Generator
-        For the random map.
-
-    Returns
-    -------
-    dict of str to ndarray of float64, shape (H, W)
-        By name, in the order of `CONTROLS`.
     """
     return {
         EDGE: edge_map(image),

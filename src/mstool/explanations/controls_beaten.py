@@ -16,82 +16,42 @@ ROAD, INFIDELITY = "road", "infidelity"
 
 @dataclass(frozen=True)
 class Removal:
-    """What removing and perturbing pixels of one region says of one map.
+    """What removing and perturbing pixels of one region says of one map."""
 
-    Attributes
-    ----------
-    road : float
-        Score [1]; more is better.
-    infidelity : float
-        Ratio [1]; less is better, NaN where nothing changed the decision.
-    curves : RemovalCurves
-        Deletion and insertion.
-    """
-
-    road: float
-    infidelity: float
-    curves: RemovalCurves
+    road: float  # score [1]; more is better
+    infidelity: float  # ratio [1]; less is better, NaN where nothing changed the decision
+    curves: RemovalCurves  # deletion and insertion
 
 
 @dataclass(frozen=True)
 class Faithful:
-    """One map against all controls; measures are means over units of means over regions.
+    """One map against all controls; measures are means over units of means over regions [1].
 
-    Attributes
-    ----------
-    deletion, insertion, road, infidelity_ratio : float
-        Mean measures [1].
-    road_per_unit : tuple of float
-        ROAD of each micrograph, or group [1].
-    sensitivity_max : float
-        Largest relative change of the map under faint noise [1]; NaN if not measured.
-    p, p_equal : dict of str to dict of str to float
-        By control and measure: of so large an advantage by chance, and of so small a one if it
-        were the margin that counts [1].
-    n_pairs : dict of str to dict of str to int
-        Units on which both are defined, likewise.
-    least_attainable_p : float
-        Smallest p that the fewest of these pairs can give [1].
-    verdict, reason : str or None
-        Outcome, and what it rests on; None for the random map, that has nothing to beat.
+    P values and numbers of pairs are by control and by measure.
     """
 
     deletion: float
     insertion: float
     road: float
     infidelity_ratio: float
-    road_per_unit: tuple[float, ...]
-    sensitivity_max: float
-    p: dict[str, dict[str, float]]
-    p_equal: dict[str, dict[str, float]]
-    n_pairs: dict[str, dict[str, int]]
-    least_attainable_p: float
-    verdict: str | None
-    reason: str | None
+    road_per_unit: tuple[float, ...]  # of each micrograph, or group
+    sensitivity_max: float  # largest relative change under faint noise; NaN if not measured
+    p: dict[str, dict[str, float]]  # of so large an advantage by chance
+    p_equal: dict[str, dict[str, float]]  # of so small a one if the margin were true
+    n_pairs: dict[str, dict[str, int]]  # units on which both are defined
+    least_attainable_p: float  # with the fewest of these pairs
+    verdict: str | None  # None for the random map, which has nothing to beat
+    reason: str | None  # what it rests on
 
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """All maps against all controls.
-
-    Attributes
-    ----------
-    n_units, n_regions : int
-        Groups of micrographs, which are compared, and regions of which each is a mean.
-    least_units : int
-        Units below which the verdict is ``inconclusive``.
-    least_attainable_p : float
-        Smallest p that so many units can give [1].
-    methods, controls : dict of str to Faithful
-        By label, by name.
-    left_out : tuple of str
-        What there was no time for.
-    """
+    """All maps against all controls."""
 
     n_units: int
     n_regions: int
-    least_units: int
-    least_attainable_p: float
+    least_units: int  # below which the verdict is inconclusive
+    least_attainable_p: float  # that so many units can give [1]
     methods: dict[str, Faithful]
     controls: dict[str, Faithful]
     left_out: tuple[str, ...] = ()
@@ -110,12 +70,8 @@ def weigh_removal(
     ----------
     rows : sequence of mapping of str to Removal
         Of each region, by label of the map or name of the control.
-    units : sequence of str
-        Micrograph or group of each region.
     name : str
         The map.
-    limits : Thresholds
-        Where to cut.
     sensitivity : float
         To be noted with it.
     """

@@ -21,68 +21,31 @@ CORE_PX = 4.5  # from there on a pixel counts as interior
 
 @dataclass(frozen=True)
 class Counterfactual:
-    """What the network misses when a cause is taken away.
-
-    Attributes
-    ----------
-    n_units, n_regions : int
-        Groups of micrographs, and regions that have an interior.
-    band_share_of_regions : float
-        Share of the regions that lies in the band along their boundary [1].
-    drop : dict of str to float
-        Loss of probability in the interior by cause, mean over units [1].
-    interval : dict of str to tuple of float
-        95 % interval of the mean over units [1]; NaN for fewer than two.
-    verdict : str
-        One of `CAUSES`, ``mixed`` or ``not testable``.
-    reason : str
-        Why.
-    """
+    """What the network loses of its probability when a cause is taken away, by cause."""
 
     n_units: int
-    n_regions: int
-    band_share_of_regions: float
-    drop: dict[str, float]
-    interval: dict[str, tuple[float, float]]
-    verdict: str
+    n_regions: int  # that have an interior
+    band_share_of_regions: float  # that lies in the band along their boundary [1]
+    drop: dict[str, float]  # in the interior, mean over units [1]
+    interval: dict[str, tuple[float, float]]  # 95 % of that mean; NaN for fewer than two
+    verdict: str  # one of `CAUSES`, mixed or not testable
     reason: str
 
 
 @dataclass(frozen=True)
 class Change:
-    """A field of view with each of the causes taken away.
+    """A field of view with each of the causes taken away."""
 
-    Attributes
-    ----------
-    components : ndarray of int, shape (H, W)
-        Regions of the class, 1 to n; 0 elsewhere.
-    core : ndarray of bool, shape (H, W)
-        Their interior, on which losses are measured.
-    band_share : float
-        Share of the regions that lies in the band along the boundary [1].
-    images : dict of str to ndarray of float32, shape (H, W, C)
-        By cause.
-    """
-
-    components: np.ndarray
-    core: np.ndarray
-    band_share: float
-    images: dict[str, np.ndarray]
+    components: np.ndarray  # regions of the class, 1 to n; 0 elsewhere
+    core: np.ndarray  # their interior, on which losses are measured
+    band_share: float  # of the regions that lies in the band along the boundary [1]
+    images: dict[str, np.ndarray]  # by cause
 
 
 def remove_causes(image, prediction, class_index, rng) -> Change | None:
     """Micrograph without boundaries, without grain greys, without texture.
 
-    Parameters
-    ----------
-    image : ndarray of float32, shape (H, W, C)
-        Greys.
-    prediction : ndarray of uint8, shape (H, W)
-        Class indices.
-    class_index : int
-        The class whose regions are changed.
-    rng : numpy.random.Generator
-        For noise, a hundredth of the grey range strong, on filled pixels.
+    Filled pixels get noise, a hundredth of the grey range strong. `prediction` is a label map.
 
     Returns
     -------
@@ -110,15 +73,13 @@ def drop_specks(labels, least_px=LEAST_PX):
 
     Parameters
     ----------
-    labels : ndarray of uint8, shape (H, W)
-        Class indices, or 255 for ignored, which is left alone.
     least_px : int
         Smallest component that stays [px].
 
     Returns
     -------
     ndarray of uint8, shape (H, W)
-        A copy.
+        A copy; ignored pixels are left alone.
     """
     tidy = labels.copy()
     for index in np.unique(labels[labels != IGNORE_INDEX]):
@@ -136,17 +97,15 @@ def drop_specks(labels, least_px=LEAST_PX):
 
 
 def grey_of_rest(image, region):
-    """Mean grey outside of a region, or of all if the region is all: (C,)."""
+    """Mean grey (C,) outside of a region, or of all if the region is all."""
     return image[~region].mean(axis=0) if not region.all() else image.mean(axis=(0, 1))
 
 
 def equalise_grey(image, components, editable, target):
-    """Shift each component so that its mean grey is a target, its texture kept.
+    """Shift each component so that its mean grey is a target, its texture kept: float32 (H, W, C).
 
     Parameters
     ----------
-    image : ndarray of float, shape (H, W, C)
-        Greys.
     components : ndarray of int, shape (H, W)
         1 to n; 0 is left alone.
     editable : ndarray of bool, shape (H, W)
@@ -154,25 +113,16 @@ def equalise_grey(image, components, editable, target):
     target : ndarray of float, shape (C,)
         Mean that the editable pixels of each component get, as far as clipping to the range of the
         image allows.
-
-    Returns
-    -------
-    ndarray of float32, shape (H, W, C)
-        Changed image.
     """
-    means = _component_means(image, components, editable)
-    changed = np.array(image, np.float32)
-    own = editable & (components > 0)
-    changed[own] += target - means[components[own]]
+    changed, own, means = _open_components(image, components, editable)
+    changed[own] += target - means
     return np.clip(changed, image.min(), image.max())
 
 
 def flatten_texture(image, components, editable):
-    """Give the editable pixels of each component their mean grey."""
-    means = _component_means(image, components, editable)
-    changed = np.array(image, np.float32)
-    own = editable & (components > 0)
-    changed[own] = means[components[own]]
+    """Give the editable pixels of each component their mean grey: float32 (H, W, C)."""
+    changed, own, means = _open_components(image, components, editable)
+    changed[own] = means
     return changed
 
 
@@ -206,13 +156,10 @@ def region_drops(before, after, components, core):
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def bootstrap_interval(values, seed=0, level=0.95, n_resamples=2000):
-    """Percentile interval of the mean over units; NaN values are left out.
+def bootstrap_interval(values, seed=0, level=0.95, n_resamples=2000) -> tuple[float, float]:
+    """Percentile interval (low, high) of the mean over units; NaN values are left out.
 
-    Returns
-    -------
-    tuple of float
-        (low, high); NaN for fewer than two values.
+    Both ends are NaN for fewer than two values.
     """
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
@@ -223,7 +170,7 @@ def bootstrap_interval(values, seed=0, level=0.95, n_resamples=2000):
     return float(low), float(high)
 
 
-def decide_cause(drops, *, least=0.2, ratio=2.0):
+def decide_cause(drops, *, least=0.2, ratio=2.0) -> str:
     """Name what decided, by what the network misses most.
 
     Parameters
@@ -265,12 +212,8 @@ def weigh_causes(
     ----------
     drops : mapping of str to sequence of float, length n
         Loss of each region by cause [1]; NaN without interior.
-    units : sequence of str, length n
-        Micrograph or group of each region.
     band_shares : sequence of float
         Share of the regions in bands along their boundaries, by field of view [1].
-    limits : Thresholds
-        Where to cut.
     seed : int
         Of the intervals.
     """
@@ -300,15 +243,10 @@ def _judge(drops, n_regions: int, dense: float, limits: Thresholds) -> tuple[str
     return verdict, "largest loss of probability in the interior of the regions"
 
 
-def _component_means(image, components, editable):
-    """Mean grey of the editable pixels of each component, float64 (n + 1, C); row 0 is unused."""
-    n = int(components.max())
-    where = components[editable]
-    count = np.maximum(np.bincount(where, minlength=n + 1), 1)
-    return np.stack(
-        [
-            np.bincount(where, image[..., c][editable], minlength=n + 1) / count
-            for c in range(image.shape[2])
-        ],
-        axis=1,
-    )
+def _open_components(image, components, editable):
+    """Copy to change, its pixels that may be, bool (H, W), and the mean of their component."""
+    own = editable & (components > 0)
+    where = components[own]
+    count = np.maximum(np.bincount(where), 1)
+    totals = [np.bincount(where, channel[own]) for channel in np.moveaxis(image, 2, 0)]
+    return np.array(image, np.float32), own, (np.stack(totals, axis=1) / count[:, None])[where]

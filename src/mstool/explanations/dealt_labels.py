@@ -15,72 +15,35 @@ from mstool.labels.legend import IGNORE_INDEX
 class LabelDependence:
     """How far a map depends on what labels mean.
 
-    Attributes
-    ----------
-    retrained, permuted : float
-        Absolute rank correlation with the map of a network with true labels, and of one with
-        permuted labels [1]; NaN if either has no map.
-    gap : float
-        Their difference [1].
-    verdict : str
-        ``pass`` or ``inconclusive``.
+    Absolute rank correlation with the map of a network with true labels, and of one with permuted
+    labels [1]; NaN if either has no map.
     """
 
     retrained: float
     permuted: float
-    gap: float
-    verdict: str
+    gap: float  # their difference
+    verdict: str  # pass or inconclusive
 
 
 @dataclass(frozen=True)
 class LabelRandomisation:
-    """What fresh networks with true and with permuted labels show.
-
-    Attributes
-    ----------
-    n_units, n_regions : int
-        Groups of micrographs, and regions, on which maps were compared.
-    n_windows : int
-        Windows that both networks were fitted to.
-    source : str
-        ``labels`` or ``prediction``: what they were fitted to.
-    changed_share : float
-        Share of the pixels whose label the permutation changed [1].
-    accuracy : dict of str to float
-        Of the networks, ``retrained`` and ``permuted``, on what they were fitted to [1].
-    methods : dict of str to LabelDependence
-        By label of the method.
-    left_out : tuple of str
-        What there was no time for.
-    """
+    """What fresh networks with true and with permuted labels show."""
 
     n_units: int
     n_regions: int
-    n_windows: int
-    source: str
-    changed_share: float
-    accuracy: dict[str, float]
+    n_windows: int  # that both networks were fitted to
+    source: str  # of what they were fitted to: labels or prediction
+    changed_share: float  # of the pixels, by the permutation [1]
+    accuracy: dict[str, float]  # of retrained and permuted on what they were fitted to [1]
     methods: dict[str, LabelDependence]
     left_out: tuple[str, ...] = ()
 
 
 def permute_components(labels, rng):
-    """Deal the classes of the connected components of a label map among them.
+    """Deal the classes of the connected components of a label map among them, in a copy.
 
     Borders stay where they are, so that a network can learn the result as well as the truth, but
-    not from what distinguishes the phases.
-
-    Parameters
-    ----------
-    labels : ndarray of uint8, shape (H, W)
-        Class indices, or 255 for ignored, which stays.
-    rng : numpy.random.Generator
-        Deals.
-
-    Returns
-    -------
-    ndarray of uint8, shape (H, W)
-        A copy; the same where there is one component, or one class.
+    not from what distinguishes the phases. Ignored pixels stay.
 
     Examples
     --------
@@ -109,8 +72,6 @@ def weigh_labels(own, retrained, permuted, windows, accuracy, limits) -> LabelDe
         Where they are compared.
     accuracy : float
         The lesser accuracy of the two on what they were fitted to [1].
-    limits : Thresholds
-        Where to cut.
     """
     to_true, to_false = (
         finite_mean(map(abs, map(spearman, own, others, windows)))

@@ -15,38 +15,17 @@ _UNCERTAIN = 0.2  # difference of the two largest probabilities below which a pi
 
 @dataclass(frozen=True)
 class Field:
-    """A field of view.
-
-    Attributes
-    ----------
-    name : str
-        Of the micrograph, or of the tile.
-    micrograph, group : str
-        Micrograph that it is of, and what must stay together with it; both the name where nothing
-        else is known.
-    image : ndarray of float32, shape (H, W, C)
-        Stored pixel values.
-    truth : ndarray of uint8, shape (H, W), or None
-        Class indices, 255 ignored.
-    window : Window
-        Where it lies in the scaled micrograph, or in the tile.
-    pixel_size_um : float or None
-        Of the field [um/px].
-    probabilities : ndarray of float32, shape (K, H, W)
-        What the network says.
-    region : ndarray of bool, shape (H, W)
-        What is asked about.
-    """
+    """A field of view of a micrograph, or a tile."""
 
     name: str
-    micrograph: str
-    group: str
-    image: np.ndarray
-    truth: np.ndarray | None
-    window: Window
+    micrograph: str  # that it is of; its name where nothing else is known
+    group: str  # what must stay together with it; likewise
+    image: np.ndarray  # stored pixel values
+    truth: np.ndarray | None  # label map
+    window: Window  # where it lies in the scaled micrograph, or in the tile
     pixel_size_um: float | None
-    probabilities: np.ndarray
-    region: np.ndarray
+    probabilities: np.ndarray  # what the network says, float32 (K, H, W)
+    region: np.ndarray  # what is asked about, bool (H, W)
 
     @property
     def prediction(self) -> np.ndarray:
@@ -77,12 +56,10 @@ def select_pixels(
     numbers : sequence of int
         Number of the component, from 1, by falling area; (row, col), or (row, col, height, width)
         in the scaled micrograph [px].
-    class_index : int
-        The class.
     probabilities : ndarray of float, shape (K, H, W)
         Of the field of view.
     truth : ndarray of uint8, shape (H, W), or None
-        Class indices, 255 ignored; needed for ``errors``.
+        Label map; needed for ``errors``.
     window : Window
         Where the field lies in the scaled micrograph.
 

@@ -17,8 +17,6 @@ def impute(image, removed, *, noise=0.0, rng=None):
 
     Parameters
     ----------
-    image : ndarray of float, shape (H, W, C)
-        Greys.
     removed : ndarray of bool, shape (H, W)
         Pixels to fill.
     noise : float

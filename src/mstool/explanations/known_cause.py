@@ -13,66 +13,34 @@ from mstool.explanations.verdicts import Thresholds, judge_patch
 class Attacked:
     """What a patch did to one region, and which maps show it.
 
-    Attributes
-    ----------
-    margin_shift : float
-        Loss of the class against the rest [logits]; NaN without room for a patch.
-    enrichment : mapping of str to float
-        Density of each map in the patch, where 1 is even [1]; empty if the patch is no cause.
-    hidden : mapping of str to mapping of str to float
-        The same for patches that hide from a map, by the label of that map.
+    Density of a map in the patch is 1 where it is even. `enrichment` has it by map, and is empty if
+    the patch is no cause; `hidden` has the same for patches that hide from a map, by that map.
     """
 
-    margin_shift: float
+    margin_shift: float  # loss of the class against the rest [logits]; NaN without room for it
     enrichment: Mapping[str, float]
     hidden: Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
 class Shown:
-    """How well a map shows patches.
+    """How well a map shows patches."""
 
-    Attributes
-    ----------
-    enrichment : float
-        Mean density in open patches, where 1 is even [1]; NaN without any.
-    kept : float
-        Share of it that is left in the patches that hide best [1]; NaN without any.
-    hidden_from : dict of str to float
-        Share that is left, by the map from which the patch hides [1].
-    verdict : str
-        ``pass``, ``fail`` or ``inconclusive``.
-    """
-
-    enrichment: float
-    kept: float
-    hidden_from: dict[str, float]
-    verdict: str
+    enrichment: float  # mean density in open patches, where 1 is even [1]; NaN without any
+    kept: float  # share of it in the patches that hide best [1]; NaN without any
+    hidden_from: dict[str, float]  # share that is left, by the map from which the patch hides [1]
+    verdict: str  # pass, fail or inconclusive
 
 
 @dataclass(frozen=True)
 class KnownCause:
-    """Patches on some regions.
-
-    Attributes
-    ----------
-    n_units, n_regions, n_attackable : int
-        Groups of micrographs, regions that were attacked, and those where a patch is a cause.
-    is_attackable : bool
-        Whether there is any; if not, no method is asked to show it.
-    margin_shift : tuple of float
-        Of each region [logits]; NaN without room for a patch.
-    methods, controls : dict of str to Shown
-        By label, by name.
-    left_out : tuple of str
-        What there was no time for.
-    """
+    """Patches on some regions."""
 
     n_units: int
-    n_regions: int
-    n_attackable: int
-    is_attackable: bool
-    margin_shift: tuple[float, ...]
+    n_regions: int  # that were attacked
+    n_attackable: int  # of these, where a patch is a cause
+    is_attackable: bool  # whether there is any; if not, no method is asked to show it
+    margin_shift: tuple[float, ...]  # of each region [logits]; NaN without room for a patch
     methods: dict[str, Shown]
     controls: dict[str, Shown]
     left_out: tuple[str, ...] = ()

@@ -7,32 +7,17 @@ import numpy as np
 
 @dataclass(frozen=True)
 class LayerFeatures:
-    """Channels of one layer for one image.
+    """Channels of one layer for one image."""
 
-    Attributes
-    ----------
-    picture, arrays : str
-        Files with the strongest and with all channels, relative to the record.
-    n_channels, n_dead : int
-        Channels, and those that are zero everywhere.
-    strength : tuple of float
-        Mean absolute value of each channel, strongest first.
-    """
-
-    picture: str
-    arrays: str
+    picture: str  # file with the strongest channels, relative to the record
+    arrays: str  # file with all of them
     n_channels: int
-    n_dead: int
-    strength: tuple[float, ...]
+    n_dead: int  # channels that are zero everywhere
+    strength: tuple[float, ...]  # mean absolute value of each channel, strongest first
 
 
 def rank_channels(activation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Channels in order of how much they hold.
-
-    Parameters
-    ----------
-    activation : ndarray of float, shape (C, h, w)
-        Of one image.
+    """Channels of one image, (C, h, w), in order of how much they hold.
 
     Returns
     -------

@@ -21,8 +21,6 @@ def unit_means(values, units: Sequence[str]) -> np.ndarray:
     ----------
     values : array of float, shape (n, ...)
         A row a region; NaN is left out.
-    units : sequence of str, length n
-        Micrograph or group of each region.
 
     Returns
     -------

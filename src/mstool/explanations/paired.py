@@ -9,21 +9,11 @@ from scipy import stats
 
 @dataclass(frozen=True)
 class Comparison:
-    """A map against a control by one measure.
+    """A map against a control by one measure: two probabilities, and what they rest on."""
 
-    Attributes
-    ----------
-    p : float
-        Probability of so large an advantage if the sign of each difference were chance [1].
-    p_equal : float
-        Probability of so small an advantage if it were the margin below which it does not count.
-    n_pairs : int
-        Units on which both are defined.
-    """
-
-    p: float
-    p_equal: float
-    n_pairs: int
+    p: float  # of so large an advantage if the sign of each difference were chance [1]
+    p_equal: float  # of so small a one if it were the margin below which it does not count
+    n_pairs: int  # units on which both are defined
 
 
 def compare_pairs(
@@ -63,15 +53,7 @@ def compare_pairs(
 def sign_flip_p(differences: Sequence[float]) -> float:
     """Probability of so large a mean difference if the sign of each were chance.
 
-    Parameters
-    ----------
-    differences : sequence of float, length n
-        One a unit.
-
-    Returns
-    -------
-    float
-        One-sided; exact up to 13 differences; NaN for fewer than two.
+    It is one-sided, exact up to 13 differences, and NaN for fewer than two.
 
     Examples
     --------

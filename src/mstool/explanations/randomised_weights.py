@@ -14,54 +14,28 @@ from mstool.explanations.verdicts import Thresholds, judge_sanity
 class Likeness:
     """How alike maps are before and after some weights turned random.
 
-    Attributes
-    ----------
-    block : str
-        Last block that turned random, or the only one.
-    spearman, spearman_signed : float
-        Mean rank correlation [1], of absolute values and with their sign; NaN if every pair has a
-        map of zeros.
-    ssim : float
-        Mean structural similarity [1]; NaN likewise.
-    n_zero, n : int
-        Maps that are zero or constant, and pairs.
+    Means are over pairs of maps [1], and NaN if every pair has a map of zeros.
     """
 
-    block: str
-    spearman: float
-    spearman_signed: float
-    ssim: float
-    n_zero: int
-    n: int
+    block: str  # last that turned random, or the only one
+    spearman: float  # rank correlation, its absolute value
+    spearman_signed: float  # with its sign
+    ssim: float  # structural similarity
+    n_zero: int  # maps that are zero or constant
+    n: int  # pairs
 
 
 @dataclass(frozen=True)
 class WeightDependence:
-    """How far the maps of one method follow the weights.
+    """How far the maps of one method follow the weights."""
 
-    Attributes
-    ----------
-    cascading : tuple of Likeness
-        With the first, the first two, ... and all blocks random.
-    independent : tuple of Likeness, or None
-        With each block alone random; None without time.
-    mean, last : float
-        Mean of the cascading correlations, and the last of them [1].
-    ceiling : float
-        Correlation with the maps of nearly the same network [1].
-    zero_share : float
-        Share of maps that are zero or constant [1].
-    verdict : str
-        ``pass``, ``fail``, ``inconclusive`` or ``degenerate``.
-    """
-
-    cascading: tuple[Likeness, ...]
-    independent: tuple[Likeness, ...] | None
-    mean: float
-    last: float
-    ceiling: float
-    zero_share: float
-    verdict: str
+    cascading: tuple[Likeness, ...]  # with the first, the first two, ... and all blocks random
+    independent: tuple[Likeness, ...] | None  # with each block alone random; None without time
+    mean: float  # of the cascading correlations [1]
+    last: float  # of them
+    ceiling: float  # correlation with the maps of nearly the same network
+    zero_share: float  # of maps that are zero or constant
+    verdict: str  # pass, fail, inconclusive or degenerate
 
 
 @dataclass(frozen=True)
@@ -83,34 +57,14 @@ class Decision:
 
 @dataclass(frozen=True)
 class Sanity:
-    """Whether maps depend on what the network has learnt.
-
-    Attributes
-    ----------
-    n_units, n_regions, n_seeds : int
-        Groups of micrographs, regions, and draws of random weights.
-    reinit : str
-        ``he`` or ``shuffle``.
-    norms_reestimated_on : int
-        Windows on which normalisation was estimated anew.
-    blocks : tuple of str
-        Names, from the output.
-    methods : dict of str to WeightDependence
-        By label.
-    controls : dict of str to BlindMap
-        By name.
-    decision : Decision
-        How firmly the networks decide.
-    left_out : tuple of str
-        What there was no time for.
-    """
+    """Whether maps depend on what the network has learnt."""
 
     n_units: int
     n_regions: int
-    n_seeds: int
-    reinit: str
-    norms_reestimated_on: int
-    blocks: tuple[str, ...]
+    n_seeds: int  # draws of random weights
+    reinit: str  # he or shuffle
+    norms_reestimated_on: int  # so many windows
+    blocks: tuple[str, ...]  # names, from the output
     methods: dict[str, WeightDependence]
     controls: dict[str, BlindMap]
     decision: Decision
@@ -145,8 +99,8 @@ def weigh_likeness(
     cascaded, independent : sequence, by seed and block, or by block, of maps
         Of networks with this and all earlier blocks random; with this block alone, if there was
         time.
-    limits, is_signed
-        Where to cut; whether values below 0 mean something.
+    is_signed : bool
+        Whether values below 0 mean something.
     """
 
     def compare(block: str, draws: Maps) -> Likeness:

@@ -11,63 +11,31 @@ from mstool.explanations.sizes import PhaseSize
 
 @dataclass(frozen=True)
 class Effective:
-    """Where the influence on a pixel comes from, in fact.
+    """Where the influence on a pixel comes from, in fact."""
 
-    Attributes
-    ----------
-    r50_px, r68_px, r95_px : float
-        Radius that holds this percentage of the gradient [px]; NaN without any gradient.
-    sigma_px : float
-        Standard deviation along one axis [px].
-    n : int
-        Pixels in the mean.
-    r50_um, r68_um, r95_um : float
-        The radii in um; NaN where the pixel size is not known.
-    """
-
-    r50_px: float
+    r50_px: float  # radius that holds 50 % of the gradient; NaN without any
     r68_px: float
     r95_px: float
-    sigma_px: float
-    n: int
-    r50_um: float = float("nan")
+    sigma_px: float  # standard deviation along one axis
+    n: int  # pixels in the mean
+    r50_um: float = float("nan")  # NaN where the pixel size is not known
     r68_um: float = float("nan")
     r95_um: float = float("nan")
 
 
 @dataclass(frozen=True)
 class Reach:
-    """Receptive fields, compared with tiles and phases.
+    """Receptive fields, compared with tiles and phases."""
 
-    Attributes
-    ----------
-    theoretical_px : int or None
-        Width that one output pixel can depend on [px]; None if that is the whole input.
-    is_global : bool
-        Whether it is.
-    effective : Effective
-        Width that it does depend on.
-    window_px, tile_size_px : int
-        Windows of the measurement, and tiles of the training [px].
-    phases : dict of str to PhaseSize
-        By class.
-    diameter_over_thickness : float
-        Twice r95 over the median thickness of the class that is explained [1]; NaN without one.
-    advice : tuple of str
-        Sentences on overlap and tile size.
-    theoretical_um : float
-        NaN where it is global or the pixel size is not known.
-    """
-
-    theoretical_px: int | None
-    is_global: bool
-    effective: Effective
-    window_px: int
-    tile_size_px: int
-    phases: dict[str, PhaseSize]
-    diameter_over_thickness: float
-    advice: tuple[str, ...]
-    theoretical_um: float
+    theoretical_px: int | None  # width that an output pixel can depend on; None for all of it
+    is_global: bool  # whether it is all of the input
+    effective: Effective  # what it does depend on
+    window_px: int  # windows of the measurement
+    tile_size_px: int  # tiles of the training
+    phases: dict[str, PhaseSize]  # by class
+    diameter_over_thickness: float  # 2 r95 over the median of the class explained; NaN without one
+    advice: tuple[str, ...]  # sentences on overlap and tile size
+    theoretical_um: float  # NaN where it is global or the pixel size is not known
 
 
 def thickness_of_phases(phases: Mapping[str, PhaseSize]) -> dict[str, float]:

@@ -17,55 +17,28 @@ MARGIN_PX = 8
 
 @dataclass(frozen=True)
 class Region:
-    """A region in a window of a field of view.
+    """A region in a window, (h, w), of a field of view."""
 
-    Attributes
-    ----------
-    field, micrograph, unit : str
-        Field of view, its micrograph, and the group that it belongs to: the sampling unit.
-    row, col : int
-        Where the window lies in the field [px].
-    image : ndarray of float32, shape (h, w, C)
-        Greys in the window.
-    labels : ndarray of uint8, shape (h, w)
-        Truth if there is one, else prediction.
-    inside : ndarray of bool, shape (h, w)
-        Pixels asked about: of one component, near the middle.
-    near : ndarray of bool, shape (h, w)
-        Pixels on which maps are compared: the region and what lies close to it.
-    """
-
-    field: str
+    field: str  # name of the field of view
     micrograph: str
-    unit: str
-    row: int
+    unit: str  # group of micrographs that it belongs to: the sampling unit
+    row: int  # where the window lies in the field [px]
     col: int
     image: np.ndarray
-    labels: np.ndarray
-    inside: np.ndarray
-    near: np.ndarray
+    labels: np.ndarray  # truth if there is one, else prediction
+    inside: np.ndarray  # pixels asked about: of one component, near the middle
+    near: np.ndarray  # pixels on which maps are compared: the region and what lies close to it
 
 
 @dataclass(frozen=True)
 class Sample:
-    """How much the checks rest on.
-
-    Attributes
-    ----------
-    n_micrographs, n_units, n_regions : int
-        Micrographs, groups of them (each micrograph is one where nothing else is known), and
-        regions.
-    n_overlapping : int
-        Regions whose window shares pixels with that of an earlier one.
-    margin_px : int
-        How far around a region maps are compared [px].
-    """
+    """How much the checks rest on."""
 
     n_micrographs: int
-    n_units: int
+    n_units: int  # each micrograph is one where nothing else is known
     n_regions: int
-    n_overlapping: int
-    margin_px: int = MARGIN_PX
+    n_overlapping: int  # whose window shares pixels with that of an earlier one
+    margin_px: int = MARGIN_PX  # how far around a region maps are compared
 
 
 def describe_sample(regions: Sequence[Region]) -> Sample:
@@ -93,7 +66,7 @@ def surroundings(inside: np.ndarray, distance_px: float) -> np.ndarray:
 def draw_regions(
     fields: Sequence[Field], n: int, edge: int, seed: int, min_px: int = LEAST_PX
 ) -> list[Region]:
-    """Draw regions from all groups, micrographs and fields of view in turn.
+    """Draw regions from all groups, micrographs and fields of view in turn; at least one.
 
     Windows that share no pixel come first, from whatever field still has one; only when there are
     none left anywhere are windows taken that overlap, the least so first.
@@ -110,11 +83,6 @@ def draw_regions(
         Of the draws.
     min_px : int
         Smallest region [px]; in a field that has none so large, its largest.
-
-    Returns
-    -------
-    list of Region
-        At least one.
     """
     rng = np.random.default_rng(seed)
     in_turn = _alternate(_alternate(fields, "micrograph"), "group")

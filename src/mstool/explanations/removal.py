@@ -12,19 +12,11 @@ CURVE_SHARES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9)
 
 @dataclass(frozen=True)
 class RemovalCurves:
-    """Probability of the class while pixels are taken away, or given back.
+    """Probability of the class while pixels are taken away, or given back; float64 (n,) each."""
 
-    Attributes
-    ----------
-    shares : ndarray of float64, shape (n,)
-        Share of the window that was changed [1], from 0.
-    deletion, insertion : ndarray of float64, shape (n,)
-        Probability [1], most relevant pixels first.
-    """
-
-    shares: np.ndarray
-    deletion: np.ndarray
-    insertion: np.ndarray
+    shares: np.ndarray  # of the window that was changed [1], from 0
+    deletion: np.ndarray  # [1], most relevant pixels first
+    insertion: np.ndarray  # likewise
 
     @property
     def areas(self):
@@ -37,14 +29,9 @@ class RemovalCurves:
 
 
 def order_pixels(attribution, window, rng):
-    """Pixels of a window, most relevant first, equal ones in random order.
+    """Pixels of a window, most relevant first, equal ones in random order; int64 (n,), flattened.
 
     Many maps are zero over most of an image; a threshold would remove all of that at once.
-
-    Returns
-    -------
-    ndarray of int64, shape (n,)
-        Indices into the flattened image.
     """
     pixels = rng.permutation(np.flatnonzero(window))
     return pixels[np.argsort(-attribution.ravel()[pixels], kind="stable")]
@@ -59,21 +46,13 @@ def removal_mask(order, share, shape, *, least_first=False):
     return mask
 
 
-def road_score(image, attribution, window, predict, rng, *, shares=ROAD_SHARES, noise=0.0):
+def road_score(image, attribution, window, predict, rng, *, shares=ROAD_SHARES, noise=0.0) -> float:
     """Probability left when the least relevant pixels go, minus when the most relevant go, halved.
 
     Parameters
     ----------
-    image : ndarray of float32, shape (H, W, C)
-        Greys.
-    attribution : ndarray of float, shape (H, W)
-        Map.
-    window : ndarray of bool, shape (H, W)
-        Where pixels may go.
     predict : callable
         Images (N, H, W, C) to the mean probability of the class on the region, (N,).
-    rng : numpy.random.Generator
-        For ties and noise.
     shares : sequence of float
         Of the window that go [1]; the result is the mean over them.
     noise : float
@@ -100,14 +79,16 @@ def road_score(image, attribution, window, predict, rng, *, shares=ROAD_SHARES, 
     return float((left[0] - left[1]).mean() / 2)
 
 
-def deletion_insertion(image, blurred, attribution, window, predict, rng, *, shares=CURVE_SHARES):
+def deletion_insertion(
+    image, blurred, attribution, window, predict, rng, *, shares=CURVE_SHARES
+) -> RemovalCurves:
     """Blur the most relevant pixels away, and give them back to a blurred image.
 
     Parameters
     ----------
-    image, blurred : ndarray of float32, shape (H, W, C)
-        Greys.
-    attribution, window, predict, rng
+    blurred : ndarray of float32, shape (H, W, C)
+        The image, blurred.
+    predict : callable
         As for `road_score`.
     shares : sequence of float
         Of the window [1].
@@ -143,7 +124,7 @@ def draw_perturbations(shape, window, n, rng, *, least_px=4, most_px=12):
     return masks
 
 
-def infidelity_ratio(products, drops):
+def infidelity_ratio(products, drops) -> float:
     """Share of the drops that a map does not foretell.
 
     Parameters

@@ -13,26 +13,14 @@ from skimage.metrics import structural_similarity as skimage_ssim
 SSIM_SIDE_PX = 7
 
 
-def is_degenerate(attribution, window):
+def is_degenerate(attribution, window) -> bool:
     """Whether a map says nothing in a window: constant, not numbers, or the window is empty."""
     values = attribution[window]
     return bool(values.size == 0 or not np.isfinite(values).all() or np.ptp(values) == 0)
 
 
-def spearman(first, second, window):
-    """Rank correlation of two maps, signs included.
-
-    Parameters
-    ----------
-    first, second : ndarray of float, shape (H, W)
-        Maps.
-    window : ndarray of bool, shape (H, W)
-        Where they are compared.
-
-    Returns
-    -------
-    float
-        -1 to 1; NaN if either map is degenerate there.
+def spearman(first, second, window) -> float:
+    """Rank correlation of two maps, signs included; NaN if either is degenerate in the window.
 
     Examples
     --------
@@ -45,23 +33,11 @@ def spearman(first, second, window):
     return float(stats.spearmanr(first[window], second[window]).statistic)
 
 
-def structural_similarity(first, second, window, *, is_signed):
-    """Structural similarity of two maps, scaled by their 99th percentiles.
+def structural_similarity(first, second, window, *, is_signed) -> float:
+    """Structural similarity of two maps, scaled by their 99th percentiles, mean over the window.
 
-    Parameters
-    ----------
-    first, second : ndarray of float, shape (H, W)
-        Maps.
-    window : ndarray of bool, shape (H, W)
-        Where they are compared.
-    is_signed : bool
-        Whether values below 0 mean something.
-
-    Returns
-    -------
-    float
-        Mean of the local index over the window; NaN if either map is degenerate there, or smaller
-        than 7 pixels.
+    It is NaN if either map is degenerate there, or smaller than 7 pixels. `is_signed` tells whether
+    values below 0 mean something.
     """
     if is_degenerate(first, window) or is_degenerate(second, window):
         return float("nan")

@@ -12,19 +12,11 @@ from mstool.labels.legend import IGNORE_INDEX
 
 @dataclass(frozen=True)
 class PhaseSize:
-    """Sizes of the regions of a phase.
-
-    Attributes
-    ----------
-    n_regions : int
-        Regions that were measured.
-    thickness_px, diameter_px : float
-        Medians of thickness and equivalent diameter [px]; NaN without regions.
-    """
+    """Sizes of the regions of a phase, medians; NaN without regions."""
 
     n_regions: int
     thickness_px: float
-    diameter_px: float
+    diameter_px: float  # of a circle of the same area
 
 
 def measure_components(
@@ -73,7 +65,7 @@ def median_thickness(inside: np.ndarray) -> float:
 def measure_phases(
     label_maps: Iterable[np.ndarray], classes: Sequence[str], least_px: int = LEAST_PX
 ) -> dict[str, PhaseSize]:
-    """Median sizes of the regions of each class.
+    """Median sizes of the regions of each class, by name.
 
     Parameters
     ----------
@@ -83,11 +75,6 @@ def measure_phases(
         Names.
     least_px : int
         Smaller regions are specks and do not count, nor do those without an edge [px].
-
-    Returns
-    -------
-    dict of str to PhaseSize
-        By class.
     """
     found: dict[str, list[np.ndarray]] = {name: [np.zeros((2, 0))] for name in classes}
     for labels in label_maps:

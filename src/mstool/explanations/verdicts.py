@@ -24,63 +24,32 @@ DECISIVE = tuple(_FAILED)  # checks without which nothing is trustworthy
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Where measurements turn into verdicts.
+    """Where measurements turn into verdicts: shares and ratios [1], but for what a patch shifts.
 
     Found on few networks; change them where there is a reason.
-
-    Attributes
-    ----------
-    sanity_mean, sanity_last : float
-        Most similarity to maps of partly and of fully random weights that passes [1].
-    sanity_fail_mean, sanity_fail_last : float
-        Similarity from which on the check fails [1].
-    zero_maps : float
-        Most share of zero maps [1].
-    alpha : float
-        Largest p at which a control counts as beaten, or as not beaten [1].
-    equal_road, equal_infidelity : float
-        Advantage over noise that does not count: a map whose advantage is shown to be smaller
-        fails [1].
-    patch_shift : float
-        Least loss of margin that makes a patch a cause [logits].
-    patch_enrichment : float
-        Least density of attribution in the patch, where 1 is even [1].
-    patch_kept : float
-        Least share of it that is left when the patch hides [1].
-    decision : float
-        How many times firmer than random weights the network must decide [1].
-    label_gap : float
-        Least by which a map is nearer to that of a network with true labels than to that of one
-        with permuted labels [1].
-    label_fit : float
-        Least accuracy of both on what they were fitted to [1].
-    cause_least, cause_ratio : float
-        Least loss of probability that shows a cause [1], and how many times the next it must be.
-    dense_band : float
-        Share of the regions that boundary bands may cover before nothing can be said [1].
     """
 
-    sanity_mean: float = 0.5
-    sanity_last: float = 0.3
-    sanity_fail_mean: float = 0.8
-    sanity_fail_last: float = 0.6
-    zero_maps: float = 0.3
-    alpha: float = 0.05
-    equal_road: float = 0.05
-    equal_infidelity: float = 0.05
-    patch_shift: float = 2.0
-    patch_enrichment: float = 5.0
-    patch_kept: float = 0.5
-    decision: float = 2.0
-    label_gap: float = 0.2
-    label_fit: float = 0.9
-    cause_least: float = 0.2
-    cause_ratio: float = 2.0
-    dense_band: float = 0.6
+    sanity_mean: float = 0.5  # most similarity to maps of partly random weights that passes
+    sanity_last: float = 0.3  # the same for fully random weights
+    sanity_fail_mean: float = 0.8  # similarity from which on the check fails
+    sanity_fail_last: float = 0.6  # likewise
+    zero_maps: float = 0.3  # most share of zero maps
+    alpha: float = 0.05  # largest p at which a control counts as beaten, or as not beaten
+    equal_road: float = 0.05  # a map whose advantage over noise is shown to be smaller fails
+    equal_infidelity: float = 0.05  # likewise
+    patch_shift: float = 2.0  # least loss of margin that makes a patch a cause [logits]
+    patch_enrichment: float = 5.0  # least density of attribution in the patch, where 1 is even
+    patch_kept: float = 0.5  # least share of it that is left when the patch hides
+    decision: float = 2.0  # how many times firmer than random weights the network must be
+    label_gap: float = 0.2  # least by which a map is nearer to that of true than of permuted labels
+    label_fit: float = 0.9  # least accuracy of both networks on what they were fitted to
+    cause_least: float = 0.2  # least loss of probability that shows a cause
+    cause_ratio: float = 2.0  # how many times the next it must be
+    dense_band: float = 0.6  # most share of the regions that bands along boundaries may cover
 
 
-def judge_sanity(mean, last, zero_share, limits):
-    """Verdict of the weight randomisation.
+def judge_sanity(mean, last, zero_share, limits) -> str:
+    """Verdict of the weight randomisation: ``pass``, ``fail``, ``inconclusive`` or ``degenerate``.
 
     Parameters
     ----------
@@ -91,13 +60,6 @@ def judge_sanity(mean, last, zero_share, limits):
         The same with all weights random [1].
     zero_share : float
         Share of zero maps among all [1].
-    limits : Thresholds
-        Where to cut.
-
-    Returns
-    -------
-    str
-        ``pass``, ``fail``, ``inconclusive`` or ``degenerate``.
     """
     if zero_share > limits.zero_maps:
         return DEGENERATE
@@ -123,15 +85,6 @@ def judge_faithfulness(
     ----------
     against_random, against_distance : mapping of str to Comparison
         By measure; the second is empty for the distance itself.
-    limits : Thresholds
-        Where to cut.
-
-    Returns
-    -------
-    verdict : str
-        ``pass``, ``fail`` or ``inconclusive``.
-    reason : str
-        What it rests on.
     """
     noise, distance = list(against_random.values()), list(against_distance.values())
     n, needed = min(one.n_pairs for one in noise + distance), least_pairs(limits.alpha)
@@ -147,7 +100,7 @@ def judge_faithfulness(
     return INCONCLUSIVE, "neither is it better than noise, nor is it shown to be no better"
 
 
-def judge_patch(enrichment, kept, limits):
+def judge_patch(enrichment, kept, limits) -> str:
     """Verdict of the known cause: ``pass`` or ``fail``; ``inconclusive`` without an attack."""
     if not np.isfinite(enrichment):
         return INCONCLUSIVE
@@ -156,8 +109,8 @@ def judge_patch(enrichment, kept, limits):
     return PASS if found and stays else FAIL
 
 
-def judge_labels(gap, accuracy, limits):
-    """Verdict of label randomisation.
+def judge_labels(gap, accuracy, limits) -> str:
+    """Verdict of label randomisation: ``pass`` or ``inconclusive``.
 
     It never fails: on networks that learnt the same task twice, maps differ about as much as on
     one that learnt nonsense, so that a small gap shows nothing.
@@ -169,13 +122,6 @@ def judge_labels(gap, accuracy, limits):
         permuted labels [1]; NaN if either has no map.
     accuracy : float
         The lesser accuracy of the two on what they were fitted to [1].
-    limits : Thresholds
-        Where to cut.
-
-    Returns
-    -------
-    str
-        ``pass`` or ``inconclusive``.
     """
     is_clear = accuracy >= limits.label_fit and gap >= limits.label_gap
     return PASS if is_clear else INCONCLUSIVE

@@ -26,20 +26,8 @@ GLYPHS = {  # 3 columns x 5 rows; a row is three bits, most significant on the l
 }
 
 
-def choose_bar_length(width, pixel_size_um):
-    """Scale bar length of the series 1, 2, 5, 10, ... that is nearest to a fifth of the image.
-
-    Parameters
-    ----------
-    width : int
-        Image width, W [px].
-    pixel_size_um : float
-        Pixel size [um/px].
-
-    Returns
-    -------
-    float
-        Length [um].
+def choose_bar_length(width, pixel_size_um) -> float:
+    """Scale bar length [um] of the series 1, 2, 5, 10, ... that is nearest to a fifth of the width.
 
     Examples
     --------
@@ -60,7 +48,7 @@ def draw_text(text, zoom=1):
     ----------
     text : str
         Digits, point, space and the letters of `GLYPHS`.
-    zoom : int, default 1
+    zoom : int
         Edge of a font dot [px].
 
     Returns
@@ -84,21 +72,17 @@ def draw_text(text, zoom=1):
 
 
 def burn_scale_bar(image, pixel_size_um, bottom):
-    """Image with a scale bar and its length burned in at the lower right.
+    """Copy of an image with a scale bar and its length burned in at the lower right.
 
     Parameters
     ----------
-    image : ndarray of float, shape (H, W)
-        Greys, 0 to 1.
-    pixel_size_um : float
-        Pixel size [um/px].
     bottom : int
         Row below the part of the image that is free for the bar [px].
 
     Returns
     -------
-    ndarray of float, shape (H, W)
-        A copy with the bar.
+    image : ndarray of float, shape (H, W)
+        With the bar.
     length_um : float
         Length that the bar stands for [um].
     """
@@ -111,36 +95,18 @@ def burn_scale_bar(image, pixel_size_um, bottom):
     return burned, length_um
 
 
-def info_bar_height(shape):
-    """Height of the information bar of an image.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        (H, W) [px].
-
-    Returns
-    -------
-    int
-        Height [px].
-    """
+def info_bar_height(shape) -> int:
+    """Height of the information bar of an image [px]."""
     return 9 * _text_zoom(shape) + 6
 
 
 def draw_info_bar(shape, pixel_size_um):
     """Dark strip with light marks: a scale bar with its length and, if it fits, the pixel size.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        (H, W) of the image that the strip belongs to [px].
-    pixel_size_um : float
-        Pixel size [um/px].
-
     Returns
     -------
     ndarray of float64, shape (`info_bar_height`, W)
-        Greys of the strip.
+        Greys of the strip, as wide as the image of `shape` that it belongs to.
     """
     zoom = _text_zoom(shape)
     ink = np.zeros((info_bar_height(shape), shape[1]), bool)

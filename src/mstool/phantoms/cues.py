@@ -12,10 +12,10 @@ from scipy import ndimage
 
 from mstool.phantoms.etching import mean_of_cells
 from mstool.phantoms.grey_values import match_classes
-from mstool.phantoms.laths import bell, draw_laths, wave_field
+from mstool.phantoms.laths import bell
 from mstool.phantoms.settings import BAINITE
-from mstool.phantoms.smooth_noise import mottle_noise, smooth_noise
-from mstool.phantoms.textures import Texture
+from mstool.phantoms.smooth_noise import mottle_noise
+from mstool.phantoms.textures import Texture, fill_bainite
 
 GREY_MIDDLE = 0.5  # of a grain of grey 0.5 [1]
 GREY_REACH = 0.16  # grey of a grain is the middle plus or minus this [1]
@@ -27,25 +27,18 @@ LEAST_LATHS = 0.5  # strength from which laths are seen, so that a flat grain is
 
 @dataclass(frozen=True)
 class CellAttributes:
-    """What each cell looks like.
+    """What each cell looks like [1]: float64 (N,) each, 0 to 1."""
 
-    Attributes
-    ----------
-    rim : ndarray of float64, shape (N,)
-        Strength of the dark line along the inside of its boundary [1], 0 (none) to 1.
-    grey : ndarray of float64, shape (N,)
-        Its mean grey [1], 0 (dark) to 1 (bright).
-    texture : ndarray of float64, shape (N,)
-        Strength of mottle or laths [1], 0 (flat) to 1.
-    """
-
-    rim: np.ndarray
-    grey: np.ndarray
-    texture: np.ndarray
+    rim: np.ndarray  # strength of the dark line along the inside of the boundary
+    grey: np.ndarray  # mean, from dark to bright
+    texture: np.ndarray  # strength of mottle or laths
 
 
-def draw_attributes(cue, cell_class, rng):
+def draw_attributes(cue, cell_class, rng) -> CellAttributes:
     """Attributes of each cell, of which the cue alone depends on the class.
+
+    They are uniform between 0 and 1, the cue within `WEAK` and `STRONG`. Every cue takes as many
+    draws.
 
     Parameters
     ----------
@@ -54,13 +47,6 @@ def draw_attributes(cue, cell_class, rng):
         laths is nearly flat.
     cell_class : ndarray of int, shape (N,)
         0 or 1.
-    rng : numpy.random.Generator
-        Where the draws come from; the same number for every cue.
-
-    Returns
-    -------
-    CellAttributes
-        Uniform between 0 and 1, the cue within `WEAK` and `STRONG`.
     """
     rim, grey, texture = rng.uniform(size=(3, len(cell_class)))
     attributes = CellAttributes(rim, grey, texture)
@@ -71,71 +57,30 @@ def draw_attributes(cue, cell_class, rng):
     return replace(attributes, **{cue: least + (most - least) * vars(attributes)[cue]})
 
 
-def draw_cue_texture(settings, cells, rng):
+def draw_cue_texture(settings, cells, rng) -> Texture:
     """Unit texture of every cell: mottle, and laths in class 1 where they are the cue.
 
-    Parameters
-    ----------
-    settings : PhantomSettings
-        The cue and the sizes.
-    cells : Tessellation
-        Where the cells lie.
-    rng : numpy.random.Generator
-        Where the draws come from.
-
-    Returns
-    -------
-    Texture
-        Grey with mean 0 and rms 1 in each cell; mottle and laths share one histogram. Without
-        laths, angles and periods are NaN.
+    Its grey has mean 0 and rms 1 in each cell; mottle and laths share one histogram. Without laths,
+    angles and periods are NaN.
     """
-    lath_px = settings.to_px(settings.lath_width_um)
-    grey = mottle_noise(settings.shape, lath_px, rng)
+    grey = mottle_noise(settings.shape, settings.to_px(settings.lath_width_um), rng)
     edge_distance_px = np.full(settings.shape, np.inf)
     angle_deg, period_um = np.full((2, len(cells.cell_class)), np.nan)
     if settings.cue == "lath":
         angle_deg = rng.uniform(0.0, 180.0, size=len(cells.cell_class))
         period_um = settings.lath_width_um * rng.uniform(0.85, 1.15, size=len(cells.cell_class))
-        where = np.nonzero(cells.labels == BAINITE)
-        waviness = wave_field(settings.shape, lath_px, settings.lath_waviness, rng)[where]
-        fading = np.clip(0.8 + 0.35 * smooth_noise(settings.shape, lath_px, rng), 0.1, 1.0)[where]
-        stripes = draw_laths(
-            where,
-            cells.cell[where],
-            angle_deg,
-            settings.to_px(period_um),
-            settings.to_px(settings.lath_edge_um),
-            waviness,
-            fading,
-            rng,
-        )
+        where, stripes = fill_bainite(settings, cells, angle_deg, period_um, rng)
         grey[where], edge_distance_px[where] = stripes.grey, stripes.edge_distance_px
         grey = match_classes(grey, cells.labels, mean=0.0, spread=1.0)
-    return Texture(standardise_cells(grey, cells.cell), edge_distance_px, angle_deg, period_um)
+    return Texture(_standardise_cells(grey, cells.cell), edge_distance_px, angle_deg, period_um)
 
 
 def render_cells(settings, cells, attributes, texture):
-    """Image of cells with the given attributes, blurred, without noise.
+    """Image of cells with the given attributes, float64 (H, W), blurred, noiseless, not clipped.
 
     The rim runs inside each cell, half its width and half a pixel from the boundary, so that
     either side of a boundary bears the rim of its own cell. Texture fades out towards every
     boundary alike, whatever the rim.
-
-    Parameters
-    ----------
-    settings : PhantomSettings
-        Width of the rim and blur.
-    cells : Tessellation
-        Where the cells lie.
-    attributes : CellAttributes
-        What they look like.
-    texture : Texture
-        Unit texture.
-
-    Returns
-    -------
-    ndarray of float64, shape (H, W)
-        Greys [1], not clipped.
     """
     width_px = settings.to_px(settings.boundary_width_um)
     inwards_px = cells.boundary_distance_px - (0.5 * width_px + 0.5)
@@ -147,24 +92,14 @@ def render_cells(settings, cells, attributes, texture):
     return ndimage.gaussian_filter(sharp, settings.to_px(settings.blur_um))
 
 
-def standardise_cells(values, cell):
-    """Values shifted and scaled to mean 0 and standard deviation 1 in each cell.
+def _standardise_cells(values, cell):
+    """Values (H, W) shifted and scaled to mean 0 and standard deviation 1 in each cell.
 
-    Parameters
-    ----------
-    values : ndarray of float, shape (H, W)
-        Any.
-    cell : ndarray of int, shape (H, W)
-        Cell of each pixel.
-
-    Returns
-    -------
-    ndarray of float64, shape (H, W)
-        All 0 in a cell whose values are constant.
+    They are all 0 in a cell in which they are constant.
 
     Examples
     --------
-    >>> standardise_cells(np.array([[1.0, 3.0, 7.0]]), np.array([[0, 0, 1]]))
+    >>> _standardise_cells(np.array([[1.0, 3.0, 7.0]]), np.array([[0, 0, 1]]))
     array([[-1.,  1.,  0.]])
     """
     centred = values - mean_of_cells(values, cell)

@@ -17,18 +17,10 @@ FADING = 0.9  # contrast in laths is 1 / (1 + 0.9) at dose 1 [1]
 
 @dataclass(frozen=True)
 class EtchFields:
-    """How an image answers to over-etching: drawn once, then scaled by the dose.
+    """How an image answers to over-etching, float64 (H, W) each: drawn once, scaled by the dose."""
 
-    Attributes
-    ----------
-    stain : ndarray of float64, shape (H, W)
-        Blotches [1], 0 (clean) to 1.
-    drift : ndarray of float64, shape (H, W)
-        Slow change of brightness, mean 0 and rms 1.
-    """
-
-    stain: np.ndarray
-    drift: np.ndarray
+    stain: np.ndarray  # blotches [1], 0 (clean) to 1
+    drift: np.ndarray  # slow change of brightness, mean 0 and rms 1
 
 
 def etch_boundaries(cells, width_px, variation):
@@ -39,8 +31,6 @@ def etch_boundaries(cells, width_px, variation):
 
     Parameters
     ----------
-    cells : Tessellation
-        The cells.
     width_px : float
         Full width of a boundary at half depth [px].
     variation : ndarray of float64, shape (H, W)
@@ -57,23 +47,8 @@ def etch_boundaries(cells, width_px, variation):
     return strength * bell(cells.boundary_distance_px, width_px)
 
 
-def draw_etch_fields(shape, stain_size_px, rng):
-    """Stains and drift of one image.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        (H, W) [px].
-    stain_size_px : float
-        Typical size of a stain [px].
-    rng : numpy.random.Generator
-        Where the draws come from.
-
-    Returns
-    -------
-    EtchFields
-        The fields at unit dose.
-    """
+def draw_etch_fields(shape, stain_size_px, rng) -> EtchFields:
+    """Stains, typically of `stain_size_px` [px], and drift of one image at unit dose."""
     blotch = smooth_noise(shape, stain_size_px, rng) + 0.3 * smooth_noise(
         shape, stain_size_px / 4, rng
     )
@@ -92,8 +67,6 @@ def over_etch(nominal, labels, cell, boundary, edge, fields, dose):
     ----------
     nominal : ndarray of float64, shape (H, W)
         Image at dose 0 [1].
-    labels, cell : ndarray of int, shape (H, W)
-        Class and cell of each pixel.
     boundary, edge : callable
         Take a widening factor [1], give the etch depth of grain boundaries and of lath edges,
         shape (H, W) [1].
@@ -117,19 +90,7 @@ def over_etch(nominal, labels, cell, boundary, edge, fields, dose):
 
 
 def mean_of_cells(image, cell):
-    """Image with each pixel replaced by the mean of its cell.
-
-    Parameters
-    ----------
-    image : ndarray of float, shape (H, W)
-        Greys.
-    cell : ndarray of int, shape (H, W)
-        Cell of each pixel.
-
-    Returns
-    -------
-    ndarray of float64, shape (H, W)
-        Means.
+    """Image, float64 (H, W), with each pixel replaced by the mean of its cell.
 
     Examples
     --------

@@ -22,43 +22,21 @@ SLIVER = 0.3  # of the mean cell area; what is smaller is no grain to choose [1]
 
 @dataclass(frozen=True)
 class Seeds:
-    """Seeds of a power diagram.
+    """Seeds of a power diagram."""
 
-    Attributes
-    ----------
-    points : ndarray of float64, shape (N, 2)
-        Position (row, col) [px].
-    weights : ndarray of float64, shape (N,)
-        Power weight [px^2]; the larger, the larger the cell.
-    """
-
-    points: np.ndarray
-    weights: np.ndarray
+    points: np.ndarray  # (row, col) [px], float64 (N, 2)
+    weights: np.ndarray  # power weight [px^2], float64 (N,); the larger, the larger the cell
 
 
 @dataclass(frozen=True)
 class Tessellation:
-    """Cells of an image and what they belong to.
+    """Cells of an image and what they belong to."""
 
-    Attributes
-    ----------
-    cell : ndarray of int32, shape (H, W)
-        Cell of each pixel, ``0 .. N - 1``.
-    neighbour : ndarray of int32, shape (H, W)
-        The cell on the other side of the nearest boundary.
-    boundary_distance_px : ndarray of float32, shape (H, W)
-        Distance to that boundary [px].
-    cell_class : ndarray of uint8, shape (N,)
-        Class index of each cell.
-    cell_region : ndarray of int32, shape (N,)
-        Region of each cell; a ferrite grain has no region, -1.
-    """
-
-    cell: np.ndarray
-    neighbour: np.ndarray
-    boundary_distance_px: np.ndarray
-    cell_class: np.ndarray
-    cell_region: np.ndarray
+    cell: np.ndarray  # of each pixel, int32 (H, W)
+    neighbour: np.ndarray  # the cell on the other side of the nearest boundary, int32 (H, W)
+    boundary_distance_px: np.ndarray  # to that boundary, float32 (H, W)
+    cell_class: np.ndarray  # class index of each cell, uint8 (N,)
+    cell_region: np.ndarray  # region of each cell, int32 (N,); -1 for ferrite, which has none
 
     @property
     def labels(self):
@@ -66,21 +44,15 @@ class Tessellation:
         return self.cell_class[self.cell]
 
 
-def tessellate(shape, grain_size_px, region_size_px, fractions, rng):
+def tessellate(shape, grain_size_px, region_size_px, fractions, rng) -> Tessellation:
     """Grains, packets and regions that cover an image in the given fractions.
 
     Parameters
     ----------
-    shape : tuple of int
-        (H, W) [px].
-    grain_size_px : float
-        Mean distance between the centres of neighbouring cells [px].
-    region_size_px : float
-        The same for regions [px].
+    grain_size_px, region_size_px : float
+        Mean distance between the centres of neighbouring cells, and of regions [px].
     fractions : sequence of float
         Area fraction of each class [1], summing to 1.
-    rng : numpy.random.Generator
-        Where the draws come from.
 
     Returns
     -------
@@ -89,29 +61,25 @@ def tessellate(shape, grain_size_px, region_size_px, fractions, rng):
     """
     seeds = scatter_seeds(shape, grain_size_px, rng)
     regions = scatter_seeds(shape, region_size_px, rng)
-    positions = warp_positions(shape, grain_size_px, rng)
+    positions = _warp_positions(shape, grain_size_px, rng)
     samples = _sample_positions(positions)
-    region_class = assign_classes(nearest_seeds(regions, samples)[0], regions, fractions, rng)
+    region_class = _assign_classes(nearest_seeds(regions, samples)[0], regions, fractions, rng)
     cell_region = nearest_seeds(regions, seeds.points)[0].astype(np.int32)
     cell_class = _ensure_every_class(region_class[cell_region], len(fractions), rng)
-    offsets = solve_offsets(class_powers(seeds, cell_class, samples), fractions)
+    offsets = solve_offsets(_class_powers(seeds, cell_class, samples), fractions)
     shifted = Seeds(seeds.points, seeds.weights + offsets[cell_class])
     return _draw_cells(shape, shifted, positions, cell_class, cell_region)
 
 
-def tessellate_isolated(shape, grain_size_px, foreground_fraction, rng):
+def tessellate_isolated(shape, grain_size_px, foreground_fraction, rng) -> Tessellation:
     """Grains of which some, no two of them neighbours, belong to class 1.
 
     Parameters
     ----------
-    shape : tuple of int
-        (H, W) [px].
     grain_size_px : float
         Mean distance between the centres of neighbouring cells [px].
     foreground_fraction : float
         Area fraction of class 1 to stop at [1].
-    rng : numpy.random.Generator
-        Where the draws come from.
 
     Returns
     -------
@@ -120,11 +88,11 @@ def tessellate_isolated(shape, grain_size_px, foreground_fraction, rng):
         short where no further grain fits, from about a third on.
     """
     seeds = scatter_seeds(shape, grain_size_px, rng)
-    positions = warp_positions(shape, grain_size_px, rng)
+    positions = _warp_positions(shape, grain_size_px, rng)
     number = np.arange(len(seeds.points))
     cells = _draw_cells(shape, seeds, positions, np.zeros(len(number), np.uint8), number)
     least_px = SLIVER * grain_size_px**2
-    is_chosen = choose_isolated(cells.cell, len(number), foreground_fraction, least_px, rng)
+    is_chosen = _choose_isolated(cells.cell, len(number), foreground_fraction, least_px, rng)
     return replace(
         cells,
         cell_class=is_chosen.astype(np.uint8),
@@ -132,26 +100,12 @@ def tessellate_isolated(shape, grain_size_px, foreground_fraction, rng):
     )
 
 
-def choose_isolated(cell, n_cells, fraction, least_px, rng):
-    """Cells in random order, each taken unless it touches one taken before.
+def _choose_isolated(cell, n_cells, fraction, least_px, rng):
+    """Cells in random order, each taken unless it touches one taken before: bool (N,).
 
-    Parameters
-    ----------
-    cell : ndarray of int, shape (H, W)
-        Cell of each pixel.
-    n_cells : int
-        Number of cells, N; some may lie outside the image.
-    fraction : float
-        Share of the image at which to stop [1].
-    least_px : float
-        Smallest area of a cell worth taking [px]; if all are smaller, one of the largest is taken.
-    rng : numpy.random.Generator
-        Where the draws come from.
-
-    Returns
-    -------
-    ndarray of bool, shape (N,)
-        The cells taken: at least one, and never all that are in the image.
+    At least one is taken, and never all that are in the image. `fraction` is the share of the image
+    at which to stop [1], `least_px` the smallest area worth taking; if all are smaller, one of the
+    largest is taken. Of the `n_cells`, N, some may lie outside the image.
 
     Raises
     ------
@@ -161,13 +115,13 @@ def choose_isolated(cell, n_cells, fraction, least_px, rng):
     Examples
     --------
     >>> cell = np.array([[0, 1, 1, 1, 2]])
-    >>> choose_isolated(cell, 3, 1.0, 2, np.random.default_rng(0))
+    >>> _choose_isolated(cell, 3, 1.0, 2, np.random.default_rng(0))
     array([False,  True, False])
     """
     n_px = np.bincount(cell.ravel(), minlength=n_cells)
     if np.count_nonzero(n_px) < 2:
         raise UsageError("the image shows a single grain; grain_size_um must be smaller")
-    touching = touching_cells(cell, n_cells)
+    touching = _touching_cells(cell, n_cells)
     is_taken, is_blocked = np.zeros((2, n_cells), bool)
     n_taken_px = 0
     for index in rng.permutation(np.flatnonzero(n_px >= min(least_px, n_px.max()))):
@@ -181,24 +135,12 @@ def choose_isolated(cell, n_cells, fraction, least_px, rng):
     return is_taken
 
 
-def touching_cells(cell, n_cells):
-    """Which cells have pixels side by side or corner to corner.
-
-    Parameters
-    ----------
-    cell : ndarray of int, shape (H, W)
-        Cell of each pixel.
-    n_cells : int
-        Number of cells, N.
-
-    Returns
-    -------
-    scipy.sparse.csr_array of bool, shape (N, N)
-        Symmetric; False on the diagonal.
+def _touching_cells(cell, n_cells):
+    """Which cells have pixels side by side or corner to corner: sparse, symmetric bool (N, N).
 
     Examples
     --------
-    >>> touching_cells(np.array([[0, 1, 2]]), n_cells=3).toarray().astype(int)
+    >>> _touching_cells(np.array([[0, 1, 2]]), n_cells=3).toarray().astype(int)
     array([[0, 1, 0],
            [1, 0, 1],
            [0, 1, 0]])
@@ -215,22 +157,13 @@ def touching_cells(cell, n_cells):
     return sparse.csr_array((np.ones(len(both[0]), bool), both), shape=(n_cells, n_cells))
 
 
-def scatter_seeds(shape, spacing_px, rng):
-    """Seeds on a jittered hexagonal grid that reaches beyond the image on all sides.
+def scatter_seeds(shape, spacing_px, rng) -> Seeds:
+    """At least 36 seeds on a jittered hexagonal grid that reaches beyond the image on all sides.
 
     Parameters
     ----------
-    shape : tuple of int
-        (H, W) [px].
     spacing_px : float
         Distance between neighbouring seeds before the jitter [px].
-    rng : numpy.random.Generator
-        Where the draws come from.
-
-    Returns
-    -------
-    Seeds
-        At least 36 of them.
     """
     rows, cols = (np.arange(-2, int(np.ceil(n / spacing_px)) + 3) for n in shape)
     row, col = np.meshgrid(rows.astype(float), cols.astype(float), indexing="ij")
@@ -241,22 +174,10 @@ def scatter_seeds(shape, spacing_px, rng):
     return Seeds(points, rng.uniform(0, 0.3, size=len(points)) * spacing_px**2)
 
 
-def warp_positions(shape, grain_size_px, rng):
-    """Pixel positions, gently distorted so that straight cell walls come out curved.
+def _warp_positions(shape, grain_size_px, rng):
+    """Pixel positions (row, col) [px], float64 (H, W, 2), gently distorted.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        (H, W) [px].
-    grain_size_px : float
-        Sets the wavelength and amplitude of the distortion [px].
-    rng : numpy.random.Generator
-        Where the draws come from.
-
-    Returns
-    -------
-    ndarray of float64, shape (H, W, 2)
-        Distorted (row, col) [px].
+    Straight cell walls so come out curved; the grain size sets wavelength and amplitude.
     """
     positions = np.moveaxis(np.indices(shape, dtype=float), 0, -1)
     for axis in range(2):
@@ -278,14 +199,14 @@ def nearest_seeds(seeds, positions, k=1):
         The diagram.
     positions : ndarray of float64, shape (..., 2)
         Where to ask (row, col) [px].
-    k : int, default 1
-        How many seeds.
+    k : int
+        How many seeds; with more than one, results have the shape (..., k).
 
     Returns
     -------
-    index : ndarray of int64, shape (...) or (..., k)
+    index : ndarray of int64, shape (...)
         Seed numbers, least distance first.
-    power : ndarray of float64, same shape
+    power : ndarray of float64, shape (...)
         Power distance [px^2].
 
     References
@@ -299,24 +220,10 @@ def nearest_seeds(seeds, positions, k=1):
     return index, distance**2 - top
 
 
-def assign_classes(sample_region, regions, fractions, rng):
-    """Class of each region, so that the classes cover about the given fractions.
+def _assign_classes(sample_region, regions, fractions, rng):
+    """Class of each region, uint8, so that the classes cover about the given fractions.
 
-    Parameters
-    ----------
-    sample_region : ndarray of int, shape (n,)
-        Region at points spread evenly over the image.
-    regions : Seeds
-        All regions.
-    fractions : sequence of float
-        Area fraction of each class [1].
-    rng : numpy.random.Generator
-        Where the draws come from.
-
-    Returns
-    -------
-    ndarray of uint8, shape (len(regions),)
-        Class indices.
+    `sample_region` is the region at points spread evenly over the image, int (n,).
     """
     order = rng.permutation(len(regions.points))
     cover = np.bincount(sample_region, minlength=len(order))[order] / len(sample_region)
@@ -327,23 +234,8 @@ def assign_classes(sample_region, regions, fractions, rng):
     return classes
 
 
-def class_powers(seeds, cell_class, positions):
-    """Least power distance to a seed of each class.
-
-    Parameters
-    ----------
-    seeds : Seeds
-        The diagram.
-    cell_class : ndarray of int, shape (N,)
-        Class of each seed; every class has one.
-    positions : ndarray of float64, shape (n, 2)
-        Where to ask (row, col) [px].
-
-    Returns
-    -------
-    ndarray of float64, shape (n, C)
-        Power distance [px^2].
-    """
+def _class_powers(seeds, cell_class, positions):
+    """Least power distance [px^2] from each position to a seed of each class: float64 (n, C)."""
     powers = []
     for index in range(int(cell_class.max()) + 1):
         chosen = cell_class == index
@@ -398,7 +290,7 @@ def _ensure_every_class(cell_class, n_classes, rng):
     return cell_class
 
 
-def _draw_cells(shape, seeds, positions, cell_class, cell_region):
+def _draw_cells(shape, seeds, positions, cell_class, cell_region) -> Tessellation:
     """Tessellation of the image by the two nearest seeds of each pixel."""
     index, power = nearest_seeds(seeds, positions, k=2)
     first, second = index[..., 0], index[..., 1]

@@ -18,8 +18,6 @@ def match_classes(image, labels, mean, spread):
     ----------
     image : ndarray of float, shape (H, W)
         Greys in any unit.
-    labels : ndarray of int, shape (H, W)
-        Class of each pixel.
     mean, spread : float
         Mean and standard deviation of the target [1].
 
@@ -54,22 +52,10 @@ def match_classes(image, labels, mean, spread):
     return matched
 
 
-def histogram_distance(image, labels, n_classes):
-    """Largest Kolmogorov-Smirnov distance between the grey levels of two classes.
+def histogram_distance(image, labels, n_classes) -> float:
+    """Largest Kolmogorov-Smirnov distance [1] between the grey levels of two classes.
 
-    Parameters
-    ----------
-    image : ndarray of float, shape (H, W)
-        Greys.
-    labels : ndarray of int, shape (H, W)
-        Class of each pixel; values from `n_classes` up are ignored.
-    n_classes : int
-        Number of classes, C.
-
-    Returns
-    -------
-    float
-        Distance [1], 0 to 1; NaN when fewer than two classes are present.
+    It is NaN when fewer than two classes are present; labels from `n_classes` up are ignored.
 
     Examples
     --------
@@ -87,19 +73,7 @@ def histogram_distance(image, labels, n_classes):
 
 
 def quantise(image, bit_depth=8):
-    """Image in whole grey levels, rounded to the nearest.
-
-    Parameters
-    ----------
-    image : ndarray of float, shape (H, W)
-        Greys, 0 to 1.
-    bit_depth : {8, 16}
-        Bits of a grey level.
-
-    Returns
-    -------
-    ndarray of uint8 or uint16, shape (H, W)
-        0 to 255, or 0 to 65535.
+    """Image in whole grey levels, rounded to the nearest: uint8 to 255, or uint16 to 65535.
 
     Raises
     ------

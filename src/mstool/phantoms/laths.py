@@ -1,7 +1,8 @@
 """What fills the cells: laths, lamellae.
 
 Both are stripes across a cell, drawn from the phase of each pixel: how many stripes lie between it
-and the image corner, in the direction of its cell.
+and the image corner, in the direction of its cell. They are drawn at n pixels `where`, a tuple of
+rows and columns [px], in the cells `cell`; `waviness` shifts the stripes sideways [px].
 """
 
 from dataclasses import dataclass
@@ -15,18 +16,10 @@ N_TABLE = 4093  # prime, so that neighbouring cells read unrelated parts of a ra
 
 @dataclass(frozen=True)
 class Stripes:
-    """Stripes of one class, at the pixels of that class.
+    """Stripes of one class at its pixels, float64 (n,) each."""
 
-    Attributes
-    ----------
-    grey : ndarray of float64, shape (n,)
-        Grey with mean 0 and standard deviation 1.
-    edge_distance_px : ndarray of float64, shape (n,)
-        Distance to the nearest edge of a stripe [px].
-    """
-
-    grey: np.ndarray
-    edge_distance_px: np.ndarray
+    grey: np.ndarray  # with mean 0 and standard deviation 1
+    edge_distance_px: np.ndarray  # to the nearest edge of a stripe
 
 
 def orient_packets(cell_region, rng):
@@ -36,8 +29,6 @@ def orient_packets(cell_region, rng):
     ----------
     cell_region : ndarray of int, shape (N,)
         Region of each cell; -1 for none.
-    rng : numpy.random.Generator
-        Where the draws come from.
 
     Returns
     -------
@@ -52,23 +43,12 @@ def orient_packets(cell_region, rng):
 
 
 def stripe_phase(where, angle_deg, period_px, waviness):
-    """Phase of each pixel: how many stripes of its cell lie between it and the corner.
+    """Phase of each pixel [1], whose whole part counts stripes.
 
     Parameters
     ----------
-    where : tuple of ndarray of int, each of shape (n,)
-        Rows and columns of the pixels [px].
-    angle_deg : ndarray of float64, shape (n,)
-        Direction of the stripes at each pixel, as `orient_packets` gives it [deg].
-    period_px : ndarray of float64, shape (n,)
-        Width of a stripe at each pixel [px].
-    waviness : ndarray of float64, shape (n,)
-        Sideways shift of the stripes [px].
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-        Phase [1]; its whole part counts stripes.
+    angle_deg, period_px : ndarray of float64, shape (n,)
+        Direction, as `orient_packets` gives it [deg], and width [px] of the stripes at each pixel.
 
     Examples
     --------
@@ -81,30 +61,17 @@ def stripe_phase(where, angle_deg, period_px, waviness):
     return (across + waviness) / period_px
 
 
-def draw_laths(where, cell, angle_deg, width_px, edge_px, waviness, fading, rng):
+def draw_laths(where, cell, angle_deg, width_px, edge_px, waviness, fading, rng) -> Stripes:
     """Laths of uneven width, each with its own grey, between dark edges with a bright flank.
 
     Parameters
     ----------
-    where : tuple of ndarray of int, each of shape (n,)
-        Rows and columns of the pixels [px].
-    cell : ndarray of int, shape (n,)
-        Packet of each pixel.
     angle_deg, width_px : ndarray of float64, shape (N,)
         Direction [deg] and mean lath width [px] of each packet.
     edge_px : float
         Thickness of the dark edge between laths [px].
-    waviness : ndarray of float64, shape (n,)
-        Sideways shift of the laths [px].
     fading : ndarray of float64, shape (n,)
         Strength of the edges [1], 0 to 1.
-    rng : numpy.random.Generator
-        Where the draws come from.
-
-    Returns
-    -------
-    Stripes
-        Grey and edge distance at the pixels.
     """
     width = width_px[cell]
     phase = stripe_phase(where, angle_deg[cell], width, waviness)
@@ -119,26 +86,15 @@ def draw_laths(where, cell, angle_deg, width_px, edge_px, waviness, fading, rng)
     return Stripes(standardise(grey), np.minimum(below, above))
 
 
-def draw_lamellae(where, cell, angle_deg, spacing_px, dark_share, waviness):
+def draw_lamellae(where, cell, angle_deg, spacing_px, dark_share, waviness) -> Stripes:
     """Regular alternating lamellae, all alike: ferrite bright, cementite dark.
 
     Parameters
     ----------
-    where : tuple of ndarray of int, each of shape (n,)
-        Rows and columns of the pixels [px].
-    cell : ndarray of int, shape (n,)
-        Colony of each pixel.
     angle_deg, spacing_px : ndarray of float64, shape (N,)
         Direction [deg] and interlamellar spacing [px] of each colony.
     dark_share : float
         Cementite thickness over the spacing [1].
-    waviness : ndarray of float64, shape (n,)
-        Sideways shift of the lamellae [px].
-
-    Returns
-    -------
-    Stripes
-        Grey and edge distance at the pixels.
     """
     spacing = spacing_px[cell]
     phase = stripe_phase(where, angle_deg[cell], spacing, waviness)
@@ -183,40 +139,18 @@ def locate_stripes(phase, table_start, shift):
 
 
 def bell(distance, width):
-    """Gaussian line profile: 1 on the line, a half at half the width.
-
-    Parameters
-    ----------
-    distance : ndarray of float
-        Distance from the line [px].
-    width : float or ndarray of float
-        Full width at half height [px].
-
-    Returns
-    -------
-    ndarray of float64
-        Profile [1].
-    """
+    """Gaussian line profile [1]: 1 on the line, a half at half the `width` from it."""
     return np.exp(-4.0 * np.log(2.0) * (distance / width) ** 2)
 
 
 def wave_field(shape, period_px, amplitude, rng):
-    """Sideways shift that makes stripes slightly wavy.
+    """Sideways shift that makes stripes slightly wavy [px], float64 (H, W).
 
     Parameters
     ----------
-    shape : tuple of int
-        (H, W) [px].
     period_px : float
         Stripe width [px]; the waves are several times longer.
     amplitude : float
         rms shift as a share of the stripe width [1].
-    rng : numpy.random.Generator
-        Where the draws come from.
-
-    Returns
-    -------
-    ndarray of float64, shape (H, W)
-        Shift [px].
     """
     return amplitude * period_px * smooth_noise(shape, 4.0 * period_px, rng)

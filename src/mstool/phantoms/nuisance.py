@@ -10,14 +10,10 @@ def draw_precipitates(shape, n_precipitates, radius_px, rng):
 
     Parameters
     ----------
-    shape : tuple of int
-        (H, W) [px].
     n_precipitates : int
         How many.
     radius_px : float
         Mean radius [px].
-    rng : numpy.random.Generator
-        Where the draws come from.
 
     Returns
     -------
@@ -45,14 +41,10 @@ def draw_scratches(shape, n_scratches, width_px, rng):
 
     Parameters
     ----------
-    shape : tuple of int
-        (H, W) [px].
     n_scratches : int
         How many.
     width_px : float
         Largest full width at half height [px].
-    rng : numpy.random.Generator
-        Where the draws come from.
 
     Returns
     -------

@@ -13,24 +13,12 @@ from mstool.phantoms.streams import Stream, open_stream
 
 @dataclass(frozen=True)
 class RaterHabits:
-    """How one annotator departs from the truth.
+    """How one annotator departs from the truth."""
 
-    Attributes
-    ----------
-    shift_rms_um : float
-        rms shift of a boundary along any one direction, so also along its normal [um].
-    shift_length_um : float
-        Distance over which the shift changes [um].
-    small_area_um2 : float
-        Regions smaller than this may be overlooked [um^2].
-    miss_probability : float
-        Probability that such a region is overlooked [1].
-    """
-
-    shift_rms_um: float = 0.3
-    shift_length_um: float = 4.0
-    small_area_um2: float = 10.0
-    miss_probability: float = 0.5
+    shift_rms_um: float = 0.3  # of a boundary along any one direction, so also along its normal
+    shift_length_um: float = 4.0  # over which the shift changes
+    small_area_um2: float = 10.0  # below this a region may be overlooked
+    miss_probability: float = 0.5  # with which it is
 
     def __post_init__(self):
         """Refuse values that mean nothing."""
@@ -46,34 +34,16 @@ class RaterHabits:
 
 @dataclass(frozen=True)
 class Rating:
-    """What one annotator drew.
-
-    Attributes
-    ----------
-    labels : ndarray of uint8, shape (H, W)
-        Label map.
-    parameters : dict
-        Habits, and what they did to this image; ready for JSON.
-    """
+    """What one annotator drew."""
 
     labels: np.ndarray
-    parameters: dict
+    parameters: dict  # habits, and what they did to this image; ready for JSON
 
 
-def draw_habits(seed, rater):
-    """Habits of one annotator, the same for every image of the seed.
+def draw_habits(seed, rater) -> RaterHabits:
+    """Habits of annotator number `rater`, from 0, the same for every image of the seed.
 
-    Parameters
-    ----------
-    seed : int
-        Seed of the set.
-    rater : int
-        Number of the annotator, at least 0.
-
-    Returns
-    -------
-    RaterHabits
-        Between careful (0.1 um, hardly misses) and hasty (0.6 um, misses most small regions).
+    They lie between careful (0.1 um, hardly misses) and hasty (0.6 um, misses most small regions).
     """
     rng = open_stream(seed, Stream.RATER_HABITS, rater)
     haste = rng.uniform()
@@ -85,26 +55,17 @@ def draw_habits(seed, rater):
     )
 
 
-def rate_labels(labels, pixel_size_um, habits, *, seed, index, rater):
+def rate_labels(labels, pixel_size_um, habits, *, seed, index, rater) -> Rating:
     """Label map as one annotator would have drawn it.
 
     Ignored pixels stay where they are.
 
     Parameters
     ----------
-    labels : ndarray of uint8, shape (H, W)
-        The truth: class indices, or 255.
-    pixel_size_um : float
-        Pixel size [um/px].
     habits : RaterHabits
         How the annotator departs from the truth.
-    seed, index, rater : int
-        Seed of the set, number of the image, number of the annotator.
-
-    Returns
-    -------
-    Rating
-        Label map and the exact parameters applied.
+    rater : int
+        Number of the annotator, at least 0.
 
     Raises
     ------
@@ -114,9 +75,9 @@ def rate_labels(labels, pixel_size_um, habits, *, seed, index, rater):
     if np.all(labels == IGNORE_INDEX):
         raise LabelError("every pixel is ignored; there is nothing to rate")
     rng = open_stream(seed, index, Stream.RATING, rater)
-    shift_px = draw_shift(labels.shape, pixel_size_um, habits, rng)
+    shift_px = _draw_shift(labels.shape, pixel_size_um, habits, rng)
     seen, missed_areas = miss_regions(labels, habits, pixel_size_um, rng)
-    rated = shift_labels(fill_ignored(seen), shift_px)
+    rated = _shift_labels(fill_ignored(seen), shift_px)
     rated[labels == IGNORE_INDEX] = IGNORE_INDEX
     parameters = {
         **asdict(habits),
@@ -129,48 +90,19 @@ def rate_labels(labels, pixel_size_um, habits, *, seed, index, rater):
     return Rating(rated, parameters)
 
 
-def draw_shift(shape, pixel_size_um, habits, rng):
-    """Smooth displacement whose rows and columns each have the rms shift of the annotator.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        (H, W) [px].
-    pixel_size_um : float
-        Pixel size [um/px].
-    habits : RaterHabits
-        Amplitude and length of the shift.
-    rng : numpy.random.Generator
-        Where the draws come from.
-
-    Returns
-    -------
-    ndarray of float64, shape (2, H, W)
-        Displacement of rows and columns [px].
-    """
+def _draw_shift(shape, pixel_size_um, habits, rng):
+    """Smooth displacement of rows and columns [px], float64 (2, H, W), as strong as the habits."""
     rms_px = habits.shift_rms_um / pixel_size_um
     length_px = habits.shift_length_um / pixel_size_um
     return rms_px * np.stack([smooth_noise(shape, length_px, rng) for _ in range(2)])
 
 
-def shift_labels(labels, shift_px):
-    """Label map read at displaced positions, the nearest pixel of the image taken.
-
-    Parameters
-    ----------
-    labels : ndarray of uint8, shape (H, W)
-        Label map.
-    shift_px : ndarray of float64, shape (2, H, W)
-        Displacement of rows and columns [px].
-
-    Returns
-    -------
-    ndarray of uint8, shape (H, W)
-        Displaced label map.
+def _shift_labels(labels, shift_px):
+    """Label map read at positions displaced by float64 (2, H, W) [px], the nearest pixel taken.
 
     Examples
     --------
-    >>> shift_labels(np.array([[0, 0, 1, 1]]), np.stack([np.zeros((1, 4)), np.ones((1, 4))]))
+    >>> _shift_labels(np.array([[0, 0, 1, 1]]), np.stack([np.zeros((1, 4)), np.ones((1, 4))]))
     array([[0, 1, 1, 1]])
     """
     rows, cols = np.rint(np.indices(labels.shape) + shift_px).astype(int)
@@ -180,15 +112,7 @@ def shift_labels(labels, shift_px):
 def fill_ignored(labels):
     """Label map with every ignored pixel given the label of the nearest one that is not.
 
-    Parameters
-    ----------
-    labels : ndarray of uint8, shape (H, W)
-        Label map with at least one pixel that is not ignored.
-
-    Returns
-    -------
-    ndarray of uint8, shape (H, W)
-        Label map without ignored pixels.
+    There is at least one that is not.
     """
     is_ignored = labels == IGNORE_INDEX
     if not is_ignored.any():
@@ -203,18 +127,7 @@ def miss_regions(labels, habits, pixel_size_um, rng):
     """Label map in which some small regions of the foreground classes are overlooked.
 
     A region is a 4-connected component of one class, as far as it is not ignored. An overlooked
-    region takes the commonest label along its rim.
-
-    Parameters
-    ----------
-    labels : ndarray of uint8, shape (H, W)
-        Label map.
-    habits : RaterHabits
-        What is small, and how often it is overlooked.
-    pixel_size_um : float
-        Pixel size [um/px].
-    rng : numpy.random.Generator
-        Where the draws come from: one for each region, small or not.
+    region takes the commonest label along its rim. There is one draw for each region, small or not.
 
     Returns
     -------

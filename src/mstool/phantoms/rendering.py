@@ -25,25 +25,15 @@ BOUNDARY_DEPTH = 2.2  # depth of an etched boundary, where texture has 1 [1]
 
 @dataclass(frozen=True)
 class Phantom:
-    """One synthetic micrograph and the truth about it.
+    """One synthetic micrograph and the truth about it."""
 
-    Attributes
-    ----------
-    image : ndarray of float32, shape (H, W)
-        Greys, 0 to 1.
-    labels : ndarray of uint8, shape (H, W)
-        Class of each pixel; 255 below an information bar.
-    parameters : dict
-        Every true parameter of this image, ready for JSON.
-    """
-
-    image: np.ndarray
-    labels: np.ndarray
-    parameters: dict
+    image: np.ndarray  # float32 (H, W)
+    labels: np.ndarray  # 255 below an information bar
+    parameters: dict  # every true parameter, ready for JSON
 
 
-def make_phantom(settings, seed, index):
-    """Synthetic micrograph number `index` of a seed.
+def make_phantom(settings, seed, index) -> Phantom:
+    """Synthetic micrograph of a seed and an index; the same bytes for the same arguments.
 
     Without a cue, all classes have the same grey histogram at dose 0, to a Kolmogorov-Smirnov
     distance below `MAX_HISTOGRAM_KS` from 256 x 256 px up (on smaller images chance alone makes it
@@ -51,20 +41,6 @@ def make_phantom(settings, seed, index):
     `histogram_ks_image` on what is returned. The label map depends on neither the dose nor the
     nuisances, the information bar aside. The same seed and index give the same label map with every
     cue.
-
-    Parameters
-    ----------
-    settings : PhantomSettings
-        What to draw.
-    seed : int
-        Seed of the set.
-    index : int
-        Number of the image, at least 0.
-
-    Returns
-    -------
-    Phantom
-        Image, label map and true parameters; the same bytes for the same arguments.
 
     Examples
     --------
@@ -74,13 +50,13 @@ def make_phantom(settings, seed, index):
     ((64, 96), [0, 1])
     """
     rng = open_stream(seed, index, Stream.GRAINS)
-    fractions = draw_fractions(settings, rng)
+    fractions = _draw_fractions(settings, rng)
     draw = _draw_structure if settings.cue is None else _draw_with_cue
     cells, texture, nominal, etched = draw(settings, fractions, rng, seed, index)
     noise = settings.noise * open_stream(seed, index, Stream.NOISE).standard_normal(settings.shape)
-    clutter, clutter_parameters = draw_clutter(settings, seed, index)
+    clutter, clutter_parameters = _draw_clutter(settings, seed, index)
     image = np.clip(etched + clutter + noise, 0.0, 1.0)
-    image, labels, bar_parameters = burn_bars(settings, image, cells.labels)
+    image, labels, bar_parameters = _burn_bars(settings, image, cells.labels)
     clean = np.clip(nominal + noise, 0.0, 1.0)
     parameters = {
         "seed": int(seed),
@@ -100,7 +76,7 @@ def _draw_structure(settings, fractions, rng, seed, index):
     sizes_px = [settings.to_px(s) for s in (settings.grain_size_um, settings.region_size_um)]
     cells = tessellate(settings.shape, *sizes_px, fractions, rng)
     texture = draw_texture(settings, cells, open_stream(seed, index, Stream.TEXTURE))
-    nominal, etched = etch(settings, cells, texture, open_stream(seed, index, Stream.ETCHING))
+    nominal, etched = _etch(settings, cells, texture, open_stream(seed, index, Stream.ETCHING))
     return cells, texture, nominal, etched
 
 
@@ -115,21 +91,8 @@ def _draw_with_cue(settings, fractions, rng, seed, index):
     return cells, texture, nominal, nominal
 
 
-def draw_fractions(settings, rng):
-    """Area fraction of each class in one image.
-
-    Parameters
-    ----------
-    settings : PhantomSettings
-        Limits of the fractions.
-    rng : numpy.random.Generator
-        Where the draws come from.
-
-    Returns
-    -------
-    list of float
-        Fractions [1], summing to 1.
-    """
+def _draw_fractions(settings, rng):
+    """Area fraction of each class in one image [1], summing to 1."""
     foreground = rng.uniform(*settings.foreground_fraction)
     pearlite = foreground * rng.uniform(*settings.pearlite_share)
     if settings.n_classes == 2:
@@ -137,24 +100,10 @@ def draw_fractions(settings, rng):
     return [1.0 - foreground, foreground - pearlite, pearlite]
 
 
-def etch(settings, cells, texture, rng):
-    """Image at dose 0 and at the dose of the settings, before noise.
+def _etch(settings, cells, texture, rng):
+    """Image at dose 0 and at the dose of the settings, before noise, not clipped.
 
-    Parameters
-    ----------
-    settings : PhantomSettings
-        Widths, blur, dose.
-    cells : Tessellation
-        Where the boundaries lie.
-    texture : Texture
-        What lies between them.
-    rng : numpy.random.Generator
-        Where the draws come from; the same number at every dose.
-
-    Returns
-    -------
-    nominal, etched : ndarray of float64, shape (H, W)
-        Greys [1], not clipped.
+    There are as many draws at every dose.
     """
     labels, shape = cells.labels, settings.shape
     grain_px = settings.to_px(settings.grain_size_um)
@@ -179,23 +128,8 @@ def etch(settings, cells, texture, rng):
     return nominal, etched
 
 
-def draw_clutter(settings, seed, index):
-    """Precipitates and scratches of one image, each from its own stream.
-
-    Parameters
-    ----------
-    settings : PhantomSettings
-        How many, how large.
-    seed, index : int
-        Seed of the set, number of the image.
-
-    Returns
-    -------
-    change : ndarray of float64, shape (H, W)
-        Change of grey [1].
-    parameters : dict
-        Their number and directions, ready for JSON.
-    """
+def _draw_clutter(settings, seed, index):
+    """Change of grey [1] by precipitates and scratches, and what they are for the record."""
     rng = open_stream(seed, index, Stream.PRECIPITATES)
     area_um2 = settings.height * settings.width * settings.pixel_size_um**2
     n_precipitates = int(rng.poisson(settings.precipitates_per_um2 * area_um2))
@@ -207,27 +141,8 @@ def draw_clutter(settings, seed, index):
     return particles + scratches, {"n_precipitates": n_precipitates, "scratch_angles_deg": angles}
 
 
-def burn_bars(settings, image, labels):
-    """Image and label map with the bars that the settings ask for.
-
-    Parameters
-    ----------
-    settings : PhantomSettings
-        Which bars.
-    image : ndarray of float64, shape (H, W)
-        Greys, 0 to 1.
-    labels : ndarray of uint8, shape (H, W)
-        Label map.
-
-    Returns
-    -------
-    image : ndarray of float64, shape (H, W)
-        Image with bars.
-    labels : ndarray of uint8, shape (H, W)
-        Label map, 255 below an information bar.
-    parameters : dict
-        Height and length of the bars, ready for JSON; null where there is none.
-    """
+def _burn_bars(settings, image, labels):
+    """Image and label map with the bars that the settings ask for, and their height and length."""
     parameters = {"info_bar_height_px": 0, "scale_bar_um": None}
     top = settings.height
     if settings.info_bar:

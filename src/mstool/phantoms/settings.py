@@ -15,81 +15,35 @@ CUES = ("rim", "grey", "texture", "lath")
 class PhantomSettings:
     """All that a set of phantoms is made from, except the seed.
 
-    Attributes
-    ----------
-    height, width : int
-        Image size [px], at least 64.
-    pixel_size_um : float
-        Pixel size [um/px].
-    n_classes : int
-        2: ferrite and lath-bainite; 3: pearlite too.
-    foreground_fraction : tuple of float
-        Least and largest fraction of all classes but ferrite, drawn for each image [1].
-    pearlite_share : tuple of float
-        Least and largest share of pearlite in the foreground, when there are 3 classes [1].
-    grain_size_um : float
-        Distance between the centres of neighbouring ferrite grains, or packets [um].
-    region_size_um : float
-        The same for prior austenite grains, which hold the packets [um].
-    boundary_width_um : float
-        Width of an etched grain boundary [um].
-    lath_width_um : float
-        Mean lath width [um].
-    lath_edge_um : float
-        Thickness of the dark edge between laths [um].
-    lath_waviness : float
-        rms waviness as a share of the lath width [1].
-    lamella_spacing_um : float
-        Interlamellar spacing of pearlite [um].
-    cementite_share : float
-        Dark part of a lamella pair [1].
-    mottle : float
-        rms texture in ferrite as a share of the texture in the other classes [1].
-    blur_um : float
-        Standard deviation of the microscope's blur [um].
-    noise : float
-        Standard deviation of the camera noise [1].
-    dose : float
-        Over-etching: 0 nominal, 1 clearly over-etched, at most 2 [1].
-    precipitates_per_um2 : float
-        Number density of precipitates [1/um^2].
-    precipitate_radius_um : float
-        Mean radius of a precipitate [um].
-    n_scratches : int
-        Number of scratches.
-    scale_bar : bool
-        Burn a scale bar into the lower right corner; the truth below it stays.
-    info_bar : bool
-        Cover the bottom with an information bar, which the truth ignores.
-    cue : str, optional
-        The one thing that the class of a grain shows in, of `CUES`; by default the classes have
-        equal grey histograms and differ in structure.
+    Pairs are the least and the largest of what is drawn for each image. Without a `cue`, the one
+    thing that the class of a grain shows in, classes have equal grey histograms and differ in
+    structure.
     """
 
-    height: int = 512
-    width: int = 512
-    pixel_size_um: float = 0.1
-    n_classes: int = 2
-    foreground_fraction: tuple[float, float] = (0.30, 0.55)
-    pearlite_share: tuple[float, float] = (0.30, 0.45)
-    grain_size_um: float = 5.0
-    region_size_um: float = 12.0
-    boundary_width_um: float = 0.25
-    lath_width_um: float = 0.8
-    lath_edge_um: float = 0.22
-    lath_waviness: float = 0.2
-    lamella_spacing_um: float = 0.4
-    cementite_share: float = 0.4
-    mottle: float = 0.35
-    blur_um: float = 0.06
-    noise: float = 0.03
-    dose: float = 0.0
-    precipitates_per_um2: float = 0.0
-    precipitate_radius_um: float = 0.15
+    height: int = 512  # [px], at least 64
+    width: int = 512  # [px], at least 64
+    pixel_size_um: float = 0.1  # [um/px]
+    n_classes: int = 2  # 2: ferrite and lath-bainite; 3: pearlite too
+    foreground_fraction: tuple[float, float] = (0.30, 0.55)  # of all classes but ferrite [1]
+    pearlite_share: tuple[float, float] = (0.30, 0.45)  # of the foreground, with 3 classes [1]
+    grain_size_um: float = 5.0  # between the centres of neighbouring ferrite grains, or packets
+    region_size_um: float = 12.0  # the same for prior austenite grains, which hold the packets
+    boundary_width_um: float = 0.25  # of an etched grain boundary
+    lath_width_um: float = 0.8  # mean
+    lath_edge_um: float = 0.22  # thickness of the dark edge between laths
+    lath_waviness: float = 0.2  # rms, as a share of the lath width [1]
+    lamella_spacing_um: float = 0.4  # of pearlite
+    cementite_share: float = 0.4  # dark part of a lamella pair [1]
+    mottle: float = 0.35  # rms texture in ferrite, as a share of that in the other classes [1]
+    blur_um: float = 0.06  # standard deviation of the microscope's blur
+    noise: float = 0.03  # standard deviation of the camera noise [1]
+    dose: float = 0.0  # over-etching: 0 nominal, 1 clearly over-etched, at most 2 [1]
+    precipitates_per_um2: float = 0.0  # number density [1/um^2]
+    precipitate_radius_um: float = 0.15  # mean
     n_scratches: int = 0
-    scale_bar: bool = False
-    info_bar: bool = False
-    cue: str | None = None
+    scale_bar: bool = False  # burned into the lower right corner; the truth below it stays
+    info_bar: bool = False  # covers the bottom, which the truth ignores
+    cue: str | None = None  # of `CUES`
 
     def __post_init__(self):
         """Refuse values that cannot be drawn."""

@@ -5,23 +5,14 @@ from scipy import ndimage
 
 
 def smooth_noise(shape, scale_px, rng):
-    """Smooth random field with mean 0 and rms 1 over the image.
+    """Smooth random field, float64 (H, W), with mean 0 and rms 1 over the image.
 
     White noise on a coarse grid, interpolated by cubic splines: a larger scale costs no more.
 
     Parameters
     ----------
-    shape : tuple of int
-        (H, W) [px].
     scale_px : float
         Grid spacing, about half the distance between neighbouring hills [px].
-    rng : numpy.random.Generator
-        Where the draws come from.
-
-    Returns
-    -------
-    ndarray of float64, shape (H, W)
-        The field.
     """
     coarse_shape = [max(3, int(np.ceil(length / scale_px)) + 1) for length in shape]
     coarse = rng.standard_normal(coarse_shape)
@@ -30,21 +21,12 @@ def smooth_noise(shape, scale_px, rng):
 
 
 def mottle_noise(shape, period_px, rng):
-    """Isotropic random field, band-limited around one period, with mean 0 and rms 1.
+    """Isotropic random field, float64 (H, W), with mean 0 and rms 1, band-limited around a period.
 
     Parameters
     ----------
-    shape : tuple of int
-        (H, W) [px].
     period_px : float
         Period of the strongest waves [px].
-    rng : numpy.random.Generator
-        Where the draws come from.
-
-    Returns
-    -------
-    ndarray of float64, shape (H, W)
-        The field.
     """
     white = rng.standard_normal(shape)
     fine, middle, coarse = (
@@ -54,18 +36,7 @@ def mottle_noise(shape, period_px, rng):
 
 
 def standardise(values):
-    """Values shifted and scaled to mean 0 and standard deviation 1; all 0 where they are constant.
-
-    Parameters
-    ----------
-    values : ndarray of float
-        Any shape.
-
-    Returns
-    -------
-    ndarray of float64
-        Same shape.
-    """
+    """Values shifted and scaled to mean 0 and standard deviation 1; all 0 if they are constant."""
     centred = values - np.mean(values)
     spread = np.std(centred)
     return centred / spread if spread > 0 else centred

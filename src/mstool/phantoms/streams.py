@@ -24,7 +24,7 @@ class Stream(IntEnum):
     CUE = 8
 
 
-def open_stream(seed, *key):
+def open_stream(seed, *key) -> np.random.Generator:
     """Random generator that depends on the seed and the key alone.
 
     Image 7 of a seed is therefore the same whether 8 or 800 images are made, and switching
@@ -32,15 +32,8 @@ def open_stream(seed, *key):
 
     Parameters
     ----------
-    seed : int
-        Seed of the whole set, at least 0.
     *key : int
         What the stream is for: image index, `Stream`, rater index, ...
-
-    Returns
-    -------
-    numpy.random.Generator
-        Freshly seeded generator.
 
     Raises
     ------

@@ -6,26 +6,12 @@ from mstool.phantoms.bars import IGNORE_INDEX
 from mstool.phantoms.settings import FERRITE
 
 
-def describe_truth(settings, cells, texture, labels):
+def describe_truth(settings, cells, texture, labels) -> dict:
     """Phase fractions, counts and regions of one image, as far as they can be seen.
 
-    Parameters
-    ----------
-    settings : PhantomSettings
-        Class names and pixel size.
-    cells : Tessellation
-        Cells of the whole image.
-    texture : Texture
-        Directions and widths of the stripes.
-    labels : ndarray of uint8, shape (H, W)
-        Label map; cells that are wholly ignored are left out.
-
-    Returns
-    -------
-    dict
-        Fractions of the pixels that are not ignored, counts, and a list of regions with their
-        packets; ready for JSON. Where the grains of a cue bear no laths, the angle and period
-        of a packet are null.
+    The table is ready for JSON. Fractions are of the pixels that are not ignored; cells that are
+    wholly ignored are left out of counts and of the list of regions with their packets. Where the
+    grains of a cue bear no laths, the angle and period of a packet are null.
     """
     is_seen = labels != IGNORE_INDEX
     n_px = np.bincount(cells.cell[is_seen], minlength=len(cells.cell_class))

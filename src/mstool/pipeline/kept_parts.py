@@ -42,9 +42,9 @@ def start_budget(run: Run, max_time_s: float | None) -> Budget:
 class KeptParts:
     """Parts of one output folder, a file each.
 
-    A part is a frozen dataclass. One that lacks something for want of time says so in a field
-    ``left_out``, a tuple of str; it is used as it is while the budget is spent, and made anew when
-    there is time.
+    A part is a frozen dataclass, or a tuple of them. One that lacks something for want of time says
+    so in a field ``left_out``, a tuple of str; it is used as it is while the budget is spent, and
+    made anew when there is time.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class KeptParts:
         name : str
             Of the part, and of its file.
         kind : type
-            Dataclass of the part.
+            Of the part.
         make : callable
             Makes it.
         is_quick : bool

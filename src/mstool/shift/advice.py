@@ -62,23 +62,10 @@ def pick_images(
 def imitate_target(
     factors: Factors, cases: Sequence[Case], readings: tuple[SetReadings, SetReadings], seed: int
 ) -> Imitation | None:
-    """What makes source pieces look as the target: the fit, or the dose that it is most like.
+    """What makes source pieces look as the target, in words and as a change of a piece.
 
-    Parameters
-    ----------
-    factors : Factors
-        What changed.
-    cases : sequence of Case
-        Simulated changes.
-    readings : tuple of SetReadings
-        Of source and target.
-    seed : int
-        Of noise.
-
-    Returns
-    -------
-    tuple of str and callable, or None
-        In words, and the change of a piece. None where nothing that was tried looks like it.
+    It is the fit, or else the dose that the target is most like; None where nothing that was tried
+    looks like it.
     """
     if factors.degrades:
         return "fit", lambda piece: replace(piece, image=factors.apply(piece.image, seed))
@@ -92,13 +79,7 @@ def imitate_target(
 
 
 def split_pieces(pieces: Sequence[Piece]) -> tuple[list[Piece], list[Piece]] | None:
-    """Pieces of one size to learn from, and of other specimens to be tested on.
-
-    Returns
-    -------
-    tuple of list of Piece, or None
-        None with fewer than 4 specimens.
-    """
+    """Pieces of one size to learn from, and of other specimens to be tested on; None if too few."""
     same = [piece for piece in pieces if piece.image.shape == pieces[0].image.shape]
     groups = list(dict.fromkeys(piece.group for piece in same))
     if len(groups) < _LEAST_GROUPS:

@@ -12,40 +12,24 @@ LEVELS = (np.arange(N_BINS) + 0.5) / N_BINS  # middle of each
 N_BANDS = 32  # of frequency, up to half a cycle per pixel
 PATCH_PX = 128  # edge of the pieces whose power spectra are averaged
 GLCM_PROPERTIES = ("contrast", "homogeneity", "energy", "correlation")
+GLCM_DISTANCES_PX = (1, 3)
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
-_GLCM_LEVELS, _GLCM_DISTANCES_PX = 16, (1, 3)
+_GLCM_LEVELS = 16
 _INSIDE = slice(1, -1), slice(1, -1)  # pixels at the border lack neighbours
 _LAPLACE = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], float)
 
 
 @dataclass(frozen=True)
 class Appearance:
-    """Image statistics of one micrograph.
+    """Image statistics of one micrograph."""
 
-    Attributes
-    ----------
-    histogram : ndarray of float64, shape (256,)
-        Share of the pixels by grey level, from 0 to 1.
-    log_power : ndarray of float64, shape (32,)
-        Natural logarithm of the power in rings of frequency; white noise of variance v has log v
-        in all of them.
-    sharpness : float
-        Decimal logarithm of the power above 0.25 over that below 0.125 cycles per pixel.
-    noise : float
-        Standard deviation of what looks like noise, of the grey range [1].
-    binary_pattern : ndarray of float64, shape (10,)
-        Share of the pixels by uniform local binary pattern, 8 neighbours at 1 px.
-    co_occurrence : ndarray of float64, shape (8,)
-        Contrast, homogeneity, energy and correlation of grey levels 1 and 3 px apart.
-    """
-
-    histogram: np.ndarray
-    log_power: np.ndarray
-    sharpness: float
-    noise: float
-    binary_pattern: np.ndarray
-    co_occurrence: np.ndarray
+    histogram: np.ndarray  # share of the pixels by grey level: (256,)
+    log_power: np.ndarray  # natural; white noise of variance v has log v in all rings: (32,)
+    sharpness: float  # decimal logarithm of power above 0.25 over that below 0.125 cycles/px
+    noise: float  # standard deviation of what looks like noise, of the grey range [1]
+    binary_pattern: np.ndarray  # share by uniform local pattern, 8 neighbours at 1 px: (10,)
+    co_occurrence: np.ndarray  # of `GLCM_PROPERTIES`, each at `GLCM_DISTANCES_PX`: (8,)
 
 
 def to_grey(image):
@@ -53,18 +37,8 @@ def to_grey(image):
     return image[..., 0] if image.shape[2] == 1 else image @ np.asarray(_LUMA, image.dtype)
 
 
-def describe(image):
-    """Statistics of one image.
-
-    Parameters
-    ----------
-    image : ndarray of float, shape (H, W, C)
-        Grey levels from 0 to 1; at least 16 pixels along each edge.
-
-    Returns
-    -------
-    Appearance
-        All numbers finite.
+def describe(image) -> Appearance:
+    """Statistics, all finite, of one image (H, W, C) of at least 16 pixels along each edge.
 
     References
     ----------
@@ -86,7 +60,7 @@ def describe(image):
 
 
 def mean_appearance(parts: Sequence[Appearance]) -> Appearance:
-    """Mean over the fields of view of one micrograph."""
+    """Mean over the fields of view of a micrograph, or over the micrographs of a set."""
     fields = zip(*(vars(part).values() for part in parts), strict=True)
     return Appearance(*(np.mean(values, axis=0) for values in fields))
 
@@ -97,54 +71,27 @@ def grey_histogram(grey):
     return np.bincount(index.ravel(), minlength=N_BINS) / max(1, grey.size)
 
 
-def moments(histogram, values=None):
-    """Mean and standard deviation of grey levels, or of what a curve makes of each level.
+def moments(histogram, values=LEVELS) -> tuple[float, float]:
+    """Mean and standard deviation of grey levels, or of what a curve makes of them: `values`.
 
-    Parameters
-    ----------
-    histogram : ndarray of float, shape (256,)
-        Share of the pixels by level.
-    values : ndarray of float, shape (256,), optional
-        What stands for each level; its middle by default.
-
-    Returns
-    -------
-    mean, spread : float
-        The spread is at least 1e-6, so that it can divide.
+    The deviation is at least 1e-6, so that it can divide.
     """
-    values = LEVELS if values is None else values
     mean = histogram @ values
     return float(mean), float(np.sqrt(max(1e-12, histogram @ values**2 - mean**2)))
 
 
 def radial_power(grey):
-    """Power spectrum in rings of frequency, mean over half overlapping pieces (Welch 1967).
-
-    Parameters
-    ----------
-    grey : ndarray of float, shape (H, W)
-        Grey levels.
-
-    Returns
-    -------
-    ndarray of float64, shape (32,)
-        Above 0; the ring k holds frequencies from k / 64 to (k + 1) / 64 cycles per pixel.
-    """
+    """Mean of `piece_powers`, (32,), as Welch (1967) has it."""
     return np.mean([power for power, _ in piece_powers(grey)], axis=0)
 
 
 def piece_powers(grey):
-    """Power spectrum of each half overlapping piece of a micrograph, and where it lies.
-
-    Parameters
-    ----------
-    grey : ndarray of float, shape (H, W)
-        Grey levels.
+    """Power spectrum of each half overlapping piece of grey levels (H, W), and where it lies.
 
     Yields
     ------
     power : ndarray of float64, shape (32,)
-        As for `radial_power`.
+        Above 0; the ring k holds frequencies from k / 64 to (k + 1) / 64 cycles per pixel.
     cut : tuple of slice
         Rows and columns of the piece; its edge is 128 px, or that of a smaller micrograph.
     """
@@ -187,7 +134,7 @@ def _co_occurrence(grey):
     levels = np.clip(grey * _GLCM_LEVELS, 0, _GLCM_LEVELS - 1).astype(np.uint8)
     angles = [0, np.pi / 4, np.pi / 2, 3 * np.pi / 4]
     matrix = graycomatrix(
-        levels, _GLCM_DISTANCES_PX, angles, _GLCM_LEVELS, symmetric=True, normed=True
+        levels, GLCM_DISTANCES_PX, angles, _GLCM_LEVELS, symmetric=True, normed=True
     )
     found = [graycoprops(matrix, name).mean(axis=1) for name in GLCM_PROPERTIES]
     return np.stack(found).ravel()

@@ -8,15 +8,7 @@ _FEW = 10
 
 
 def list_cautions(found: Findings, left_out: Sequence[str]) -> list[str]:
-    """Warnings in the order in which they matter.
-
-    Parameters
-    ----------
-    found : Findings
-        The parts of a comparison.
-    left_out : sequence of str
-        What there was no time for.
-    """
+    """Warnings in the order in which they matter; `left_out` is what there was no time for."""
     rules = _weak_tests, _flattering_scores, _unexplained, _extrapolated, _without_truth, _untold
     warnings = [words for rule in rules for words in rule(found)]
     return [*warnings, *([f"left out for lack of time: {', '.join(left_out)}"] if left_out else [])]

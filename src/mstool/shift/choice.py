@@ -27,17 +27,8 @@ def choose_repair(
 
     Parameters
     ----------
-    readings : mapping of str to Reading
-        Of the target under each repair; one of them ``none``.
-    source : Reading
-        Of the source.
-    scores : mapping of str to float, optional
-        True score under each repair [1].
-
-    Returns
-    -------
-    str
-        One of the names.
+    readings, scores
+        Of the target under each repair, ``none`` among them; scores are true ones.
     """
     own, most = readings[NONE], source.self_consistency
 
@@ -76,17 +67,10 @@ def spread_picks(
     ----------
     uncertainty : sequence of float, length M
         Larger is less certain.
-    features : ndarray of float, shape (M, D)
-        Of the target, standardised.
-    source : ndarray of float, shape (N, D)
-        Of the source.
+    features, source : ndarray of float, shape (M, D) and (N, D)
+        Of target and source, standardised.
     n : int
-        Picks, at most M.
-
-    Returns
-    -------
-    list of int
-        Numbers of micrographs, first the most wanted.
+        Picks, at most M; they come first the most wanted.
     """
     order = np.argsort(np.argsort(uncertainty, kind="stable"), kind="stable")
     rank = (order + 1) / len(order)

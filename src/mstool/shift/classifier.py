@@ -5,25 +5,22 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
+from mstool.scores.metrics import nan_mean
+
 _N_FOLDS, _N_REPEATS, _RIDGE = 4, 5, 1.0
 _LEAST_UNITS = 3
 
 
 @dataclass(frozen=True)
 class Separation:
-    """How well sets can be told apart, for every way to divide them.
+    """How well sets can be told apart, for every way to divide them: (B,) each.
 
-    Attributes
-    ----------
-    auc : ndarray of float64, shape (B,)
-        Area under the ROC curve on folds left out [1]; 0.5 is chance, but with few micrographs it
-        scatters so widely that only its permutation p says anything.
-    balanced_error : ndarray of float64, shape (B,)
-        Mean of the two error rates [1].
+    An area of 0.5 is chance, but with few micrographs it scatters so widely that only its
+    permutation p says anything.
     """
 
-    auc: np.ndarray
-    balanced_error: np.ndarray
+    auc: np.ndarray  # area under the ROC curve on folds left out [1]
+    balanced_error: np.ndarray  # mean of the two error rates [1]
 
     @property
     def proxy_a_distance(self) -> np.ndarray:
@@ -36,27 +33,21 @@ class Separation:
         return 2 * (1 - 2 * self.balanced_error)
 
 
-def separate(values, unit, sides, seed):
+def separate(values, unit, sides, seed) -> Separation:
     """Ridge classifier on folds of whole units, for every way to divide them.
 
     Its scores are linear in the sides, so that all divisions cost one product of matrices. Columns
-    are standardised inside each fold of training.
+    are standardised inside each fold of training. What comes out is NaN where no fold holds both
+    sides, and for fewer than three units on a side.
 
     Parameters
     ----------
     values : ndarray of float, shape (N, D)
-        One row a micrograph.
-    unit : ndarray of int, shape (N,)
-        Units, which no fold divides.
-    sides : ndarray of bool, shape (B, U)
-        From `draw_sides`.
+        What is known of each micrograph.
+    unit, sides
+        As in `Division`; no fold divides a unit.
     seed : int
         Of the folds.
-
-    Returns
-    -------
-    Separation
-        NaN where no fold holds both sides, and for fewer than three units on a side.
     """
     if min(sides[0].sum(), (~sides[0]).sum()) < _LEAST_UNITS:
         return Separation(*np.full((2, len(sides)), np.nan))
@@ -77,7 +68,7 @@ def separate(values, unit, sides, seed):
             scores[:, test] = centred @ weights.T
             areas.append(_area(scores[:, test], is_source[:, test]))
         errors.append(_balanced_error(scores, is_source))
-    return Separation(_nan_mean(areas), _nan_mean(errors))
+    return Separation(*(nan_mean(np.array(rows), axis=0) for rows in (areas, errors)))
 
 
 def _ridge(train, test):
@@ -105,10 +96,3 @@ def _balanced_error(scores, is_source):
         for side in (is_source, ~is_source)
     ]
     return np.mean(rates, axis=0)
-
-
-def _nan_mean(rows):
-    values = np.array(rows)
-    known = np.isfinite(values)
-    total = np.where(known, values, 0).sum(axis=0)
-    return np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)

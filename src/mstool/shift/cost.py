@@ -107,19 +107,7 @@ def measure_scores(
     classes: Sequence[str],
     seed: int,
 ) -> Performance:
-    """Scores of both sets and their difference, where there are labels.
-
-    Parameters
-    ----------
-    source, target : sequence of Reading
-        Of each micrograph; without truth for a set without labels.
-    groups : tuple of sequence of str
-        Specimen of each micrograph.
-    classes : sequence of str
-        Names.
-    seed : int
-        Of the bootstrap; the sets are resampled apart.
-    """
+    """Scores of both sets and their difference, where there are labels."""
     scores: list[Scores | None] = [None, None]
     drawn = []
     for number, (readings, units) in enumerate(zip((source, target), groups, strict=True)):
@@ -147,10 +135,8 @@ def estimate_cost(
     ----------
     source, target : sequence of Reading
         Of each micrograph; `source` with truth, for estimates of accuracy.
-    names : sequence of str
-        Of the target's micrographs.
-    cases : sequence of Case
-        Simulated changes of known cost.
+    names, cases
+        Of the target's micrographs, and simulated changes of known cost.
     is_explained : bool
         Whether known factors explain the target; a change that is like none that was simulated
         makes every estimate an extrapolation.
@@ -194,7 +180,8 @@ def _drop(source: Reading, target: Reading, drawn, classes) -> Drop:
     ours, theirs = mean_iou(source.confusion), mean_iou(target.confusion)
     by_labels = label_shift_score(source, shares)
     per_class = iou(source.confusion) - iou(target.confusion)
-    differences = [_resampled_difference(*pair) for pair in zip(*drawn, strict=True)]
+    n = min(len(resampled) for resampled, _ in drawn)  # none of a set with one unit
+    differences = [one[:n] - other[:n] for one, other in zip(*drawn, strict=True)]
     return Drop(
         ours - theirs,
         *_by_class(per_class, differences, classes),
@@ -207,9 +194,3 @@ def _by_class(values, drawn, classes) -> tuple[Interval, dict[str, float], dict[
     """Interval of the mean, value of each class, and its interval."""
     mean, by_class = map(percentile_interval, drawn)
     return mean, dict(zip(classes, values, strict=True)), dict(zip(classes, by_class, strict=True))
-
-
-def _resampled_difference(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Source less target in each resample; none where a set has one unit, which never varies."""
-    n = min(len(source), len(target))
-    return source[:n] - target[:n]

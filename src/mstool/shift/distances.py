@@ -1,61 +1,38 @@
 """How far apart two sets lie, for every way to divide them at once.
 
-Each function takes one row a micrograph and the weights of `weights_of`, and gives one value a
-division, so that a permutation test costs a few products of matrices.
+Each function takes one row a micrograph, (N, D), and the weights (B, N) that `weights_of` gives
+source and target, with rows that sum to 1. It gives one value a division, (B,), so that a
+permutation test costs a few products of matrices. Histograms hold shares of the pixels.
 """
 
 import numpy as np
 
 
 def wasserstein(histograms, source, target):
-    """Wasserstein-1 distance of the pooled grey levels, of the grey range [1].
-
-    Parameters
-    ----------
-    histograms : ndarray of float, shape (N, L)
-        Share of the pixels by level, one row a micrograph.
-    source, target : ndarray of float, shape (B, N)
-        Weights of each micrograph in either set, rows summing to 1.
-
-    Returns
-    -------
-    ndarray of float64, shape (B,)
-    """
+    """Wasserstein-1 distance of the pooled grey levels, of the grey range [1]."""
     return np.abs(_cumulative_difference(histograms, source, target)).mean(axis=1)
 
 
 def kolmogorov_smirnov(histograms, source, target):
-    """Largest difference of the pooled distributions [1]; arguments as for `wasserstein`."""
+    """Largest difference of the pooled distributions [1]."""
     return np.abs(_cumulative_difference(histograms, source, target)).max(axis=1)
 
 
 def jensen_shannon(histograms, source, target):
-    """Jensen-Shannon divergence of the pooled grey levels [bit]; arguments as for `wasserstein`."""
+    """Jensen-Shannon divergence of the pooled grey levels [bit]."""
     p, q = source @ histograms, target @ histograms
     middle = (p + q) / 2
     return (_divergence(p, middle) + _divergence(q, middle)) / 2
 
 
 def chi_square(histograms, source, target):
-    """Half the sum of squared differences over sums [1]; arguments as for `wasserstein`."""
+    """Half the sum of squared differences over sums [1]."""
     p, q = source @ histograms, target @ histograms
     return 0.5 * ((p - q) ** 2 / np.maximum(p + q, 1e-12)).sum(axis=1)
 
 
 def mean_difference(values, source, target):
-    """Root mean square over columns of the difference of means.
-
-    Parameters
-    ----------
-    values : ndarray of float, shape (N, D)
-        One row a micrograph.
-    source, target : ndarray of float, shape (B, N)
-        Weights.
-
-    Returns
-    -------
-    ndarray of float64, shape (B,)
-    """
+    """Root mean square over columns of the difference of means."""
     return np.sqrt((((source - target) @ values) ** 2).mean(axis=1))
 
 

@@ -16,22 +16,15 @@ _MOST_ENUMERATED = 2000
 
 @dataclass(frozen=True)
 class Division:
-    """Every way to divide the units between the sets; the first is the real one.
+    """Every way to divide the units between the sets; the first is the real one."""
 
-    Attributes
-    ----------
-    sides : ndarray of bool, shape (B, U)
-        True where a unit is in the source.
-    unit : ndarray of int, shape (N,)
-        Unit of each micrograph, source first.
-    source, target : ndarray of float64, shape (B, N)
-        Weights of each micrograph.
-    """
+    sides: np.ndarray  # True where a unit is in the source: (B, U)
+    unit: np.ndarray  # number of the unit of each micrograph, source first: (N,)
 
-    sides: np.ndarray
-    unit: np.ndarray
-    source: np.ndarray
-    target: np.ndarray
+    @property
+    def weights(self) -> tuple[np.ndarray, np.ndarray]:
+        """How each micrograph counts in the means of source and target; see `weights_of`."""
+        return weights_of(self.sides, self.unit)
 
     @property
     def n_units(self) -> tuple[int, int]:
@@ -46,26 +39,13 @@ def divide(source: Sequence[str], target: Sequence[str], permutations: int, seed
     unit = number_units([*source, *target], is_source)
     unit_is_source = np.zeros(unit.max() + 1, bool)
     unit_is_source[unit[is_source]] = True
-    sides = draw_sides(unit_is_source, permutations, seed)
-    return Division(sides, unit, *weights_of(sides, unit))
+    return Division(draw_sides(unit_is_source, permutations, seed), unit)
 
 
 def draw_sides(unit_is_source, n_permutations, seed):
-    """Ways to divide units between two sets of the sizes that there are; the first is the real one.
+    """Sides (B, U) of a `Division` of units, given those that they are on: bool (U,).
 
-    Parameters
-    ----------
-    unit_is_source : ndarray of bool, shape (U,)
-        Side of each unit.
-    n_permutations : int
-        Draws, unless there are so few ways that all of them are taken.
-    seed : int
-        Of the draws.
-
-    Returns
-    -------
-    ndarray of bool, shape (B, U)
-        True where a unit is in the source.
+    They are drawn at random, unless there are so few ways to divide the units that all are taken.
     """
     n_units, n_source = len(unit_is_source), int(unit_is_source.sum())
     if comb(n_units, n_source) <= _MOST_ENUMERATED:
@@ -80,17 +60,9 @@ def draw_sides(unit_is_source, n_permutations, seed):
 
 
 def p_value(statistics):
-    """Share of the ways whose statistic is at least that of the first, the real one.
+    """Share of the divisions whose statistic, (B,), is at least that of the first, the real one.
 
-    Parameters
-    ----------
-    statistics : ndarray of float, shape (B,)
-        From `draw_sides`, in its order.
-
-    Returns
-    -------
-    float
-        Above 0; NaN if the real one is.
+    It is above 0 [1]_, and NaN if the real statistic is.
 
     References
     ----------

@@ -12,30 +12,20 @@ from mstool.errors import UsageError
 from mstool.shift.etch_dose import etch, smooth_field
 
 _MOST_DOSES = 50
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
+
+# takes an image, labels or None, a dose and a generator; gives an image, not clipped
 Change = Callable[[np.ndarray, np.ndarray | None, float, np.random.Generator], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Family:
-    """A kind of change.
+    """A kind of change."""
 
-    Attributes
-    ----------
-    unit : str
-        What a dose means.
-    doses : tuple of float
-        Usual doses, from mild to severe, 0 left out.
-    change : callable
-        Takes an image (H, W, C), labels or None, a dose and a generator; gives an image, not
-        clipped.
-    moves_labels : bool
-        Whether structures, and so labels, move.
-    """
-
-    unit: str
-    doses: tuple[float, ...]
+    unit: str  # what a dose means
+    doses: tuple[float, ...]  # usual ones, 0 left out
     change: Change
-    moves_labels: bool = False
+    moves_labels: bool = False  # along with structures
 
 
 def apply_dose(family, dose, image, labels, seed):
@@ -43,23 +33,17 @@ def apply_dose(family, dose, image, labels, seed):
 
     Parameters
     ----------
-    family : str
-        One of `FAMILIES`.
-    dose : float
-        How much, in the unit of the family; 0 gives the image as it is.
-    image : ndarray of float, shape (H, W, C)
-        Grey levels from 0 to 1.
-    labels : ndarray of uint8, shape (H, W), or None
-        Class indices, 255 ignored; over-etching attacks their borders.
+    family, dose : str, float
+        One of `FAMILIES`, and how much in its unit; 0 gives the image as it is.
+    image, labels : ndarray
+        (H, W, C) and (H, W), or None; over-etching attacks the borders of labels.
     seed : int
         Of random fields, which are drawn once and grow with the dose.
 
     Returns
     -------
-    image : ndarray of float32, shape (H, W, C)
-        Clipped to 0 and 1.
-    labels : ndarray of uint8, shape (H, W), or None
-        Moved along with the image where the family moves it.
+    image, labels : ndarray
+        Clipped, as float32; and moved along with the image.
     """
     if dose == 0:
         return image, labels
@@ -88,45 +72,23 @@ def parse_doses(text: str) -> tuple[str, tuple[float, ...]]:
         raise UsageError(f"--simulate {text}: use {', '.join(FAMILIES)}")
     if not given:
         return name, FAMILIES[name].doses
-    number = r"[+-]?(?:\d+\.?\d*|\.\d+)"
-    span = re.fullmatch(f"({number}):({number}):({number})", doses)
-    if span is None:
-        parts = doses.split(",")
-        if not all(re.fullmatch(number, part.strip()) for part in parts):
-            raise UsageError(
-                f"--simulate {text}: write {name}=START:STOP:STEP or {name}=A,B,..., "
-                "in plain decimal numbers"
-            )
-        found = tuple(float(part) for part in parts)
-    else:
-        start, stop, step = map(float, span.groups())
-        n = round((stop - start) / step) if step else -1
-        if n < 0 or abs(start + n * step - stop) > 1e-6 * abs(step) or n >= _MOST_DOSES:
-            raise UsageError(
-                f"--simulate {text}: the step must lead from start to stop in at most "
-                f"{_MOST_DOSES} doses"
-            )
-        found = tuple(round(start + index * step, 9) for index in range(n + 1))
+    is_span = doses.count(":") == 2
+    parts = doses.split(":" if is_span else ",")
+    if not all(re.fullmatch(_NUMBER, part.strip()) for part in parts):
+        raise UsageError(
+            f"--simulate {text}: write {name}=START:STOP:STEP or {name}=A,B,..., "
+            "in plain decimal numbers"
+        )
+    numbers = tuple(map(float, parts))
+    found = _spread(*numbers, text) if is_span else numbers
     _check_range(name, found, text)
     return name, found
 
 
 def breaking_dose(doses: Sequence[float], drops: Sequence[float], least: float = 0.05) -> float:
-    """Dose at which a loss is first exceeded, between doses by interpolation.
+    """Dose at which the loss `drops` first exceeds the least that counts; NaN if it never does.
 
-    Parameters
-    ----------
-    doses : sequence of float
-        By rising size, from 0, all of one sign.
-    drops : sequence of float
-        Loss of score at each [1].
-    least : float
-        The loss that counts [1].
-
-    Returns
-    -------
-    float
-        NaN if it never is.
+    Doses are by rising size, from 0, and all of one sign; between them the loss is interpolated.
 
     Examples
     --------
@@ -141,6 +103,16 @@ def breaking_dose(doses: Sequence[float], drops: Sequence[float], least: float =
             share = (least - before) / (drop - before)
             return float(doses[index - 1] + share * (doses[index] - doses[index - 1]))
     return float("nan")
+
+
+def _spread(start: float, stop: float, step: float, text: str) -> tuple[float, ...]:
+    n = round((stop - start) / step) if step else -1
+    if n < 0 or abs(start + n * step - stop) > 1e-6 * abs(step) or n >= _MOST_DOSES:
+        raise UsageError(
+            f"--simulate {text}: the step must lead from start to stop in at most "
+            f"{_MOST_DOSES} doses"
+        )
+    return tuple(round(start + index * step, 9) for index in range(n + 1))
 
 
 def _check_range(name: str, doses: tuple[float, ...], text: str) -> None:

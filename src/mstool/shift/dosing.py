@@ -14,22 +14,12 @@ from mstool.shift.readings import Reading, add_readings
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a micrograph of the source that is changed.
+    """A part of a micrograph of the source that is changed."""
 
-    Attributes
-    ----------
-    name, group : str
-        Of the micrograph.
-    image : ndarray of float32, shape (h, w, C)
-        Grey levels from 0 to 1.
-    labels : ndarray of uint8, shape (h, w)
-        Truth, or the prediction on the unchanged piece.
-    """
-
-    name: str
+    name: str  # of the micrograph, as is the group
     group: str
-    image: np.ndarray
-    labels: np.ndarray
+    image: np.ndarray  # float32 (h, w, C)
+    labels: np.ndarray  # truth, or the prediction on the unchanged piece: (h, w)
 
 
 Read = Callable[[Piece], Reading]
@@ -92,22 +82,9 @@ def dose_family(
     tolerance: float,
     seed: int,
 ) -> DosedFamily:
-    """Read pieces under every dose of a family.
+    """Read pieces under every dose of a family; `undosed` is what was read of them unchanged.
 
-    Parameters
-    ----------
-    family, doses
-        One of `FAMILIES`, and how much of it.
-    pieces : sequence of Piece
-        Unchanged.
-    undosed : sequence of Reading
-        Of these.
-    read : callable
-        Gives the reading of a changed piece.
-    tolerance : float
-        Loss of mean IoU that counts [1].
-    seed : int
-        Of random changes and of the bootstrap.
+    The tolerance is the loss of mean IoU that counts [1].
     """
     groups, pooled = [piece.group for piece in pieces], add_readings(undosed)
     curve, cases = [], []

@@ -20,59 +20,27 @@ _LEAST_ALIKE = 8  # cases whose errors make the range, or a third of all
 
 @dataclass(frozen=True)
 class Case:
-    """A simulated change whose cost is known.
-
-    Attributes
-    ----------
-    family : str
-        Kind of change.
-    dose : float
-        Its strength, in the unit of the family.
-    signs : tuple of float
-        What was read off predictions alone, as `signs_of` gives it.
-    mean_iou : float
-        True score [1].
-    accuracy : float
-        True accuracy [1].
-    accuracies : dict of str to float
-        Accuracy by each method of `estimate_accuracies` [1].
-    """
+    """A simulated change whose cost is known."""
 
     family: str
     dose: float
-    signs: tuple[float, ...]
-    mean_iou: float
+    signs: tuple[float, ...]  # from `signs_of`
+    mean_iou: float  # the true one, as is the accuracy
     accuracy: float = float("nan")
-    accuracies: dict[str, float] = field(default_factory=dict)
+    accuracies: dict[str, float] = field(default_factory=dict)  # from `estimate_accuracies`
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A range for the score on a set without truth.
+    """A range for the score on a set without truth."""
 
-    Attributes
-    ----------
-    mean_iou : float
-        Middle of the range [1].
-    low, high : float
-        The range, 0 to 1.
-    mean_error : float
-        Mean absolute error on families left out of the calibration [1].
-    rank_correlation : float
-        Spearman's, of estimated with true scores of families left out.
-    n_cases : int
-        Simulated changes behind it.
-    is_extrapolated : bool
-        Whether the set lies outside of all that was simulated; the range then means little.
-    """
-
-    mean_iou: float
+    mean_iou: float  # middle of the range
     low: float
     high: float
-    mean_error: float
-    rank_correlation: float
-    n_cases: int
-    is_extrapolated: bool
+    mean_error: float  # absolute, on families left out of the calibration
+    rank_correlation: float  # Spearman's, of estimated with true scores of families left out
+    n_cases: int  # simulated changes behind it
+    is_extrapolated: bool  # outside of all that was simulated the range means little
 
 
 def signs_of(reading: Reading, source: Reading) -> tuple[float, ...]:
@@ -82,12 +50,7 @@ def signs_of(reading: Reading, source: Reading) -> tuple[float, ...]:
     phase fraction.
     """
     change = np.abs(reading.fractions - source.fractions).max()
-    return (
-        reading.self_consistency,
-        reading.mean_confidence,
-        reading.soft_iou,
-        float(change),
-    )
+    return reading.self_consistency, reading.mean_confidence, reading.soft_iou, float(change)
 
 
 def difference_of_confidences(source: Reading, target: Reading) -> float:
@@ -118,17 +81,7 @@ def average_thresholded_confidence(source: Reading, target: Reading) -> float:
 def estimate_accuracies(source: Reading, target: Reading) -> dict[str, float]:
     """Accuracy by the usual methods, which all trust the confidence of the network.
 
-    Parameters
-    ----------
-    source : Reading
-        With truth, or else only the first method is there.
-    target : Reading
-        Truth is not used.
-
-    Returns
-    -------
-    dict of str to float
-        By name of the method.
+    Without truth of the source, only the first of them is there.
     """
     found = {"average_confidence": target.mean_confidence}
     if source.confusion is not None:
@@ -142,10 +95,7 @@ def bound_accuracies(
 ) -> dict[str, dict[str, float]]:
     """Range for each estimate of accuracy, as wide as its errors on all simulated changes.
 
-    Returns
-    -------
-    dict of str to dict
-        By method ``accuracy``, ``low``, ``high`` and ``mean_error`` [1]; NaN without cases.
+    Without cases, all but the estimate itself is NaN.
     """
     found = {}
     for name, value in estimates.items():
@@ -170,63 +120,49 @@ def predict_score(cases: Sequence[Case], signs: Sequence[float]) -> float:
 
     The line extends to doses that were not simulated; the neighbours follow what is not straight.
     """
-    table = np.array([case.signs for case in cases])
-    truth = np.array([case.mean_iou for case in cases])
-    return _predict(table, truth, np.asarray(signs, float))
+    table, truth = _signs_in(cases), _scores_in(cases)
+    mean, spread = _centre(table)
+    scaled, own = (table - mean) / spread, (np.asarray(signs) - mean) / spread
+    slope = np.linalg.solve(
+        scaled.T @ scaled + _RIDGE * np.eye(len(own)), scaled.T @ (truth - truth.mean())
+    )
+    line = np.clip(truth.mean() + own @ slope, 0, 1)
+    distance = _distances(table, signs)
+    nearest = np.argsort(distance, kind="stable")[:_NEIGHBOURS]
+    weights = 1 / (distance[nearest] + 0.1)
+    return float((line + weights @ truth[nearest] / weights.sum()) / 2)
 
 
 def nearest_case(cases: Sequence[Case], signs: Sequence[float]) -> Case:
     """Find the simulated change whose predictions look most like those with these signs."""
-    table = np.array([case.signs for case in cases])
-    return cases[int(np.argmin(_distances(table, np.asarray(signs, float))))]
+    return cases[int(np.argmin(_distances(_signs_in(cases), signs)))]
 
 
 def errors_left_out(cases: Sequence[Case]) -> tuple[np.ndarray, np.ndarray]:
-    """Estimate each case from those of other families.
-
-    Returns
-    -------
-    estimated, truth : ndarray of float64, shape (N,)
-        Mean IoU [1].
-    """
-    families = np.array([case.family for case in cases])
-    truth = np.array([case.mean_iou for case in cases])
-    table = np.array([case.signs for case in cases])
+    """Mean IoU of each case, estimated from those of other families, and the true one."""
     estimated = [
-        _predict(table[families != family], truth[families != family], signs)
-        for family, signs in zip(families, table, strict=True)
+        predict_score([other for other in cases if other.family != one.family], one.signs)
+        for one in cases
     ]
-    return np.array(estimated), truth
+    return np.array(estimated), _scores_in(cases)
 
 
 def estimate_score(cases: Sequence[Case], signs: Sequence[float]) -> Estimate:
-    """Range for the mean IoU of a set with these signs.
+    """Range for the mean IoU of a set with these signs, from cases of at least two families.
 
-    Parameters
-    ----------
-    cases : sequence of Case
-        Of at least two families.
-    signs : sequence of float
-        From `signs_of`.
-
-    Returns
-    -------
-    Estimate
-        The range holds every error that was made on families left out where the estimate was about
-        as high: a new kind of change is then as likely to lie outside as any one of those families
-        is to be the worst. Poor scores are less certain than good ones, and are more often
-        estimated too high than too low.
+    It holds every error that was made on families left out where the estimate was about as high: a
+    new kind of change is then as likely to lie outside as any one of those families is to be the
+    worst. Poor scores are less certain than good ones, and are more often estimated too high than
+    too low.
     """
     estimated, truth = errors_left_out(cases)
     middle = predict_score(cases, signs)
     n_alike = max(_LEAST_ALIKE, len(cases) // 3)
     alike = np.argsort(np.abs(estimated - middle), kind="stable")[:n_alike]
     errors = (truth - estimated)[alike]
-    table = np.array([case.signs for case in cases])
+    table = _signs_in(cases)
     leeway = 0.1 * np.ptp(table, axis=0) + 1e-3
-    outside = (np.asarray(signs) < table.min(axis=0) - leeway) | (
-        np.asarray(signs) > table.max(axis=0) + leeway
-    )
+    outside = (signs < table.min(axis=0) - leeway) | (signs > table.max(axis=0) + leeway)
     return Estimate(
         mean_iou=middle,
         low=float(np.clip(middle + errors.min(), 0, middle)),
@@ -239,19 +175,9 @@ def estimate_score(cases: Sequence[Case], signs: Sequence[float]) -> Estimate:
 
 
 def label_shift_score(source: Reading, fractions: Sequence[float]) -> float:
-    """Mean IoU if phases are as well recognised as on the source, but come in other shares.
+    """Mean IoU if phases are as well recognised as on the source, but in other true fractions.
 
-    Parameters
-    ----------
-    source : Reading
-        With truth.
-    fractions : sequence of float, length K
-        True phase fractions of the target [1].
-
-    Returns
-    -------
-    float
-        NaN without truth, and where the source lacks a phase that the target has.
+    NaN without truth, and where the source lacks a phase that the target has.
     """
     fractions = np.asarray(fractions)
     if source.confusion is None or (fractions[source.confusion.sum(axis=1) == 0] > 0).any():
@@ -267,17 +193,12 @@ def _rank_correlation(estimated, truth):
     return float(spearmanr(estimated, truth).statistic)
 
 
-def _predict(table, truth, signs):
-    mean, spread = _centre(table)
-    scaled, own = (table - mean) / spread, (signs - mean) / spread
-    slope = np.linalg.solve(
-        scaled.T @ scaled + _RIDGE * np.eye(len(own)), scaled.T @ (truth - truth.mean())
-    )
-    line = np.clip(truth.mean() + own @ slope, 0, 1)
-    distance = _distances(table, signs)
-    nearest = np.argsort(distance, kind="stable")[:_NEIGHBOURS]
-    weights = 1 / (distance[nearest] + 0.1)
-    return float((line + weights @ truth[nearest] / weights.sum()) / 2)
+def _signs_in(cases):
+    return np.array([case.signs for case in cases])
+
+
+def _scores_in(cases):
+    return np.array([case.mean_iou for case in cases])
 
 
 def _distances(table, signs):

@@ -18,21 +18,8 @@ def etch(image, labels, dose, rng):
     most, the darkest, roughens and loses its inner contrast, and stains remain. Too short: lines
     and boundaries fade into what surrounds them.
 
-    Parameters
-    ----------
-    image : ndarray of float64, shape (H, W, C)
-        Grey levels from 0 to 1.
-    labels : ndarray of uint8, shape (H, W), or None
-        Class indices, 255 ignored.
-    dose : float
-        1 is clearly over-etched, -1 has no dark lines left.
-    rng : numpy.random.Generator
-        Of stains and roughness.
-
-    Returns
-    -------
-    ndarray of float64, shape (H, W, C)
-        Not clipped.
+    A dose of 1 is clearly over-etched, one of -1 has no dark lines left. Labels may be None, `rng`
+    draws stains and roughness, and the image (H, W, C) that comes out is not clipped.
     """
     return _over_etch(image, labels, dose, rng) if dose > 0 else _under_etch(image, -dose)
 

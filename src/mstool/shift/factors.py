@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from mstool.labels.legend import IGNORE_INDEX
 from mstool.shift.appearance import (
     LEVELS,
     N_BINS,
@@ -19,34 +18,21 @@ from mstool.shift.appearance import (
 from mstool.shift.choice import LABEL_SHIFT
 from mstool.shift.grey_levels import Levels, to_unit
 from mstool.shift.mixture import mix_power, power_by_phase
+from mstool.shift.phase_fractions import count_classes
 from mstool.shift.sharpness import SpectrumFit, fit_spectrum, spectrum_intervals
-from mstool.shift.transfer import Transfer, fit_transfer, transfer_intervals
-
-PHASES = "phases"
+from mstool.shift.transfer import PHASES, Transfer, fit_transfer, transfer_intervals
 
 Change = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Factors:
-    """The change that turns the source into the target, and how well it is known.
+    """The change that turns the source into the target, and how well it is known."""
 
-    Attributes
-    ----------
-    transfer : Transfer
-        Of grey levels and phase fractions.
-    spectrum : SpectrumFit
-        Of sharpness, noise and magnification.
-    fractions : tuple of float
-        Phase fractions of the source [1]; empty where its phases are not known.
-    intervals : dict of str to ndarray of float, shape (2,)
-        Low and high of each parameter over micrographs; one row a phase for ``phases``.
-    """
-
-    transfer: Transfer
-    spectrum: SpectrumFit
-    fractions: tuple[float, ...]
-    intervals: dict[str, np.ndarray]
+    transfer: Transfer  # of grey levels and phase fractions
+    spectrum: SpectrumFit  # of sharpness, noise and magnification
+    fractions: tuple[float, ...]  # of phases in the source; empty where these are not known
+    intervals: dict[str, np.ndarray]  # of each parameter: (2,), for phases (K, 2)
 
     @property
     def moved(self) -> tuple[str, ...]:
@@ -59,18 +45,12 @@ class Factors:
         return self.transfer.is_explained and self.spectrum.is_explained
 
     @property
-    def greys_moved(self) -> bool:
-        """Whether a curve of grey levels had to be changed."""
-        return bool(set(self.transfer.moved) - {PHASES})
-
-    @property
     def degrades(self) -> bool:
         """Whether `apply` changes an image, in a way that explains what was seen."""
-        is_changed = self.greys_moved or self.spectrum.blur_px > 0 or self.spectrum.noise > 0
-        return is_changed and self.is_explained
+        return (self.transfer.greys_moved or self.spectrum.degrades) and self.is_explained
 
     def apply(self, image: np.ndarray, seed: int) -> np.ndarray:
-        """Source image (H, W, C), grey levels from 0 to 1, as the target would show it."""
+        """Source image as the target would show it."""
         return degrade(self.transfer.apply(image), self.spectrum, seed)
 
     def describe(self) -> dict[str, object]:
@@ -91,23 +71,11 @@ class Factors:
 
 @dataclass(frozen=True)
 class Origin:
-    """Micrographs of the source, as changes start from them.
+    """Micrographs of the source, as changes start from them."""
 
-    Attributes
-    ----------
-    fields : sequence of sequence of ndarray, shape (h, w, C)
-        Fields of each micrograph, in stored values.
-    groups : sequence of str
-        Specimen of each micrograph; specimens, not micrographs, are what varies.
-    labels : sequence of sequence of ndarray of uint8, shape (h, w), or None
-        Phases of each field, 255 ignored: truth or prediction.
-    levels : tuple of float
-        Stored values of black and white.
-    """
-
-    fields: Sequence[Sequence[np.ndarray]]
+    fields: Sequence[Sequence[np.ndarray]]  # of each micrograph, in stored values: (h, w, C)
     groups: Sequence[str]
-    labels: Sequence[Sequence[np.ndarray]] | None
+    labels: Sequence[Sequence[np.ndarray]] | None  # of each field: truth or prediction
     levels: Levels
 
     def rows(self, describe: Change, change: Change) -> np.ndarray:
@@ -118,8 +86,14 @@ class Origin:
         ]
         return _mean_by_group(rows, self.groups)
 
-    def phases(self, n_classes: int, change: Change = lambda image: image):
-        """Grey histogram of each phase once fields are changed, and the phase fractions."""
+    def phases(self, n_classes: int | None, change: Change = lambda image: image):
+        """Grey histogram of each phase once fields are changed, and the phase fractions.
+
+        None and () without labels; without a number of classes, there are those of the labels.
+        """
+        if self.labels is None:
+            return None, ()
+        n_classes = n_classes or count_classes(values for _, values in self._labelled())
         counts = np.zeros((n_classes, N_BINS))
         for image, values in self._labelled():
             grey = self._grey(image, change)
@@ -129,18 +103,13 @@ class Origin:
         total = counts.sum(axis=1, keepdims=True)
         return counts / np.maximum(total, 1), tuple((total[:, 0] / max(total.sum(), 1)).tolist())
 
-    def count_classes(self) -> int:
-        """Phases up to the last one that there is."""
-        seen = [int(v[v != IGNORE_INDEX].max(initial=0)) for _, v in self._labelled()]
-        return 1 + max(seen)
-
     def power_by_phase(self, n_classes: int) -> np.ndarray:
         """Change of power with the fraction of each phase; see `mixture.power_by_phase`."""
         pairs = [(self._grey(image), values) for image, values in self._labelled()]
         return power_by_phase(*zip(*pairs, strict=True), n_classes)
 
     def _labelled(self):
-        for fields, labels in zip(self.fields, self.labels or (), strict=True):
+        for fields, labels in zip(self.fields, self.labels, strict=True):
             yield from zip(fields, labels, strict=True)
 
     def _grey(self, field: np.ndarray, change: Change = lambda image: image) -> np.ndarray:
@@ -172,24 +141,10 @@ def fit_factors(
     The spectrum is explained in the simplest way that this allows, and grey levels are compared
     once the source has been blurred and made as noisy as the target.
 
-    Parameters
-    ----------
-    origin : Origin
-        The source.
-    source, target : sequence of Appearance
-        Of each micrograph.
-    target_groups : sequence of str
-        Specimen of each micrograph of the target.
-    change_of_phases : ndarray of float, shape (K,), or None
-        Phase fractions of the target less those of the source, as labels or a network have them.
-    seed : int
-        Of the resampling.
+    The change of phases, (K,), is that of their fractions, as labels or a network have them.
     """
-    phases, fractions, n_classes = None, (), 0
-    if origin.labels is not None:
-        known = change_of_phases is not None
-        n_classes = len(change_of_phases) if known else origin.count_classes()
-        phases, fractions = origin.phases(n_classes)
+    n_classes = None if change_of_phases is None else len(change_of_phases)
+    phases, fractions = origin.phases(n_classes)
     target_histograms, target_powers = _by_unit(target, target_groups)
     histograms, powers = _by_unit(source, origin.groups)
     transfer = fit_transfer(histograms, target_histograms, phases, fractions)
@@ -197,15 +152,14 @@ def fit_factors(
         origin, powers, target_powers, transfer, _contrast(transfer, histograms), change_of_phases
     )
     spectrum = found.fit
-    if spectrum.moved and (spectrum.blur_px > 0 or spectrum.noise > 0):
+    if spectrum.degrades:
         before = replace(spectrum, noise=spectrum.noise / found.contrast)
 
         def change(image):
             return degrade(image, before, seed)
 
         histograms = origin.rows(grey_histogram, change)
-        if origin.labels is not None:
-            phases, fractions = origin.phases(n_classes, change)
+        phases, fractions = origin.phases(n_classes, change)
         transfer = fit_transfer(histograms, target_histograms, phases, fractions)
     intervals = transfer_intervals(transfer, histograms, target_histograms, seed, phases, fractions)
     intervals |= spectrum_intervals(spectrum, found.powers, target_powers, seed)
@@ -234,7 +188,7 @@ def _explain_spectrum(
         return _Explanation(fit_spectrum(seen, target_powers), seen, by_phases, contrast)
 
     found = [explain(powers, False, 1.0)]
-    if set(transfer.moved) - {PHASES}:
+    if transfer.greys_moved:
         seen = origin.rows(lambda grey: np.log(radial_power(grey)), transfer.apply)
         found.append(explain(seen, False, contrast))
     is_changed = change_of_phases is not None and np.abs(change_of_phases).max() > LABEL_SHIFT

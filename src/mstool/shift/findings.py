@@ -7,10 +7,11 @@ from mstool.shift.choice import NONE, suspect_label_shift
 from mstool.shift.cost import Estimates, Performance
 from mstool.shift.dosing import Robustness
 from mstool.shift.estimates import Estimate
-from mstool.shift.factors import PHASES, Factors
+from mstool.shift.factors import Factors
 from mstool.shift.measures import Measurements
 from mstool.shift.mitigation import Mitigation
 from mstool.shift.phase_fractions import PhaseFractions
+from mstool.shift.transfer import PHASES
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,17 @@
 """How far two sets are apart, and whether that is more than chance."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mstool.shift import distances
-from mstool.shift.appearance import GLCM_PROPERTIES, Appearance
+from mstool.shift.appearance import (
+    GLCM_DISTANCES_PX,
+    GLCM_PROPERTIES,
+    Appearance,
+    mean_appearance,
+)
 from mstool.shift.classifier import Separation, separate
 from mstool.shift.divisions import Division, holm, p_value, smallest_p
 from mstool.shift.readings import SetReadings
@@ -17,6 +22,13 @@ _SHOWN_QUANTILES = np.array([0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99])
 _LEVELS_IN_DESCRIPTION = np.array([0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98])
 
 Facts = dict[str, object]  # numbers for the record alone
+Means = dict[str, Appearance]  # by set
+
+_OF_VECTORS = {
+    "mmd": distances.squared_mmd,
+    "energy": distances.energy_distance,
+    "frechet": distances.frechet_distance,
+}
 
 
 @dataclass(frozen=True)
@@ -72,21 +84,11 @@ def measure(
 ) -> Measurements:
     """Distances of two sets with their permutation tests.
 
-    Parameters
-    ----------
-    source, target : sequence of Appearance
-        Of each micrograph.
-    division : Division
-        Ways to divide them.
-    networks : tuple of SetReadings, or None
-        What a network makes of source and target.
-    alpha : float
-        Chance of a false alarm over all tests [1].
-    permutations, seed : int
-        As for `divide`.
+    A network, if there is one, adds what it makes of source and target; `alpha` is the chance of a
+    false alarm over all tests, and `permutations` are those that the division was made with.
     """
     both = [*source, *target]
-    weights = division.source, division.target
+    weights = division.weights
     vectors = describe_all(both)
     values = _image_statistics(both, vectors, weights)
     separations = {"image": separate(vectors, division.unit, division.sides, seed)}
@@ -95,13 +97,14 @@ def measure(
         values |= _network_statistics(networks, features, weights)
         separations["network"] = separate(features, division.unit, division.sides, seed)
     values |= {f"classifier_{name}": found.auc for name, found in separations.items()}
+    means = {"source": mean_appearance(source), "target": mean_appearance(target)}
     n, m = division.n_units
     least = smallest_p(n, m, permutations), smallest_p(n, m, 10**9)
     return Measurements(
         tests=judge_tests(values, alpha, *least),
-        intensity=_intensity(source, target, values),
-        spectrum=_spectrum(source, target, values),
-        texture=_texture(source, target, values),
+        intensity=_intensity(means, values),
+        spectrum=_spectrum(means, values),
+        texture=_texture(means, values),
         features=_describe_null(values, tuple(separations)),
         classifier={name: _describe_separation(found) for name, found in separations.items()},
     )
@@ -132,16 +135,10 @@ def network_features(networks: tuple[SetReadings, SetReadings]) -> np.ndarray:
 def judge_tests(
     values: dict[str, np.ndarray], alpha: float, least_p: float, least_ever: float
 ) -> Significance:
-    """P of each statistic, alone and corrected for their number.
+    """P of each statistic, (B,) with the real one first, alone and corrected for their number.
 
-    Parameters
-    ----------
-    values : dict of str to ndarray of float, shape (B,)
-        By test; the first value is the real one.
-    alpha : float
-        Where a corrected p is a detection [1].
-    least_p, least_ever : float
-        Smallest p that so many units and permutations allow, and that units alone would [1].
+    `least_p` is the smallest that so many units and permutations allow, `least_ever` that which
+    units alone would.
     """
     p = {name: p_value(statistic) for name, statistic in values.items()}
     corrected = holm(p)
@@ -185,60 +182,47 @@ def _network_statistics(networks, features, weights) -> dict[str, np.ndarray]:
 
 
 def _vector_statistics(kind, vectors, weights) -> dict[str, np.ndarray]:
-    return {
-        f"{kind}_mmd": distances.squared_mmd(vectors, *weights),
-        f"{kind}_energy": distances.energy_distance(vectors, *weights),
-        f"{kind}_frechet": distances.frechet_distance(vectors, *weights),
-    }
+    return {f"{kind}_{name}": of(vectors, *weights) for name, of in _OF_VECTORS.items()}
 
 
-def _of_both(describe: Callable[[Sequence[Appearance]], Facts], source, target) -> Facts:
-    return {"source": describe(source), "target": describe(target)}
-
-
-def _mean(looks: Sequence[Appearance], name: str) -> np.ndarray:
-    return np.mean([getattr(one, name) for one in looks], axis=0)
-
-
-def _intensity(source, target, values) -> Facts:
-    def describe(looks):
-        pooled = _mean(looks, "histogram")
-        shares = {"black_share": pooled[0], "white_share": pooled[-1]}
-        return {"quantiles": quantiles(pooled, _SHOWN_QUANTILES), **shares}
-
+def _intensity(means: Means, values) -> Facts:
     return {
         "w1": values["intensity_w1"][0],
         "js_bit": values["intensity_js"][0],
         "ks": values["intensity_ks"][0],
         "quantile_levels": _SHOWN_QUANTILES,
-        **_of_both(describe, source, target),
+        **{
+            name: {
+                "quantiles": quantiles(mean.histogram, _SHOWN_QUANTILES),
+                "black_share": mean.histogram[0],
+                "white_share": mean.histogram[-1],
+            }
+            for name, mean in means.items()
+        },
     }
 
 
-def _spectrum(source, target, values) -> Facts:
-    def describe(looks):
-        return {name: _mean(looks, name) for name in ("log_power", "sharpness", "noise")}
-
+def _spectrum(means: Means, values) -> Facts:
+    shown = "log_power", "sharpness", "noise"
     return {
         "rms_log_power": values["spectrum"][0],
         "frequency_per_px": FREQUENCY,
-        **_of_both(describe, source, target),
+        **{name: {key: getattr(mean, key) for key in shown} for name, mean in means.items()},
     }
 
 
-def _texture(source, target, values) -> Facts:
-    def describe(looks):
-        properties = _mean(looks, "co_occurrence").reshape(-1, 2)
-        return {
-            "binary_pattern": _mean(looks, "binary_pattern"),
-            **dict(zip(GLCM_PROPERTIES, properties, strict=True)),
-        }
-
+def _texture(means: Means, values) -> Facts:
     return {
         "chi_square": values["binary_patterns"][0],
         "co_occurrence_rms": values["co_occurrence"][0],
-        "co_occurrence_distances_px": (1, 3),
-        **_of_both(describe, source, target),
+        "co_occurrence_distances_px": GLCM_DISTANCES_PX,
+        **{
+            name: {
+                "binary_pattern": mean.binary_pattern,
+                **dict(zip(GLCM_PROPERTIES, mean.co_occurrence.reshape(-1, 2), strict=True)),
+            }
+            for name, mean in means.items()
+        },
     }
 
 
@@ -246,8 +230,7 @@ def _describe_null(values, kinds: Sequence[str]) -> Facts:
     """Distances of features beside those of random divisions, with the z that follows."""
     found: Facts = {}
     for kind in kinds:
-        rows = {name: values[f"{kind}_{name}"] for name in ("mmd", "energy", "frechet")}
-        found[kind] = {name: _beside_null(statistic) for name, statistic in rows.items()}
+        found[kind] = {name: _beside_null(values[f"{kind}_{name}"]) for name in _OF_VECTORS}
     return found | ({"softmax_ks": values["softmax"][0]} if "softmax" in values else {})
 
 

@@ -9,13 +9,6 @@ from mstool.shift.readings import Reading, add_readings
 
 
 @dataclass(frozen=True)
-class Trial:
-    """Readings of each micrograph of the target under a repair; empty where it is not possible."""
-
-    readings: tuple[Reading, ...]
-
-
-@dataclass(frozen=True)
 class RepairRow:
     """Signs and predicted phase fractions [1] under a repair; the score is NaN without labels."""
 
@@ -56,22 +49,10 @@ def compare_repairs(
     is_auto: bool,
     seed: int,
 ) -> Mitigation:
-    """Table of repairs, and the one that is chosen.
+    """Table of repairs, and the one that is chosen: the most consistent, or else the last one.
 
-    Parameters
-    ----------
-    trials : mapping of str to sequence of Reading
-        Of each micrograph of the target, under each repair; ``none`` is one of them.
-    source : Reading
-        Of the source.
-    groups : sequence of str
-        Specimen of each micrograph of the target.
-    classes : sequence of str
-        Names.
-    is_auto : bool
-        Whether the most consistent is chosen, or the last one.
-    seed : int
-        Of the bootstrap.
+    Trials are readings of each micrograph of the target, under each repair and ``none``; groups are
+    those of the target.
     """
     pooled = {name: add_readings(found) for name, found in trials.items()}
     rows = []

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mstool.labels.legend import IGNORE_INDEX
 from mstool.shift.appearance import piece_powers
+from mstool.shift.phase_fractions import true_fractions
 
 _LEAST = 0.05  # of the power: what a change of fractions leaves at least
 
@@ -17,10 +17,8 @@ def power_by_phase(greys: Sequence[np.ndarray], labels: Sequence[np.ndarray], n_
 
     Parameters
     ----------
-    greys : sequence of ndarray of float, shape (H, W)
-        Fields of view.
-    labels : sequence of ndarray of uint8, shape (H, W)
-        Class indices of each, 255 ignored.
+    greys, labels : sequence of ndarray, shape (H, W)
+        Of fields of view.
     n_classes : int
         Number of phases, K.
 
@@ -32,10 +30,10 @@ def power_by_phase(greys: Sequence[np.ndarray], labels: Sequence[np.ndarray], n_
     powers, fractions = [], []
     for grey, values in zip(greys, labels, strict=True):
         for power, cut in piece_powers(grey):
-            known = values[cut][values[cut] != IGNORE_INDEX]
-            if known.size:
+            shares = true_fractions([values[cut]], n_classes)
+            if np.isfinite(shares).all():
                 powers.append(power)
-                fractions.append(np.bincount(known, minlength=n_classes) / known.size)
+                fractions.append(shares)
     if not powers:
         return np.zeros((n_classes, 32))
     centred = [np.array(rows) - np.mean(rows, axis=0) for rows in (fractions, powers)]
@@ -43,20 +41,9 @@ def power_by_phase(greys: Sequence[np.ndarray], labels: Sequence[np.ndarray], n_
 
 
 def mix_power(log_power, by_phase, change):
-    """Logarithm of power after a change of phase fractions.
+    """Logarithm of power, (N, 32), after a change of phase fractions, (K,), that sums to 0.
 
-    Parameters
-    ----------
-    log_power : ndarray of float, shape (N, 32)
-        Of each micrograph.
-    by_phase : ndarray of float, shape (K, 32)
-        From `power_by_phase`.
-    change : ndarray of float, shape (K,)
-        Of the fractions, summing to 0.
-
-    Returns
-    -------
-    ndarray of float64, shape (N, 32)
+    The change by phase is that of `power_by_phase`.
     """
     mean = np.exp(log_power).mean(axis=0)
     factor = np.maximum(1 + np.asarray(change) @ by_phase / mean, _LEAST)

@@ -1,6 +1,6 @@
 """Phase fractions of two sets, and whether they differ by more than chance."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,9 +36,14 @@ class PhaseFractions:
         return {"from": facts.pop("basis"), **facts}
 
 
-def true_fractions(truths: Sequence[np.ndarray], n_classes: int) -> np.ndarray:
-    """Phase fractions (K,) of the label maps of a micrograph; NaN without a labelled pixel."""
-    known = np.concatenate([truth[truth != IGNORE_INDEX] for truth in truths])
+def count_classes(maps: Iterable[np.ndarray]) -> int:
+    """Phases up to the last one that there is in label maps; at least 1."""
+    return 1 + max((int(one[one != IGNORE_INDEX].max(initial=0)) for one in maps), default=0)
+
+
+def true_fractions(maps: Sequence[np.ndarray], n_classes: int) -> np.ndarray:
+    """Phase fractions (K,) of label maps taken together; NaN without a labelled pixel."""
+    known = np.concatenate([one[one != IGNORE_INDEX] for one in maps])
     counts = np.bincount(known, minlength=n_classes)
     return counts / known.size if known.size else np.full(n_classes, np.nan)
 
@@ -53,25 +58,13 @@ def compare_fractions(
 ) -> PhaseFractions:
     """Means with intervals, and the p of their difference.
 
-    Parameters
-    ----------
-    rows : tuple of ndarray of float, shape (N, K)
-        Phase fractions of each micrograph of source and target.
-    basis : str
-        Where they are from.
-    groups : tuple of sequence of str
-        Specimen of each micrograph.
-    division : Division
-        Ways to divide them.
-    names : sequence of str
-        Of the phases.
-    seed : int
-        Of the bootstrap; the sets are resampled apart.
+    Rows, (N, K), are phase fractions of each micrograph of source and target; names are those of
+    the phases.
     """
     means = [dict(zip(names, one.mean(axis=0), strict=True)) for one in rows]
     intervals = [
         dict(zip(names, percentile_interval(resample_mean(one, seed + k, groups[k])), strict=True))
         for k, one in enumerate(rows)
     ]
-    difference = mean_difference(np.concatenate(rows), division.source, division.target)
+    difference = mean_difference(np.concatenate(rows), *division.weights)
     return PhaseFractions(p_value(difference), basis, *means, *intervals)

@@ -6,28 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from mstool.shift.appearance import Appearance
-from mstool.shift.factors import PHASES, Factors
+from mstool.shift.factors import Factors
 from mstool.shift.grey_levels import Levels
 from mstool.shift.sharpness import fit_named_spectrum
-from mstool.shift.transfer import quantiles
+from mstool.shift.transfer import PHASES, quantiles
 
 _WIDER = 0.1  # by which ranges exceed what was measured
 _SLIGHT = 0.1  # standard deviations: a change of brightness that is none
 _EXPONENTS = np.exp(np.linspace(-np.log(6), np.log(6), 121))
 
 Range = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class ShiftRanges:
-    """Ranges as in `nn.augment.Augmentation`; the defaults change nothing."""
-
-    gamma: Range = (1.0, 1.0)
-    contrast: Range = (1.0, 1.0)
-    brightness: float = 0.0
-    blur_px: Range = (0.0, 0.0)
-    noise: Range = (0.0, 0.0)
-    zoom: Range = (1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -44,14 +32,8 @@ def greys_of_training(
 ) -> TrainingGreys:
     """Units of augmentation for a training set like some fields in stored values.
 
-    Parameters
-    ----------
-    fields : sequence of ndarray
-        Of the source; one pixel of 61 is looked at.
-    levels : tuple of float
-        Stored values of black and white.
-    std : float, optional
-        Standard deviation that a network was trained with, in stored values.
+    One pixel of 61 is looked at. The standard deviation is that which a network was trained with,
+    in stored values too, if there is one.
     """
     values = np.concatenate([field.ravel()[::61] for field in fields])
     black, white = levels
@@ -66,21 +48,12 @@ def derive_ranges(
     target: Sequence[Appearance],
     training: TrainingGreys,
     zoom: Range,
-) -> ShiftRanges:
-    """Ranges for training that cover the shift.
+) -> dict[str, Range | float]:
+    """Ranges for training that cover the shift, by their names in `nn.augment.Augmentation`.
 
-    Parameters
-    ----------
-    factors : Factors
-        What moved between the sets; what did not stays at no change.
-    source, target : sequence of Appearance
-        Of each micrograph.
-    training : TrainingGreys
-        Units.
-    zoom : tuple of float
-        That training uses anyway [1].
+    What did not move has no range; a zoom covers also that which training uses anyway.
     """
-    found = {"zoom": zoom} | _grey_ranges(factors, source, target, training)
+    found = _grey_ranges(factors, source, target, training)
     names = [
         name
         for name in ("blur", "noise")  # where nothing explains the spectra these come nearest
@@ -93,12 +66,12 @@ def derive_ranges(
         found["noise"] = _from_zero([fit.noise / training.std for fit in fits])
     if "magnification" in factors.moved:
         found["zoom"] = _hull([factors.spectrum.magnification, *zoom], is_factor=True)
-    return ShiftRanges(**found)
+    return found
 
 
 def _grey_ranges(factors, source, target, training) -> dict:
     """Gamma, contrast and brightness of each target micrograph against the pooled source."""
-    if not factors.greys_moved:
+    if not factors.transfer.greys_moved:
         return {}
     moved = set(factors.transfer.moved)
     greys = quantiles(np.mean([one.histogram for one in source], axis=0))

@@ -13,40 +13,22 @@ N_SCORES = 200  # bins of confidence
 
 @dataclass(frozen=True)
 class Reading:
-    """Sums over the pixels of a micrograph, so that readings of fields and micrographs add up.
-
-    Attributes
-    ----------
-    n_px : int
-        Pixels.
-    confidence, certainty : ndarray of int64, shape (200,)
-        Pixels by largest probability, and by 1 less the entropy over its largest value, in bins
-        from 0 to 1.
-    counts : ndarray of int64, shape (K,)
-        Pixels of each predicted class.
-    mass : ndarray of float64, shape (K,)
-        Sum of the probability of each class.
-    soft_overlap : ndarray of float64, shape (K,)
-        Sum of the probability of each class where it is predicted.
-    agreement : ndarray of int64, shape (K, K)
-        Prediction against prediction on changed views of the same image, all views added.
-    confusion : ndarray of int64, shape (K, K), or None
-        Truth (rows) against prediction; None without truth.
-    """
+    """Sums over the pixels of a micrograph, so that readings of fields and micrographs add up."""
 
     n_px: int
-    confidence: np.ndarray
-    certainty: np.ndarray
-    counts: np.ndarray
-    mass: np.ndarray
-    soft_overlap: np.ndarray
-    agreement: np.ndarray
-    confusion: np.ndarray | None
+    confidence: np.ndarray  # pixels by largest probability, in bins from 0 to 1: (200,)
+    certainty: np.ndarray  # pixels by 1 less the entropy over its largest value: (200,)
+    counts: np.ndarray  # pixels of each predicted class: (K,)
+    mass: np.ndarray  # sum of the probability of each class: (K,)
+    soft_overlap: np.ndarray  # the same where the class is predicted: (K,)
+    agreement: np.ndarray  # prediction against those on changed views, all added: (K, K)
+    confusion: np.ndarray | None  # truth (rows) against prediction, if it is known: (K, K)
 
     @property
     def mean_confidence(self) -> float:
         """Mean of the largest probability [1]."""
-        return float(self.confidence @ _middles() / max(1, self.n_px))
+        middles = (np.arange(N_SCORES) + 0.5) / N_SCORES
+        return float(self.confidence @ middles / max(1, self.n_px))
 
     @property
     def fractions(self) -> np.ndarray:
@@ -78,18 +60,10 @@ class Reading:
 
 @dataclass(frozen=True)
 class SetReadings:
-    """What a network makes of a set.
-
-    Attributes
-    ----------
-    readings : tuple of Reading
-        Of each micrograph.
-    features : ndarray of float32, shape (N, D)
-        Of each micrograph.
-    """
+    """What a network makes of each micrograph of a set."""
 
     readings: tuple[Reading, ...]
-    features: np.ndarray
+    features: np.ndarray  # (N, D)
 
     @property
     def pooled(self) -> Reading:
@@ -97,7 +71,7 @@ class SetReadings:
         return add_readings(self.readings)
 
 
-def read_prediction(probabilities, views, truth=None):
+def read_prediction(probabilities, views, truth=None) -> Reading:
     """Reading of one field.
 
     Parameters
@@ -107,12 +81,7 @@ def read_prediction(probabilities, views, truth=None):
     views : sequence of ndarray of uint8, shape (H, W)
         Predicted classes on changed views, turned back.
     truth : ndarray of uint8, shape (H, W), optional
-        Class indices, 255 ignored.
-
-    Returns
-    -------
-    Reading
-        The sums.
+        Its labels.
     """
     n_classes = len(probabilities)
     predicted = probabilities.argmax(axis=0)
@@ -140,15 +109,8 @@ def read_prediction(probabilities, views, truth=None):
 
 def add_readings(readings: Sequence[Reading]) -> Reading:
     """Sum of readings; without truth if any is."""
-    first = readings[0]
-    total = {
-        name: sum((getattr(reading, name) for reading in readings[1:]), getattr(first, name))
-        for name in vars(first)
-        if name != "confusion"
-    }
-    truths = [reading.confusion for reading in readings]
-    confusion = None if any(truth is None for truth in truths) else np.sum(truths, axis=0)
-    return Reading(**total, confusion=confusion)
+    columns = zip(*(vars(reading).values() for reading in readings), strict=True)
+    return Reading(*(None if any(v is None for v in values) else sum(values) for values in columns))
 
 
 def _cross(rows, cols, n_classes):
@@ -159,7 +121,3 @@ def _cross(rows, cols, n_classes):
 def _bins(scores):
     index = np.clip((scores * N_SCORES).astype(np.int64), 0, N_SCORES - 1)
     return np.bincount(index.ravel(), minlength=N_SCORES)
-
-
-def _middles():
-    return (np.arange(N_SCORES) + 0.5) / N_SCORES

@@ -1,6 +1,7 @@
 """Target micrographs made to look like the source, so that a network knows them again.
 
-Images are float arrays (H, W, C) with grey levels from 0 to 1; results are the same, clipped.
+Each repair takes all or a part of a micrograph, the `Reference` of the whole of it, so that its
+parts are changed alike, and that of the source. It gives float32 (H, W, C), clipped.
 """
 
 from collections.abc import Sequence
@@ -20,21 +21,14 @@ _HALF_BIN = 0.499  # of a level; a hair less than half, so that its edges round 
 class Reference:
     """What repairs need to know of the source, or of one micrograph of the target.
 
-    Attributes
-    ----------
-    histograms : ndarray of float64, shape (C, 256)
-        Pooled grey levels of each channel, 0 and 1 in the middle of the first and the last bin.
-    mean, std : ndarray of float64, shape (C,)
-        Of grey levels, or of L, a and b for colour; means over micrographs.
-    amplitude : ndarray of float64, shape (h, h, C)
-        Mean amplitude of the lowest frequencies, divided by the number of pixels; h is odd, and
-        the mean grey is in the middle.
+    The amplitude is that of the lowest frequencies, divided by the number of pixels; it has an odd
+    edge, with the mean grey in the middle.
     """
 
-    histograms: np.ndarray
-    mean: np.ndarray
-    std: np.ndarray
-    amplitude: np.ndarray
+    histograms: np.ndarray  # by channel, 0 and 1 in the middle of the end bins: (C, 256)
+    mean: np.ndarray  # of grey levels, or of L, a and b for colour: (C,)
+    std: np.ndarray  # the same, as a mean over micrographs
+    amplitude: np.ndarray  # (h, h, C)
 
 
 def make_reference(images: Sequence[np.ndarray]) -> Reference:
@@ -55,17 +49,6 @@ def match_histogram(image, own, reference):
 
     Pixels of one grey share the middle of their ranks, so that a constant micrograph becomes the
     median of the source. No grey comes out that no pixel of the source has.
-
-    Parameters
-    ----------
-    image : ndarray of float, shape (H, W, C)
-        All or a part of a micrograph.
-    own, reference : Reference
-        Of the whole micrograph, so that its parts are changed alike, and of the source.
-
-    Returns
-    -------
-    ndarray of float32, shape (H, W, C)
     """
     edges = (np.arange(N_BINS + 1) - 0.5) / (N_BINS - 1)
     result = np.empty_like(image, dtype=np.float32)
@@ -82,8 +65,6 @@ def match_histogram(image, own, reference):
 def match_mean_and_spread(image, own, reference):
     """Mean and standard deviation moved to those of the source [1]_, in Lab for colour.
 
-    Parameters as for `match_histogram`.
-
     References
     ----------
     .. [1] Reinhard, E. et al. (2001). IEEE Comput. Graph. Appl. 21, 34.
@@ -95,7 +76,7 @@ def match_mean_and_spread(image, own, reference):
 def adapt_fourier(image, own, reference):
     """Amplitude of the lowest frequencies taken from the source, phase kept [1]_.
 
-    Parameters as for `match_histogram`; `own` is not needed.
+    What the micrograph itself is like is not needed.
 
     References
     ----------

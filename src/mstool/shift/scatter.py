@@ -1,4 +1,9 @@
-"""How far means of two sets lie apart by the chance of what was drawn."""
+"""How far means of two sets lie apart by the chance of what was drawn, and what is fitted to them.
+
+Sets are arrays of one row a micrograph or specimen, (n, D) and (m, D).
+"""
+
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -6,15 +11,8 @@ import numpy as np
 def chance_difference(source, target):
     """Root mean square over columns of the standard error of a difference of means.
 
-    Parameters
-    ----------
-    source, target : ndarray of float, shape (n, D) and (m, D)
-        One row a micrograph or specimen. A single row is taken to vary as those of the other set.
-
-    Returns
-    -------
-    float
-        0 where both have one row, which tells nothing.
+    A single row is taken to vary as those of the other set; 0 where both sets have one row, which
+    tells nothing.
     """
     spreads = [rows.var(axis=0, ddof=1) if len(rows) > 1 else None for rows in (source, target)]
     known = [spread for spread in spreads if spread is not None]
@@ -23,3 +21,16 @@ def chance_difference(source, target):
     filled = [known[0] if spread is None else spread for spread in spreads]
     total = filled[0] / len(source) + filled[1] / len(target)
     return float(np.sqrt(total.mean()))
+
+
+def resample(source, target, n_resamples: int, seed: int) -> Iterator[list[np.ndarray]]:
+    """Both sets, as many times, with rows drawn with replacement."""
+    rng = np.random.default_rng(seed)
+    for _ in range(n_resamples):
+        yield [rows[rng.integers(0, len(rows), len(rows))] for rows in (source, target)]
+
+
+def interval_around(taken, draws):
+    """2.5 and 97.5 percentiles of draws (R, ...), widened to what was taken: (..., 2)."""
+    low, high = np.percentile(draws, [2.5, 97.5], axis=0)
+    return np.stack([np.minimum(low, taken), np.maximum(high, taken)], axis=-1)

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from mstool.shift.appearance import N_BANDS
-from mstool.shift.scatter import chance_difference
+from mstool.shift.scatter import chance_difference, interval_around, resample
 
 FREQUENCY = (np.arange(N_BANDS) + 0.5) / (2 * N_BANDS)  # middle of each ring [cycles/px]
 
@@ -33,46 +33,25 @@ _MODELS = (  # from simple to rich; the best of the first size that fits is take
 class SpectrumFit:
     """Power of the target = contrast x power of the source, magnified, blurred, with noise added.
 
-    Attributes
-    ----------
-    blur_px : float
-        Gaussian sigma [px]; below 0 where the target is sharper than the source.
-    noise : float
-        Standard deviation of the noise added [1, of the grey range]; below 0 where there is less.
-    magnification : float
-        How many times larger structures appear [1].
-    moved : tuple of str
-        What had to be changed: some of blur, noise, magnification.
-    rms : float
-        What is left of the difference of the logarithms of power.
-    rms_before : float
-        What there was, contrast apart.
-    is_explained : bool
-        Whether what is left is no more than micrographs of one set differ by.
+    It is explained if what is left is no more than micrographs of one set differ by.
     """
 
-    blur_px: float
-    noise: float
-    magnification: float
-    moved: tuple[str, ...]
-    rms: float
-    rms_before: float
+    blur_px: float  # Gaussian sigma; below 0 where the target is sharper than the source
+    noise: float  # standard deviation, of the grey range [1]; below 0 where there is less
+    magnification: float  # how many times larger structures appear [1]
+    moved: tuple[str, ...]  # what had to be changed: some of blur, noise, magnification
+    rms: float  # what is left of the difference of the logarithms of power
+    rms_before: float  # what there was, contrast apart
     is_explained: bool = True
 
+    @property
+    def degrades(self) -> bool:
+        """Whether it blurs or adds noise."""
+        return self.blur_px > 0 or self.noise > 0
 
-def fit_spectrum(source, target):
-    """Fit the simplest change of power spectra.
 
-    Parameters
-    ----------
-    source, target : ndarray of float, shape (n, 32) and (m, 32)
-        Logarithm of power of each micrograph.
-
-    Returns
-    -------
-    SpectrumFit
-        The fit.
-    """
+def fit_spectrum(source, target) -> SpectrumFit:
+    """Fit the simplest change of logarithms of power, (n, 32) and (m, 32)."""
     scatter = max(_LEAST_SCATTER, _scatter(source, target))
     best = None
     for models in _MODELS:
@@ -89,36 +68,27 @@ def fit_spectrum(source, target):
 
 
 def spectrum_intervals(fit, source, target, seed, n_resamples=60):
-    """Percentile intervals over micrographs of blur, noise and magnification.
+    """Intervals of ``blur_px`` and ``noise``, and of ``magnification`` where it was changed.
 
-    Where one had not to be changed, it is fitted beside the others to tell how well that is known.
-
-    Returns
-    -------
-    dict of str to list of float
-        2.5 and 97.5 percentiles by name: ``blur_px``, ``noise``, ``magnification``, widened to
-        what was fitted where that is outside; NaN where a set has one micrograph.
+    Where blur or noise had not to be changed, it is fitted beside the others to tell how well that
+    is known.
     """
+    keys = ("blur_px", "noise")
     if min(len(source), len(target)) < 2:
-        return dict.fromkeys(("blur_px", "noise"), (float("nan"),) * 2)
-    rng = np.random.default_rng(seed)
+        return dict.fromkeys(keys, (float("nan"),) * 2)
     names = tuple(dict.fromkeys((*fit.moved, "blur", "noise")))
-    draws = []
-    for _ in range(n_resamples):
-        ours = source[rng.integers(0, len(source), len(source))]
-        theirs = target[rng.integers(0, len(target), len(target))]
-        found = fit_named_spectrum(names, ours, theirs, near=fit.magnification)
-        draws.append((found.blur_px, found.noise, found.magnification))
-    low, high = np.percentile(draws, [2.5, 97.5], axis=0)
-    keys = ("blur_px", "noise", "magnification")
+    draws = [
+        fit_named_spectrum(names, *drawn, near=fit.magnification)
+        for drawn in resample(source, target, n_resamples, seed)
+    ]
+    keys += ("magnification",) if "magnification" in names else ()
     return {
-        key: [min(float(a), getattr(fit, key)), max(float(b), getattr(fit, key))]
-        for key, a, b in zip(keys, low, high, strict=True)
-        if key != "magnification" or "magnification" in names
+        key: interval_around(getattr(fit, key), [getattr(one, key) for one in draws])
+        for key in keys
     }
 
 
-def fit_named_spectrum(model, source, target, near=None):
+def fit_named_spectrum(model, source, target, near=None) -> SpectrumFit:
     """Fit given parameters; with `near`, only magnifications within a quarter of that one."""
     zooms = [1.0]
     if "magnification" in model:
@@ -143,11 +113,13 @@ def _fit_at(zoom, model, source, want):
         changed = np.exp(parameters[0]) * kept * power + values.get("noise", 0.0) * unit
         return (_log(changed).mean(axis=0) - want)[used]
 
-    lower = [-_LEEWAY] + [{"blur": -4.0, "noise": -0.98}[name] for name in free]
-    upper = [_LEEWAY] + [{"blur": 25.0, "noise": 1e7}[name] for name in free]
     excess = max(0.0, float(np.exp(want[-4:].mean())) / unit - 1)
-    start = [0.0] + [{"blur": 0.0, "noise": excess}[name] for name in free]
-    scale = [0.1] + [{"blur": 1.0, "noise": max(1.0, excess)}[name] for name in free]
+    reach = {  # least, most, start and scale; of the logarithm of contrast, of variances
+        "contrast": (-_LEEWAY, _LEEWAY, 0.0, 0.1),
+        "blur": (-4.0, 25.0, 0.0, 1.0),
+        "noise": (-0.98, 1e7, excess, max(1.0, excess)),
+    }
+    lower, upper, start, scale = zip(*(reach[name] for name in ("contrast", *free)), strict=True)
     found = least_squares(residual, start, bounds=(lower, upper), x_scale=scale)
     values = dict(zip(free, found.x[1:], strict=True))
     blur, noise = values.get("blur", 0.0), values.get("noise", 0.0) * unit

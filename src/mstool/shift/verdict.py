@@ -7,8 +7,8 @@ import numpy as np
 from mstool.shift.choice import NONE
 from mstool.shift.cost import Drop
 from mstool.shift.estimates import Estimate
-from mstool.shift.factors import PHASES
 from mstool.shift.findings import Findings
+from mstool.shift.transfer import PHASES
 
 _NEAR = 4  # times alpha: a corrected p below may be a shift that was missed
 YES, NO, UNCLEAR, UNKNOWN = "yes", "no", "unclear", "unknown"
@@ -16,40 +16,16 @@ YES, NO, UNCLEAR, UNKNOWN = "yes", "no", "unclear", "unknown"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is to be believed of two sets.
+    """What is to be believed of two sets."""
 
-    Attributes
-    ----------
-    shift_detected : bool
-        Whether any test tells the sets apart, corrected for the number of tests.
-    harmful : str
-        ``yes``, ``no``, ``unclear`` (the interval holds both), ``unknown`` (no network).
-    label_shift_suspected : bool or None
-        Whether the phases come in other shares; None without a network.
-    recommendation : str
-        What to do, in a sentence.
-    """
-
-    shift_detected: bool
-    harmful: str
-    label_shift_suspected: bool | None
-    recommendation: str
+    shift_detected: bool  # by any test, corrected for their number
+    harmful: str  # yes, no, unclear (the interval holds both), unknown (no network)
+    label_shift_suspected: bool | None  # phases in other shares; None without a network
+    recommendation: str  # what to do, in a sentence
 
 
 def judge(findings: Findings, alpha: float, tolerance: float, has_model: bool) -> Verdict:
-    """Verdict on all that was found.
-
-    Parameters
-    ----------
-    findings : Findings
-        The parts of a comparison.
-    alpha : float
-        Chance of a false alarm [1].
-    tolerance : float
-        Loss of mean IoU that counts [1].
-    has_model : bool
-        Whether there is a network whose loss could be told.
-    """
+    """Verdict on all that was found; the tolerance is the loss of mean IoU that counts."""
     tests, factors = findings.measured.tests, findings.factors
     by_phases_alone = factors.moved == (PHASES,) and factors.is_explained
     may_be_changed = tests.least_p <= _NEAR * alpha or not tests.can_detect
@@ -80,28 +56,11 @@ def judge_harm(
     tolerance: float,
     is_image_changed: bool = True,
 ) -> str:
-    """Whether the loss of mean IoU exceeds a tolerance.
+    """Whether the loss of mean IoU, as measured or else as estimated, exceeds a tolerance.
 
-    An estimate is a wide range, since some kinds of change fool it. Where images did not change,
-    none of them can be at work: its middle is enough to say no, and yes still needs all of it.
-
-    Parameters
-    ----------
-    drop : Drop or None
-        Measured.
-    estimate : Estimate or None
-        Range for the score on the target.
-    nominal : float or None
-        Score on unchanged source micrographs [1].
-    tolerance : float
-        Loss that counts [1].
-    is_image_changed : bool
-        Whether a shift is detected that phase fractions alone do not explain.
-
-    Returns
-    -------
-    str
-        ``yes``, ``no``, ``unclear`` or ``unknown``.
+    An estimate is a wide range, since some kinds of change fool it. Where images did not change, or
+    only their phase fractions did, none of them can be at work: its middle is enough to say no, and
+    yes still needs all of it. The nominal score is that on unchanged source micrographs.
     """
     if drop is not None:
         low, high = drop.interval
@@ -136,10 +95,8 @@ def recommend(
         As in `Verdict`.
     chosen : str or None
         Repair that was chosen; None where none was tried.
-    can_detect : bool
-        Whether so few micrographs can show a shift at all.
-    has_model : bool
-        Whether there is a network whose loss could be told.
+    can_detect, has_model : bool
+        Whether so few micrographs can show a shift at all, and a network could tell a loss.
     worse : bool
         Whether the truth shows that the repair, which was asked for by name, makes things worse.
     """

@@ -7,7 +7,6 @@ import numpy as np
 from mstool.explanations.boundaries import (
     INSIDE_PX,
     OUTSIDE_PX,
-    Profile,
     band_mask,
     distance_profile,
     mean_profile,
@@ -53,7 +52,8 @@ def check_boundary(
     }
     uses = {name: use_of_band(maps, bands, windows, units) for name, maps in named.items()}
     shares = [(one & near).sum() / near.sum() for one, near in zip(bands, windows, strict=True)]
-    _draw_profile(question, profile)
+    title = f"Attribution of {question.settings.class_name} against distance to its boundary"
+    question.draw("boundary.png", draw_boundary(profile, title, size))
     return BoundaryUse(
         question.source,
         band,
@@ -72,9 +72,8 @@ def _name_maps(
 ) -> dict[str, list[np.ndarray]]:
     """Maps of all regions: by method, by method with random weights, and of the edge detector."""
     random = random_maps(question, regions, 900 + question.settings.seed)
-    labels = [method.label for method in question.methods]
-    named = {label: [maps[label] for maps in own] for label in labels}
-    named |= {_random(label): [maps[label] for maps in random] for label in labels}
+    named = {label: [maps[label] for maps in own] for label in question.method_labels}
+    named |= {_random(label): [maps[label] for maps in random] for label in question.method_labels}
     return named | {f"control: {EDGE}": [edge_map(region.image) for region in regions]}
 
 
@@ -85,15 +84,9 @@ def _random(label: str) -> str:
 def _compare(question: Question, uses: dict[str, BandUse]) -> dict[str, BandUse]:
     edge = uses[f"control: {EDGE}"]
     own = {
-        method.label: over_others(uses[method.label], edge, uses[_random(method.label)])
-        for method in question.methods
+        name: over_others(uses[name], edge, uses[_random(name)]) for name in question.method_labels
     }
     return uses | own
-
-
-def _draw_profile(question: Question, profile: dict[str, Profile]) -> None:
-    title = f"Attribution of {question.settings.class_name} against distance to its boundary"
-    question.draw("boundary.png", draw_boundary(profile, title, question.pixel_size_um))
 
 
 def _counterfactual(question: Question) -> Counterfactual:

@@ -12,7 +12,7 @@ from mstool.explanations.reach import (
     thickness_of_phases,
 )
 from mstool.explanations.regions import Region
-from mstool.explanations.sizes import PhaseSize, measure_phases
+from mstool.explanations.sizes import measure_phases
 from mstool.nn.checkpoint import Checkpoint
 from mstool.nn.effective_field import EffectiveField, effective_receptive_field
 from mstool.nn.receptive_field import theoretical_receptive_field
@@ -32,7 +32,16 @@ def check_context(question: Question, regions: Sequence[Region], checkpoint: Che
     phases = measure_phases((field.labels for field in question.fields), question.classes)
     thickness = thickness_of_phases(phases)
     radii = (found.r50_px, found.r68_px, found.r95_px)
-    _draw(question, found, theoretical, tile, phases)
+    figure = draw_receptive_field(
+        found.gradient,
+        dict(zip(("r50", "r68", "r95"), radii, strict=True)),
+        theoretical,
+        tile,
+        thickness,
+        question.pixel_size_um,
+        f"How far the network looks for {question.settings.class_name}",
+    )
+    question.draw("receptive_field.png", figure)
     return Reach(
         theoretical,
         theoretical is None,
@@ -58,22 +67,3 @@ def _effective_field(question: Question, regions: Sequence[Region]) -> Effective
     return effective_receptive_field(
         question.segmenter, images, centres, question.class_index, question.compute
     )
-
-
-def _draw(
-    question: Question,
-    found: EffectiveField,
-    theoretical: int | None,
-    tile: int,
-    phases: dict[str, PhaseSize],
-) -> None:
-    figure = draw_receptive_field(
-        found.gradient,
-        {"r50": found.r50_px, "r68": found.r68_px, "r95": found.r95_px},
-        theoretical,
-        tile,
-        thickness_of_phases(phases),
-        question.pixel_size_um,
-        f"How far the network looks for {question.settings.class_name}",
-    )
-    question.draw("receptive_field.png", figure)

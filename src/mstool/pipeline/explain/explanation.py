@@ -80,9 +80,9 @@ def explain_images(
 ) -> dict[str, Any]:
     """Explain a class in images and write a folder; give its record, also where it was there."""
     out, report = job.out, job.report
-    class_index = find_class(settings.class_name, model)
-    contrast = parse_contrast(settings.contrast, class_index, model)
-    methods = resolve_methods(settings, model)
+    class_index = _find_class(settings.class_name, model)
+    contrast = _parse_contrast(settings.contrast, class_index, model)
+    methods = _resolve_methods(settings, model)
     choice = parse_region(settings.region)
     if choice.path is not None and not choice.path.is_file():
         raise MissingInputError(f"--region mask:{choice.path}: no such file")
@@ -127,28 +127,16 @@ def explain_images(
     return record
 
 
-def find_class(name: str, model: LoadedModel) -> int:
-    """Index of a class.
-
-    Raises
-    ------
-    UsageError
-        If the model has no such class.
-    """
+def _find_class(name: str, model: LoadedModel) -> int:
+    """Index of a class; a `UsageError` if the model has no such class."""
     classes = model.checkpoint.classes
     if name not in classes:
         raise UsageError(f"--class {name}: {model.path} has {', '.join(classes)}")
     return classes.index(name)
 
 
-def parse_contrast(text: str, class_index: int, model: LoadedModel) -> Contrast:
-    """``rest``, ``none``, or the index of another class.
-
-    Raises
-    ------
-    UsageError
-        If it is none of them.
-    """
+def _parse_contrast(text: str, class_index: int, model: LoadedModel) -> Contrast:
+    """``rest``, ``none``, or the index of another class; a `UsageError` if it is none of them."""
     if text in ("rest", "none"):
         return text  # type: ignore[return-value]
     classes = model.checkpoint.classes
@@ -158,7 +146,7 @@ def parse_contrast(text: str, class_index: int, model: LoadedModel) -> Contrast:
     return classes.index(text)
 
 
-def resolve_methods(settings: ExplainSettings, model: LoadedModel) -> tuple[Method, ...]:
+def _resolve_methods(settings: ExplainSettings, model: LoadedModel) -> tuple[Method, ...]:
     """Methods with their layers: each class activation map at each layer that was asked for."""
     n_channels = model.checkpoint.spec.n_channels
     layers: list[str] = []
@@ -200,35 +188,20 @@ def _make_parts(question: Question, model: LoadedModel, kept: KeptParts) -> Expl
     def maps_of(number: int) -> Maps:
         return question.explain(question.ask_region(regions[number]))
 
-    checks = settings.checks
-    work: dict[str, tuple[Any, bool, Callable[[], Any]]] = {
-        "sanity": (Sanity, "sanity" in checks, lambda: check_sanity(question, regions)),
-        "faithfulness": (
-            Faithfulness,
-            "faithfulness" in checks,
-            lambda: check_faithfulness(question, regions, maps_of),
-        ),
-        "patch": (KnownCause, "patch" in checks, lambda: check_patch(question, regions)),
-        "labels": (LabelRandomisation, "labels" in checks, lambda: check_labels(question, regions)),
-        "boundary": (
-            BoundaryUse,
-            settings.boundary,
-            lambda: check_boundary(question, regions, maps_of),
-        ),
-        "receptive_field": (
-            Reach,
-            settings.receptive_field,
-            lambda: check_context(question, regions, model.checkpoint),
-        ),
-        "features": (
-            dict[str, LayerFeatures],
-            bool(settings.features),
-            lambda: dump_features(question),
-        ),
+    work: dict[str, tuple[Any, Callable[[], Any]]] = {
+        "sanity": (Sanity, partial(check_sanity, question, regions)),
+        "faithfulness": (Faithfulness, partial(check_faithfulness, question, regions, maps_of)),
+        "patch": (KnownCause, partial(check_patch, question, regions)),
+        "labels": (LabelRandomisation, partial(check_labels, question, regions)),
+        "boundary": (BoundaryUse, partial(check_boundary, question, regions, maps_of)),
+        "receptive_field": (Reach, partial(check_context, question, regions, model.checkpoint)),
+        "features": (dict[str, LayerFeatures], partial(dump_features, question)),
     }
+    besides = ("boundary", "receptive_field", "features")
+    asked = {*settings.checks, *(name for name in besides if getattr(settings, name))}
     parts = {
-        name: kept.make(name, kind, make) if is_asked else None
-        for name, (kind, is_asked, make) in work.items()
+        name: kept.make(name, kind, make) if name in asked else None
+        for name, (kind, make) in work.items()
     }
     images, n_missing = _make_maps(question, kept)
     left_out = [*kept.left_out, *([f"maps of {n_missing} images"] if n_missing else [])]

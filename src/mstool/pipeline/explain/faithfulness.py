@@ -41,14 +41,9 @@ def check_faithfulness(
     `maps_of` gives the maps of a region by its number; ``faithfulness.png`` is drawn.
     """
     rows: list[dict[str, Removal]] = []
-    left_out = []
-    with question.report.progress("faithfulness", len(regions)) as advance:
-        for number, region in enumerate(regions):
-            if question.budget.is_spent and rows:
-                left_out.append(f"faithfulness on {len(regions) - number} regions")
-                break
-            rows.append(_measure(question, region, maps_of(number), number))
-            advance(1)
+    left_out: list[str] = []
+    for number, region in question.in_time("faithfulness", regions, left_out):
+        rows.append(_measure(question, region, maps_of(number), number))
     sensitivity = {}
     if question.budget.is_spent:
         left_out.append("sensitivity")
@@ -56,7 +51,7 @@ def check_faithfulness(
         sensitivity = _sensitivity(question, regions[:N_SENSITIVE])
     seen = regions[: len(rows)]
     units = [region.unit for region in seen]
-    labels = [method.label for method in question.methods]
+    labels = question.method_labels
     weigh = partial(weigh_removal, rows, units, limits=question.limits)
     _draw(question, rows, units, labels)
     n_units = count_units(seen)

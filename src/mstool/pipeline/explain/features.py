@@ -6,7 +6,6 @@ import io
 import numpy as np
 
 from mstool.explanations.layer_features import LayerFeatures, count_dead, rank_channels
-from mstool.io.atomic import atomic_path
 from mstool.nn.checkpoint import LoadedModel
 from mstool.nn.layers import layer_activations, list_layers, match_layers
 from mstool.pictures.channels import draw_features
@@ -27,10 +26,8 @@ def dump_features(question: Question) -> dict[str, LayerFeatures]:
 def _write(question: Question, name: str, values: np.ndarray) -> LayerFeatures:
     order, strength = rank_channels(values)
     stem = f"features/{file_word(name)}"
-    path = question.out / f"{stem}.npz"
-    path.parent.mkdir(exist_ok=True)
-    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
-        np.savez_compressed(stream, activation=values.astype(np.float16), order=order)
+    arrays = {"activation": values.astype(np.float16), "order": order}
+    question.write_arrays(f"{stem}.npz", arrays)
     shown, of = order[:N_SHOWN], f"{len(values)} channels ({question.fields[0].name})"
     title = f"{name}: the {len(shown)} strongest of {of}"
     question.draw(f"{stem}.png", draw_features(values[shown], shown, title))

@@ -1,14 +1,11 @@
 """Maps of whole fields: arrays and pictures."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from mstool.explanations.controls import control_maps
-from mstool.explanations.field_of_view import Field
 from mstool.explanations.sizes import median_thickness
-from mstool.io.atomic import atomic_path
 from mstool.nn.attribution import Attribution, Effort, Method, attribute
 from mstool.pictures.map_panels import Panel, draw_attribution
 from mstool.pipeline.explain.question import Question, file_word
@@ -18,56 +15,27 @@ from mstool.pipeline.explain.question import Question, file_word
 class MapFacts:
     """What is known of one map.
 
-    Attributes
-    ----------
-    completeness_error : float
-        Share of the difference to the baseline that integrated gradients miss [1]; NaN for other
-        methods, and where image and baseline give the same target.
-    n_steps : int or None
-        Steps that they took.
-    native_shape : tuple of int
-        As the method gives it [px].
-    is_zero : bool
-        Whether it is zero everywhere.
+    Completeness and steps are those of integrated gradients; the error is NaN for other methods,
+    and where image and baseline give the same target.
     """
 
-    completeness_error: float
+    completeness_error: float  # share of the difference to the baseline that is missed [1]
     n_steps: int | None
-    native_shape: tuple[int, ...]
-    is_zero: bool
+    native_shape: tuple[int, ...]  # as the method gives it [px]
+    is_zero: bool  # everywhere
 
 
 @dataclass(frozen=True)
 class FieldMaps:
-    """Maps of one field of view.
+    """Maps of one field of view; files are named relative to the record."""
 
-    Attributes
-    ----------
-    image : str
-        Name of the field.
-    window : tuple of int
-        Row, column, height and width in the scaled micrograph [px].
-    region_px : int
-        Pixels asked about.
-    thickness_px : float
-        Their median thickness [px]; NaN where they have no edge.
-    mean_probability : float
-        Of the class on them [1].
-    arrays : str
-        File with the maps, relative to the record.
-    pictures : tuple of str
-        Files, a method each.
-    methods : dict of str to MapFacts
-        By label.
-    """
-
-    image: str
-    window: tuple[int, int, int, int]
-    region_px: int
-    thickness_px: float
-    mean_probability: float
+    image: str  # name of the field
+    window: tuple[int, int, int, int]  # row, column, height and width in the scaled micrograph
+    region_px: int  # pixels asked about
+    thickness_px: float  # their median thickness; NaN where they have no edge
+    mean_probability: float  # of the class on them [1]
     arrays: str
-    pictures: tuple[str, ...]
+    pictures: tuple[str, ...]  # one a method
     methods: dict[str, MapFacts]
 
 
@@ -77,9 +45,8 @@ def write_maps(question: Question, number: int) -> FieldMaps:
     found = attribute(question.ask(field.image, field.region), question.methods)
     stem = field.name.rpartition(".")[0] or field.name
     stem = f"{stem}_{file_word(question.settings.class_name)}"
-    arrays = Path("maps") / f"{stem}.npz"
-    (question.out / arrays).parent.mkdir(exist_ok=True)
-    _write_arrays(question.out / arrays, field, found)
+    arrays = f"maps/{stem}.npz"
+    question.write_arrays(arrays, {"region": field.region, **_all_arrays(found)})
     pictures = {
         method: f"overlays/{stem}_{file_word(method.label)}.png" for method in question.methods
     }
@@ -91,7 +58,7 @@ def write_maps(question: Question, number: int) -> FieldMaps:
         int(field.region.sum()),
         median_thickness(field.region),
         float(field.probabilities[question.class_index][field.region].mean()),
-        arrays.as_posix(),
+        arrays,
         tuple(pictures.values()),
         {label: _describe(attribution) for label, attribution in found.items()},
     )
@@ -125,16 +92,15 @@ def _describe(attribution: Attribution) -> MapFacts:
     )
 
 
-def _write_arrays(path: Path, field: Field, found: dict[str, Attribution]) -> None:
-    """Raw maps at full and at native resolution, and the region."""
-    arrays = {label: attribution.values for label, attribution in found.items()}
+def _all_arrays(found: dict[str, Attribution]) -> dict[str, np.ndarray]:
+    """Raw maps at full and, where it is another, at native resolution."""
+    values = {label: attribution.values for label, attribution in found.items()}
     natives = {
         f"{label} native": attribution.native
         for label, attribution in found.items()
         if attribution.native.shape != attribution.values.shape
     }
-    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
-        np.savez_compressed(stream, region=field.region, **arrays, **natives)
+    return values | natives
 
 
 def _draw(

@@ -22,16 +22,11 @@ def check_patch(question: Question, regions: Sequence[Region]) -> KnownCause:
     The first patch that is a cause is drawn, ``patch.png``.
     """
     attacks: list[Attacked] = []
-    chosen, left_out = regions[:N_REGIONS], []
-    with question.report.progress("known cause", len(chosen)) as advance:
-        for number, region in enumerate(chosen):
-            if question.budget.is_spent and attacks:
-                left_out.append(f"known cause on {len(chosen) - number} regions")
-                break
-            is_first = not any(attacked.enrichment for attacked in attacks)
-            attacks.append(_attack(question, region, number, is_first, left_out))
-            advance(1)
-    labels = [method.label for method in question.methods]
+    left_out: list[str] = []
+    chosen = regions[:N_REGIONS]
+    for number, region in question.in_time("known cause", chosen, left_out):
+        is_first = not any(attacked.enrichment for attacked in attacks)
+        attacks.append(_attack(question, region, number, is_first, left_out))
     n_worked = sum(bool(attacked.enrichment) for attacked in attacks)
     return KnownCause(
         count_units(chosen[: len(attacks)]),
@@ -39,7 +34,7 @@ def check_patch(question: Question, regions: Sequence[Region]) -> KnownCause:
         n_worked,
         n_worked > 0,
         tuple(attacked.margin_shift for attacked in attacks),
-        {label: weigh_patches(attacks, label, question.limits) for label in labels},
+        {label: weigh_patches(attacks, label, question.limits) for label in question.method_labels},
         {name: weigh_patches(attacks, name, question.limits) for name in CONTROLS},
         tuple(left_out),
     )

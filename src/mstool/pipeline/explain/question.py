@@ -1,7 +1,7 @@
 """What every part of an explanation shares: the network, what is asked of it, the clock."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from mstool.explanations.field_of_view import Field
 from mstool.explanations.regions import Region
 from mstool.explanations.verdicts import Thresholds
+from mstool.io.atomic import atomic_path
 from mstool.nn.attribution import LIGHT_EFFORT, Effort, Method, attribute
 from mstool.nn.device import Compute
 from mstool.nn.model import Segmenter
@@ -25,19 +26,9 @@ Maps = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Question:
-    """One question to one network.
+    """One question to one network."""
 
-    Attributes
-    ----------
-    segmenter : Segmenter
-        At rest, on the device.
-    out : Path
-        Folder for pictures and arrays.
-    limits_grey : tuple of float
-        Least and largest grey that a patch may have.
-    """
-
-    segmenter: Segmenter
+    segmenter: Segmenter  # at rest, on the device
     compute: Compute
     settings: ExplainSettings
     limits: Thresholds
@@ -46,10 +37,15 @@ class Question:
     class_index: int
     contrast: Contrast
     fields: tuple[Field, ...]
-    out: Path
+    out: Path  # folder for pictures and arrays
     report: Reporter
-    limits_grey: tuple[float, float]
+    limits_grey: tuple[float, float]  # least and largest that a patch may have
     budget: Budget
+
+    @property
+    def method_labels(self) -> list[str]:
+        """What methods are called."""
+        return [method.label for method in self.methods]
 
     @property
     def source(self) -> str:
@@ -81,19 +77,36 @@ class Question:
 
     def explain_regions(self, segmenter: Segmenter, regions: Sequence[Region]) -> list[Maps]:
         """Maps of each region, in any network and with little effort."""
-        return [
-            self.explain(
-                Subject(segmenter, region.image, self.ask_region(region).target, self.compute),
-                LIGHT_EFFORT,
-            )
-            for region in regions
-        ]
+        other = replace(self, segmenter=segmenter)
+        return [other.explain(other.ask_region(region), LIGHT_EFFORT) for region in regions]
+
+    def in_time(
+        self, what: str, regions: Sequence[Region], left_out: list[str]
+    ) -> Iterator[tuple[int, Region]]:
+        """Regions with their numbers, while there is time; the first in any case.
+
+        How many there was no time for is added to `left_out`.
+        """
+        with self.report.progress(what, len(regions)) as advance:
+            for number, region in enumerate(regions):
+                if number and self.budget.is_spent:
+                    left_out.append(f"{what} on {len(regions) - number} regions")
+                    return
+                yield number, region
+                advance(1)
 
     def draw(self, name: str, figure: Figure) -> None:
         """Keep a picture until it is known what was checked; `name` is relative to `out`."""
         path = self.out / DRAWN / name
         path.parent.mkdir(parents=True, exist_ok=True)
         save_figure(path, figure)
+
+    def write_arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Write compressed arrays by name into one file; `name` is relative to `out`."""
+        path = self.out / name
+        path.parent.mkdir(exist_ok=True)
+        with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+            np.savez_compressed(stream, **arrays)
 
 
 def alike(regions: Sequence[Region]) -> list[Region]:

@@ -10,84 +10,45 @@ from mstool.explanations.verdicts import Thresholds
 from mstool.nn.attribution import METHODS
 
 CHECKS = ("sanity", "labels", "faithfulness", "patch")
-_REGIONS = {  # how many numbers follow the colon; None for a file
-    "class": 0,
-    "errors": 0,
-    "uncertain": 0,
-    "boundary": 0,
-    "component": 1,
-    "point": 2,
-    "box": 4,
-    "mask": None,
+_REGIONS = {  # what follows the name
+    "class": "",
+    "errors": "",
+    "uncertain": "",
+    "boundary": "",
+    "component": ":K",
+    "point": ":ROW,COL",
+    "box": ":ROW,COL,HEIGHT,WIDTH",
+    "mask": ":FILE",
 }
 
 
 @dataclass(frozen=True)
 class RegionChoice:
-    """Pixels that are asked about.
+    """Pixels that are asked about."""
 
-    Attributes
-    ----------
-    kind : str
-        ``class``, ``errors``, ``uncertain``, ``boundary``, ``component``, ``point``, ``box`` or
-        ``mask``.
-    numbers : tuple of int
-        Component number, from 1, by falling area; (row, col); or (row, col, height, width) [px].
-    path : Path or None
-        Mask file.
-    """
-
-    kind: str
-    numbers: tuple[int, ...] = ()
-    path: Path | None = None
+    kind: str  # of `_REGIONS`
+    numbers: tuple[int, ...] = ()  # those that follow the kind; components by falling area
+    path: Path | None = None  # mask file
 
 
 @dataclass(frozen=True)
 class ExplainSettings:
-    """All that decides the result, besides inputs; and the budget, which does not.
-
-    Attributes
-    ----------
-    class_name, contrast, region : str
-        The question, as typed.
-    methods : tuple of str
-        Names of methods.
-    layers : tuple of str
-        Patterns of layers for class activation maps; empty for the shallowest stage.
-    checks : tuple of str
-        Some of `CHECKS`.
-    boundary, receptive_field : bool
-        What else is asked.
-    features : tuple of str
-        Layers whose features are written.
-    size, window : int
-        Edge of the field of view of each image, and of the windows of the checks [px].
-    regions : int
-        Regions of the checks, at most.
-    reinit : str
-        ``he`` or ``shuffle``.
-    thresholds : str
-        As typed.
-    max_time_s : float or None
-        Budget [s].
-    seed : int
-        Source of all chance.
-    """
+    """All that decides the result, besides inputs; and the budget, which does not."""
 
     class_name: str
-    contrast: str
-    region: str
+    contrast: str  # as typed
+    region: str  # as typed
     methods: tuple[str, ...]
-    layers: tuple[str, ...]
-    checks: tuple[str, ...]
+    layers: tuple[str, ...]  # patterns, for class activation maps; empty for the shallowest stage
+    checks: tuple[str, ...]  # some of `CHECKS`
     boundary: bool
     receptive_field: bool
-    features: tuple[str, ...]
-    size: int
-    window: int
-    regions: int
-    reinit: str
-    thresholds: str
+    features: tuple[str, ...]  # layers whose features are written
+    size: int  # edge of the field of view of each image [px]
+    window: int  # and of the windows of the checks [px]
+    regions: int  # of the checks, at most
+    reinit: str  # he or shuffle
+    thresholds: str  # as typed
     max_time_s: float | None
     seed: int
 
@@ -113,14 +74,14 @@ def parse_region(text: str) -> RegionChoice:
     kind, _, rest = text.partition(":")
     if kind not in _REGIONS:
         raise UsageError(f"--region {text}: use {', '.join(_REGIONS)}")
+    form = kind + _REGIONS[kind]
     if kind == "mask":
         if not rest:
-            raise UsageError(f"--region {text}: name the file, as mask:FILE")
+            raise UsageError(f"--region {text}: name the file, as {form}")
         return RegionChoice(kind, path=Path(rest))
     numbers = tuple(int(n) for n in re.findall(r"\d+", rest))
-    if len(numbers) != _REGIONS[kind] or not re.fullmatch(r"(\d+(,\d+)*)?", rest):
-        forms = {"component": "component:K", "point": "point:ROW,COL"}
-        form = forms.get(kind, "box:ROW,COL,HEIGHT,WIDTH" if kind == "box" else kind)
+    n_wanted = len(re.findall(r"[A-Z]+", form))
+    if len(numbers) != n_wanted or not re.fullmatch(r"(\d+(,\d+)*)?", rest):
         raise UsageError(f"--region {text}: write {form}, in whole numbers")
     if (kind == "component" and numbers[0] < 1) or (kind == "box" and 0 in numbers[2:]):
         raise UsageError(f"--region {text}: components count from 1, and boxes have a size")
@@ -137,7 +98,7 @@ def parse_methods(text: str) -> tuple[str, ...]:
     """
     if text.strip() == "all":
         return METHODS
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    names = tuple(dict.fromkeys(_split(text)))
     for name in names:
         if name not in METHODS:
             raise UsageError(f"--methods {name}: unknown; use {', '.join(METHODS)}, or all")
@@ -154,7 +115,7 @@ def parse_checks(text: str, quick: bool) -> tuple[str, ...]:
     UsageError
         If one is unknown.
     """
-    names = [name.strip() for name in text.split(",") if name.strip()]
+    names = _split(text)
     for name in names:
         if name not in CHECKS:
             raise UsageError(f"--checks {name}: use {', '.join(CHECKS)}")
@@ -176,7 +137,7 @@ def parse_thresholds(text: str) -> Thresholds:
     """
     known = [field.name for field in fields(Thresholds)]
     limits = Thresholds()
-    for part in filter(None, (part.strip() for part in text.split(","))):
+    for part in _split(text):
         name, _, value = part.partition("=")
         if name not in known:
             raise UsageError(f"--thresholds {name}: unknown; use {', '.join(known)}")
@@ -187,3 +148,7 @@ def parse_thresholds(text: str) -> Thresholds:
     if not 0 < limits.alpha < 1:
         raise UsageError(f"--thresholds alpha={limits.alpha:g}: must lie between 0 and 1")
     return limits
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]

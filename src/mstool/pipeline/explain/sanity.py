@@ -1,7 +1,7 @@
 """Whether maps depend on what the network has learnt: networks with random weights."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from mstool.explanations.randomised_weights import (
 from mstool.explanations.regions import Region, count_units
 from mstool.nn.model import Segmenter
 from mstool.nn.randomise import Block, cascade, list_blocks, perturbed, randomised
-from mstool.nn.target import Subject, decision_margin
+from mstool.nn.target import decision_margin
 from mstool.pictures.random_cascade import SanityRow, draw_sanity
 from mstool.pipeline.explain.question import Maps, Question, alike
 
@@ -39,9 +39,8 @@ class _Trial:
 
     def margin(self, segmenter: Segmenter) -> float:
         """How firmly a network decides on the regions, for whatever class [logits]."""
-        asked = [self.question.ask_region(region) for region in self.regions]
-        subjects = [Subject(segmenter, one.image, one.target, one.compute) for one in asked]
-        return float(np.mean([decision_margin(subject) for subject in subjects]))
+        asked = replace(self.question, segmenter=segmenter)
+        return float(np.mean([decision_margin(asked.ask_region(one)) for one in self.regions]))
 
 
 def check_sanity(question: Question, regions: Sequence[Region]) -> Sanity:

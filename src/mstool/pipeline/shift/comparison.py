@@ -1,6 +1,5 @@
 """Two sets and a network, read and ready to be compared."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,18 +56,12 @@ class Comparison:
         return self.source.groups, self.target.groups
 
 
-def look_at(
-    one: SampledSet,
-    levels: Levels,
-    report: Reporter,
-    change: Callable[[np.ndarray], np.ndarray] = lambda image: image,
-) -> list[Appearance]:
-    """Image statistics of each micrograph, its grey levels changed first."""
+def look_at(one: SampledSet, levels: Levels, report: Reporter) -> list[Appearance]:
+    """Image statistics of each micrograph."""
     found = []
     with report.progress(f"statistics of the {one.name}", len(one.samples)) as advance:
         for sample in one.samples:
-            parts = [describe(change(to_unit(field, levels))) for field in sample.fields]
-            found.append(mean_appearance(parts))
+            found.append(mean_appearance([describe(to_unit(f, levels)) for f in sample.fields]))
             advance(1)
     return found
 
@@ -89,8 +82,7 @@ def list_doubts(source: SampledSet, target: SampledSet) -> list[str]:
         known = "source" if source.pixel_size_um else "target"
         doubts.append(f"only the {known} has a pixel size; the magnification may differ")
     edges = [
-        np.median([np.sqrt(f[..., 0].size) for s in one.samples for f in s.fields])
-        for one in (source, target)
+        np.median([np.sqrt(field[..., 0].size) for field in one.fields]) for one in (source, target)
     ]
     if max(edges) > 1.5 * min(edges):
         doubts.append(

@@ -23,6 +23,9 @@ from mstool.shift.repair import (
     match_mean_and_spread,
 )
 
+# takes a part of an image, and statistics of the whole
+ChangePart = Callable[[np.ndarray, Reference], np.ndarray]
+
 _MIXED_PRIOR = 16.0  # micrographs that the statistics of the source count as
 _TO_SOURCE = {
     "histogram": match_histogram,
@@ -33,22 +36,11 @@ _TO_SOURCE = {
 
 @dataclass(frozen=True)
 class Repair:
-    """One way to make a network work on the target.
+    """One way to make a network work on the target."""
 
-    Attributes
-    ----------
-    name : str
-        As the flag has it.
-    network : Network
-        Itself, or fitted to the target.
-    change : callable or None
-        Takes an image (H, W, C), grey levels from 0 to 1, and the statistics of the micrograph that
-        it is a part of; gives an image. None where images stay as they are.
-    """
-
-    name: str
-    network: Network
-    change: Callable[[np.ndarray, Reference], np.ndarray] | None = None
+    name: str  # as the flag has it
+    network: Network  # itself, or fitted to the target
+    change: ChangePart | None = None  # None where images stay as they are
 
     def for_sample(self, sample: Sample, dtype: str) -> Change:
         """Change of the stored values of any part of a micrograph."""
@@ -60,13 +52,7 @@ class Repair:
 
 
 def make_repair(c: Comparison, name: str, factors: Factors) -> Repair | None:
-    """Repair by its name, one of `REPAIRS`.
-
-    Returns
-    -------
-    Repair or None
-        None where the network has no normalisation to repair, or no curve was fitted.
-    """
+    """Repair by its name; None where there is no normalisation or no curve to repair."""
     network = c.network
     if name == NONE:
         return Repair(name, network)
@@ -74,13 +60,12 @@ def make_repair(c: Comparison, name: str, factors: Factors) -> Repair | None:
         fitted = _adapt(c, name)
         return fitted and Repair(name, fitted)
     if name == "curve":
-        if factors.greys_moved:
+        if factors.transfer.greys_moved:
             curve = factors.transfer.invert
             return Repair(name, network, lambda image, own: curve(image).astype(np.float32))
         c.report.note(f"{name}: there is no change of grey levels to undo; left out")
         return None
-    fields = [to_unit(field, c.levels) for one in c.source.samples for field in one.fields]
-    reference = make_reference(fields)
+    reference = make_reference([to_unit(field, c.levels) for field in c.source.fields])
     return Repair(name, network, lambda image, own: _TO_SOURCE[name](image, own, reference))
 
 
@@ -94,11 +79,11 @@ def _adapt(c: Comparison, name: str) -> Network | None:
     if not c.network.has_norms:
         c.report.note(f"{name}: the network has no batch normalisation; left out")
         return None
-    fields = [field for sample in c.target.samples for field in sample.fields]
     try:
         if name == "tent":
-            return c.network.with_entropy_of(fields, c.settings.seed)
-        return c.network.with_norms_of(fields, _MIXED_PRIOR if name == "adabn-mixed" else 0.0)
+            return c.network.with_entropy_of(c.target.fields, c.settings.seed)
+        prior = _MIXED_PRIOR if name == "adabn-mixed" else 0.0
+        return c.network.with_norms_of(c.target.fields, prior)
     except ValueError as error:  # batch normalisation that sees a single value
         c.report.note(f"{name}: the fields are too small for this network ({error}); left out")
         return None

@@ -15,60 +15,24 @@ REPAIRS = (NONE, *IMAGE_REPAIRS, *MODEL_REPAIRS)
 
 @dataclass(frozen=True)
 class ShiftSettings:
-    """All that decides the result, besides inputs.
+    """All that decides the result, besides inputs."""
 
-    Attributes
-    ----------
-    size, fields : int
-        Edge of a field of view [px], and fields of each micrograph at most.
-    scale : float
-        Magnification of both sets.
-    group_by : str or None
-        Finds the specimen in a file name.
-    grey : bool
-        Whether colour is turned to grey.
-    pixel_size_um : float or None
-        Of both sets [um/px].
-    permutations : int
-        Of the tests.
-    alpha : float
-        Chance of a false alarm over all tests [1].
-    tolerance : float
-        Loss of mean IoU from which a shift is harmful [1].
-    doses : dict of str to tuple of float
-        Simulated doses by family.
-    simulated_images : int
-        Micrographs of the source that are changed, at most.
-    repairs : tuple of str
-        What is tried.
-    is_auto : bool
-        Whether the best of them is chosen, or the one that was named.
-    save_simulated : bool
-        Whether simulated images are written.
-    advise : int
-        Target micrographs to annotate next; 0 for no advice.
-    precision : str
-        Number format of the network.
-    seed : int
-        Source of all chance.
-    """
-
-    size: int
-    fields: int
-    scale: float
-    group_by: str | None
-    grey: bool
-    pixel_size_um: float | None
+    size: int  # edge of a field of view [px]
+    fields: int  # of each micrograph, at most
+    scale: float  # magnification of both sets
+    group_by: str | None  # finds the specimen in a file name
+    grey: bool  # turns colour to grey
+    pixel_size_um: float | None  # of both sets
     permutations: int
-    alpha: float
-    tolerance: float
-    doses: dict[str, tuple[float, ...]]
-    simulated_images: int
-    repairs: tuple[str, ...]
-    is_auto: bool
+    alpha: float  # chance of a false alarm over all tests
+    tolerance: float  # loss of mean IoU from which a shift is harmful
+    doses: dict[str, tuple[float, ...]]  # by family
+    simulated_images: int  # micrographs of the source that are changed, at most
+    repairs: tuple[str, ...]  # that are tried
+    is_auto: bool  # the best of them is chosen, and not the one that was named
     save_simulated: bool
-    advise: int
-    precision: str
+    advise: int  # target micrographs to annotate next; 0 for no advice
+    precision: str  # of the network
     seed: int
 
     def __post_init__(self):

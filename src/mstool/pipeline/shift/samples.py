@@ -21,29 +21,14 @@ _LEAST_PX = 32
 
 @dataclass(frozen=True)
 class Sample:
-    """A micrograph: the unit of all statistics, unless several are of one specimen.
-
-    Attributes
-    ----------
-    name, group : str
-        File name, and what it shares with others of the same specimen.
-    sha256 : str
-        Of the content.
-    fields : tuple of ndarray of float32, shape (h, w, C)
-        Fields of view, in stored pixel values.
-    truths : tuple of ndarray of uint8, shape (h, w), or None
-        Of each field: class indices, 255 ignored.
-    extent : tuple of float
-        Stored values that all but a ten-thousandth of the pixels lie above and below, over the
-        whole micrograph.
-    """
+    """A micrograph: the unit of all statistics, unless several are of one specimen."""
 
     name: str
     group: str
-    sha256: str
-    fields: tuple[np.ndarray, ...]
-    truths: tuple[np.ndarray | None, ...]
-    extent: tuple[float, float]
+    sha256: str  # of the content
+    fields: tuple[np.ndarray, ...]  # of view, in stored values: float32 (h, w, C)
+    truths: tuple[np.ndarray | None, ...]  # labels of each field
+    extent: tuple[float, float]  # from `extent_of`, over the whole micrograph
 
     @property
     def has_truth(self) -> bool:
@@ -53,20 +38,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class SampledSet:
-    """A set, and its micrographs as samples.
+    """A set, and its micrographs as samples, of which there is at least one."""
 
-    Attributes
-    ----------
-    name : str
-        ``source`` or ``target``.
-    opened : MicrographSet
-        Where it comes from.
-    samples : tuple of Sample
-        At least one.
-    """
-
-    name: str
-    opened: MicrographSet
+    name: str  # source or target
+    opened: MicrographSet  # where it comes from
     samples: tuple[Sample, ...]
 
     @property
@@ -83,6 +58,21 @@ class SampledSet:
     def groups(self) -> list[str]:
         """Group of each sample."""
         return [sample.group for sample in self.samples]
+
+    @property
+    def names(self) -> list[str]:
+        """File name of each sample."""
+        return [sample.name for sample in self.samples]
+
+    @property
+    def fields(self) -> list[np.ndarray]:
+        """Fields of view of all samples."""
+        return [field for sample in self.samples for field in sample.fields]
+
+    @property
+    def has_all_truths(self) -> bool:
+        """Whether every sample has labels."""
+        return all(sample.has_truth for sample in self.samples)
 
 
 def find_sets(
@@ -120,18 +110,14 @@ def read_sets(
 
     Parameters
     ----------
-    files : tuple of SetFiles
-        Of source and target.
+    files, reading
+        Where and how.
     legend : Legend or None
         Of the label maps; None for one that the values of all of them tell.
-    reading : Reading
-        How.
     needs : sequence of Needs
         Of the network, if there is one.
     size, most : int
         Edge of a field of view [px], and fields of each micrograph at most.
-    report : Reporter
-        Where notes and progress go.
 
     Raises
     ------
@@ -149,7 +135,7 @@ def read_sets(
     _check_alike(source, target)
     sets = _sample(source, size, most, report), _sample(target, size, most, report)
     for one in sets:
-        greys = describe_greys(sample_greys(field) for s in one.samples for field in s.fields)
+        greys = describe_greys(map(sample_greys, one.fields))
         check_needs(needs, one.opened.given(greys), report)
     return sets
 

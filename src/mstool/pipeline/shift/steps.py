@@ -20,8 +20,13 @@ from mstool.shift.divisions import Division
 from mstool.shift.dosing import DosedFamily, Piece, Robustness, dose_family, gather_families
 from mstool.shift.factors import Factors, Origin, fit_factors
 from mstool.shift.grey_levels import cut_middle, to_stored, to_unit
-from mstool.shift.mitigation import Mitigation, Trial, compare_repairs
-from mstool.shift.phase_fractions import PhaseFractions, compare_fractions, true_fractions
+from mstool.shift.mitigation import Mitigation, compare_repairs
+from mstool.shift.phase_fractions import (
+    PhaseFractions,
+    compare_fractions,
+    count_classes,
+    true_fractions,
+)
 from mstool.shift.ranges import derive_ranges, greys_of_training
 from mstool.shift.readings import Reading, add_readings
 
@@ -29,11 +34,13 @@ PIECE_PX = 256
 _ANNOTATED = (1, 2, 4)
 _N_STEPS = 60
 
+Readings = tuple[Reading, ...]
+
 
 def find_fractions(c: Comparison, division: Division) -> PhaseFractions | None:
     """Phase fractions of the label maps where both sets have them all, else of the predictions."""
     rows, basis = None, "labels"
-    if all(sample.has_truth for one in c.sets for sample in one.samples):
+    if all(one.has_all_truths for one in c.sets):
         n = _count_classes(c)
         rows = [np.stack([true_fractions(s.truths, n) for s in one.samples]) for one in c.sets]
     if rows is None or not np.isfinite(np.concatenate(rows)).all():  # or nothing labelled in one
@@ -48,7 +55,7 @@ def find_fractions(c: Comparison, division: Division) -> PhaseFractions | None:
 def fit_change(c: Comparison, fractions: PhaseFractions | None) -> Factors:
     """What changed between the sets, phases being those of labels, else of predictions."""
     labels = None
-    if all(sample.has_truth for sample in c.source.samples):
+    if c.source.has_all_truths:
         labels = [sample.truths for sample in c.source.samples]
     elif c.network is not None:
         labels = [list(map(c.network.classes, sample.fields)) for sample in c.source.samples]
@@ -79,20 +86,21 @@ def repair_target(c: Comparison, factors: Factors) -> tuple[Mitigation, Repair]:
     def repair_of(name: str) -> Repair | None:
         return make_repair(c, name, factors)
 
-    def try_out(name: str) -> Trial:
+    def try_out(name: str) -> Readings:
+        """Readings of the target under a repair; none where it is not possible."""
         repair = repair_of(name)
-        return Trial(() if repair is None else read_repaired(c, repair).readings)
+        return () if repair is None else read_repaired(c, repair).readings
 
-    trials = {NONE: Trial(c.readings[1].readings)}
+    trials = {NONE: c.readings[1].readings}
     for name in settings.repairs:
         if name != NONE:
-            trials[name] = c.parts.make(f"repair {name}", Trial, lambda one=name: try_out(one))
-    possible = {name: trial.readings for name, trial in trials.items() if trial and trial.readings}
+            trials[name] = c.parts.make(f"repair {name}", Readings, lambda one=name: try_out(one))
+    possible = {name: readings for name, readings in trials.items() if readings}
     found = compare_repairs(
         possible, c.readings[0].pooled, c.target.groups, c.classes, settings.is_auto, settings.seed
     )
     chosen = repair_of(found.chosen)
-    left_out = tuple(f"repair {name}" for name, trial in trials.items() if trial is None)
+    left_out = tuple(f"repair {name}" for name, readings in trials.items() if readings is None)
     return replace(found, files=write_repair(c, chosen), left_out=left_out), chosen
 
 
@@ -126,18 +134,16 @@ def dose_source(c: Comparison, pieces: Sequence[Piece]) -> Robustness | None:
 
 def estimate_loss(c: Comparison, factors: Factors, robustness: Robustness | None) -> Estimates:
     """Range for the score on the target, from predictions alone."""
-    names = [sample.name for sample in c.target.samples]
-    readings = _readings_of(c, _fresh_source(c)), c.readings[1].readings
+    ours, theirs = _readings_of(c, _fresh_source(c)), c.readings[1].readings
     cases = robustness.cases if robustness else ()
-    return estimate_cost(*readings, names, cases, factors.is_explained)
+    return estimate_cost(ours, theirs, c.target.names, cases, factors.is_explained)
 
 
 def advise_annotation(
     c: Comparison, pieces: Sequence[Piece], factors: Factors, robustness: Robustness | None
 ) -> Advice:
     """Micrographs to annotate next, and what that would bring."""
-    names = [sample.name for sample in c.target.samples]
-    picks = pick_images(names, *c.readings, c.settings.advise)
+    picks = pick_images(c.target.names, *c.readings, c.settings.advise)
     cases = robustness.cases if robustness else ()
     imitation = imitate_target(factors, cases, c.readings, c.settings.seed)
     sides = split_pieces(pieces)
@@ -156,10 +162,9 @@ def advise_annotation(
 def derive_augmentation(c: Comparison, factors: Factors) -> Augmentation:
     """Ranges for training that cover the shift; geometry as in the preset ``spatial``."""
     spatial = PRESETS["spatial"]
-    fields = [field for sample in c.source.samples for field in sample.fields]
     std = float(np.mean(c.model.checkpoint.std)) if c.model else None
-    training = greys_of_training(fields, c.levels, std)
-    return replace(spatial, **vars(derive_ranges(factors, *c.looks, training, spatial.zoom)))
+    training = greys_of_training(c.source.fields, c.levels, std)
+    return replace(spatial, **derive_ranges(factors, *c.looks, training, spatial.zoom))
 
 
 def save_simulated(c: Comparison) -> None:
@@ -245,6 +250,5 @@ def _readings_of(c: Comparison, numbers: Sequence[int]) -> list[Reading]:
 
 def _count_classes(c: Comparison) -> int:
     """Classes of the network, or else of the label maps; at least 1."""
-    truths = [t for one in c.sets for s in one.samples for t in s.truths]
-    seen = [int(t[t != IGNORE_INDEX].max(initial=0)) for t in truths if t is not None]
-    return len(c.classes) or 1 + max(seen, default=0)
+    truths = [t for one in c.sets for s in one.samples for t in s.truths if t is not None]
+    return len(c.classes) or count_classes(truths)
