@@ -316,12 +316,15 @@ def test_other_pixel_size_is_noted_with_the_scale_that_mends_it(run_mstool, stud
         (["predict", "tiles", "--tta", "many"], 2, "--tta many"),
         (["predict", "tiles", "--probs", "int8"], 2, "--probs int8"),
         (["stitch", "nowhere"], 66, "nowhere"),
-        (["stitch", "tiles"], 66, "predict.json"),
+        (["stitch", "tiles"], 66, "give a folder that mstool predict wrote"),
+        (["predict", "raw"], 66, "give a folder that mstool tile wrote"),
+        (["stitch", "probs", "--overlay", "--labels", "raw"], 65, "but the micrograph itself"),
         (["stitch", "probs", "--blend", "fade"], 2, "--blend fade"),
         (["stitch", "probs", "--labels", "labels"], 2, "--overlay"),
     ],
 )
 def test_bad_usage_names_what_is_wrong(run_mstool, study, arguments, code, word):
+    run_mstool("predict", "tiles")
     ended = run_mstool(*arguments, "-o", "out")
     assert ended.code == code
     assert word in ended.stderr

@@ -234,6 +234,12 @@ def test_label_map_without_a_mask_is_an_error_when_strict(run_mstool, label_maps
     assert "y.png (and 1 more): has no mask" in ended.stderr
 
 
+def test_strict_asks_no_mask_for_files_that_are_no_label_maps(run_mstool, label_maps):
+    masks, labels = label_maps("m", x=MASK), label_maps("l", x=TRUTH, x_mask=TRUTH, y=TRUTH)
+    flags = ("--label-suffix", "_mask", "--strict")
+    assert run_mstool("score", masks, labels, *flags, *AB).code == 0
+
+
 def test_label_suffix_and_npy(run_mstool, label_maps, tmp_path):
     np.save(tmp_path / "x_mask.npy", np.array(TRUTH))
     masks = label_maps("m", x=MASK)
@@ -421,6 +427,35 @@ def test_unfinished_stitch_is_told(run_mstool, stitched, label_maps):
     ended = run_mstool("score", masks, label_maps("l", x=in_colours([[0, 1]])))
     assert ended.code == 66
     assert "stitch has not ended" in ended.stderr
+
+
+def test_micrographs_are_not_taken_for_label_maps(run_mstool, stitched, label_maps):
+    masks = stitched({"x": [[0, 1]]}, classes="a=*,b=#0000ff")
+    label_maps("raw", x_mask=in_colours([[0, 1]]))
+    ended = run_mstool("score", masks, masks.parent / "raw")
+    assert ended.code == 65
+    assert "but the micrograph itself; for x_mask.png, give --label-suffix _mask" in ended.stderr
+
+
+def test_masks_in_the_place_of_label_maps_are_told(run_mstool, stitched, label_maps):
+    masks = stitched({"x": [[0, 1]]})
+    ended = run_mstool("score", label_maps("l", x=in_colours([[0, 1]])), masks)
+    assert ended.code == 2
+    assert "masks: was written by mstool stitch" in ended.stderr
+
+
+def test_probabilities_in_the_place_of_masks_are_told(run_mstool, label_maps):
+    probs = label_maps("probs", x=MASK)
+    write_record(probs / "predict.json", {})
+    ended = run_mstool("score", probs, label_maps("l", x=TRUTH), *AB)
+    assert ended.code == 65
+    assert "run mstool stitch" in ended.stderr
+
+
+def test_class_of_a_flag_that_no_label_map_has_is_told(run_mstool, label_maps):
+    masks, labels = label_maps("m", x=[[0, 1]]), label_maps("l", x=[[0, 1]])
+    ended = run_mstool("score", masks, labels, "--classes", "a=0,b=1,c=7")
+    assert "class 'c' is in no label map; is its value 7 right?" in ended.stderr
 
 
 def test_damaged_list_of_training_is_told(run_mstool, stitched, label_maps):

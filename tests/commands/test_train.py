@@ -114,6 +114,7 @@ def test_budget_ends_complete(run_mstool, study, monkeypatch):
     assert ended.code == 0
     history = rows(study / "budget" / "history.csv")
     assert 3 < len(history) < 1000
+    assert f"--max-time left out {100000 - len(history)} of 100000 epochs" in ended.stderr
     assert float(history[-1]["lr"]) < 0.02 * 0.05  # the schedule came to its end
     assert load_checkpoint(study / "budget").checkpoint.metrics["val_mean_iou"] > 0.5
 

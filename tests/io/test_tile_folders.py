@@ -148,7 +148,7 @@ def test_split_round_trip_with_awkward_names(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a,b\n", "first line"),
+        ("a,b\n", "the first line is 'a,b'; it must be source,group,fold"),
         ("source,group,fold\n", "names no micrograph"),
         ("source,group,fold\na,a,x\n", ":2"),
         ("source,group,fold\na,a\n", ":2"),

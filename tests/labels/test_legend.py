@@ -50,6 +50,7 @@ def test_255_is_not_ignored_when_a_class_has_it():
     ("text", "message"),
     [
         ("matrix", "not NAME=VALUE"),
+        ("a=*,b=(0,0,255)", "a colour is written #0000ff"),
         ("", "not NAME=VALUE"),
         ("a=0,,b=1", "not NAME=VALUE"),
         ("=0", "empty"),
@@ -277,7 +278,8 @@ def test_anti_aliased_mask_names_the_commonest_and_how_many():
         encode_labels(raw, parse_classes("background=0,phase=255"))
     assert str(caught.value) == (
         "254 label values are named by no class, the commonest, 40, in 3 pixels, first at row 0, "
-        "column 80; save the label map without smoothing or compression loss, or give its legend"
+        "column 80; name the rest, as matrix=* does, or save the label map without smoothing or "
+        "compression loss"
     )
 
 

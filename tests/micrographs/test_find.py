@@ -6,6 +6,7 @@ from unicodedata import normalize
 import pytest
 
 from mstool.errors import InputError, MissingInputError
+from mstool.io.records import sha256_of_file
 from mstool.micrographs.find import Naming, find_set, list_images, list_labels, pair_labels, stem_of
 from mstool.reporting import Reporter
 
@@ -135,7 +136,8 @@ def test_an_image_is_never_its_own_label_map_and_the_suffix_is_named(tmp_path):
     fill(tmp_path, "raw/a.tif", "labels/a_mask.tif", "labels/b_mask.tif")
     with pytest.raises(InputError, match=r"a\.tif: no label map a\.\* in .*--label-suffix _mask"):
         paired("raw", "labels", Naming(), tmp_path)
-    with pytest.raises(InputError, match=r"no label map a\.\* in .*set --label-suffix"):
+    words = r"no label map a\.\* in \S+raw but the image itself; .*set --label-suffix"
+    with pytest.raises(InputError, match=words):
         paired("raw", "raw", Naming(), tmp_path)
 
 
@@ -184,3 +186,19 @@ def test_suffix_that_no_image_has_is_named(tmp_path):
     fill(tmp_path, "raw/a.tif")
     with pytest.raises(MissingInputError, match="name ends in _img"):
         list_images([tmp_path / "raw"], Reporter(), Naming("_img"))
+
+
+def test_a_label_map_in_the_folder_beside_is_named(tmp_path):
+    fill(tmp_path, "raw/b.tif", "set/x_annot/a_mask.tif", "set/y_annot/b_mask.tif")
+    words = r"b_mask\.tif is in \S+y_annot; name that folder, or \S+set for all below it$"
+    with pytest.raises(InputError, match=words):
+        paired("raw", "set/x_annot", Naming(label_suffix="_mask"), tmp_path)
+
+
+def test_a_copy_of_the_micrograph_is_no_label_map(tmp_path):
+    fill(tmp_path, "masks/a.tif", "set/x/a.tif", "set/x_annot/a_mask.tif")
+    mask = tmp_path / "masks" / "a.tif"
+    same = {mask: sha256_of_file(tmp_path / "set" / "x" / "a.tif")}
+    words = r"but the micrograph itself; for a_mask\.tif, give --label-suffix _mask"
+    with pytest.raises(InputError, match=words):
+        pair_labels([mask], [tmp_path / "set"], Naming(), Reporter(), micrographs=same)

@@ -229,7 +229,9 @@ PixelSize = Annotated[
 Labels = Annotated[
     list[Path] | None,
     Group.LABELS(
-        "--labels", metavar="DIR", help="Folder with label maps, named as the micrographs."
+        "--labels",
+        metavar="DIR",
+        help="Folder with label maps, named as the micrographs; may be given several times.",
     ),
 ]
 LabelSuffix = Annotated[

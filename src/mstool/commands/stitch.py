@@ -35,7 +35,8 @@ def stitch(
     overlay: Annotated[
         bool,
         Group.OUTPUT(
-            "--overlay", help="Also draw micrograph, prediction and, with --labels, errors as PNG."
+            "--overlay",
+            help="Also draw micrograph, prediction and, with --labels, errors into overlays/.",
         ),
     ] = False,
     images: options.Images = None,

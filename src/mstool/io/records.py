@@ -68,8 +68,8 @@ def write_record(path: Path, record: dict[str, Any]) -> None:
     write_text(path, to_json(record))
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """Read a JSON record.
+def read_record(path: Path, verb: str = "") -> dict[str, Any]:
+    """Read a JSON record; `verb` is what writes it.
 
     Raises
     ------
@@ -81,9 +81,12 @@ def read_record(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise MissingInputError(
-            f"{path}: no such file; the step before has not ended, run it again"
-        ) from None
+        remedy = "the step before has not ended, run it again"
+        if verb:
+            remedy = (
+                f"give a folder that mstool {verb} wrote, or run that again if it has not ended"
+            )
+        raise MissingInputError(f"{path}: no such file; {remedy}") from None
     except (ValueError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a JSON record ({error}); make it again") from None
     if not isinstance(record, dict):

@@ -56,7 +56,8 @@ def _read_rows(path: Path) -> list[SplitRow]:
     with open(path, newline="", encoding="utf-8-sig") as stream:
         reader = csv.DictReader(stream)
         if not reader.fieldnames or not {*HEADER} <= {*reader.fieldnames}:
-            raise InputError(f"{path}: the first line must be {','.join(HEADER)}")
+            first = ",".join(reader.fieldnames or ())[:60]
+            raise InputError(f"{path}: the first line is {first!r}; it must be {','.join(HEADER)}")
         return [_parse(row, f"{path}:{reader.line_num}") for row in reader]
 
 

@@ -135,7 +135,10 @@ def parse_classes(text: str) -> Legend:
     for item in text.split(","):
         name, equals, value = (part.strip() for part in item.partition("="))
         if not equals:
-            raise UsageError(f"class {item.strip()!r} is not NAME=VALUE; write e.g. matrix=0,gp=1")
+            raise UsageError(
+                f"class {item.strip()!r} is not NAME=VALUE; write e.g. matrix=0,gp=1; a colour is "
+                "written #0000ff"
+            )
         meant = int(value) if _INTEGER.fullmatch(value) else value
         if name == "ignore":
             ignore.append(meant)
@@ -580,7 +583,10 @@ def _describe_unnamed(keys: np.ndarray, is_unnamed: np.ndarray, is_colour: bool,
         )
     advice = "add them to the legend or to ignore"
     if len(distinct) > 8:
-        advice = "save the label map without smoothing or compression loss, or give its legend"
+        advice = (
+            "name the rest, as matrix=* does, or save the label map without smoothing or "
+            "compression loss"
+        )
     return (
         f"{len(distinct)} label {kind}s are named by no class, the commonest, {name}, "
         f"{where.rstrip(',')}; {advice}"

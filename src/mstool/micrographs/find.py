@@ -1,8 +1,9 @@
 """Which files are micrographs, and which label map belongs to which."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path, PurePath
 from unicodedata import normalize
 
@@ -163,6 +164,7 @@ def pair_labels(
     naming: Naming,
     report: Reporter,
     noun: str = "image",
+    micrographs: Mapping[Path, str] | None = None,
 ) -> dict[Path, Path]:
     """Label map of each image, by name.
 
@@ -178,6 +180,8 @@ def pair_labels(
         Told how many label maps have no image.
     noun : str, default "image"
         What messages call `images`.
+    micrographs : mapping of Path to str, optional
+        SHA-256 of the micrograph's file of each of `images`, where these are not the micrographs.
 
     Returns
     -------
@@ -187,8 +191,9 @@ def pair_labels(
     Raises
     ------
     InputError
-        If an image has no label map, two, or itself.
+        If an image has no label map, two, or the micrograph itself.
     """
+    micrographs = micrographs or {}
     paths = list_labels(folders, report, naming.recursive)
     labels = [path for path in paths if stem_of(path).endswith(naming.label_suffix)]
     by_name = {
@@ -198,8 +203,11 @@ def pair_labels(
     for image in images:
         name = stem_of(image).removesuffix(naming.image_suffix)
         label = by_name.pop(name, None)
-        if label is None or label.resolve() == image.resolve():
-            raise _no_label(image, name, folders, paths, naming, noun)
+        other = "" if label is None else _what_else(label, image, micrographs.get(image), noun)
+        if label is None or other:
+            wanted, where = f"{name}{naming.label_suffix}.*", ", ".join(map(str, folders))
+            remedy = _remedy(image, name, folders, paths, naming, noun)
+            raise InputError(f"{image}: no label map {wanted} in {where}{other}; {remedy}")
         pairs[image] = label
     known = {path.resolve() for path in images}
     if unpaired := [path for path in by_name.values() if path.resolve() not in known]:
@@ -292,26 +300,42 @@ def _no_images(operand: Path, naming: Naming) -> MissingInputError:
     return MissingInputError(f"{operand}: no micrographs; give TIFF, PNG, JPEG or BMP files")
 
 
-def _no_label(
+def _what_else(label: Path, image: Path, sha256: str | None, noun: str) -> str:
+    """Words on what a file is if it is no label map of an image; none if it may be one."""
+    if label.resolve() == image.resolve():
+        return f" but the {noun} itself"
+    is_micrograph = sha256 is not None and sha256_of_file(label) == sha256
+    return " but the micrograph itself" if is_micrograph else ""
+
+
+def _remedy(
     image: Path,
     name: str,
     folders: Sequence[Path],
     labels: Sequence[Path],
     naming: Naming,
     noun: str,
-) -> InputError:
-    """Error that names a suffix with which there would be a label map, where there is one."""
-    where = ", ".join(str(folder) for folder in folders)
-    remedy = f"add it, leave the {noun} out, or set --label-suffix or --image-suffix"
+) -> str:
+    """What would give a label map: a suffix or the folder beside, where that is so."""
     for path in sorted(labels, key=lambda path: len(path.name)):
         stem, base = stem_of(path), stem_of(path).removesuffix(naming.label_suffix)
         if stem != name and stem.startswith(name):
-            remedy = f"for {path.name}, give --label-suffix {stem.removeprefix(name)}"
-            break
+            return f"for {path.name}, give --label-suffix {stem.removeprefix(name)}"
         if base and base != name and name.startswith(base) and path.name != image.name:
-            remedy = f"for {path.name}, give --image-suffix {name.removeprefix(base)}"
-            break
-    return InputError(f"{image}: no label map {name}{naming.label_suffix}.* in {where}; {remedy}")
+            return f"for {path.name}, give --image-suffix {name.removeprefix(base)}"
+    if naming.label_suffix and (path := _label_map_beside(name + naming.label_suffix, folders)):
+        above = path.parent.parent
+        return f"{path.name} is in {path.parent}; name that folder, or {above} for all below it"
+    return f"add it, leave the {noun} out, or set --label-suffix or --image-suffix"
+
+
+def _label_map_beside(stem: str, folders: Sequence[Path]) -> Path | None:
+    """Label map of this name in a folder that lies beside one of those that were named."""
+    for folder in folders:
+        for path in sorted(folder.parent.glob(f"*/{escape(stem)}.*")):
+            if path.suffix.lower() in LABEL_SUFFIXES:
+                return path
+    return None
 
 
 def _expand(

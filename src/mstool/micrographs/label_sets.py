@@ -113,15 +113,20 @@ def list_class_lines(maps: LabelMaps) -> list[str]:
 
 def list_class_doubts(maps: LabelMaps) -> list[str]:
     """What is odd about label maps to learn from: classes without a pixel, or one class alone."""
-    totals = np.array([one.counts for one in maps.census.values()]).sum(axis=0)
-    absent = [phase for phase, n in zip(maps.legend.classes, totals, strict=True) if not n]
-    doubts = [
-        f"warning: class {phase.name!r} is in no label map; is its value {phase.value} right?"
-        for phase in absent
-    ]
-    if len(totals) - len(absent) < 2:
+    doubts = list_absent_classes(maps)
+    if len(maps.legend.classes) - len(doubts) < 2:
         doubts.append("warning: all label maps hold one class, or none; there is nothing to learn")
     return doubts
+
+
+def list_absent_classes(maps: LabelMaps) -> list[str]:
+    """A warning for each class without a pixel, whose value may be mistyped."""
+    totals = np.array([one.counts for one in maps.census.values()]).sum(axis=0)
+    return [
+        f"warning: class {phase.name!r} is in no label map; is its value {phase.value} right?"
+        for phase, n in zip(maps.legend.classes, totals, strict=True)
+        if not n
+    ]
 
 
 def list_map_lines(maps: LabelMaps) -> list[str]:

@@ -119,7 +119,7 @@ def open_tile_folder(path: Path) -> TileFolder:
         If they contradict each other, are damaged, or come from another version.
     """
     record_path = path / TILES_RECORD
-    record = read_record(record_path)
+    record = read_record(record_path, "tile")
     needed = ("settings", "halo", "pixel_size_um", "dtype", "n_channels")
     settings, halo, pixel_size_um, dtype, n_channels = require_keys(record, record_path, *needed)
     size, scale, text = require_keys(settings, record_path, "size", "scale", "legend")

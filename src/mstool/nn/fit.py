@@ -323,6 +323,8 @@ class Fit:
         report.note(_row_in_words(state.history[-1], settings.epochs))
         state.epoch, state.step, state.loss_sum, state.n_crops = state.epoch + 1, 0, 0.0, 0
         state.is_done = is_last or gave_up
+        if is_last and (n_left := settings.epochs - state.epoch):
+            report.note(f"--max-time left out {n_left} of {settings.epochs} epochs")
         if state.is_done or time.monotonic() - self._saved > _SAVE_EVERY_S:
             self.save()
 

@@ -30,7 +30,8 @@ def draw_overlay(
     prediction : ndarray of uint8, shape (H, W)
         Class indices.
     truth : ndarray of uint8, shape (H, W), or None
-        Class indices, or 255 for ignored.
+        Class indices, or 255 for ignored: striped whatever was predicted there, and counted
+        neither as right nor as wrong.
     names : tuple of str
         Class names.
     colours : ndarray of uint8, shape (256, 3)
@@ -55,17 +56,19 @@ def draw_overlay(
     panels[0].set_title("micrograph")
     if pixel_size_um is not None:
         draw_scale_bar(panels[0], width, height, pixel_size_um)
-    panels[1].imshow(outline(grey, prediction, colours))
+    ignored = np.zeros(prediction.shape, bool) if truth is None else truth == 255
+    panels[1].imshow(_stripe(outline(grey, prediction, colours), grey, ignored))
     panels[1].set_title("prediction")
-    _add_legend(panels[1], names, colours, prediction, "")
+    _add_legend(panels[1], names, colours, prediction[~ignored], "", ignored.any())
     if truth is not None:
-        wrong = (truth != prediction) & (truth != 255)
-        share = wrong.sum() / max(1, (truth != 255).sum())
-        panels[2].imshow(_paint_errors(grey, prediction, truth, wrong, colours))
+        wrong = (truth != prediction) & ~ignored
+        share = wrong.sum() / max(1, (~ignored).sum())
+        faint = 0.35 + 0.6 * grey
+        painted = _paint_errors(faint, prediction, wrong, colours)
+        panels[2].imshow(_stripe(painted, faint, ignored))
         panels[2].set_title(f"errors: {share:.1%} of the labelled area")
-        _add_legend(panels[2], names, colours, prediction[wrong], "wrong, taken for ")
-        if (truth == 255).any():
-            _add_ignored(panels[2])
+        wrongly = "wrong, taken for "
+        _add_legend(panels[2], names, colours, prediction[wrong], wrongly, ignored.any())
     for axes in panels:
         axes.set(xticks=[], yticks=[])
     return figure
@@ -87,36 +90,36 @@ def outline(grey: np.ndarray, labels: np.ndarray, colours: np.ndarray) -> np.nda
 
 
 def _paint_errors(
-    grey: np.ndarray,
-    prediction: np.ndarray,
-    truth: np.ndarray,
-    wrong: np.ndarray,
-    colours: np.ndarray,
+    faint: np.ndarray, prediction: np.ndarray, wrong: np.ndarray, colours: np.ndarray
 ) -> np.ndarray:
-    painted = 0.35 + 0.6 * grey
-    tint = colours[prediction] / 255
+    painted, tint = faint.copy(), colours[prediction] / 255
     painted[wrong] = (1 - _WRONG_WEIGHT) * painted[wrong] + _WRONG_WEIGHT * tint[wrong]
-    ignored = truth == 255
-    stripes = (np.add.outer(np.arange(truth.shape[0]), np.arange(truth.shape[1])) // 4) % 2 == 0
-    painted[ignored & stripes] = 0.5
     return painted
 
 
+def _stripe(painted: np.ndarray, grey: np.ndarray, ignored: np.ndarray) -> np.ndarray:
+    """Where pixels are ignored, show the micrograph under stripes instead of what was painted."""
+    stripes = (np.add.outer(*map(np.arange, ignored.shape)) // 4) % 2 == 0
+    return np.where(ignored[..., None], np.where(stripes[..., None], 0.5, grey), painted)
+
+
 def _add_legend(
-    axes: Axes, names: tuple[str, ...], colours: np.ndarray, labels: np.ndarray, prefix: str
+    axes: Axes,
+    names: tuple[str, ...],
+    colours: np.ndarray,
+    labels: np.ndarray,
+    prefix: str,
+    has_ignored: bool,
 ) -> None:
     present = [index for index in range(len(names)) if (labels == index).any()]
     handles = [
         Patch(facecolor=colours[index] / 255, edgecolor="black", label=prefix + names[index])
         for index in present
     ]
+    if has_ignored:
+        label = "ignored by the labels"
+        handles.append(Patch(facecolor="white", edgecolor=GREY, hatch="////", label=label))
     if handles:
         axes.legend(
             handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2, fontsize=9
         )
-
-
-def _add_ignored(axes: Axes) -> None:
-    handles = [*(axes.get_legend().legend_handles if axes.get_legend() else [])]
-    handles.append(Patch(facecolor="white", edgecolor=GREY, hatch="////", label="ignored"))
-    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2, fontsize=9)

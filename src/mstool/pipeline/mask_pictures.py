@@ -139,9 +139,10 @@ def find_overlay_inputs(
     """Pair the micrographs of a folder of probabilities with label maps, as the flags say."""
     if not labels:
         return OverlayInputs(images)
-    record = read_record(probs / PREDICT_RECORD)
-    names = [Path(name) for name in read_sources(probs / PREDICT_RECORD)]
-    pairs = pair_labels(names, labels, naming, report)
+    record = read_record(probs / PREDICT_RECORD, "predict")
+    sources = read_sources(probs / PREDICT_RECORD)
+    hashes = {Path(name): source.file_sha256 for name, source in sources.items()}
+    pairs = pair_labels(list(hashes), labels, naming, report, micrographs=hashes)
     (text,) = require_keys(record, probs / PREDICT_RECORD, "label_legend")
     maps = open_label_maps(list(pairs.values()), legend or legend_from_toml(text), report)
     by_name = {name.name: path for name, path in pairs.items()}

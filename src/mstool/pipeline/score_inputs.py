@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mstool.errors import InputError, MissingInputError
+from mstool.errors import InputError, MissingInputError, UsageError
 from mstool.io.outputs import is_unfinished
 from mstool.io.records import read_record
-from mstool.io.tiles import STITCH_RECORD, SourceImage, read_sources
+from mstool.io.tiles import PREDICT_RECORD, STITCH_RECORD, SourceImage, read_sources
 from mstool.labels.legend import Legend, legend_from_toml
 from mstool.micrographs.find import (
     Naming,
@@ -20,7 +20,7 @@ from mstool.micrographs.find import (
     unique_names,
 )
 from mstool.micrographs.label_maps import named, read_legend
-from mstool.micrographs.label_sets import open_label_maps
+from mstool.micrographs.label_sets import list_absent_classes, open_label_maps
 from mstool.micrographs.tile_folder import LEGEND
 from mstool.reporting import Reporter
 from mstool.splits.groups import group_of
@@ -95,9 +95,13 @@ def read_mask_set(operand: Path, report: Reporter) -> MaskSet:
     MissingInputError
         If there is no mask, or stitch has not ended.
     InputError
-        If a record is damaged.
+        If a record is damaged, or these are the probabilities of tiles.
     """
     folder = operand if operand.is_dir() else operand.parent
+    if (folder / PREDICT_RECORD).is_file():
+        raise InputError(
+            f"{folder}: holds probabilities of tiles; run mstool stitch, and score its masks"
+        )
     legend_path, record_path = folder / LEGEND, folder / STITCH_RECORD
     if is_unfinished(folder, STITCH_RECORD):
         raise MissingInputError(f"{record_path}: no such file; stitch has not ended, run it again")
@@ -144,12 +148,21 @@ def pair_masks(
     ------
     MissingInputError
         If `labels` is not there.
+    UsageError
+        If masks of mstool are in the place of the label maps.
     InputError
         If a mask has no label map or, with `strict`, a label map has no mask.
     """
-    found = pair_labels(mask_set.paths, [labels], naming, report, noun="mask")
+    if not mask_set.records and (labels / STITCH_RECORD).is_file():
+        raise UsageError(
+            f"{labels}: was written by mstool stitch, and {mask_set.folder} was not; give the "
+            "masks first, and then the label maps"
+        )
+    sources = {path: mask_set.sources.get(path.stem) for path in mask_set.paths}
+    hashes = {path: source.file_sha256 for path, source in sources.items() if source}
+    found = pair_labels(mask_set.paths, [labels], naming, report, "mask", hashes)
     if strict:
-        _refuse_unpaired(labels, set(found.values()))
+        _refuse_unpaired(labels, naming, set(found.values()))
     pairs = []
     for mask, label in found.items():
         source = mask_set.sources.get(mask.stem)
@@ -188,7 +201,11 @@ def choose_legends(
     """
     known = given or mask_set.label_legend or mask_set.legend
     masks = [] if mask_set.legend else [pair.mask for pair in pairs]
-    known = open_label_maps([pair.labels for pair in pairs], known, report, masks).legend
+    maps = open_label_maps([pair.labels for pair in pairs], known, report, masks)
+    if given:  # what training used was looked at then; few micrographs may lack a rare phase
+        for line in list_absent_classes(maps):
+            report.note(line)
+    known = maps.legend
     mask_legend = mask_set.legend or known
     if mask_legend.names != known.names:
         raise InputError(
@@ -275,8 +292,13 @@ def _recorded_training(record: dict[str, Any], path: Path) -> tuple[dict[str, st
         raise InputError(f"{path}: damaged list trained_on ({error}); stitch again") from None
 
 
-def _refuse_unpaired(labels: Path, paired: set[Path]) -> None:
-    unpaired = [path for path in list_labels([labels], Reporter()) if path not in paired]
+def _refuse_unpaired(labels: Path, naming: Naming, paired: set[Path]) -> None:
+    maps = [
+        path
+        for path in list_labels([labels], Reporter(), naming.recursive)
+        if stem_of(path).endswith(naming.label_suffix)
+    ]
+    unpaired = [path for path in maps if path not in paired]
     if unpaired:
         more = f" (and {len(unpaired) - 1} more)" if len(unpaired) > 1 else ""
         raise InputError(

@@ -60,7 +60,7 @@ def stitch_masks(
 ) -> None:
     """Blend the tiles of each micrograph, as predict wrote them, into a folder of label maps."""
     out = job.out
-    record = read_record(probs / PREDICT_RECORD)
+    record = read_record(probs / PREDICT_RECORD, "predict")
     needed = ("tiles", "classes", "label_legend", "models", "trained_on")
     tiles_table, *_ = require_keys(record, probs / PREDICT_RECORD, *needed)
     require_keys(tiles_table, probs / PREDICT_RECORD, "settings")

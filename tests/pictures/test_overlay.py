@@ -1,0 +1,46 @@
+"""The picture of a prediction: what it counts, and what its legends say."""
+
+import numpy as np
+import pytest
+
+from mstool.labels.legend import palette, parse_classes
+from mstool.pictures.overlay import draw_overlay
+
+LEGEND = parse_classes("matrix=0,carbide=1")
+
+
+def draw(truth):
+    prediction = np.zeros((24, 24), np.uint8)
+    prediction[16:] = 1  # as a network does with the bar below a micrograph
+    image = np.full((24, 24), 100, np.uint8)
+    return draw_overlay(image, prediction, truth, LEGEND.names, palette(LEGEND), "a.tif", None).axes
+
+
+def keys(axes):
+    return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+@pytest.fixture
+def panels():
+    """Micrograph, prediction and errors, where the truth ignores the bar."""
+    truth = np.zeros((24, 24), np.uint8)
+    truth[:2], truth[16:] = 1, 255
+    return draw(truth)
+
+
+def test_prediction_is_not_drawn_where_the_truth_ignores(panels):
+    _, prediction, errors = panels
+    assert keys(prediction) == ["matrix", "ignored by the labels"]
+    assert keys(errors) == ["wrong, taken for matrix", "ignored by the labels"]
+    for axes in (prediction, errors):
+        bar = np.asarray(axes.images[0].get_array())[16:]
+        np.testing.assert_array_equal(bar[..., 0], bar[..., 2])  # no tint, so no class
+
+
+def test_share_of_errors_is_of_the_labelled_area(panels):
+    assert panels[2].get_title() == "errors: 12.5% of the labelled area"
+
+
+def test_without_truth_the_prediction_is_drawn_everywhere():
+    _, prediction = draw(None)
+    assert keys(prediction) == ["matrix", "carbide"]
