@@ -295,7 +295,7 @@ def test_metadata_is_readable_without_mstool(study):
 
 
 def test_loss_that_is_not_a_number_stops_the_run(run_mstool, study, monkeypatch):
-    from mstool.pipeline import train as module
+    from mstool.pipeline.train import learner as module
 
     monkeypatch.setattr(module, "build_loss", lambda *_: lambda logits, _: logits.sum() * np.nan)
     ended = run_mstool(*TRAIN, *TINY, "--epochs", 1, "-o", "wild")

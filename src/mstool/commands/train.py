@@ -37,7 +37,8 @@ def train(
         Group.NETWORK(
             "--arch",
             metavar="NAME",
-            help="unet-plain (the U-Net of 2015), or unet, unetplusplus, manet, linknet, fpn, "
+            help="unet-plain (the U-Net of 2015), pixel-classifier (a small network that reads "
+            "frozen features of one pixel at a time; minutes, few labels), or unet, unetplusplus, manet, linknet, fpn, "
             "pspnet, deeplabv3, deeplabv3plus, pan, upernet, segformer, dpt.",
         ),
     ] = "unet",
@@ -64,7 +65,22 @@ def train(
     ] = None,
     width: Annotated[
         int | None,
-        Group.NETWORK("--width", min=1, help="First channels of unet-plain; by default 32."),
+        Group.NETWORK(
+            "--width",
+            min=1,
+            help="First channels of unet-plain, by default 32; hidden units of pixel-classifier, "
+            "by default 128.",
+        ),
+    ] = None,
+    features: Annotated[
+        str | None,
+        Group.NETWORK(
+            "--features",
+            metavar="SUM",
+            help="What pixel-classifier reads: filters, encoder@S (feature maps of the frozen "
+            "encoder, the image magnified S times), or a sum; by default "
+            "filters+encoder@1+encoder@2.",
+        ),
     ] = None,
     padding: Annotated[
         str | None,
@@ -77,23 +93,24 @@ def train(
         ),
     ] = None,
     finetune: Annotated[
-        str,
+        str | None,
         Group.TRAINING(
             "--finetune",
             metavar="WHAT",
-            help="full; decoder (encoder frozen); or top-N (the N deepest encoder stages too).",
+            help="full; decoder (encoder frozen); or top-N (the N deepest encoder stages too). By "
+            "default full; a pixel-classifier is always decoder.",
         ),
-    ] = "full",
+    ] = None,
     loss: Annotated[
-        str,
+        str | None,
         Group.TRAINING(
             "--loss",
             metavar="LOSS",
             help="ce, focal, dice, jaccard, lovasz, or a sum such as ce+0.3*dice. Probabilities of "
             "focal are less extreme than frequencies (0.90 of two classes becomes 0.69); for "
-            "calibrated ones use ce.",
+            "calibrated ones use ce. By default ce+dice, and ce for pixel-classifier.",
         ),
-    ] = "ce+dice",
+    ] = None,
     class_weights: Annotated[
         str,
         Group.TRAINING(
@@ -124,9 +141,46 @@ def train(
             "--crop", min=16, help="Edge of training crops; by default that of tiles."
         ),
     ] = None,
-    batch_size: Annotated[int, Group.TRAINING("--batch-size", min=1, help="Crops a step.")] = 4,
-    epochs: Annotated[int, Group.TRAINING("--epochs", min=1, help="Passes over the tiles.")] = 40,
-    lr: Annotated[float, Group.TRAINING("--lr", help="Highest learning rate.")] = 1e-3,
+    pixels: Annotated[
+        int | None,
+        Group.TRAINING(
+            "--pixels",
+            min=1,
+            help="Labelled pixels that a pixel-classifier learns from, spread evenly over the "
+            "tiles; by default 200000.",
+        ),
+    ] = None,
+    views: Annotated[
+        int | None,
+        Group.AUGMENTATION(
+            "--views",
+            min=1,
+            help="Times that a pixel-classifier looks at each tile: as it is, then changed at "
+            "random; by default 4.",
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int,
+        Group.TRAINING(
+            "--batch-size", min=1, help="Crops a step; of pixel-classifier, times 256 pixels."
+        ),
+    ] = 4,
+    epochs: Annotated[
+        int | None,
+        Group.TRAINING(
+            "--epochs",
+            min=1,
+            help="Passes over the tiles, by default 40; over the pixels of pixel-classifier, by "
+            "default 20.",
+        ),
+    ] = None,
+    lr: Annotated[
+        float | None,
+        Group.TRAINING(
+            "--lr",
+            help="Highest learning rate; by default 0.001, and 0.003 for pixel-classifier.",
+        ),
+    ] = None,
     encoder_lr_factor: Annotated[
         float | None,
         Group.TRAINING(
@@ -134,7 +188,12 @@ def train(
             help="Times --lr for the encoder; by default 0.3, and 1 for --weights none.",
         ),
     ] = None,
-    weight_decay: Annotated[float, Group.TRAINING("--weight-decay", help="Of AdamW.")] = 1e-2,
+    weight_decay: Annotated[
+        float | None,
+        Group.TRAINING(
+            "--weight-decay", help="Of AdamW; by default 0.01, and 0.1 for pixel-classifier."
+        ),
+    ] = None,
     ema: Annotated[
         float,
         Group.TRAINING(
@@ -148,8 +207,13 @@ def train(
         ),
     ] = 0,
     validate_every: Annotated[
-        int, Group.TRAINING("--validate-every", min=1, help="Epochs between validations.")
-    ] = 1,
+        int | None,
+        Group.TRAINING(
+            "--validate-every",
+            min=1,
+            help="Epochs between validations; by default 1, and at the end for pixel-classifier.",
+        ),
+    ] = None,
     max_time_s: options.MaxTime = None,
     max_images: Annotated[
         int | None,
@@ -189,7 +253,8 @@ def train(
     from mstool.io.records import pick
     from mstool.nn.device import choose_compute, make_deterministic
     from mstool.pipeline.job import Job
-    from mstool.pipeline.train import TrainFlags, resolve_settings, train_model
+    from mstool.pipeline.train.train import train_model
+    from mstool.pipeline.train.train_flags import TrainFlags, resolve_settings
 
     job = Job(out, overwrite, make_reporter("train", quiet, verbose))
     split = options.require_path("--split", split, "make one with mstool split")

@@ -17,6 +17,7 @@ from mstool.nn.device import Compute
 from mstool.nn.finetune import train_mode
 from mstool.nn.losses import Loss
 from mstool.nn.model import Segmenter
+from mstool.nn.pixel_bank import PixelBank
 from mstool.nn.resume import load_tensors, save_tensors
 from mstool.reporting import Reporter
 
@@ -129,8 +130,8 @@ class Fit:
     ----------
     segmenter : Segmenter
         On the device; ends with the best weights.
-    crops : CropSet
-        Training crops.
+    crops : CropSet or PixelBank
+        Training crops, or features of pixels where `segmenter` is a head that reads them.
     loss : callable
         From `build_loss`.
     validate : callable or None
@@ -149,7 +150,7 @@ class Fit:
     def __init__(
         self,
         segmenter: Segmenter,
-        crops: CropSet,
+        crops: CropSet | PixelBank,
         loss: Loss,
         validate: Validate | None,
         settings: FitSettings,
@@ -410,7 +411,7 @@ def _leave_signals_to_parent(worker: int) -> None:
 
 
 def _build_optimizer(network: nn.Module, settings: FitSettings) -> torch.optim.Optimizer:
-    encoder = {id(parameter) for parameter in network.encoder.parameters()}
+    encoder = {id(p) for name, p in network.named_parameters() if name.startswith("encoder.")}
     groups = []
     for is_encoder, factor in ((True, settings.encoder_lr_factor), (False, 1.0)):
         parameters = [

@@ -194,6 +194,8 @@ def build_segmenter(
     if seed is not None:
         torch.manual_seed(seed)
     network = build_network(spec)
+    if spec.arch == PIXEL:
+        return Segmenter(network, network.multiple, 0, mean, std)
     if spec.arch != PLAIN:
         multiple = max(32, int(getattr(network.encoder, "output_stride", 32)))
         return Segmenter(network, multiple, 0, mean, std)

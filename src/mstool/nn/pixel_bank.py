@@ -1,6 +1,6 @@
 """Features of sampled pixels, computed once and drawn from while a head learns."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -36,6 +36,15 @@ class PixelBank(torch.utils.data.Dataset):
     def __len__(self) -> int:
         return max(1, len(self.labels) // CHUNK)
 
+    @property
+    def n_features(self) -> int:
+        """Numbers that describe a pixel."""
+        return self.features.shape[1]
+
+    def count_classes(self, n_classes: int) -> list[int]:
+        """Pixels of each class."""
+        return torch.bincount(self.labels.long(), minlength=n_classes).tolist()
+
     def __getitem__(self, place: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
         """Features (F, CHUNK, 1) and labels (CHUNK, 1) of ``place = (epoch, index)``."""
         epoch, index = place
@@ -48,11 +57,10 @@ class PixelBank(torch.utils.data.Dataset):
 
 def fill_bank(
     segmenter: Segmenter,
-    crops: CropSet,
+    views: Sequence[CropSet],
     n_pixels: int,
-    n_views: int,
     compute: Compute,
-    advance: Callable[[int], None],
+    step: Callable[[], None],
 ) -> PixelBank:
     """Fit the projections of a pixel classifier and compute the features it will learn from.
 
@@ -60,41 +68,47 @@ def fill_bank(
     ----------
     segmenter : Segmenter
         Around a `PixelClassifier`, on the device; its projections are set.
-    crops : CropSet
-        Whole tiles, changed at random in all views but the first.
+    views : sequence of CropSet
+        The tiles, as they are looked at in turn; components are found from the first.
     n_pixels : int
-        Labelled pixels in all; all that there are if that is fewer.
-    n_views : int
-        Times that each tile is looked at.
+        Labelled pixels to take in all; all that the views show if that is fewer.
     compute : Compute
         Device and number format.
-    advance : callable
-        Told of each view.
+    step : callable
+        Called after each tile of each view.
 
     Returns
     -------
     PixelBank
         Of pixels spread evenly over the labelled area of each tile.
     """
-    network = segmenter.network
-    n_tiles = len(crops)
+    network, n_tiles = segmenter.network, len(views[0])
     fitted = np.linspace(0, n_tiles - 1, min(_N_FITTED, n_tiles)).round().astype(int)
+    prepared = (_prepare(segmenter, views[0][0, int(i)][0], compute) for i in fitted)
     with torch.no_grad(), compute.autocast():
-        fit_projections(
-            network, (_normalised(segmenter, crops[0, int(index)][0], compute) for index in fitted)
-        )
-    places = [(view, index) for view in range(n_views) for index in range(n_tiles)]
-    quota = _quota([_n_labelled(crops, index) for _, index in places], n_pixels)
+        fit_projections(network, prepared)
+    counts = [_n_labelled(views[0], index) for index in range(n_tiles)]
+    quota = _quota(counts * len(views), n_pixels)
     features, labels = [], []
-    for view, index in places:
-        image, truth = crops[view, index]
-        rows = spread_pixels(truth.numpy(), quota, derive_seed(crops.seed, 3, view, index))
-        with torch.no_grad(), compute.autocast():
-            maps = network.features(_normalised(segmenter, image, compute))
-        features.append(maps[0].flatten(1)[:, torch.from_numpy(rows)].float().T.cpu())
-        labels.append(truth.flatten()[rows])
-        advance(1)
-    return PixelBank(torch.cat(features), torch.cat(labels), crops.seed)
+    for number, view in enumerate(views):
+        for index in range(n_tiles):
+            image, truth = view[number, index]
+            seed = derive_seed(view.seed, 3, number, index)
+            rows = torch.from_numpy(spread_pixels(truth.numpy(), quota, seed))
+            with torch.no_grad(), compute.autocast():
+                maps = network.features(_prepare(segmenter, image, compute))
+            height, width = truth.shape
+            cut = maps[0, :, :height, :width].flatten(1)
+            features.append(cut[:, rows.to(cut.device)].float().T.cpu())
+            labels.append(truth.flatten()[rows])
+            step()
+    return PixelBank(torch.cat(features), torch.cat(labels), views[0].seed)
+
+
+def head_of(segmenter: Segmenter) -> Segmenter:
+    """Head of a pixel classifier by itself, sharing its weights: features in, logits out."""
+    head, n = segmenter.network.head, segmenter.network.n_features
+    return Segmenter(head, 1, 0, [0.0] * n, [1.0] * n).to(segmenter.mean.device)
 
 
 def spread_pixels(labels: np.ndarray, n_pixels: int, seed: int) -> np.ndarray:
@@ -115,7 +129,7 @@ def spread_pixels(labels: np.ndarray, n_pixels: int, seed: int) -> np.ndarray:
     Returns
     -------
     ndarray of int64, shape (<= n_pixels,)
-        Places in the flattened map, ascending within no order of use; each at most once.
+        Places in the flattened map, each at most once.
     """
     rng = np.random.default_rng(seed)
     rows, cols = np.nonzero(labels != IGNORE_INDEX)
@@ -143,5 +157,5 @@ def _n_labelled(crops: CropSet, index: int) -> int:
     return sum(n for name, n in counts.items() if name != "ignored")
 
 
-def _normalised(segmenter: Segmenter, image: torch.Tensor, compute: Compute) -> torch.Tensor:
+def _prepare(segmenter: Segmenter, image: torch.Tensor, compute: Compute) -> torch.Tensor:
     return segmenter.prepare(compute.place_batch(image[None]))

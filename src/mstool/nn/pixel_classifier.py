@@ -1,5 +1,6 @@
 """A classifier of single pixels on frozen features: no weight of the encoder learns."""
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -106,6 +107,14 @@ class PixelClassifier(nn.Module):
             nn.Dropout(_DROPOUT),
             nn.Conv2d(width, n_classes, 1),
         )
+
+    @property
+    def multiple(self) -> int:
+        """H and W that it takes are multiples of this."""
+        if self.encoder is None:
+            return 1
+        stride = max(32, int(getattr(self.encoder, "output_stride", 32)))
+        return max(1, math.ceil(stride / min(self.choice.scales)))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (N, K, H, W) of normalised images (N, C, H, W)."""

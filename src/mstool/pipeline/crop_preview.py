@@ -11,7 +11,8 @@ from mstool.nn.augment import PRESETS, Augmentation
 from mstool.nn.dataset import CropSet, fit_normalisation
 from mstool.pictures.preview import draw_preview
 from mstool.pictures.save import save_figure
-from mstool.pipeline.train import TrainSettings, read_training_data
+from mstool.pipeline.train.train_flags import TrainSettings
+from mstool.pipeline.train.training_data import read_training_data
 from mstool.reporting import Reporter
 
 PICTURE = "preview.png"

@@ -1,0 +1,1 @@
+"""Fit a segmentation network to tiles."""

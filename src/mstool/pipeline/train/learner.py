@@ -1,0 +1,191 @@
+"""What learns, from what, and how it is judged."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mstool.errors import Interrupted, UsageError
+from mstool.nn.augment import PRESETS
+from mstool.nn.dataset import (
+    CropSet,
+    Normalisation,
+    balanced_weights,
+    derive_seed,
+    epoch_batches,
+    fit_normalisation,
+)
+from mstool.nn.device import Compute
+from mstool.nn.finetune import freeze, parse_finetune
+from mstool.nn.fit import Fit
+from mstool.nn.losses import build_loss
+from mstool.nn.model import (
+    PIXEL,
+    POOLING_ARCHITECTURES,
+    ModelSpec,
+    Segmenter,
+    build_segmenter,
+    count_parameters,
+)
+from mstool.nn.pixel_bank import PixelBank, fill_bank, head_of
+from mstool.nn.validate import whole_image_confusions
+from mstool.nn.weights import LoadedWeights, load_weights
+from mstool.pipeline.job import Job
+from mstool.pipeline.train.train_flags import TrainSettings
+from mstool.pipeline.train.training_data import TrainingData
+from mstool.scores.metrics import compute_metrics
+from mstool.splits.roles import refuse_inherited_leak
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A network that is about to learn."""
+
+    segmenter: Segmenter  # the whole of it
+    fit: Fit  # which trains it, or its head
+    normalisation: Normalisation
+    loaded: LoadedWeights | None  # None for weights that begin at random
+
+
+def prepare_learner(
+    data: TrainingData,
+    settings: TrainSettings,
+    compute: Compute,
+    cache: Path,
+    job: Job,
+    stop_requested: Callable[[], int | None],
+) -> Learner:
+    """Build a network with its first weights, and all that training it takes.
+
+    Raises
+    ------
+    Interrupted
+        If stopped while features are computed; nothing of them is kept.
+    """
+    report, normalisation = job.report, fit_normalisation(data.train)
+    spec = network_spec(settings, data)
+    seed = derive_seed(settings.fit.seed, 0)
+    segmenter = build_segmenter(spec, list(normalisation.mean), list(normalisation.std), seed)
+    loaded = load_weights(segmenter.network, spec, settings.weights, cache)
+    if loaded is not None:
+        report.note(
+            f"weights: {loaded.n_matched} of {loaded.n_encoder} tensors of the encoder and "
+            f"{loaded.n_rest} others from {loaded.origin}, sha256 "
+            f"{loaded.sha256 or 'checked by the hub'}; {loaded.n_random} begin at random"
+        )
+        refuse_inherited_leak(loaded.inherited, data.roles, data.folder.sources, settings.weights)
+    if settings.arch != PIXEL:
+        freeze(segmenter.network, parse_finetune(settings.finetune))
+    if not data.roles.test:
+        report.note("no --test-fold: nothing is left for a test, and the validation score flatters")
+    crop = settings.crop or data.folder.size
+    _check_batches(settings, segmenter, crop, len(data.train))
+    report.note(
+        f"{count_parameters(segmenter)} weights to train on {len(data.train)} tiles of "
+        f"{len(data.roles.train)} micrographs, crops of {crop} pixels; {len(data.roles.val)} "
+        f"micrographs to validate; {compute.name}, {compute.precision}"
+    )
+    segmenter = compute.place(segmenter)
+    crops = CropSet(data.train, crop, settings.augmentation, normalisation, settings.fit.seed)
+    validate = _validator(data, settings, compute)
+    learning, examples, judge = segmenter, crops, validate
+    if settings.arch == PIXEL:
+        examples = _fill_bank(segmenter, crops, data, settings, compute, job, stop_requested)
+        learning, judge = head_of(segmenter), lambda _: validate(segmenter.eval())
+    fit = Fit(
+        learning,
+        examples,
+        build_loss(settings.loss, _class_weights(settings.class_weights, data)),
+        judge,
+        settings.fit,
+        compute,
+        job.out / "resume",
+        job.run.clock,
+    )
+    return Learner(segmenter, fit, normalisation, loaded)
+
+
+def network_spec(settings: TrainSettings, data: TrainingData) -> ModelSpec:
+    """What the network is built from."""
+    return ModelSpec(
+        settings.arch,
+        settings.encoder,
+        data.folder.n_channels,
+        len(data.classes),
+        settings.depth,
+        settings.width,
+        settings.padding,
+        settings.features,
+    )
+
+
+def _fill_bank(
+    segmenter: Segmenter,
+    crops: CropSet,
+    data: TrainingData,
+    settings: TrainSettings,
+    compute: Compute,
+    job: Job,
+    stop_requested: Callable[[], int | None],
+) -> PixelBank:
+    """Compute the features of sampled pixels: of tiles as they are, then of changed ones."""
+    as_they_are = CropSet(crops.store, crops.size, PRESETS["none"], crops.normalisation, crops.seed)
+    views = [as_they_are, *[crops] * (settings.views - 1)]
+    with job.report.progress("features", len(views) * len(crops)) as advance:
+
+        def step() -> None:
+            advance(1)
+            if (code := stop_requested()) is not None:
+                raise Interrupted(f"{job.out}: stopped; run the same command to go on", code)
+
+        bank = fill_bank(segmenter, views, settings.pixels, compute, step)
+    counts = bank.count_classes(len(data.classes))
+    words = ", ".join(f"{name} {n:,}" for name, n in zip(data.classes, counts, strict=True))
+    job.report.note(f"{bank.n_features} features of {len(bank.labels):,} pixels: {words}")
+    return bank
+
+
+def _check_batches(settings: TrainSettings, segmenter: Segmenter, crop: int, n_tiles: int) -> None:
+    """Refuse crops and batches with which the first step would fail."""
+    segmenter.check_crop(crop)
+    batches = epoch_batches(n_tiles, settings.fit.batch_size, 0, 0)
+    if settings.arch in POOLING_ARCHITECTURES and min(map(len, batches)) == 1:
+        raise UsageError(
+            f"--batch-size {settings.fit.batch_size}: leaves a batch of one tile of {n_tiles}, "
+            f"which --arch {settings.arch} cannot normalise; use another"
+        )
+
+
+def _validator(
+    data: TrainingData, settings: TrainSettings, compute: Compute
+) -> Callable[[Segmenter], dict[str, Any]]:
+    names = data.classes
+
+    def validate(segmenter: Segmenter) -> dict[str, Any]:
+        confusions = whole_image_confusions(
+            segmenter,
+            data.val,
+            data.folder.sources,
+            len(names),
+            settings.fit.batch_size,
+            compute,
+        )
+        metrics = compute_metrics(confusions.sum(axis=0))
+        by_class = {f"iou_{name}": value for name, value in zip(names, metrics.iou, strict=True)}
+        return {"mean_iou": metrics.mean_iou, "accuracy": metrics.accuracy, **by_class}
+
+    return validate
+
+
+def _class_weights(choice: str | tuple[float, ...], data: TrainingData) -> list[float] | None:
+    names = data.classes
+    if choice == "none":
+        return None
+    if choice == "balanced":
+        counts = [sum(tile.counts[name] for tile in data.train.tiles) for name in names]
+        return balanced_weights(counts)
+    if len(choice) != len(names):
+        raise UsageError(
+            f"--class-weights: {len(choice)} numbers for {len(names)} classes ({', '.join(names)})"
+        )
+    return list(choice)

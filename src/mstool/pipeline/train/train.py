@@ -1,0 +1,170 @@
+"""Fit a segmentation network to tiles, and write a model folder."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from mstool.errors import Interrupted
+from mstool.io.atomic import write_text
+from mstool.io.plain import to_plain
+from mstool.io.tables import to_csv
+from mstool.io.tiles import MANIFEST, TILES_RECORD, SourceImage
+from mstool.nn.checkpoint import Checkpoint, save_checkpoint, versions
+from mstool.nn.device import Compute
+from mstool.nn.fit import Fit
+from mstool.nn.model import build_network, count_parameters
+from mstool.nn.receptive_field import theoretical_receptive_field
+from mstool.pictures.curves import draw_curves
+from mstool.pictures.save import save_figure
+from mstool.pipeline.job import Job
+from mstool.pipeline.train.learner import Learner, network_spec, prepare_learner
+from mstool.pipeline.train.train_flags import TrainSettings
+from mstool.pipeline.train.training_data import TrainingData, read_training_data
+
+RECORD = "train.json"
+MODEL = "model.safetensors"
+
+
+def train_model(
+    tiles: Path,
+    split: Path,
+    settings: TrainSettings,
+    compute: Compute,
+    cache: Path,
+    job: Job,
+    stop_requested: Callable[[], int | None],
+) -> None:
+    """Train a network and write a model folder.
+
+    Parameters
+    ----------
+    tiles : Path
+        Tile folder with labels.
+    split : Path
+        Split CSV.
+    settings : TrainSettings
+        What and how.
+    compute : Compute
+        On what.
+    cache : Path
+        For downloaded weights.
+    job : Job
+        Where to.
+    stop_requested : callable
+        Gives the exit code to stop with, or None to go on.
+
+    Raises
+    ------
+    Interrupted
+        If stopped; the same command goes on.
+    """
+    out, report = job.out, job.report
+    data = read_training_data(tiles, split, settings)
+    weights = Path(settings.weights)
+    work = job.claim(
+        RECORD,
+        (MODEL, "history.csv", "curves.png", "resume"),
+        settings.as_record(),
+        [tiles / TILES_RECORD, tiles / MANIFEST, split, *([weights] if weights.is_file() else [])],
+        lambda: [out / MODEL],
+    )
+    if work is None:
+        return
+    with work.filling():
+        learner = prepare_learner(data, settings, compute, cache, job, stop_requested)
+        fit = learner.fit
+        if work.state == "unfinished" and fit.resume():
+            report.note(f"going on at epoch {fit.state.epoch + 1}, step {fit.state.n_steps}")
+    if not fit.run(report, lambda: stop_requested() is not None):
+        raise Interrupted(
+            f"{out}: stopped at epoch {fit.state.epoch + 1}; run the same command to go on",
+            stop_requested() or 75,
+        )
+    _write_model(out, learner, data, settings)
+    begun = work.describe(compute.name, compute.n_threads)
+    work.finish(begun | _facts(learner, data))
+    shutil.rmtree(out / "resume", ignore_errors=True)
+    report.note(_closing_words(out, fit))
+
+
+def _write_model(out: Path, learner: Learner, data: TrainingData, settings: TrainSettings) -> None:
+    fit, loaded, normalisation = learner.fit, learner.loaded, learner.normalisation
+    segmenter = learner.segmenter.cpu().eval()
+    spec = network_spec(settings, data)
+    checkpoint = Checkpoint(
+        spec=spec,
+        classes=data.classes,
+        legend=data.folder.label_legend,
+        mean=normalisation.mean,
+        std=normalisation.std,
+        dtype=data.folder.dtype,
+        pixel_size_um=data.folder.pixel_size_um,
+        tile_size=settings.crop or data.folder.size,
+        receptive_field_px=theoretical_receptive_field(
+            # unpadded convolutions look as far as padded ones
+            build_network(replace(spec, padding="same")).eval(),
+            data.folder.n_channels,
+        ),
+        sources={
+            role: [_describe_source(data.folder.sources[name]) for name in names]
+            for role, names in data.roles.as_dict().items()
+        }
+        | {"inherited": list(loaded.inherited if loaded else ())},
+        metrics=_kept_row(fit),
+        training={
+            "settings": settings.as_record(),
+            "weights": None if loaded is None else asdict(loaded),
+            "versions": versions(),
+        },
+        greys=normalisation.greys,
+    )
+    save_checkpoint(out / MODEL, segmenter, checkpoint)
+    write_text(out / "history.csv", _history_csv(fit.state.history))
+    title = f"{settings.arch}, {settings.features or settings.encoder or f'depth {settings.depth}'}"
+    figure = draw_curves(fit.state.history, fit.state.best_epoch, title)
+    save_figure(out / "curves.png", figure)
+
+
+def _describe_source(source: SourceImage) -> dict[str, str]:
+    return {"name": source.name, "group": source.group, "sha256": source.sha256}
+
+
+def _kept_row(fit: Fit) -> dict[str, Any]:
+    """Validation scores of the weights that were kept: the best, or the last without."""
+    kept = fit.state.best_epoch or fit.state.epoch
+    (row,) = (row for row in fit.state.history if row["epoch"] == kept)
+    return {key: value for key, value in row.items() if key.startswith("val_")}
+
+
+def _history_csv(history: list[dict[str, Any]]) -> str:
+    columns = list(dict.fromkeys(key for row in history for key in row))
+    # undefined cells stay empty
+    return to_csv(columns, ([row.get(key) for key in columns] for row in to_plain(history)))
+
+
+def _facts(learner: Learner, data: TrainingData) -> dict[str, Any]:
+    fit, loaded = learner.fit, learner.loaded
+    return {
+        "n_parameters": count_parameters(learner.segmenter),
+        "n_steps": fit.state.n_steps,
+        "train_s": round(fit.state.elapsed_s, 1),
+        "best_epoch": fit.state.best_epoch,
+        "validation": _kept_row(fit),
+        "weights": None if loaded is None else asdict(loaded),
+        "sources": {role: list(names) for role, names in data.roles.as_dict().items()},
+        "versions": versions(),
+    }
+
+
+def _closing_words(out: Path, fit: Fit) -> str:
+    if fit.state.best_epoch is None:
+        return (
+            f"warning: {out}: nothing could be validated, since no pixel of the micrographs to "
+            f"validate is labelled; the weights of the last epoch, {fit.state.epoch}, are kept"
+        )
+    return (
+        f"{out}: best validation mean IoU {fit.state.best_score:.4f} at epoch "
+        f"{fit.state.best_epoch} of {fit.state.epoch}"
+    )

@@ -1,0 +1,74 @@
+"""Tiles with labels, divided into roles that share nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mstool.errors import InputError
+from mstool.io.split_csv import read_split
+from mstool.io.tiles import LabelledTileReader, Tile
+from mstool.micrographs.tile_folder import TileFolder, open_tile_folder
+from mstool.nn.dataset import TileStore
+from mstool.pipeline.train.train_flags import TrainSettings
+from mstool.splits.roles import Roles, choose_roles, keep_first_images
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """A tile folder, divided.
+
+    Attributes
+    ----------
+    train, val : TileStore
+        Tiles with labels; `val` may be empty.
+    roles : Roles
+        Names of the micrographs.
+    folder : TileFolder
+        What is known of all tiles.
+    """
+
+    train: TileStore
+    val: TileStore
+    roles: Roles
+    folder: TileFolder
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, in order."""
+        return self.folder.legend.names
+
+
+def read_training_data(tiles: Path, split: Path, settings: TrainSettings) -> TrainingData:
+    """Open a tile folder, read the split, and prove the roles apart."""
+    folder = open_tile_folder(tiles)
+    if folder.legend is None:
+        raise InputError(f"{tiles}: was cut without labels; run mstool tile with --labels")
+    rows = read_split(split)
+    roles = choose_roles(rows, folder.sources, settings.test_fold, settings.val_fold, str(split))
+    roles = keep_first_images(roles, settings.max_images, settings.fit.seed)
+    decode = LabelledTileReader(tiles, len(folder.legend.classes))
+    stores = {
+        role: TileStore([tile for tile in folder.tiles if tile.source in names], decode)
+        for role, names in roles.as_dict().items()
+    }
+    for role in ("train", "val"):
+        if not len(stores[role]):
+            raise InputError(
+                f"{tiles}: holds no tile of the micrographs to {role}; tile with a higher "
+                "--discard-ignored"
+            )
+    _refuse_one_class(stores["train"].tiles, tiles)
+    return TrainingData(stores["train"], stores["val"], roles, folder)
+
+
+def _refuse_one_class(train: Sequence[Tile], folder: Path) -> None:
+    """Refuse tiles from which no difference can be learnt, though the loss would fall."""
+    remedy = "look at the label maps and their legend, or train on other folds"
+    found = {name for tile in train for name, n in (tile.counts or {}).items() if n}
+    found.discard("ignored")
+    if not found:
+        raise InputError(f"{folder}: the tiles to train on have no labelled pixel; {remedy}")
+    if len(found) == 1:
+        raise InputError(
+            f'{folder}: the tiles to train on hold one class only, "{found.pop()}"; {remedy}'
+        )
