@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from mstool.pipeline.explain.maps import FieldMaps, MapFacts, warn_of_map
 
 COMMON = ("--model", "model", "--class", "1", "--device", "cpu", "-q")
 SMALL = ("--window", 64, "--regions", 6)
+ALL_CHECKS = ("sanity", "faithfulness", "patch", "labels")
 
 
 def record_of(folder="explain"):
@@ -254,6 +256,19 @@ def test_budget_that_ends_between_checks_is_told_on_pictures_and_goes_on_where_i
     assert "nothing left to do" in run_mstool("explain", *CHECKED, "--max-time", "1s").stderr
 
 
+def test_parts_that_an_older_version_left_are_made_anew(run_mstool, study, clock):
+    clock("sanity")
+    run_mstool("explain", *CHECKED, "--checks", "sanity", "--max-time", "9s")
+    path = Path("explain/.parts/sanity.json")
+    kept = json.loads(path.read_text())
+    kept["part"]["gone"] = 1
+    path.write_text(json.dumps(kept))
+    clock(None)
+    ended = run_mstool("explain", *CHECKED, "--checks", "sanity")
+    assert (ended.code, "sanity.json: was left by another version" in ended.stderr) == (0, True)
+    assert record_of()["checks"]["made"] == ["sanity"]
+
+
 def test_a_check_that_was_made_in_part_is_named_and_trusts_nothing(
     run_mstool, study, clock, stamps
 ):
@@ -277,8 +292,36 @@ def test_a_check_that_was_made_in_part_is_named_and_trusts_nothing(
 def test_pictures_of_one_check_alone_say_which_were_not_made(run_mstool, study, stamps):
     run_mstool("explain", *CHECKED, "--checks", "patch")
     record = record_of()
-    assert (record["is_checked"], record["checks"]["made"]) == (True, ["patch"])
+    assert (record["is_checked"], record["checks"]["made"]) == (False, ["patch"])
     assert set(stamps) == {"not checked: sanity, faithfulness"}
+
+
+@pytest.mark.parametrize(
+    ("left_out", "stamp"),
+    [
+        ({}, ""),
+        ({"sanity": None}, "not checked: sanity"),
+        ({"labels": None}, "not checked: labels"),
+        ({"patch": ("a seed",)}, "checked in part: patch"),
+        (dict.fromkeys(ALL_CHECKS), "not checked"),
+    ],
+    ids=["all", "one decisive", "one asked for", "in part", "none"],
+)
+def test_the_record_calls_checked_what_pictures_do_not_stamp(left_out, stamp):
+    lacks = dict.fromkeys(ALL_CHECKS, ()) | left_out
+    parts = {
+        name: lack if lack is None else SimpleNamespace(left_out=lack)
+        for name, lack in lacks.items()
+    }
+    done = stamping.list_done(ALL_CHECKS, parts)
+    assert (done.stamp, done.is_checked) == (stamp, not stamp)
+
+
+@pytest.mark.parametrize("asked", [(), ("sanity",), ("sanity", "faithfulness", "labels")])
+def test_nothing_is_checked_by_some_decisive_checks_alone(asked):
+    whole = SimpleNamespace(left_out=())
+    done = stamping.list_done(asked, dict.fromkeys(asked, whole))
+    assert (done.made, done.is_checked) == (asked, False)
 
 
 def test_class_with_a_slash_in_its_name_is_explained(run_mstool, study):

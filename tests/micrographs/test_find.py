@@ -5,7 +5,7 @@ from unicodedata import normalize
 
 import pytest
 
-from mstool.errors import InputError, MissingInputError
+from mstool.errors import InputError, MissingInputError, UsageError
 from mstool.io.records import sha256_of_file
 from mstool.micrographs.find import Naming, find_set, list_images, list_labels, pair_labels, stem_of
 from mstool.reporting import Reporter
@@ -202,3 +202,58 @@ def test_a_copy_of_the_micrograph_is_no_label_map(tmp_path):
     words = r"but the micrograph itself; for a_mask\.tif, give --label-suffix _mask"
     with pytest.raises(InputError, match=words):
         pair_labels([mask], [tmp_path / "set"], Naming(), Reporter(), micrographs=same)
+
+
+@pytest.mark.parametrize(
+    ("files", "labels", "naming"),
+    [
+        (["raw/img1.tif", "raw/img10.tif", "labels/img10.png"], "labels", Naming()),
+        (["raw/img1.tif", "raw/img10.tif", "labels/img1.png"], "labels", Naming()),
+        (["raw/a_img.tif"], "raw", Naming("_img")),
+    ],
+    ids=["longer name", "shorter name", "itself"],
+)
+def test_no_suffix_is_advised_for_what_belongs_to_another_image(tmp_path, files, labels, naming):
+    fill(tmp_path, *files)
+    with pytest.raises(InputError, match=r"no label map .*; add it, leave the image out, or set"):
+        paired("raw", labels, naming, tmp_path)
+
+
+def test_what_is_left_out_beside_folders_of_label_maps_is_said_once(tmp_path, capsys):
+    fill(tmp_path, "labels/x/a.png", "labels/notes.txt")
+    list_labels([tmp_path / "labels"], Reporter("tile", 0))
+    assert capsys.readouterr().err.count("1 entry of another type is left out") == 1
+
+
+@pytest.mark.parametrize("record", ["tiles.json", ".tiles.unfinished.json"])
+def test_a_tile_folder_stands_alone_finished_or_not(folder, tmp_path, record):
+    tiles = fill(tmp_path / "tiles", record)
+    found = find_set([tiles], None, Naming(), Reporter())
+    assert (found.images, found.tiles) == ((), tiles)
+    with pytest.raises(UsageError, match="is a tile folder; give it alone"):
+        find_set([tiles, folder], None, Naming(), Reporter())
+    with pytest.raises(UsageError, match="--truth: .* which has its own labels"):
+        find_set([tiles], [folder], Naming(), Reporter(), "--truth")
+
+
+def test_images_beside_their_label_maps_are_no_label_maps_without_image(tmp_path, capsys):
+    fill(tmp_path, "same/a_img.png", "same/a.png")
+    naming, report = Naming("_img"), Reporter("tile", 0)
+    images = list_images([tmp_path / "same"], report, naming)
+    pair_labels(images, [tmp_path / "same"], naming, report)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_file_that_is_named_twice_is_told_from_two_of_one_name(folder):
+    with pytest.raises(InputError, match=r"a\.tif: is named twice; name it once"):
+        list_images([folder, folder / ".." / "raw" / "a.tif"], Reporter())
+
+
+def test_folders_are_not_searched_through_links(folder):
+    (folder / "loop").symlink_to(folder)
+    assert list_images([folder], Reporter(), Naming(recursive=True)) == [folder / "a.tif"]
+
+
+def test_names_as_long_as_outputs_allow_are_read(tmp_path):
+    path = fill(tmp_path, f"raw/{'a' * 200}.tif") / f"raw/{'a' * 200}.tif"
+    assert list_images([path], Reporter()) == [path]

@@ -72,3 +72,17 @@ def test_changes_that_batches_show_are_not_told(training, change):
 def test_nothing_is_said_where_nothing_is_known(training):
     assert compare_greys((), greys(training), "uint8") is None
     assert compare_greys(greys(training), (), "uint8") is None
+
+
+def test_levels_below_all_of_training_are_told(training):
+    old, new = greys(training + 1000), greys(training + 850)
+    assert remedy(compare_greys(new, old, "uint16")) == pytest.approx((-150, 65385), abs=1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [((10, 30, 60, 70, 90), (10, 30, 40, 70, 90)), ((20, 30, 40, 50, 60), (60, 70, 80, 90, 100))],
+    ids=["hardly moved", "turned is no clear gain"],
+)
+def test_levels_that_may_not_be_turned_round_are_not_told(old, new):
+    assert compare_greys((0, *new, 100), (0, *old, 100), "uint8") is None

@@ -1,6 +1,8 @@
 """Label maps that contradict each other are refused, and what one would not expect is said."""
 
 import re
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -199,3 +201,64 @@ def test_counting_agrees_with_reading_pixel_by_pixel(tmp_path, dtype):
     census = found.census[tmp_path / "a.tif"]
     assert census.counts == tuple(np.count_nonzero(codes == i) for i in range(3))
     assert census.n_ignored == np.count_nonzero(codes == 255) == np.count_nonzero(values == 255)
+
+
+@pytest.mark.parametrize("classes", [None, "a=0,b=1"])
+def test_a_fraction_is_told_with_its_place_in_the_file(tmp_path, monkeypatch, classes):
+    labels = np.zeros((20, 10), np.float32)
+    labels[7, 4] = 0.5
+    tifffile.imwrite(tmp_path / "a.tif", labels)
+    monkeypatch.setattr(micrograph, "_BAND_BYTES", 30 * 8)
+    with pytest.raises(LabelError, match=r"a\.tif: .*row 7, column 4"):
+        opened([tmp_path / "a.tif"], classes)
+
+
+def test_grey_with_transparent_pixels_is_not_called_colour(tmp_path):
+    painted = np.zeros((2, 3, 2), np.uint8)
+    painted[0, :, 1] = 255
+    Image.fromarray(painted).save(tmp_path / "a.png")
+    with pytest.raises(LabelError, match=r"a\.png: has transparent pixels.* 'rest=\*,phase=1'"):
+        opened([tmp_path / "a.png"])
+
+
+def test_masks_beside_label_maps_are_compared_and_not_counted(maps):
+    labels, masks = maps(a=A), maps(b=A)
+    assert list(opened(labels, None, beside=masks).census) == labels
+
+
+def test_indexed_colours_are_counted_by_colour_where_indices_would_do(maps):
+    (path,) = maps(a=(np.array([[0, 0, 1]], np.uint8), RED_FIRST))
+    assert counts(opened([path], "matrix=*,scratch=#000000")) == [(2, 1)]
+
+
+def test_the_map_that_holds_the_odd_value_is_named(maps):
+    with pytest.raises(LabelError, match=r"b\.png: label values 0, 1, 7 are not"):
+        opened(maps(a=A, b=A * 7))
+
+
+def png_with_two_colours(indices):
+    """PNG whose colour table ends at index 1, which Pillow does not write with other indices."""
+    height, width = np.shape(indices)
+    header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
+    rows = zlib.compress(b"".join(b"\0" + bytes(row) for row in indices))
+    chunks = [(b"IHDR", header), (b"PLTE", bytes(RED_SECOND)), (b"IDAT", rows), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in chunks
+    )
+
+
+def test_an_index_beyond_a_colour_table_has_no_colour_to_compare(tmp_path):
+    paths = [tmp_path / "a.png", tmp_path / "b.png"]
+    for path in paths:
+        path.write_bytes(png_with_two_colours([[0, 1, 2]]))
+    assert counts(opened(paths)) == [(1, 1, 1), (1, 1, 1)]
+
+
+def test_colour_tables_say_nothing_of_what_zero_is(maps, tmp_path):
+    tifffile.imwrite(tmp_path / "b.tif", A, photometric="miniswhite")
+    paths = [*maps(a=(A, RED_SECOND)), tmp_path / "b.tif"]
+    assert counts(opened(paths)) == [(3, 3), (3, 3)]

@@ -1,5 +1,6 @@
 """Parts are made once, in time, and again where time was missing."""
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,6 +71,38 @@ def test_a_part_is_made_once(tmp_path):
         part = parts_in(tmp_path).make("one", Outer, lambda: made.append(1) or outer())
         assert part.rows[1] == Inner("b", 0.5)
     assert made == [1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda kept: kept.update(version="0.0.1"),
+        lambda kept: kept.pop("version"),
+        lambda kept: kept.pop("part"),
+        lambda kept: kept["part"].update(gone=1),
+        lambda kept: kept["part"].pop("left_out"),
+        lambda kept: kept["part"].update(rows={"a": 0.5}),
+        lambda kept: kept["part"].update(by_name=[1.0]),
+        lambda kept: kept["part"].update(span=["a", "b"]),
+        lambda kept: kept.update(part=[1, 2]),
+        lambda kept: kept.update(part=None),
+    ],
+    ids=[
+        "version", "no version", "no part", "field that is gone", "field that is new",
+        "table for a list", "list for a table", "words for numbers", "list", "nothing",
+    ],
+)  # fmt: skip
+def test_a_part_of_another_version_counts_as_absent_and_is_told(tmp_path, capsys, change):
+    parts_in(tmp_path).make("one", Outer, outer)
+    path = tmp_path / ".parts/one.json"
+    kept = json.loads(path.read_text())
+    change(kept)
+    path.write_text(json.dumps(kept))
+    made = []
+    parts = KeptParts(tmp_path, Budget(), Reporter("explain", 0))
+    parts.make("one", Outer, lambda: made.append(1) or outer())
+    assert made == [1]
+    assert "one.json: was left by another version of mstool" in capsys.readouterr().err
 
 
 def test_without_time_a_part_is_left_out_and_named_unless_it_is_quick(tmp_path):

@@ -31,6 +31,11 @@ def from_plain(kind: Any, value: Any) -> Any:
     ``list[T]``, ``dict[str, T]``, ``T | None``, `numpy.ndarray` or `Path`. None gives NaN for a
     float that may not be None, and in arrays of numbers.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If the value has not the shape of the type, as where another version wrote it.
+
     Examples
     --------
     >>> from_plain(tuple[float, ...], [0.5, None])
@@ -42,10 +47,13 @@ def from_plain(kind: Any, value: Any) -> Any:
         value = None if value is None and NoneType in inner else from_plain(known[0], value)
     elif is_dataclass(kind):
         hints = get_type_hints(kind)
+        _expect({each.name for each in fields(kind)} == set(value), kind, value)
         value = kind(**{name: from_plain(hints[name], item) for name, item in value.items()})
     elif origin is dict and inner:
+        _expect(isinstance(value, dict), kind, value)
         value = {from_plain(inner[0], key): from_plain(inner[1], v) for key, v in value.items()}
     elif origin in (tuple, list):
+        _expect(isinstance(value, list), kind, value)
         value = origin(_items_from_plain(inner, value))
     elif kind is np.ndarray:
         value = np.array(value, float if _has_none(value) else None)
@@ -54,6 +62,11 @@ def from_plain(kind: Any, value: Any) -> Any:
     elif isinstance(kind, type) and origin not in (dict, Literal, object):
         value = kind(value)
     return value
+
+
+def _expect(is_so: bool, kind: Any, value: Any) -> None:
+    if not is_so:
+        raise TypeError(f"{value!r:.80} is no {kind}")
 
 
 def _items_from_plain(inner: tuple[Any, ...], values: list[Any]) -> list[Any]:

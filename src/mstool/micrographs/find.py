@@ -199,17 +199,23 @@ def pair_labels(
     by_name = {
         stem_of(path).removesuffix(naming.label_suffix): path for path in unique_names(labels)
     }
+    known = {path.resolve() for path in images}
+    names = {image: stem_of(image).removesuffix(naming.image_suffix) for image in images}
+
+    def is_spare(path: Path) -> bool:
+        owner = stem_of(path).removesuffix(naming.label_suffix)
+        return path.resolve() not in known and owner not in names.values()
+
     pairs = {}
-    for image in images:
-        name = stem_of(image).removesuffix(naming.image_suffix)
+    for image, name in names.items():
         label = by_name.pop(name, None)
         other = "" if label is None else _what_else(label, image, micrographs.get(image), noun)
         if label is None or other:
             wanted, where = f"{name}{naming.label_suffix}.*", ", ".join(map(str, folders))
-            remedy = _remedy(image, name, folders, paths, naming, noun)
+            spare = [path for path in paths if is_spare(path)]
+            remedy = _remedy(image, name, folders, spare, naming, noun)
             raise InputError(f"{image}: no label map {wanted} in {where}{other}; {remedy}")
         pairs[image] = label
-    known = {path.resolve() for path in images}
     if unpaired := [path for path in by_name.values() if path.resolve() not in known]:
         are = "label map has" if len(unpaired) == 1 else "label maps have"
         left = "is left out" if len(unpaired) == 1 else "are left out"
@@ -221,9 +227,9 @@ def list_labels(folders: Sequence[Path], report: Reporter, recursive: bool = Fal
     """Label maps in folders, or where a folder itself has none in the folders within it."""
     found = []
     for folder in folders:
-        here = _expand(folder, LABEL_SUFFIXES, recursive, report)
-        found += here or _expand(folder, LABEL_SUFFIXES, True, report)
-    return sorted(found, key=lambda path: path.name)
+        is_deep = recursive or not _expand(folder, LABEL_SUFFIXES, False, Reporter())
+        found += _expand(folder, LABEL_SUFFIXES, is_deep, report)
+    return found
 
 
 def find_micrograph(source: SourceImage, folder: Path, images: Path | None) -> Path | None:
@@ -321,7 +327,7 @@ def _remedy(
         stem, base = stem_of(path), stem_of(path).removesuffix(naming.label_suffix)
         if stem != name and stem.startswith(name):
             return f"for {path.name}, give --label-suffix {stem.removeprefix(name)}"
-        if base and base != name and name.startswith(base) and path.name != image.name:
+        if base and base != name and name.startswith(base):
             return f"for {path.name}, give --image-suffix {name.removeprefix(base)}"
     if naming.label_suffix and (path := _label_map_beside(name + naming.label_suffix, folders)):
         above = path.parent.parent

@@ -14,9 +14,12 @@ from mstool.labels.legend import (
     encode_labels,
     erased_pixels,
     legend_from_values,
+    parse_classes,
 )
 from mstool.micrographs.label_maps import LabelMap, named, open_label_map
 from mstool.reporting import Reporter
+
+_ANY_VALUE = parse_classes("any=*")
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ def list_map_lines(maps: LabelMaps) -> list[str]:
 class _Survey:
     """What one pass over a label map has shown.
 
-    `counts` are pixels by value; None for colours, and for values with alpha or fractions.
+    `counts` are pixels by value; None for colours, and for values with alpha.
     """
 
     path: Path
@@ -169,9 +172,11 @@ def _survey(path: Path, legend: Legend | None) -> _Survey:
     largest = 0.0
     if len(values.shape) == 2 and not is_colour:
         counts = {}
+        n_rows = 0
         for band in values.bands():
-            for value, n in _count_values(band, path, legend):
+            for value, n in _count_values(band, path, n_rows):
                 counts[value] = counts.get(value, 0) + n
+            n_rows += len(band)
         largest = max(counts, default=0)
     return _Survey(
         path, counts, largest, len(values.shape) == 3 and values.shape[2] > 2,
@@ -179,7 +184,8 @@ def _survey(path: Path, legend: Legend | None) -> _Survey:
     )  # fmt: skip
 
 
-def _count_values(band: np.ndarray, path: Path, legend: Legend | None) -> Iterator[tuple[int, int]]:
+def _count_values(band: np.ndarray, path: Path, row: int) -> Iterator[tuple[int, int]]:
+    """Values of whole rows, the first at `row`, and their pixels."""
     if band.dtype in (np.uint8, np.uint16):
         counts = np.bincount(band.ravel())
         distinct = np.flatnonzero(counts)
@@ -187,20 +193,19 @@ def _count_values(band: np.ndarray, path: Path, legend: Legend | None) -> Iterat
     else:
         distinct, counts = np.unique(band, return_counts=True)
     if band.dtype.kind == "f":
-        if legend is not None:  # refuses fractions, naming the place
-            with named(path):
-                encode_labels(band, legend)
-        if (distinct != np.rint(distinct)).any():
-            raise LabelError(f"{path}: holds fractions; a label map holds whole numbers")
+        with named(path):  # refuses fractions, naming the place
+            encode_labels(band, _ANY_VALUE, (row, 0))
     return zip(map(int, distinct), map(int, counts), strict=True)
 
 
 def _legend_of(surveys: Sequence[_Survey]) -> Legend:
     for one in surveys:
         if one.counts is None:
+            kind, phase = "is in colours", "#0000ff"
+            if not one.is_in_colour:
+                kind, phase = "has transparent pixels, which count as the rest", "1"
             raise LabelError(
-                f"{one.path}: is in colours; name the classes, e.g. --classes "
-                "'matrix=*,phase=#0000ff'"
+                f"{one.path}: {kind}; name the classes, e.g. --classes 'rest=*,phase={phase}'"
             )
     with named(max(surveys, key=lambda one: one.largest).path):
         return legend_from_values(set().union(*(one.counts for one in surveys)))

@@ -93,20 +93,26 @@ def check_needs(needs: Sequence[Needs], given: Given, report: Reporter) -> None:
     for one in needs:
         wrong, flags = _list_obstacles(one, given)
         if wrong:
-            size = _scale_to(one, given)
-            if flags and size:
-                flags.append(f"--scale {size:.4g}")
-            remedy = f"mstool tile {' '.join(flags)} makes them fit" if flags else ""
-            if one.classes != (given.classes or one.classes):
-                remedy = "use the legend that the model was trained with" + (
-                    remedy and f"; {remedy}"
-                )
-            raise InputError(f"{given.name}: {', and '.join(wrong)}; {remedy or 'give such'}")
-        for doubt in list_doubts(one, given):
+            raise InputError(f"{given.name}: {', and '.join(wrong)}; {_remedy(one, given, flags)}")
+        for doubt in _list_doubts(one, given):
             report.note(doubt)
 
 
-def list_doubts(needs: Needs, given: Given) -> list[str]:
+def _remedy(needs: Needs, given: Given, flags: Sequence[str | None]) -> str:
+    """What mends all that is in the way; `flags` has None for what no flag of tile removes."""
+    remedies = []
+    if needs.classes != (given.classes or needs.classes):
+        remedies.append("use the legend that the model was trained with")
+    if None in flags:
+        remedies.append("give such")
+    elif flags:
+        size = _scale_to(needs, given)
+        scale = [f"--scale {size:.4g}"] if size else []
+        remedies.append(f"mstool tile {' '.join(filter(None, [*flags, *scale]))} makes them fit")
+    return "; ".join(remedies)
+
+
+def _list_doubts(needs: Needs, given: Given) -> list[str]:
     """What a network can stand, and may do worse with."""
     doubts = []
     if size := _scale_to(needs, given):
@@ -115,25 +121,24 @@ def list_doubts(needs: Needs, given: Given) -> list[str]:
             f"{given.pixel_size_um:.4g}; --scale {size:.4g} makes them alike"
         )
     greys = compare_greys(given.greys, needs.greys, given.dtype)
-    if greys and given.dtype == needs.dtype:
+    if greys:
         doubts.append(f"warning: {given.name}: {greys}")
     return doubts
 
 
-def _list_obstacles(needs: Needs, given: Given) -> tuple[list[str], list[str]]:
-    """What is in the way, and flags of tile that remove it."""
-    wrong, flags = [], []
+def _list_obstacles(needs: Needs, given: Given) -> tuple[list[str], list[str | None]]:
+    """What is in the way, and flags of tile that remove it: None where there is none."""
+    wrong: list[str] = []
+    flags: list[str | None] = []
     is_wider = needs.n_channels == 3 and given.n_channels == 1
     if needs.n_channels != given.n_channels and not (is_wider and needs.is_grey_in_colour):
         wrong.append(
             f"micrographs have {given.n_channels} channels, {needs.name} takes {needs.n_channels}"
         )
-        if needs.n_channels == 1:
-            flags.append("--grey")
+        flags.append("--grey" if needs.n_channels == 1 else None)
     if needs.dtype != given.dtype:
         wrong.append(f"pixels are {given.dtype}, {needs.name} was trained on {needs.dtype}")
-        if bits := {"uint8": 8, "uint16": 16}.get(needs.dtype):
-            flags.append(f"--bits {bits}")
+        flags.append({"uint8": "--bits 8", "uint16": "--bits 16"}.get(needs.dtype))
     if given.classes is not None and given.classes != needs.classes:
         wrong.append(
             f"label maps have classes {', '.join(given.classes)}, {needs.name} has "

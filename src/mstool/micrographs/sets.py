@@ -23,12 +23,10 @@ from mstool.labels.legend import Legend
 from mstool.micrographs.find import SetFiles
 from mstool.micrographs.label_maps import LabelMap
 from mstool.micrographs.label_sets import LabelMaps, open_label_maps
-from mstool.micrographs.needs import Given
+from mstool.micrographs.needs import Given, is_same_size
 from mstool.micrographs.tile_folder import TileFolder, open_tile_folder
 from mstool.reporting import Reporter
 from mstool.splits.groups import group_of
-
-_SAME_SIZE = 0.02  # pixel sizes closer than this are the same
 
 
 @dataclass(frozen=True)
@@ -308,7 +306,7 @@ def open_set(
 def common_pixel_size(sizes: Sequence[float | None]) -> float | None:
     """Mean of pixel sizes that are nearly the same; None where one is missing or they differ."""
     known = sorted(size for size in sizes if size is not None)
-    if not known or len(known) < len(sizes) or known[-1] > known[0] * (1 + _SAME_SIZE):
+    if not known or len(known) < len(sizes) or not is_same_size(known[-1], known[0]):
         return None
     return known[0] if known[0] == known[-1] else float(np.mean(known))
 

@@ -1,11 +1,12 @@
 """A tile folder, opened: what its record, its manifest and its legend say."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from mstool.errors import InputError
 from mstool.io.records import read_record, require_keys
 from mstool.io.tiles import (
     MANIFEST,
@@ -125,14 +126,21 @@ def open_tile_folder(path: Path) -> TileFolder:
     size, scale, text = require_keys(settings, record_path, "size", "scale", "legend")
     sources, tiles = read_sources(record_path), read_manifest(path)
     check_windows(tiles, sources, path / MANIFEST)
-    has_legend = (path / LEGEND).is_file()
+    legend = read_legend(path / LEGEND) if (path / LEGEND).is_file() else None
+    _check_counts(tiles, legend, path)
     return TileFolder(
         path, settings, size, halo, scale, dtype, n_channels, pixel_size_um,
-        tuple(record.get("greys") or ()), read_legend(path / LEGEND) if has_legend else None, text,
-        sources, tuple(tiles),
+        tuple(record.get("greys") or ()), legend, text, sources, tuple(tiles),
     )  # fmt: skip
 
 
-def is_tile_folder(path: Path) -> bool:
-    """Whether `path` is a finished tile folder."""
-    return (path / TILES_RECORD).is_file()
+def _check_counts(tiles: Sequence[Tile], legend: Legend | None, path: Path) -> None:
+    """See that labels are counted by the classes of the legend, or alike where there is none."""
+    counted = [tile for tile in tiles if tile.counts is not None]
+    classes = (*legend.names, "ignored") if legend else counted[0].counts if counted else ()
+    for tile in counted:
+        if set(tile.counts or ()) != set(classes or ()):
+            raise InputError(
+                f"{path / MANIFEST}: tile {tile.id} counts {', '.join(tile.counts or ())}, where "
+                f"{', '.join(classes or ())} are the classes; tile again with --overwrite"
+            )

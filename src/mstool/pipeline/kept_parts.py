@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
@@ -105,15 +106,25 @@ class KeptParts:
             (self.folder / PARTS).rmdir()
 
     def _read(self, name: str, kind: type[Part]) -> Part | None:
+        """Part on disk, if this version made it: another may have meant other numbers by it."""
         path = self._path(name)
-        return from_plain(kind, read_record(path)["part"]) if path.is_file() else None
+        if not path.is_file():
+            return None
+        kept = read_record(path)
+        try:
+            if kept["version"] == version("mstool"):
+                return from_plain(kind, kept["part"])
+        except (KeyError, TypeError, ValueError):
+            pass
+        self.report.note(f"{path}: was left by another version of mstool, and is not used")
+        return None
 
     def _make_now(self, name: str, kind: type[Part], make: Callable[[], Part]) -> Part:
         began = time.monotonic()
         self.report.detail(f"{name} ...")
         plain = to_plain(make())
         self._path(name).parent.mkdir(parents=True, exist_ok=True)
-        write_record(self._path(name), {"part": plain})
+        write_record(self._path(name), {"version": version("mstool"), "part": plain})
         self.report.detail(f"{name}: {time.monotonic() - began:.0f} s")
         return from_plain(kind, plain)  # as a later run would find it
 

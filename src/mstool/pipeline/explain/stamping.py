@@ -34,11 +34,6 @@ class ChecksDone:
     left_out: tuple[str, ...]
 
     @property
-    def is_checked(self) -> bool:
-        """Whether checks were asked for, and each was made in full."""
-        return bool(self.made) and not self.left_out
-
-    @property
     def stamp(self) -> str:
         """What pictures say: nothing once all is made without which a map is not trustworthy."""
         needed = dict.fromkeys((*DECISIVE, *self.left_out))
@@ -47,6 +42,11 @@ class ChecksDone:
             return "not checked"
         words = {"not checked": missing, "checked in part": self.in_part}
         return "; ".join(f"{word}: {', '.join(names)}" for word, names in words.items() if names)
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether pictures need no stamp."""
+        return not self.stamp
 
 
 def list_done(asked: Sequence[str], parts: Mapping[str, Any]) -> ChecksDone:

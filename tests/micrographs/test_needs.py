@@ -1,0 +1,82 @@
+"""What a network asks of its input: all that is in the way, with advice that works."""
+
+import pytest
+
+from mstool.errors import InputError
+from mstool.micrographs.needs import Given, Needs, check_needs
+from mstool.reporting import Reporter
+
+
+def needs(**changes):
+    return Needs(
+        **{
+            "name": "net", "classes": ("a", "b"), "n_channels": 1,
+            "is_grey_in_colour": False, "dtype": "uint8",
+        }
+        | changes
+    )  # fmt: skip
+
+
+def given(**changes):
+    return Given(**{"name": "set", "n_channels": 1, "dtype": "uint8"} | changes)
+
+
+def refusal(model, micrographs):
+    with pytest.raises(InputError) as raised:
+        check_needs([model], micrographs, Reporter())
+    return str(raised.value)
+
+
+def notes(capsys, model, micrographs):
+    check_needs([model], micrographs, Reporter("predict", 0))
+    return capsys.readouterr().err
+
+
+def test_grey_is_colour_only_for_a_network_that_saw_grey_in_colour():
+    check_needs([needs(n_channels=3, is_grey_in_colour=True)], given(), Reporter())
+    assert "have 1 channels, net takes 3; give such" in refusal(needs(n_channels=3), given())
+
+
+@pytest.mark.parametrize("classes", [("b", "a"), ("a", "c")], ids=["order", "names"])
+def test_classes_are_the_same_in_the_same_order(classes):
+    text = refusal(needs(), given(classes=classes, n_channels=3))
+    assert f"classes {', '.join(classes)}, net has a, b; use the legend that" in text
+    assert text.endswith("; mstool tile --grey makes them fit")
+
+
+def test_each_network_is_asked():
+    models = [needs(), needs(name="other", dtype="uint16")]
+    with pytest.raises(InputError, match="other was trained on uint16; mstool tile --bits 16"):
+        check_needs(models, given(), Reporter())
+
+
+def test_the_command_that_mends_all_scales_from_the_files_as_they_are():
+    micrographs = given(n_channels=3, pixel_size_um=0.4, scale=0.5)
+    text = refusal(needs(pixel_size_um=0.1), micrographs)
+    assert text.endswith("; mstool tile --grey --scale 2 makes them fit")
+
+
+def test_another_pixel_size_is_noted_from_two_percent_on(capsys):
+    model = needs(pixel_size_um=0.1)
+    assert notes(capsys, model, given(pixel_size_um=0.1015)) == ""
+    assert "has 0.103; --scale 1.03 makes them" in notes(capsys, model, given(pixel_size_um=0.103))
+    assert notes(capsys, model, given(pixel_size_um=None)) == ""
+
+
+def test_other_greys_are_noted(capsys):
+    dark, bright = tuple(range(0, 70, 10)), tuple(range(180, 250, 10))
+    assert "grey levels" in notes(capsys, needs(greys=bright), given(greys=dark))
+    assert notes(capsys, needs(greys=bright), given(greys=bright)) == ""
+
+
+@pytest.mark.parametrize(
+    ("model", "micrographs"),
+    [
+        (needs(n_channels=3), given(dtype="uint16")),
+        (needs(dtype="float32"), given(n_channels=3)),
+    ],
+    ids=["no colour in grey", "no float"],
+)
+def test_no_command_is_said_to_mend_what_none_can(model, micrographs):
+    text = refusal(model, micrographs)
+    assert (text.count(", and "), text.endswith("; give such")) == (1, True)
