@@ -51,7 +51,7 @@ function _shtab_mstool_using
 end
 
 set -g _shtab_mstool_commands phantom tile split train predict stitch score explain domain-shift
-set -g _shtab_mstool_opts_with_value --alpha --arch --augment --batch-size --bit-depth --bits --blend --blur --boundary-width --cache --checks --class --class-weights --classes --config --contrast --crop --cue --depth --derive-augmentation --device --discard-ignored --dump-features --ema --encoder --encoder-lr-factor --epochs --etch --fail-above --fail-on --fields --files-from --finetune --folds --foreground --grain-size --group-by --holdout --image-suffix --images --label-suffix --labels --lamella-spacing --lath-edge --lath-width --layers --legend --loss --lr --max-images --max-time --methods --min-iou --mitigate --model --noise --out --overlap --padding --patience --permutations --pixel-size --precipitate-radius --precipitates --precision --preview --probs --raters --region --region-size --regions --reinit --rescale-greys --retrain-advice --scale --scratches --seed --select --simulate --simulated-images --size --source-labels --split --target-labels --test-fold --thresholds --tolerance --tta --val-fold --validate-every --weight-decay --weights --width --window --workers -o
+set -g _shtab_mstool_opts_with_value --alpha --arch --augment --batch-size --bit-depth --bits --blend --blur --boundary-width --cache --checks --class --class-weights --classes --config --contrast --crop --cue --depth --derive-augmentation --device --discard-ignored --dump-features --ema --encoder --encoder-lr-factor --epochs --etch --fail-above --fail-on --features --fields --files-from --finetune --folds --foreground --grain-size --group-by --holdout --image-suffix --images --label-suffix --labels --lamella-spacing --lath-edge --lath-width --layers --legend --loss --lr --max-images --max-time --methods --min-iou --mitigate --model --noise --out --overlap --padding --patience --permutations --pixel-size --pixels --precipitate-radius --precipitates --precision --preview --probs --raters --region --region-size --regions --reinit --rescale-greys --retrain-advice --scale --scratches --seed --select --simulate --simulated-images --size --source-labels --split --target-labels --test-fold --thresholds --tolerance --tta --val-fold --validate-every --views --weight-decay --weights --width --window --workers -o
 
 complete -c mstool -e
 complete -c mstool -f
@@ -137,26 +137,29 @@ complete -c mstool -n '_shtab_mstool_using; and test $_shtab_mstool_npos -eq 0' 
 complete -c mstool -n '_shtab_mstool_using train' -l split -xka "(__fish_complete_path (commandline -ct))" -d 'Split made by mstool split; needed.'
 complete -c mstool -n '_shtab_mstool_using train' -l test-fold -x -d 'Fold that is left untouched for the test.'
 complete -c mstool -n '_shtab_mstool_using train' -l val-fold -x -d 'Fold that decides which weights to keep; by default the one after --test-fold.'
-complete -c mstool -n '_shtab_mstool_using train' -l arch -xka "unet-plain unet unetplusplus manet linknet fpn pspnet deeplabv3 deeplabv3plus pan upernet segformer dpt" -d 'unet-plain (the U-Net of 2015), or unet, unetplusplus, manet, linknet, fpn, pspnet, deeplabv3, deeplabv3plus, pan, upernet, segformer, dpt.'
+complete -c mstool -n '_shtab_mstool_using train' -l arch -xka "unet-plain unet unetplusplus manet linknet fpn pspnet deeplabv3 deeplabv3plus pan upernet segformer dpt" -d 'unet-plain (the U-Net of 2015), pixel-classifier (a small network that reads frozen features of one pixel at a time; minutes, few labels), or unet, unetplusplus, manet, linknet, fpn, pspnet, deeplabv3, deeplabv3plus, pan, upernet, segformer, dpt.'
 complete -c mstool -n '_shtab_mstool_using train' -l encoder -x -d 'Encoder, as segmentation-models-pytorch names it; by default efficientnet-lite0. Not for unet-plain.'
 complete -c mstool -n '_shtab_mstool_using train' -l weights -xka "(__fish_complete_path (commandline -ct))" -d 'Weights to begin with: none, imagenet, micronet, or a file; by default imagenet, and none for unet-plain.'
 complete -c mstool -n '_shtab_mstool_using train' -l depth -x -d 'Poolings of unet-plain, 2 to 5; by default 4.'
-complete -c mstool -n '_shtab_mstool_using train' -l width -x -d 'First channels of unet-plain; by default 32.'
+complete -c mstool -n '_shtab_mstool_using train' -l width -x -d 'First channels of unet-plain, by default 32; hidden units of pixel-classifier, by default 128.'
+complete -c mstool -n '_shtab_mstool_using train' -l features -x -d 'What pixel-classifier reads: filters, encoder@S (feature maps of the frozen encoder, the image magnified S times), or a sum; by default filters+encoder@1+encoder@2.'
 complete -c mstool -n '_shtab_mstool_using train' -l padding -xka "same valid" -d 'Convolutions of unet-plain; valid invents no pixels, and the output is smaller than the input. By default same.'
-complete -c mstool -n '_shtab_mstool_using train' -l finetune -xka "full decoder" -d 'full; decoder (encoder frozen); or top-N (the N deepest encoder stages too).'
-complete -c mstool -n '_shtab_mstool_using train' -l loss -xka "ce focal dice jaccard lovasz" -d 'ce, focal, dice, jaccard, lovasz, or a sum such as ce+0.3*dice. Probabilities of focal are less extreme than frequencies (0.90 of two classes becomes 0.69); for calibrated ones use ce.'
+complete -c mstool -n '_shtab_mstool_using train' -l finetune -xka "full decoder" -d 'full; decoder (encoder frozen); or top-N (the N deepest encoder stages too). By default full; a pixel-classifier is always decoder.'
+complete -c mstool -n '_shtab_mstool_using train' -l loss -xka "ce focal dice jaccard lovasz" -d 'ce, focal, dice, jaccard, lovasz, or a sum such as ce+0.3*dice. Probabilities of focal are less extreme than frequencies (0.90 of two classes becomes 0.69); for calibrated ones use ce. By default ce+dice, and ce for pixel-classifier.'
 complete -c mstool -n '_shtab_mstool_using train' -l class-weights -xka "none balanced" -d 'Of classes in the loss ce: none, balanced, or numbers such as 1,2,5.'
 complete -c mstool -n '_shtab_mstool_using train' -l augment -xka "(__fish_complete_path (commandline -ct))" -d 'Random changes of crops: none, spatial, intensity, default, or a TOML file.'
 complete -c mstool -n '_shtab_mstool_using train' -l preview -xka "(__fish_complete_directories)" -d 'Draw training crops with their random changes into DIR, and train nothing.'
 complete -c mstool -n '_shtab_mstool_using train' -l crop -x -d 'Edge of training crops; by default that of tiles.'
-complete -c mstool -n '_shtab_mstool_using train' -l batch-size -x -d 'Crops a step.'
-complete -c mstool -n '_shtab_mstool_using train' -l epochs -x -d 'Passes over the tiles.'
-complete -c mstool -n '_shtab_mstool_using train' -l lr -x -d 'Highest learning rate.'
+complete -c mstool -n '_shtab_mstool_using train' -l pixels -x -d 'Labelled pixels that a pixel-classifier learns from, spread evenly over the tiles; by default 200000.'
+complete -c mstool -n '_shtab_mstool_using train' -l views -x -d 'Times that a pixel-classifier looks at each tile: as it is, then changed at random; by default 4.'
+complete -c mstool -n '_shtab_mstool_using train' -l batch-size -x -d 'Crops a step; of pixel-classifier, times 256 pixels.'
+complete -c mstool -n '_shtab_mstool_using train' -l epochs -x -d 'Passes over the tiles, by default 40; over the pixels of pixel-classifier, by default 20.'
+complete -c mstool -n '_shtab_mstool_using train' -l lr -x -d 'Highest learning rate; by default 0.001, and 0.003 for pixel-classifier.'
 complete -c mstool -n '_shtab_mstool_using train' -l encoder-lr-factor -x -d 'Times --lr for the encoder; by default 0.3, and 1 for --weights none.'
-complete -c mstool -n '_shtab_mstool_using train' -l weight-decay -x -d 'Of AdamW.'
+complete -c mstool -n '_shtab_mstool_using train' -l weight-decay -x -d 'Of AdamW; by default 0.01, and 0.1 for pixel-classifier.'
 complete -c mstool -n '_shtab_mstool_using train' -l ema -x -d 'Decay a step of the running mean of weights that is kept; 0 for none.'
 complete -c mstool -n '_shtab_mstool_using train' -l patience -x -d 'Stop after so many validations without gain; 0 for never.'
-complete -c mstool -n '_shtab_mstool_using train' -l validate-every -x -d 'Epochs between validations.'
+complete -c mstool -n '_shtab_mstool_using train' -l validate-every -x -d 'Epochs between validations; by default 1, and at the end for pixel-classifier.'
 complete -c mstool -n '_shtab_mstool_using train' -l max-time -x -d 'Budget, such as 45m: the work is fitted to it, and what is left out is said.'
 complete -c mstool -n '_shtab_mstool_using train' -l max-images -x -d 'Train on so many micrographs, drawn with --seed.'
 complete -c mstool -n '_shtab_mstool_using train' -l cache -xka "(__fish_complete_directories)" -d 'For downloaded weights.'

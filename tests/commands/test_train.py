@@ -1,7 +1,9 @@
+import contextlib
 import csv
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,7 +17,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from mstool.nn.checkpoint import deciding_sources, load_checkpoint
 
@@ -410,3 +412,115 @@ def test_preview_draws_crops_and_trains_nothing(run_mstool, study):
     assert (study / "a/preview.png").read_bytes() != first
     ended = run_mstool(*call, "--preview", "split.csv")
     assert (ended.code, len(ended.stderr.splitlines())) == (73, 1)
+
+
+PIXEL = ("--arch", "pixel-classifier", "--features", "filters", "--pixels", "3000", "--views", "2")
+PIXEL += ("--width", "8", "--epochs", "40", "--batch-size", "1", "--device", "cpu", "-q")
+
+
+def test_pixel_classifier_learns_scores_and_gives_the_same_bytes(run_mstool, study):
+    for name in ("first", "again"):
+        assert run_mstool(*TRAIN, *PIXEL, "-o", name).code == 0
+    files = (study / name / "model.safetensors" for name in ("first", "again"))
+    first, again = (path.read_bytes() for path in files)
+    assert first == again
+    record = json.loads((study / "first" / "train.json").read_text())
+    assert record["validation"]["val_mean_iou"] > 0.8
+    assert [record["settings"][key] for key in ("loss", "finetune", "encoder")] == [
+        "ce",
+        "decoder",
+        None,
+    ]
+    history = rows(study / "first" / "history.csv")
+    assert [bool(row["val_mean_iou"]) for row in history] == [False] * 39 + [True]
+    members = ("--model", "first", "--model", "model")
+    predicted = run_mstool("predict", "tiles", *members, "-o", "both", "-q")
+    assert predicted.code == 0, predicted.stderr
+
+
+def test_a_pixel_classifier_that_was_stopped_ends_with_the_same_weights(
+    run_mstool, study, monkeypatch
+):
+    assert run_mstool(*TRAIN, *PIXEL, "-o", "whole").code == 0
+
+    def stop_after(n_calls):
+        calls = itertools.count(1)
+        return lambda: 75 if next(calls) >= n_calls else None
+
+    for n_calls in (5, 200):  # while features are computed, then while the head learns
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                "mstool.commands.train.stop_between_steps",
+                lambda: contextlib.nullcontext(stop_after(n_calls)),
+            )
+            stopped = run_mstool(*TRAIN, *PIXEL, "-o", "parts")
+        assert stopped.code == 75
+        assert "run the same command to go on" in stopped.stderr
+    assert run_mstool(*TRAIN, *PIXEL, "-o", "parts").code == 0
+    files = (study / name / "model.safetensors" for name in ("whole", "parts"))
+    whole, parts = (path.read_bytes() for path in files)
+    assert whole == parts
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--depth", 3), "--depth 3: needs --arch unet-plain"),
+        (("--finetune", "full"), "--finetune full: the encoder of pixel-classifier stays frozen"),
+        (("--encoder-lr-factor", 0.1), "stays frozen"),
+        (("--encoder", "resnet18"), "--encoder resnet18: --features filters has no encoder"),
+        (("--weights", "imagenet"), "--weights imagenet: --features filters has no encoder"),
+        (("--features", "colour"), "--features colour: 'colour' is none; use filters"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else value[0],
+)
+def test_what_a_pixel_classifier_has_not_is_refused(run_mstool, study, options, words):
+    ended = run_mstool(*TRAIN, *PIXEL, *options, "-o", "refused")
+    assert ended.code == 2
+    assert words in ended.stderr
+    assert not (study / "refused").exists()
+
+
+@pytest.mark.parametrize("flag", ["--features", "--pixels", "--views"])
+def test_what_only_a_pixel_classifier_has_is_refused_elsewhere(run_mstool, study, flag):
+    ended = run_mstool(*TRAIN, *TINY, flag, "2", "-o", "refused")
+    assert ended.code == 2
+    assert f"{flag} 2: needs --arch pixel-classifier" in ended.stderr
+
+
+def test_a_few_strokes_are_enough_for_a_pixel_classifier(run_mstool, study):
+    def strokes(labels):
+        sparse = np.full_like(labels, 255)
+        sparse[20:23, ::7], sparse[::9, 50] = labels[20:23, ::7], labels[::9, 50]
+        return sparse
+
+    relabel(study, strokes, folds=(2,))
+    command = ("tile", "raw", "--labels", "labels", "--size", 48, "--overlap", 8, "-o", "cut", "-q")
+    assert run_mstool(*command).code == 0
+    ended = run_mstool("train", "cut", *TRAIN[2:], *PIXEL[:-1], "-o", "m")
+    assert ended.code == 0, ended.stderr
+    assert re.search(r"31 features of \d{3} pixels: 0 \d+, 1 \d+\n", ended.stderr)
+    record = json.loads((study / "m" / "train.json").read_text())
+    assert record["validation"]["val_mean_iou"] > 0.7
+
+
+def test_a_budget_leaves_out_views_of_a_pixel_classifier(run_mstool, study):
+    ended = run_mstool(*TRAIN, *PIXEL[:-1], "--max-time", "0.02", "-o", "quick")
+    assert ended.code == 0, ended.stderr
+    assert "spent on 1 of 2 views of the tiles; the others are left out" in ended.stderr
+
+
+def test_a_pixel_classifier_whose_features_are_damaged_is_refused(run_mstool, study):
+    assert run_mstool(*TRAIN, *PIXEL, "-o", "pixels").code == 0
+    path = study / "pixels" / "model.safetensors"
+    with safe_open(path, "pt") as stream:
+        metadata = dict(stream.metadata())
+    for features in ("__import__('os')", "filters+encoder", None):
+        description = json.loads(metadata["mstool"])
+        description["spec"]["features"] = features
+        damaged = study / "damaged.safetensors"
+        save_file(load_file(path), damaged, metadata | {"mstool": json.dumps(description)})
+        ended = run_mstool("predict", "tiles", "--model", damaged, "-o", "nothing")
+        assert ended.code == 65, ended.stderr
+        assert ended.stderr.count("\n") == 1
+        assert "damaged.safetensors: " in ended.stderr

@@ -38,7 +38,8 @@ def train(
             "--arch",
             metavar="NAME",
             help="unet-plain (the U-Net of 2015), pixel-classifier (a small network that reads "
-            "frozen features of one pixel at a time; minutes, few labels), or unet, unetplusplus, manet, linknet, fpn, "
+            "frozen features of one pixel at a time; minutes, few labels), or unet, unetplusplus, "
+            "manet, linknet, fpn, "
             "pspnet, deeplabv3, deeplabv3plus, pan, upernet, segformer, dpt.",
         ),
     ] = "unet",

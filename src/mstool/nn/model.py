@@ -1,6 +1,7 @@
 """Networks by name."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -158,33 +159,38 @@ def build_network(spec: ModelSpec) -> nn.Module:
 
     if spec.arch not in smp.MODEL_ARCHITECTURES_MAPPING:
         raise UsageError(f"--arch {spec.arch}: unknown; use one of {', '.join(architectures())}")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of renamed encoders
-            return smp.create_model(
-                spec.arch,
-                encoder_name=encoder_name(spec.encoder),
-                encoder_weights=None,
-                in_channels=spec.n_channels,
-                classes=spec.n_classes,
-            )
-    except (KeyError, ValueError, RuntimeError, TypeError, NotImplementedError) as error:
-        raise UsageError(
-            f"--encoder {spec.encoder}: cannot be used with --arch {spec.arch} "
-            f"({_one_line(error)}); {DEFAULT_ENCODER}, resnet18 and vgg16_bn go with most"
-        ) from error
+    return _build_by_library(
+        spec,
+        smp.create_model,
+        spec.arch,
+        encoder_name=encoder_name(spec.encoder),
+        encoder_weights=None,
+        classes=spec.n_classes,
+    )
 
 
 def _build_pixel_classifier(spec: ModelSpec) -> PixelClassifier:
     import segmentation_models_pytorch as smp
 
-    choice = parse_features(spec.features)
-    encoder = None
+    choice, encoder = parse_features(spec.features or ""), None
     if choice.scales:
-        encoder = smp.encoders.get_encoder(
-            encoder_name(spec.encoder), in_channels=spec.n_channels, weights=None
+        encoder = _build_by_library(
+            spec, smp.encoders.get_encoder, encoder_name(spec.encoder), weights=None
         )
     return PixelClassifier(encoder, choice, spec.n_channels, spec.n_classes, spec.width)
+
+
+def _build_by_library(spec: ModelSpec, build: Callable, *names: str, **settings: Any) -> nn.Module:
+    """Call a function of segmentation-models-pytorch; what it raises becomes one line."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of renamed encoders
+            return build(*names, in_channels=spec.n_channels, **settings)
+    except (KeyError, ValueError, RuntimeError, TypeError, NotImplementedError) as error:
+        raise UsageError(
+            f"--encoder {spec.encoder}: cannot be used with --arch {spec.arch} "
+            f"({_one_line(error)}); {DEFAULT_ENCODER}, resnet18 and vgg16_bn go with most"
+        ) from error
 
 
 def build_segmenter(

@@ -27,14 +27,27 @@ class PixelBank(torch.utils.data.Dataset):
         Their classes, none ignored.
     seed : int
         Source of all chance.
+    n_dealt : int
+        Pixels to deal in an epoch; where there are fewer they come again and again, so that a few
+        strokes of labels are learnt as long as whole maps.
+    n_views : int
+        Times that each tile was looked at.
     """
 
-    def __init__(self, features: torch.Tensor, labels: torch.Tensor, seed: int):
+    def __init__(
+        self,
+        features: torch.Tensor,
+        labels: torch.Tensor,
+        seed: int,
+        n_dealt: int,
+        n_views: int = 1,
+    ):
         self.features, self.labels, self.seed = features, labels, seed
+        self.n_dealt, self.n_views = n_dealt, n_views
         self._deal: tuple[int, np.ndarray] = (-1, np.empty(0, int))
 
     def __len__(self) -> int:
-        return max(1, len(self.labels) // CHUNK)
+        return max(1, self.n_dealt // CHUNK)
 
     @property
     def n_features(self) -> int:
@@ -49,10 +62,14 @@ class PixelBank(torch.utils.data.Dataset):
         """Features (F, CHUNK, 1) and labels (CHUNK, 1) of ``place = (epoch, index)``."""
         epoch, index = place
         if self._deal[0] != epoch:
-            order = np.random.default_rng(derive_seed(self.seed, 2, epoch))
-            self._deal = (epoch, order.permutation(len(self.labels)))
+            self._deal = (epoch, self._shuffle(epoch))
         rows = torch.from_numpy(self._deal[1][index * CHUNK : (index + 1) * CHUNK])
         return self.features[rows].T[..., None], self.labels[rows][:, None]
+
+    def _shuffle(self, epoch: int) -> np.ndarray:
+        rng, n = np.random.default_rng(derive_seed(self.seed, 2, epoch)), len(self.labels)
+        n_wanted = max(CHUNK, self.n_dealt)
+        return np.concatenate([rng.permutation(n) for _ in range(-(-n_wanted // n))])
 
 
 def fill_bank(
@@ -61,6 +78,7 @@ def fill_bank(
     n_pixels: int,
     compute: Compute,
     step: Callable[[], None],
+    is_late: Callable[[], bool] = lambda: False,
 ) -> PixelBank:
     """Fit the projections of a pixel classifier and compute the features it will learn from.
 
@@ -71,11 +89,14 @@ def fill_bank(
     views : sequence of CropSet
         The tiles, as they are looked at in turn; components are found from the first.
     n_pixels : int
-        Labelled pixels to take in all; all that the views show if that is fewer.
+        Labelled pixels to take in all, and to deal in an epoch; all that the views show if that
+        is fewer.
     compute : Compute
         Device and number format.
     step : callable
         Called after each tile of each view.
+    is_late : callable
+        Asked before each view but the first, which are left out from then on.
 
     Returns
     -------
@@ -91,6 +112,9 @@ def fill_bank(
     quota = _quota(counts * len(views), n_pixels)
     features, labels = [], []
     for number, view in enumerate(views):
+        if number and is_late():
+            break
+        n_views = number + 1
         for index in range(n_tiles):
             image, truth = view[number, index]
             seed = derive_seed(view.seed, 3, number, index)
@@ -102,7 +126,7 @@ def fill_bank(
             features.append(cut[:, rows.to(cut.device)].float().T.cpu())
             labels.append(truth.flatten()[rows])
             step()
-    return PixelBank(torch.cat(features), torch.cat(labels), views[0].seed)
+    return PixelBank(torch.cat(features), torch.cat(labels), views[0].seed, n_pixels, n_views)
 
 
 def head_of(segmenter: Segmenter) -> Segmenter:

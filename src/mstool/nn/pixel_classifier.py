@@ -15,7 +15,7 @@ DEFAULT_FEATURES = "filters+encoder@1+encoder@2"
 N_COMPONENTS = 16  # kept of each feature map
 _LIMIT = 6.0  # standard deviations beyond which a feature says nothing more
 _DROPOUT = 0.5
-_TINY = 1e-12  # least variance
+_LEAST_SHARE = 1e-8  # of the largest variance, below which there is nothing but rounding
 
 
 @dataclass(frozen=True)
@@ -195,16 +195,23 @@ def _fit_projection(projection: _Projection, moments: torch.Tensor) -> None:
     mean = moments[0, 1:] / moments[0, 0]
     covariance = moments[1:, 1:] / moments[0, 0] - torch.outer(mean, mean)
     if projection.n_out == len(mean):
-        weight = torch.diag(covariance.diagonal().clamp(min=_TINY).rsqrt())
+        weight = torch.diag(_inverse_deviation(covariance.diagonal()))
     else:
         variances, vectors = torch.linalg.eigh(covariance)
-        weight = vectors.flip(1)[:, : projection.n_out]
-        variances = variances.flip(0)[: projection.n_out].clamp(min=_TINY)
+        variances, vectors = (
+            part.flip(-1)[..., : projection.n_out] for part in (variances, vectors)
+        )
         # the sign of an eigenvector is not determined: its largest entry is made positive
-        largest = weight.gather(0, weight.abs().argmax(dim=0, keepdim=True))
-        weight = (weight * largest.sign() * variances.rsqrt()).T
+        largest = vectors.gather(0, vectors.abs().argmax(dim=0, keepdim=True))
+        weight = (vectors * largest.sign() * _inverse_deviation(variances)).T
     projection.mean.copy_(mean)
     projection.weight.copy_(weight)
+
+
+def _inverse_deviation(variances: torch.Tensor) -> torch.Tensor:
+    """1 / sqrt(v); 0 where v is rounding, which must not be blown up to a feature."""
+    least = _LEAST_SHARE * variances.max()
+    return torch.where(variances > least, variances.clamp(min=1e-30).rsqrt(), 0)
 
 
 def _resize(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

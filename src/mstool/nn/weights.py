@@ -35,7 +35,8 @@ class LoadedWeights:
     n_matched, n_encoder : int
         Tensors of the encoder that were found, and that it has.
     n_rest, n_random : int
-        Other tensors that were found, and those that stay random, such as a new decoder's.
+        Other tensors that were found, and those of the rest that will learn from random values,
+        such as a new decoder's.
     inherited : tuple of dict
         Micrographs that decided these weights, if they come from a model of mstool.
     """
@@ -248,7 +249,7 @@ def _fill(
     network.load_state_dict({**before, **found})
     learnt = [name for name in before if not name.endswith("num_batches_tracked")]
     n_rest = sum(name in found for name in learnt) - len(encoder)
-    n_random = len(learnt) - len(encoder) - n_rest
+    n_random = sum(name not in found for name, _ in network.named_parameters())
     return LoadedWeights(origin, sha256, len(encoder), len(encoder), n_rest, n_random)
 
 

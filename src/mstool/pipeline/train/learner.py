@@ -1,5 +1,6 @@
 """What learns, from what, and how it is judged."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,6 +132,11 @@ def _fill_bank(
     """Compute the features of sampled pixels: of tiles as they are, then of changed ones."""
     as_they_are = CropSet(crops.store, crops.size, PRESETS["none"], crops.normalisation, crops.seed)
     views = [as_they_are, *[crops] * (settings.views - 1)]
+    budget = settings.fit.max_time_s
+
+    def is_late() -> bool:
+        return budget is not None and time.monotonic() - job.run.clock > budget / 2
+
     with job.report.progress("features", len(views) * len(crops)) as advance:
 
         def step() -> None:
@@ -138,7 +144,12 @@ def _fill_bank(
             if (code := stop_requested()) is not None:
                 raise Interrupted(f"{job.out}: stopped; run the same command to go on", code)
 
-        bank = fill_bank(segmenter, views, settings.pixels, compute, step)
+        bank = fill_bank(segmenter, views, settings.pixels, compute, step, is_late)
+    if bank.n_views < len(views):
+        job.report.note(
+            f"--max-time: half of it is spent on {bank.n_views} of {len(views)} views of the "
+            "tiles; the others are left out"
+        )
     counts = bank.count_classes(len(data.classes))
     words = ", ".join(f"{name} {n:,}" for name, n in zip(data.classes, counts, strict=True))
     job.report.note(f"{bank.n_features} features of {len(bank.labels):,} pixels: {words}")

@@ -1,0 +1,217 @@
+import numpy as np
+import pytest
+import torch
+
+from mstool.errors import UsageError
+from mstool.labels.legend import IGNORE_INDEX
+from mstool.nn.augment import PRESETS
+from mstool.nn.dataset import CropSet, Normalisation, TileStore
+from mstool.nn.device import choose_compute
+from mstool.nn.model import ModelSpec, build_segmenter
+from mstool.nn.pixel_bank import CHUNK, PixelBank, fill_bank, head_of, spread_pixels
+from mstool.nn.pixel_classifier import FeatureChoice, fit_projections, parse_features
+
+
+def build(features="filters+encoder@1", encoder="resnet18", n_classes=2, seed=0):
+    spec = ModelSpec("pixel-classifier", encoder, 1, n_classes, width=8, features=features)
+    return build_segmenter(spec, [100.0], [50.0], seed).eval()
+
+
+def images(n=2, size=64, seed=0):
+    return torch.randn(n, 1, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize(
+    ("text", "choice"),
+    [
+        ("filters", FeatureChoice(True, ())),
+        ("encoder", FeatureChoice(False, (1.0,))),
+        ("encoder@0.5 + filters+encoder@2", FeatureChoice(True, (0.5, 2.0))),
+    ],
+)
+def test_features_are_a_sum(text, choice):
+    assert parse_features(text) == choice
+
+
+@pytest.mark.parametrize(
+    "text", ["", "filter", "encoder@3", "filters+filters", "encoder+encoder@1"]
+)
+def test_other_features_are_refused(text):
+    with pytest.raises(UsageError, match="--features"):
+        parse_features(text)
+
+
+def test_logits_have_the_size_of_any_image():
+    segmenter = build("filters+encoder@0.5+encoder@2")
+    assert segmenter(100 + 50 * images(1, 70)).shape == (1, 2, 70, 70)
+    assert build("filters", None)(100 + 50 * images(1, 7)).shape == (1, 2, 7, 7)
+
+
+def test_features_are_whitened_over_the_images_they_were_fitted_to():
+    network, batches = build().network, [images(2), images(2, seed=1)]
+    fit_projections(network, batches)
+    for number, projection in enumerate(network.projections):
+        rows = [projection(network.maps(batch)[number]).movedim(1, -1) for batch in batches]
+        values = torch.cat([row.flatten(0, -2) for row in rows]).double()
+        if values.abs().max() == 6:
+            continue  # what is cut off is no longer white
+        covariance = torch.cov(values.T, correction=0)
+        found = covariance if number else covariance.diagonal()  # filters stay as they are
+        is_kept = (projection.weight.norm(dim=1) > 0).double()
+        wanted = is_kept.diag() if number else is_kept
+        assert is_kept.sum() >= 15
+        assert values.mean(dim=0).abs().max() < 1e-3
+        assert torch.allclose(found, wanted, atol=2e-2)
+
+
+def test_a_direction_without_variance_is_no_feature():
+    network = build().network
+    fit_projections(network, [images(1)])  # 2 x 2 places of the deepest map span 3 directions
+    deepest = network.projections[-1]
+    assert (deepest.weight.norm(dim=1) > 0).tolist() == [True] * 3 + [False] * 13
+    flat = build("filters", None).network
+    fit_projections(flat, [torch.ones(1, 1, 32, 32)])
+    assert flat.features(torch.ones(1, 1, 32, 32)).abs().max() < 1e-3
+
+
+def test_components_are_in_order_of_variance_and_their_sign_is_fixed():
+    network = build().network
+    batch = [images(4)]
+    fit_projections(network, batch)
+    first = [projection.weight.clone() for projection in network.projections]
+    fit_projections(network, batch)
+    assert all(torch.equal(p.weight, w) for p, w in zip(network.projections, first, strict=True))
+    weight = network.projections[2].weight  # 64 channels to 16
+    largest = weight.gather(1, weight.abs().argmax(dim=1, keepdim=True))
+    assert (largest > 0).all()
+    lengths = weight.norm(dim=1)  # 1 / standard deviation
+    assert (lengths.diff() >= -1e-6).all()
+
+
+def test_the_encoder_neither_learns_nor_moves_its_statistics():
+    segmenter = build()
+    before = {name: t.clone() for name, t in segmenter.network.encoder.state_dict().items()}
+    segmenter.train()
+    segmenter(100 + 50 * images()).sum().backward()
+    after = segmenter.network.encoder.state_dict()
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+    learning = {name for name, p in segmenter.named_parameters() if p.requires_grad}
+    assert learning
+    assert all(name.startswith("network.head.") for name in learning)
+
+
+def test_slopes_reach_the_image():
+    segmenter, batch = build(), (100 + 50 * images(1)).requires_grad_()
+    segmenter(batch)[0, 1, 30, 30].backward()
+    assert float(batch.grad.abs().sum()) > 0
+
+
+class Tile:
+    """Stands for a line of a manifest."""
+
+    def __init__(self, labels):
+        self.labels, n = labels, int((labels != IGNORE_INDEX).sum())
+        self.counts = {"a": n, "ignored": labels.size - n}
+
+
+def store(label_maps, size=64):
+    rng = np.random.default_rng(0)
+    greys = {id(labels): rng.normal(100, 50, (size, size)) for labels in label_maps}
+    return TileStore([Tile(x) for x in label_maps], lambda t: (greys[id(t.labels)], t.labels))
+
+
+def views(label_maps, names=("none",), seed=3):
+    normalisation = Normalisation((100.0,), (50.0,), (0.0, 255.0))
+    tiles = store(label_maps)
+    return [CropSet(tiles, 64, PRESETS[name], normalisation, seed) for name in names]
+
+
+def fill(label_maps, n_pixels, names=("none",), **options):
+    segmenter, steps = build(), []
+    compute = choose_compute("cpu", "fp32")
+    bank = fill_bank(
+        segmenter, views(label_maps, names), n_pixels, compute, lambda: steps.append(1), **options
+    )
+    return segmenter, bank, len(steps)
+
+
+def test_bank_holds_the_features_that_the_network_computes():
+    labels = np.full((64, 64), IGNORE_INDEX, np.uint8)
+    labels[5, 7], labels[40, 3] = 1, 0
+    segmenter, bank, _ = fill([labels], 100)
+    image = views([labels])[0][0, 0][0]
+    with torch.no_grad():
+        whole = segmenter.network.features(segmenter.prepare(image[None]))[0]
+        logits = segmenter(image[None])[0]
+        by_head = head_of(segmenter).eval()(bank.features.T[None, :, :, None])[0, :, :, 0]
+    assert sorted(bank.labels.tolist()) == [0, 1]
+    for row, label in zip(bank.features, bank.labels, strict=True):
+        place = (5, 7) if label == 1 else (40, 3)
+        assert torch.allclose(row, whole[:, *place], atol=1e-5)
+    places = [(5, 7) if label == 1 else (40, 3) for label in bank.labels]
+    wanted = torch.stack([logits[:, row, col] for row, col in places], dim=1)
+    assert torch.allclose(by_head, wanted, atol=1e-5)
+
+
+def test_pixels_are_shared_out_where_labels_are_few():
+    full, few = np.zeros((64, 64), np.uint8), np.full((64, 64), IGNORE_INDEX, np.uint8)
+    few[:2, :5] = 1
+    _, bank, n_steps = fill([full, few, full], 1010)
+    assert bank.count_classes(2) == [1000, 10]
+    assert n_steps == 3
+
+
+def test_views_are_left_out_when_it_is_late():
+    labels = np.zeros((64, 64), np.uint8)
+    _, bank, n_steps = fill([labels], 100, ("none", "spatial", "spatial"), is_late=lambda: True)
+    assert (n_steps, bank.n_views, len(bank.labels)) == (1, 1, 33)
+
+
+def test_later_views_differ():
+    labels = np.zeros((64, 64), np.uint8)
+    _, bank, _ = fill([labels], 8192, ("none", "default"))
+    assert len(bank.labels) == 8192 or bank.n_views == 2
+    half = len(bank.features) // 2
+    assert not torch.allclose(
+        bank.features[:half].mean(dim=0), bank.features[half:].mean(dim=0), atol=1e-3
+    )
+
+
+def test_every_pixel_is_dealt_once_an_epoch_and_differently_in_the_next():
+    n = 3 * CHUNK
+    bank = PixelBank(torch.arange(n).float()[:, None], torch.zeros(n, dtype=torch.uint8), 0, n)
+    epochs = [
+        torch.cat([bank[epoch, i][0].flatten() for i in range(len(bank))]) for epoch in (0, 1)
+    ]
+    assert sorted(epochs[0].tolist()) == sorted(epochs[1].tolist()) == list(range(n))
+    assert not torch.equal(*epochs)
+    again = PixelBank(bank.features, bank.labels, 0, n)
+    assert torch.equal(again[1, 2][0], bank[1, 2][0])
+
+
+def test_few_pixels_come_again_in_one_epoch():
+    bank = PixelBank(torch.arange(7.0)[:, None], torch.zeros(7, dtype=torch.uint8), 0, 2 * CHUNK)
+    assert len(bank) == 2
+    dealt = torch.cat([bank[0, index][0].flatten() for index in range(2)])
+    counts = torch.bincount(dealt.long())
+    assert counts.sum() == 2 * CHUNK
+    assert counts.max() - counts.min() <= 1
+
+
+def test_samples_are_spread_over_the_labelled_area():
+    labels = np.zeros((128, 128), np.uint8)
+    labels[:, :64] = IGNORE_INDEX
+    rows, cols = np.divmod(spread_pixels(labels, 160, 0), 128)
+    assert (cols >= 64).all()
+    assert len(set(zip(rows, cols, strict=True))) == 160
+    per_block = np.histogram2d(rows // 32, cols // 32, bins=[range(5), range(2, 5)])[0]
+    assert per_block.min() >= 19
+    assert per_block.max() <= 21
+
+
+def test_samples_follow_the_seed():
+    labels = np.zeros((64, 64), np.uint8)
+    first, again, other = (spread_pixels(labels, 50, seed) for seed in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert len(spread_pixels(np.full((8, 8), IGNORE_INDEX), 5, 0)) == 0
