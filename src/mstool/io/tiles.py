@@ -28,34 +28,17 @@ _PREDICT_AGAIN = "delete it and run predict again"
 
 @dataclass(frozen=True)
 class Tile:
-    """One line of ``tiles.jsonl``.
+    """One line of ``tiles.jsonl``; its window lies in the (scaled) micrograph."""
 
-    Attributes
-    ----------
-    id : str
-        File name of the tile, without suffix.
-    source : str
-        Name of the micrograph.
-    group : str
-        Images that must stay together.
-    row, col, height, width : int
-        Window in the (scaled) micrograph [px].
-    pad : tuple of int
-        Rows and columns of reflection added at the bottom and right [px]; (0, 0) but for images
-        smaller than a tile.
-    counts : dict of str to int, or None
-        Labelled pixels by class name, and ``ignored``; None without labels.
-    """
-
-    id: str
-    source: str
-    group: str
+    id: str  # file name of the tile, without suffix
+    source: str  # name of the micrograph
+    group: str  # images that must stay together
     row: int
     col: int
     height: int
     width: int
-    pad: tuple[int, int] = (0, 0)
-    counts: dict[str, int] | None = None
+    pad: tuple[int, int] = (0, 0)  # rows and columns that small images are filled up with [px]
+    counts: dict[str, int] | None = None  # labelled pixels by class name, and "ignored"
 
     @property
     def window(self) -> Window:
@@ -65,34 +48,16 @@ class Tile:
 
 @dataclass(frozen=True)
 class SourceImage:
-    """A micrograph that tiles were cut from.
+    """A micrograph that tiles were cut from."""
 
-    Attributes
-    ----------
-    name : str
-        File name, with suffix.
-    group : str
-        Images that must stay together.
-    sha256 : str
-        Content hash: of the pixels, not of the file.
-    path, file_sha256 : str
-        Where the file lay, relative to the record, and the hash of its bytes.
-    shape : tuple of int
-        (H, W) of the micrograph as stored [px].
-    scaled_shape : tuple of int
-        (H, W) that the tiles cover [px].
-    pixel_size_um : float or None
-        Of the micrograph as stored [um/px].
-    """
-
-    name: str
-    group: str
-    sha256: str
-    path: str
+    name: str  # of the file, with suffix
+    group: str  # images that must stay together
+    sha256: str  # of the pixels, not of the file
+    path: str  # where the file lay, relative to the record
     file_sha256: str
-    shape: tuple[int, int]
-    scaled_shape: tuple[int, int]
-    pixel_size_um: float | None = None
+    shape: tuple[int, int]  # (H, W) of the micrograph as stored [px]
+    scaled_shape: tuple[int, int]  # (H, W) that the tiles cover [px]
+    pixel_size_um: float | None = None  # of the micrograph as stored
 
 
 def write_manifest(folder: Path, tiles: Iterable[Tile]) -> None:
@@ -106,10 +71,8 @@ def read_manifest(folder: Path) -> list[Tile]:
 
     Raises
     ------
-    MissingInputError
-        If the folder or the manifest is not there.
-    InputError
-        If a line is not a tile, or names a file outside the folder.
+    MissingInputError, InputError
+        If it is not there; if a line is not a tile, or names a file outside the folder.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -155,10 +118,8 @@ def read_sources(record_path: Path) -> dict[str, SourceImage]:
 
     Raises
     ------
-    MissingInputError
-        If there is no such record.
-    InputError
-        If it has no such table, or one that is damaged.
+    MissingInputError, InputError
+        If there is no such record; if it has no such table, or one that is damaged.
     """
     (rows,) = require_keys(read_record(record_path), record_path, "sources")
     try:
@@ -250,10 +211,8 @@ def read_probabilities(path: Path, n_classes: int, tile: Tile | None = None) -> 
 
     Raises
     ------
-    MissingInputError
-        If the tile was never predicted.
-    InputError
-        If the file is damaged, or holds another number of classes, another size or no numbers.
+    MissingInputError, InputError
+        If the tile was never predicted; if the file holds other classes, or another size.
     """
     if not path.is_file():
         raise MissingInputError(f"{path}: this tile has no probabilities; run predict again")
