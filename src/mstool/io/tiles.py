@@ -135,15 +135,8 @@ def read_sources(record_path: Path) -> dict[str, SourceImage]:
 
 def write_tile_image(path: Path, values: np.ndarray, pixel_size_um: float | None = None) -> None:
     """Write pixels as TIFF, grey or RGB, in their own type; pixel size in the resolution tags."""
-    with atomic_path(path) as temporary:
-        tifffile.imwrite(
-            temporary,
-            values,
-            photometric="rgb" if values.ndim == 3 else "minisblack",
-            compression="zlib",
-            metadata=None,
-            **resolution_tags(pixel_size_um),
-        )
+    photometric = "rgb" if values.ndim == 3 else "minisblack"
+    _write_tiff(path, values, photometric=photometric, **resolution_tags(pixel_size_um))
 
 
 def read_tile_image(folder: Path, tile: Tile) -> np.ndarray:
@@ -195,15 +188,8 @@ class LabelledTileReader:
 
 def write_probabilities(path: Path, probabilities: np.ndarray) -> None:
     """Write the class probabilities of a tile, (C, T, T), uint8 or float16, as TIFF."""
-    with atomic_path(path) as temporary:
-        tifffile.imwrite(
-            temporary,
-            probabilities,
-            photometric="minisblack",
-            planarconfig="separate" if len(probabilities) > 1 else None,
-            compression="zlib",
-            metadata=None,
-        )
+    planes = "separate" if len(probabilities) > 1 else None
+    _write_tiff(path, probabilities, photometric="minisblack", planarconfig=planes)
 
 
 def read_probabilities(path: Path, n_classes: int, tile: Tile | None = None) -> np.ndarray:
@@ -229,6 +215,11 @@ def read_probabilities(path: Path, n_classes: int, tile: Tile | None = None) -> 
     if not is_known or not values.any(axis=0).all():
         raise InputError(f"{path}: does not hold probabilities; {_PREDICT_AGAIN}")
     return values.astype(np.float32) / (255 if values.dtype == np.uint8 else 1)
+
+
+def _write_tiff(path: Path, values: np.ndarray, **options) -> None:
+    with atomic_path(path) as temporary:
+        tifffile.imwrite(temporary, values, compression="zlib", metadata=None, **options)
 
 
 def _check_shape(values: np.ndarray, tile: Tile, path: Path) -> None:
