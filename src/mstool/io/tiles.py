@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from mstool.io.atomic import atomic_path, write_text
 from mstool.io.damage import reading
 from mstool.io.images import open_micrograph, read_values
 from mstool.io.pixel_size import resolution_tags
-from mstool.io.records import read_record, require_keys
+from mstool.io.records import read_record, relative_to, require_keys
 
 MANIFEST = "tiles.jsonl"
 TILES_RECORD = "tiles.json"
@@ -58,6 +58,10 @@ class SourceImage:
     shape: tuple[int, int]  # (H, W) of the micrograph as stored [px]
     scaled_shape: tuple[int, int]  # (H, W) that the tiles cover [px]
     pixel_size_um: float | None = None  # of the micrograph as stored
+
+    def as_entry(self, before: Path, after: Path) -> dict[str, Any]:
+        """Entry of a record in another folder than that which this was read from."""
+        return asdict(replace(self, path=relative_to(before / self.path, after)))
 
 
 def write_manifest(folder: Path, tiles: Iterable[Tile]) -> None:

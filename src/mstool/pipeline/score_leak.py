@@ -12,15 +12,6 @@ from mstool.splits.leaks import list_names
 def describe_leak(pairs: Sequence[Pair], mask_set: MaskSet, report: Reporter) -> dict[str, Any]:
     """Scored micrographs that decided the weights, or whose specimen did.
 
-    Parameters
-    ----------
-    pairs : sequence of Pair
-        What is scored.
-    mask_set : MaskSet
-        What is recorded of the micrographs, and of those of training and validation.
-    report : Reporter
-        Told what was found, or that nothing could be checked.
-
     Returns
     -------
     dict
