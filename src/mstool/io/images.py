@@ -48,8 +48,12 @@ def open_micrograph(
 
     Raises
     ------
-    MissingInputError, InputError, OSError
-        If there is no such file; if it is not one upright image; if it cannot be read.
+    MissingInputError
+        If there is no such file.
+    InputError
+        If the file is empty, damaged, or not one upright image of a kind that can be used.
+    OSError
+        If the system refuses to read it.
     """
     with reading(path):
         micrograph = as_micrograph(_open(path, is_label=False))

@@ -202,7 +202,7 @@ def read_probabilities(path: Path, n_classes: int, tile: Tile | None = None) -> 
     Raises
     ------
     MissingInputError, InputError
-        If the tile was never predicted; if the file holds other classes, or another size.
+        If the tile was never predicted; if the file is damaged, or of other classes or size.
     """
     if not path.is_file():
         raise MissingInputError(f"{path}: this tile has no probabilities; run predict again")

@@ -46,12 +46,13 @@ class ScoreSettings:
 def claim_record(
     settings: ScoreSettings, inputs: Sequence[Path], out: Path | None, overwrite: bool
 ) -> dict[str, str]:
-    """SHA-256 of each input by its path, relative to the folder of `out`.
+    """SHA-256 of each input by its path, relative to the folder of `out`, if that may be written.
 
     Raises
     ------
     OutputExistsError
-        If `out` holds anything else than a score of the same inputs with the same settings.
+        If `out` holds anything else than a score of the same inputs with the same settings, unless
+        that is to be overwritten.
     """
     hashes = hash_inputs(inputs, out.parent if out else Path())
     if out is None or overwrite or not out.exists():
