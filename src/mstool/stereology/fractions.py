@@ -54,7 +54,12 @@ def phase_fraction_from_counts(counts: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     counts : ndarray of int, shape (..., C)
-        Pixels of each phase, ignored ones left out; all fractions are NaN where there are none.
+        Pixels of each phase, ignored ones left out.
+
+    Returns
+    -------
+    ndarray of float64, shape (..., C)
+        Fractions [1], summing to 1 along the last axis; all NaN where there are no pixels.
 
     Examples
     --------
