@@ -35,17 +35,12 @@ def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
     }
     values = {}
     for key, value in table.items():
-        name = _parameter_name(key, known)
+        name = next((name for name, flags in known.items() if _flag(key) in flags), None)
         if name is None:
             raise UsageError(f"{path}: unknown option {key!r}; mstool {ctx.info_name} --help")
         values[name] = value
     ctx.default_map = {**(ctx.default_map or {}), **values}
     return path
-
-
-def _parameter_name(key: str, known: dict[str, list[str]]) -> str | None:
-    """Name of the parameter whose long flag is `key`, dashes or underscores."""
-    return next((name for name, flags in known.items() if _flag(key) in flags), None)
 
 
 def refuse_empty(parameter: typer.CallbackParam, text: str | None) -> str | None:
@@ -342,12 +337,8 @@ def parse_greys(text: str | None) -> tuple[float, float] | None:
 def require_labels(given: Mapping[str, Any], *named: str) -> None:
     """Refuse options that say how label maps are read where no label maps are named.
 
-    Parameters
-    ----------
-    given : mapping of str to object
-        What the command line says, by name of the parameter.
-    *named : str
-        Parameters that name label maps; ``labels`` if there is none.
+    `given` is what the command line says, by name of the parameter; those in `named`, by default
+    ``labels``, name label maps.
 
     Raises
     ------
@@ -365,19 +356,6 @@ def require_labels(given: Mapping[str, Any], *named: str) -> None:
 
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
-
-
-def require_path(flag: str, path: Path | None, remedy: str) -> Path:
-    """Give `path` back if it was named.
-
-    Raises
-    ------
-    UsageError
-        If not.
-    """
-    if path is None:
-        raise UsageError(f"{flag}: not given; {remedy}")
-    return path
 
 
 def read_operands(paths: list[Path] | None, files_from: str | None, null: bool) -> list[Path]:

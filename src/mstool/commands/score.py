@@ -53,6 +53,7 @@ def score(
     """
     given = locals()
     from mstool.io.records import Run, pick
+    from mstool.labels.legend import legend_to_toml
     from mstool.micrographs.find import Naming
     from mstool.micrographs.label_maps import choose_legend
     from mstool.pipeline import score as scoring
@@ -63,7 +64,8 @@ def score(
     naming = pick(Naming, given)
     pairs = finding.pair_masks(mask_set, labels, naming, group_by, strict, report)
     legends = finding.choose_legends(mask_set, choose_legend(legend, classes), pairs, report)
-    settings = scoring.make_settings(legends, label_suffix, group_by, strict, min_iou, seed)
+    texts = dict(zip(("mask_legend", "label_legend"), map(legend_to_toml, legends), strict=True))
+    settings = pick(scoring.ScoreSettings, given | texts)
     pairs = finding.find_images(pairs, mask_set, images, report)
     inputs = finding.list_inputs(mask_set, pairs, legend)
     options.refuse_own_input(out, inputs)

@@ -20,13 +20,7 @@ def print_table(record: dict[str, Any]) -> None:
 
 
 def tabulate(record: dict[str, Any]) -> Table:
-    """Table of a score, at most 80 columns wide.
-
-    Parameters
-    ----------
-    record : dict
-        From `mstool.pipeline.score.score_masks`.
-    """
+    """Table of the record of a score, at most 80 columns wide."""
     n_images = record["n_images"]
     table = Table(
         title=f"pooled over {n_images} micrograph{'s' * (n_images != 1)}",

@@ -10,6 +10,7 @@ from mstool.commands import options
 from mstool.commands.option_groups import Group
 from mstool.commands.output import emit_plan, make_reporter
 from mstool.commands.stopping import stop_between_steps
+from mstool.errors import UsageError
 
 
 def train(
@@ -258,7 +259,8 @@ def train(
     from mstool.pipeline.train.train_flags import TrainFlags, resolve_settings
 
     job = Job(out, overwrite, make_reporter("train", quiet, verbose))
-    split = options.require_path("--split", split, "make one with mstool split")
+    if split is None:
+        raise UsageError("--split: not given; make one with mstool split")
     make_deterministic()
     compute = choose_compute(device, precision)
     settings = resolve_settings(pick(TrainFlags, given), compute)

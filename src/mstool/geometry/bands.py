@@ -24,12 +24,6 @@ def stitch_bands(
     ----------
     tiles : iterable of (Window, ndarray of float, shape (C, h, w))
         Where each tile lies and its values, sorted by window: by row, then by column.
-    height, width : int
-        Size of the whole image [px].
-    blend : {"crop", "flat", "hann", "gaussian"}
-        ``crop`` takes each pixel from the one tile in which it lies deepest (see `depth_in_tile`),
-        and from the first of those in which it lies equally deep; the others average with
-        `blend_weights`.
     allow_gaps : bool
         Whether pixels that no tile covers are 0 in every channel, rather than an error.
 

@@ -12,15 +12,9 @@ _FLOOR = 1e-3
 
 
 def blend_weights(blend: Blend, height: int, width: int) -> np.ndarray:
-    """Weight of each pixel of a tile in the mean over tiles.
+    """Weight of each pixel of a tile of this size [px] in the mean over tiles.
 
-    Parameters
-    ----------
-    blend : {"flat", "hann", "gaussian"}
-        ``flat`` averages; ``hann`` and ``gaussian`` (sigma an eighth of the tile [1]_) favour the
-        middle of a tile. ``crop`` averages nothing: see `depth_in_tile`.
-    height, width : int
-        Edges of the tile [px].
+    ``gaussian`` is that of [1]_; ``crop`` averages nothing: see `depth_in_tile`.
 
     Returns
     -------
@@ -37,13 +31,6 @@ def blend_weights(blend: Blend, height: int, width: int) -> np.ndarray:
 
 def depth_in_tile(window: Window, height: int, width: int) -> np.ndarray:
     """How deep each pixel lies in its tile: the larger, the more of its surroundings it saw.
-
-    Parameters
-    ----------
-    window : Window
-        Of the tile.
-    height, width : int
-        Size of the whole image [px].
 
     Returns
     -------

@@ -26,22 +26,10 @@ def check_tile_size(size: int, overlap: int) -> None:
 
 
 def spread_starts(length: int, size: int, overlap: int) -> list[int]:
-    """First pixels of tiles spread evenly along one axis.
+    """First pixels of tiles spread evenly along one axis of a `length` [px].
 
-    Parameters
-    ----------
-    length : int
-        Pixels along the axis [px].
-    size : int
-        Tile edge [px].
-    overlap : int
-        Least number of pixels that neighbours share [px].
-
-    Returns
-    -------
-    list of int
-        Starts in increasing order: the first is 0, the last tile ends with the axis. A single 0
-        if the axis is no longer than a tile.
+    Starts are in increasing order: the first is 0, the last tile ends with the axis. A single 0 if
+    the axis is no longer than a tile.
 
     Examples
     --------
@@ -56,22 +44,9 @@ def spread_starts(length: int, size: int, overlap: int) -> list[int]:
 
 
 def plan_windows(height: int, width: int, size: int, overlap: int) -> list[Window]:
-    """Windows that cover an image, row by row.
+    """Windows that cover an image, row by row, all inside it.
 
-    Parameters
-    ----------
-    height, width : int
-        Size of the image [px].
-    size : int
-        Tile edge [px].
-    overlap : int
-        Least number of pixels that neighbours share [px].
-
-    Returns
-    -------
-    list of Window
-        All inside the image. They are `size` x `size`, or as long as the image where that is
-        smaller than a tile.
+    They are `size` x `size`, or as long as the image where that is smaller than a tile.
     """
     tall, wide = min(size, height), min(size, width)
     return [

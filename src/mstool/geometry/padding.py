@@ -4,19 +4,14 @@ import numpy as np
 
 
 def pad_by_reflection(array: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Extend an array at its bottom and right by mirroring it.
+    """Extend an array, (H, W) or (H, W, C), at its bottom and right by mirroring it.
 
-    Parameters
-    ----------
-    array : ndarray, shape (H, W) or (H, W, C)
-        What is there.
-    height, width : int
-        Least size wanted [px].
+    The edge pixel is not repeated.
 
     Returns
     -------
     ndarray, shape (max(H, height), max(W, width)[, C])
-        The array itself where it is large enough. The edge pixel is not repeated.
+        The array itself where it is large enough.
     """
     missing = (max(0, height - array.shape[0]), max(0, width - array.shape[1]))
     if missing == (0, 0):

@@ -19,11 +19,6 @@ def axis_weights(n_in: int, n_out: int) -> sparse.csr_array:
     Enlarging interpolates linearly; reducing averages with a triangle as wide as two output
     pixels, so that fine structure does not alias.
 
-    Parameters
-    ----------
-    n_in, n_out : int
-        Pixels along the axis before and after.
-
     Returns
     -------
     csr_array of float32, shape (n_out, n_in)
@@ -54,19 +49,9 @@ def nearest_indices(n_in: int, n_out: int) -> np.ndarray:
 def resample(
     image: np.ndarray, row_weights: sparse.csr_array, col_weights: sparse.csr_array
 ) -> np.ndarray:
-    """Resample an image along both axes.
+    """Resample an image (H, W) or (H, W, C) along both axes: float32, (h, w) or (h, w, C).
 
-    Parameters
-    ----------
-    image : ndarray, shape (H, W) or (H, W, C)
-        Values.
-    row_weights, col_weights : csr_array, shape (h, H) and (w, W)
-        From `axis_weights`, or rows of it.
-
-    Returns
-    -------
-    ndarray of float32, shape (h, w) or (h, w, C)
-        Resampled values.
+    The weights may be some rows of the whole.
     """
     n_rows, n_cols = image.shape[:2]
     flat = image.reshape(n_rows, -1).astype(np.float32)
@@ -82,21 +67,9 @@ def resample_window(
     row_weights: sparse.csr_array,
     col_weights: sparse.csr_array,
 ) -> np.ndarray:
-    """Resample one window of an image, equal to cutting it from the whole image resampled.
+    """Resample one window: float32, (window.height, window.width[, C]).
 
-    Parameters
-    ----------
-    read : callable
-        ``read(row, col, height, width)`` gives pixels of the image.
-    window : Window
-        In the resampled image.
-    row_weights, col_weights : csr_array, shape (h, H) and (w, W)
-        From `axis_weights`, for the whole image.
-
-    Returns
-    -------
-    ndarray of float32, shape (window.height, window.width[, C])
-        Resampled values.
+    It equals that window cut from the whole image resampled, which the weights are for.
     """
     rows = row_weights[window.row : window.end_row]
     cols = col_weights[window.col : window.end_col]

@@ -5,28 +5,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class Window:
-    """A rectangle of whole pixels.
+    """A rectangle of whole pixels."""
 
-    Attributes
-    ----------
-    row, col : int
-        First row and column inside [px].
-    height, width : int
-        Extent [px].
-    """
-
-    row: int
-    col: int
-    height: int
-    width: int
+    row: int  # first row inside [px]
+    col: int  # first column inside [px]
+    height: int  # [px]
+    width: int  # [px]
 
     @property
     def slices(self) -> tuple[slice, slice]:
         """Row and column slices that cut the window out of an array."""
-        return (
-            slice(self.row, self.row + self.height),
-            slice(self.col, self.col + self.width),
-        )
+        return slice(self.row, self.end_row), slice(self.col, self.end_col)
 
     @property
     def end_row(self) -> int:

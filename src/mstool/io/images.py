@@ -36,7 +36,7 @@ def open_micrograph(
     path : Path
         TIFF, PNG, JPEG or BMP.
     pixel_size_um : float, optional
-        Pixel size that replaces what the file says [um/px].
+        Replaces what the file says [um/px].
     grey : bool
         Whether to turn colour into luminance (ITU-R BT.601).
 
@@ -67,12 +67,10 @@ def open_micrograph(
 
 
 def open_label_values(path: Path, expand_palette: bool = False) -> Micrograph:
-    """Open a label map, values or colours as stored, for reading by window.
+    """Open a label map (also ``.npy``), values or colours as stored, for reading by window.
 
     Parameters
     ----------
-    path : Path
-        TIFF, PNG, BMP, or ``.npy``.
     expand_palette : bool
         Whether values are wanted as they are seen: indexed colour gives its colours rather than its
         indices, 1 to 4 bits are spread to 0..255, and greys with white as zero are turned.

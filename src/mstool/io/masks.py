@@ -14,10 +14,7 @@ _ROWS_PER_STRIP = 64
 
 
 def write_indexed_png(path: Path, labels: np.ndarray, palette: np.ndarray) -> None:
-    """Write a label map, uint8 of shape (H, W), as indexed-colour PNG, whole or not at all.
-
-    `palette` holds the display colour of each index: uint8, shape (256, 3).
-    """
+    """Write a label map, uint8 (H, W), as indexed-colour PNG; the palette has 256 colours."""
     from PIL import Image
 
     image = Image.fromarray(labels)
@@ -39,19 +36,14 @@ def write_indexed_tiff(
 
     Parameters
     ----------
-    path, palette
-        As for `write_indexed_png`.
     bands : iterable of ndarray of uint8, shape (rows, W)
         Label maps from the top down.
     shape : tuple of int
         (H, W) in all [px].
-    pixel_size_um : float, optional
-        Stored in the resolution tags [um/px].
     """
     colormap = palette.T.astype(np.uint16) * 257
-    write_strips(
-        path, bands, (*shape,), np.uint8, pixel_size_um, photometric="palette", colormap=colormap
-    )
+    options = {"photometric": "palette", "colormap": colormap}
+    write_strips(path, bands, shape, np.uint8, pixel_size_um, **options)
 
 
 def write_strips(

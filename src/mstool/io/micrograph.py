@@ -26,35 +26,21 @@ def band_rows(height: int, width: int) -> Iterator[tuple[int, int]]:
 class Micrograph:
     """One field of view, or its label map, read by window.
 
-    Attributes
-    ----------
-    path : Path
-        The file.
-    shape : tuple of int
-        (H, W), or (H, W, 3) for colour [px]. Of label maps also (H, W, 2) and (H, W, 4), where the
-        last channel is alpha.
-    dtype : dtype
-        uint8, uint16 or float32; of label maps any.
-    pixel_size_um : float or None
-        Edge length of a pixel [um/px]; None where the file does not say.
-    doubt : str or None
-        Why what the file says of its pixel size was not taken, as a clause that goes on from the
-        name of the file (``states 72 pixels per inch, which ...``); None where it says nothing, or
-        was taken.
-    palette : ndarray of uint8, shape (n, 3), or None
-        Of label maps in indexed colour: their colour table, whether indices or colours are read.
-    is_white_zero : bool
-        Of label maps whose values are read as stored: whether 0 is meant to be seen as white.
+    Its shape is (H, W), or (H, W, 3) for colour [px]; of label maps also (H, W, 2) and (H, W, 4),
+    where the last channel is alpha. `doubt` is why what the file says of its pixel size was not
+    taken, as a clause that goes on from the name of the file (``states 72 pixels per inch, which
+    ...``); None where it says nothing, or was taken. Label maps in indexed colour have their
+    `palette`, whether indices or colours are read.
     """
 
     path: Path
     shape: tuple[int, ...]
-    dtype: np.dtype
+    dtype: np.dtype  # uint8, uint16 or float32; of label maps any
     pixel_size_um: float | None
     _read_rows: ReadRows = field(repr=False, compare=False)
     doubt: str | None = None
     palette: np.ndarray | None = field(default=None, repr=False, compare=False)
-    is_white_zero: bool = False
+    is_white_zero: bool = False  # of label maps read as stored: whether 0 is seen as white
 
     @property
     def height(self) -> int:
@@ -67,26 +53,12 @@ class Micrograph:
         return self.shape[1]
 
     def read(self, row: int = 0, col: int = 0, height: int | None = None, width: int | None = None):
-        """Read a window; the whole image by default.
-
-        Parameters
-        ----------
-        row, col : int
-            First row and column [px].
-        height, width : int, optional
-            Extent [px]; to the end of the image by default.
-
-        Returns
-        -------
-        ndarray, shape (height, width[, channels])
-            Pixel values, in the type of the micrograph.
+        """Read a window, (height, width[, channels]); the whole image by default.
 
         Raises
         ------
         InputError
             If the data are damaged or hold NaN.
-        OSError
-            If the system refuses to read.
         """
         height = self.height - row if height is None else height
         width = self.width - col if width is None else width

@@ -25,21 +25,11 @@ _YOUNG_S = 600.0
 
 @dataclass(frozen=True)
 class OutputFolder:
-    """A folder that one verb fills.
-
-    Attributes
-    ----------
-    path : Path
-        The folder.
-    record : str
-        Name of the record that is written last, such as ``tiles.json``.
-    contents : tuple of str
-        Files and folders in it that the verb makes; `overwrite` removes these and no others.
-    """
+    """A folder that one verb fills."""
 
     path: Path
-    record: str
-    contents: tuple[str, ...]
+    record: str  # name of the record that is written last, such as tiles.json
+    contents: tuple[str, ...]  # what the verb makes in it; `overwrite` removes this and no more
 
     @property
     def claim_path(self) -> Path:
@@ -59,8 +49,6 @@ class OutputFolder:
         ----------
         settings, inputs : dict
             What decides the result, and the hash of each input by path relative to the folder.
-        overwrite : bool
-            Whether to clear the folder if it holds other work.
         pieces : callable
             Gives the files without which finished work is not whole; asked only of such.
 

@@ -19,17 +19,7 @@ from mstool.io.plain import to_plain
 
 @dataclass(frozen=True)
 class Run:
-    """One call of a verb: what was typed and when.
-
-    Attributes
-    ----------
-    argv : tuple of str
-        Command line as typed.
-    started : str
-        UTC time at which the verb began, ISO 8601.
-    clock : float
-        Reading of the monotonic clock then [s].
-    """
+    """One call of a verb: what was typed, and when by the UTC and the monotonic clock [s]."""
 
     argv: tuple[str, ...] = field(default_factory=lambda: ("mstool", *sys.argv[1:]))
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))

@@ -15,48 +15,20 @@ ORIENTATION = 0x0112  # tag of TIFF and EXIF
 
 @dataclass(frozen=True)
 class Stored:
-    """Numbers of one image, read by window, and what the file says of them.
-
-    Attributes
-    ----------
-    path : Path
-        The file.
-    height, width : int
-        Extent [px].
-    dtype : dtype
-        Type of the numbers, in native byte order.
-    read_rows : callable
-        Gives a window, shape (height, width, channels), from row, column, height and width.
-    n_colours : int
-        Channels that are no alpha: 1 or 3.
-    has_alpha : bool
-        Whether one more channel is alpha.
-    bits : int or None
-        Bits that the numbers have in the file; None where their type says it.
-    is_white_zero : bool
-        Whether 0 is white.
-    palette : ndarray of uint8, shape (n, 3), or None
-        Colours that the numbers point at.
-    palette_alpha : ndarray of uint8, shape (n,), or None
-        Alpha of these.
-    clear_key : tuple of int or None
-        The grey or colour that stands for transparent.
-    size : StatedSize
-        Pixel size.
-    """
+    """Numbers of one image, read by window, and what the file says of them."""
 
     path: Path
-    height: int
-    width: int
-    dtype: np.dtype
-    read_rows: ReadRows
-    n_colours: int = 1
-    has_alpha: bool = False
-    bits: int | None = None
+    height: int  # [px]
+    width: int  # [px]
+    dtype: np.dtype  # in native byte order
+    read_rows: ReadRows  # gives a window, shape (height, width, channels)
+    n_colours: int = 1  # channels that are no alpha: 1 or 3
+    has_alpha: bool = False  # whether one more channel is alpha
+    bits: int | None = None  # of the numbers in the file; None where their type says it
     is_white_zero: bool = False
-    palette: np.ndarray | None = None
-    palette_alpha: np.ndarray | None = None
-    clear_key: tuple[int, ...] | None = None
+    palette: np.ndarray | None = None  # that the numbers point at
+    palette_alpha: np.ndarray | None = None  # of its colours, uint8 (n,)
+    clear_key: tuple[int, ...] | None = None  # the grey or colour that stands for transparent
     size: StatedSize = NOTHING_STATED
 
     @property

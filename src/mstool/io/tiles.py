@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from mstool.io.atomic import atomic_path, write_text
 from mstool.io.damage import reading
 from mstool.io.images import open_micrograph, read_values
 from mstool.io.pixel_size import resolution_tags
-from mstool.io.records import read_record, require_keys
+from mstool.io.records import read_record, relative_to, require_keys
 
 MANIFEST = "tiles.jsonl"
 TILES_RECORD = "tiles.json"
@@ -28,34 +28,17 @@ _PREDICT_AGAIN = "delete it and run predict again"
 
 @dataclass(frozen=True)
 class Tile:
-    """One line of ``tiles.jsonl``.
+    """One line of ``tiles.jsonl``; its window lies in the (scaled) micrograph."""
 
-    Attributes
-    ----------
-    id : str
-        File name of the tile, without suffix.
-    source : str
-        Name of the micrograph.
-    group : str
-        Images that must stay together.
-    row, col, height, width : int
-        Window in the (scaled) micrograph [px].
-    pad : tuple of int
-        Rows and columns of reflection added at the bottom and right [px]; (0, 0) but for images
-        smaller than a tile.
-    counts : dict of str to int, or None
-        Labelled pixels by class name, and ``ignored``; None without labels.
-    """
-
-    id: str
-    source: str
-    group: str
+    id: str  # file name of the tile, without suffix
+    source: str  # name of the micrograph
+    group: str  # images that must stay together
     row: int
     col: int
     height: int
     width: int
-    pad: tuple[int, int] = (0, 0)
-    counts: dict[str, int] | None = None
+    pad: tuple[int, int] = (0, 0)  # rows and columns that small images are filled up with [px]
+    counts: dict[str, int] | None = None  # labelled pixels by class name, and "ignored"
 
     @property
     def window(self) -> Window:
@@ -65,34 +48,20 @@ class Tile:
 
 @dataclass(frozen=True)
 class SourceImage:
-    """A micrograph that tiles were cut from.
+    """A micrograph that tiles were cut from."""
 
-    Attributes
-    ----------
-    name : str
-        File name, with suffix.
-    group : str
-        Images that must stay together.
-    sha256 : str
-        Content hash: of the pixels, not of the file.
-    path, file_sha256 : str
-        Where the file lay, relative to the record, and the hash of its bytes.
-    shape : tuple of int
-        (H, W) of the micrograph as stored [px].
-    scaled_shape : tuple of int
-        (H, W) that the tiles cover [px].
-    pixel_size_um : float or None
-        Of the micrograph as stored [um/px].
-    """
-
-    name: str
-    group: str
-    sha256: str
-    path: str
+    name: str  # of the file, with suffix
+    group: str  # images that must stay together
+    sha256: str  # of the pixels, not of the file
+    path: str  # where the file lay, relative to the record
     file_sha256: str
-    shape: tuple[int, int]
-    scaled_shape: tuple[int, int]
-    pixel_size_um: float | None = None
+    shape: tuple[int, int]  # (H, W) of the micrograph as stored [px]
+    scaled_shape: tuple[int, int]  # (H, W) that the tiles cover [px]
+    pixel_size_um: float | None = None  # of the micrograph as stored
+
+    def as_entry(self, before: Path, after: Path) -> dict[str, Any]:
+        """Entry of a record in another folder than that which this was read from."""
+        return asdict(replace(self, path=relative_to(before / self.path, after)))
 
 
 def write_manifest(folder: Path, tiles: Iterable[Tile]) -> None:
@@ -106,10 +75,8 @@ def read_manifest(folder: Path) -> list[Tile]:
 
     Raises
     ------
-    MissingInputError
-        If the folder or the manifest is not there.
-    InputError
-        If a line is not a tile, or names a file outside the folder.
+    MissingInputError, InputError
+        If it is not there; if a line is not a tile, or names a file outside the folder.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -155,10 +122,8 @@ def read_sources(record_path: Path) -> dict[str, SourceImage]:
 
     Raises
     ------
-    MissingInputError
-        If there is no such record.
-    InputError
-        If it has no such table, or one that is damaged.
+    MissingInputError, InputError
+        If there is no such record; if it has no such table, or one that is damaged.
     """
     (rows,) = require_keys(read_record(record_path), record_path, "sources")
     try:
@@ -174,15 +139,8 @@ def read_sources(record_path: Path) -> dict[str, SourceImage]:
 
 def write_tile_image(path: Path, values: np.ndarray, pixel_size_um: float | None = None) -> None:
     """Write pixels as TIFF, grey or RGB, in their own type; pixel size in the resolution tags."""
-    with atomic_path(path) as temporary:
-        tifffile.imwrite(
-            temporary,
-            values,
-            photometric="rgb" if values.ndim == 3 else "minisblack",
-            compression="zlib",
-            metadata=None,
-            **resolution_tags(pixel_size_um),
-        )
+    photometric = "rgb" if values.ndim == 3 else "minisblack"
+    _write_tiff(path, values, photometric=photometric, **resolution_tags(pixel_size_um))
 
 
 def read_tile_image(folder: Path, tile: Tile) -> np.ndarray:
@@ -234,15 +192,8 @@ class LabelledTileReader:
 
 def write_probabilities(path: Path, probabilities: np.ndarray) -> None:
     """Write the class probabilities of a tile, (C, T, T), uint8 or float16, as TIFF."""
-    with atomic_path(path) as temporary:
-        tifffile.imwrite(
-            temporary,
-            probabilities,
-            photometric="minisblack",
-            planarconfig="separate" if len(probabilities) > 1 else None,
-            compression="zlib",
-            metadata=None,
-        )
+    planes = "separate" if len(probabilities) > 1 else None
+    _write_tiff(path, probabilities, photometric="minisblack", planarconfig=planes)
 
 
 def read_probabilities(path: Path, n_classes: int, tile: Tile | None = None) -> np.ndarray:
@@ -250,10 +201,8 @@ def read_probabilities(path: Path, n_classes: int, tile: Tile | None = None) -> 
 
     Raises
     ------
-    MissingInputError
-        If the tile was never predicted.
-    InputError
-        If the file is damaged, or holds another number of classes, another size or no numbers.
+    MissingInputError, InputError
+        If the tile was never predicted; if the file is damaged, or of other classes or size.
     """
     if not path.is_file():
         raise MissingInputError(f"{path}: this tile has no probabilities; run predict again")
@@ -270,6 +219,11 @@ def read_probabilities(path: Path, n_classes: int, tile: Tile | None = None) -> 
     if not is_known or not values.any(axis=0).all():
         raise InputError(f"{path}: does not hold probabilities; {_PREDICT_AGAIN}")
     return values.astype(np.float32) / (255 if values.dtype == np.uint8 else 1)
+
+
+def _write_tiff(path: Path, values: np.ndarray, **options) -> None:
+    with atomic_path(path) as temporary:
+        tifffile.imwrite(temporary, values, compression="zlib", metadata=None, **options)
 
 
 def _check_shape(values: np.ndarray, tile: Tile, path: Path) -> None:

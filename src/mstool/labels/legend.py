@@ -1,6 +1,7 @@
 """The legend: which label value or colour stands for which phase; label maps read through it."""
 
 import colorsys
+import json
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -41,38 +42,23 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class PhaseClass:
-    """One class of a legend.
+    """One class of a legend, and what stands for it in a label map.
 
-    Attributes
-    ----------
-    name : str
-        Name of the phase; no comma, no equals sign.
-    value : int or str
-        What stands for it in a label map: an integer, ``"#rrggbb"``, or ``"*"`` (every value that
-        nothing else in the legend names).
-    colour : tuple of int
-        Red, green and blue, 0..255, that it is displayed with.
+    Its value is an integer, ``"#rrggbb"``, or ``"*"`` (every value that nothing else names).
     """
 
-    name: str
+    name: str  # of the phase; no comma, no equals sign
     value: int | str
-    colour: Colour
+    colour: Colour  # red, green and blue, 0..255, that it is displayed with
 
 
 @dataclass(frozen=True)
 class Legend:
     """The classes of a label map, in index order, and the values left out of everything.
 
-    Attributes
-    ----------
-    classes : tuple of PhaseClass
-        One to 255 classes; their place is their class index.
-    ignore : tuple of int or str
-        Integers or ``"#rrggbb"``. Integers match nothing in a label map that is read by colour:
-        there white is ignored as ``"#ffffff"``, not as 255.
-    is_ignore_given : bool
-        Whether somebody named the ignored values; otherwise 255 is ignored by custom, and a label
-        map in which 255 seems to mean something else is worth a question.
+    Ignored integers match nothing in a label map that is read by colour: there white is ignored as
+    ``"#ffffff"``, not as 255. Where nobody named the ignored values, 255 is ignored by custom, and
+    a label map in which 255 seems to mean something else is worth a question.
 
     Raises
     ------
@@ -80,8 +66,8 @@ class Legend:
         If the classes contradict each other, mix integers with colours, or are too few or many.
     """
 
-    classes: tuple[PhaseClass, ...]
-    ignore: tuple[int | str, ...] = (IGNORE_INDEX,)
+    classes: tuple[PhaseClass, ...]  # 1 to 255; their place is their class index
+    ignore: tuple[int | str, ...] = (IGNORE_INDEX,)  # integers or "#rrggbb"
     is_ignore_given: bool = field(default=False, compare=False)
 
     def __post_init__(self):
@@ -110,16 +96,8 @@ class Legend:
 def parse_classes(text: str) -> Legend:
     """Legend from its short form, ``NAME=VALUE,NAME=VALUE,...``.
 
-    Parameters
-    ----------
-    text : str
-        A value is an integer, ``#rrggbb``, or ``*``. The name ``ignore`` is no class: its values
-        are left out.
-
-    Returns
-    -------
-    Legend
-        255 is ignored unless a class has that value, or other values are ignored.
+    A value is an integer, ``#rrggbb``, or ``*``. The name ``ignore`` is no class: its values are
+    left out. 255 is ignored unless a class has that value, or other values are ignored.
 
     Raises
     ------
@@ -153,17 +131,7 @@ def parse_classes(text: str) -> Legend:
 def legend_from_values(values: Iterable[int], ignore: Sequence[int] = (IGNORE_INDEX,)) -> Legend:
     """Legend of label maps that come without one: values 0..K-1 become classes "0".."K-1".
 
-    Parameters
-    ----------
-    values : iterable of int
-        The values that occur, in all label maps together.
-    ignore : sequence of int, default (255,)
-        Values left out.
-
-    Returns
-    -------
-    Legend
-        Class ``i`` has value ``i`` and name ``str(i)``.
+    `values` are those that occur, in all label maps together.
 
     Raises
     ------
@@ -184,38 +152,17 @@ def legend_from_values(values: Iterable[int], ignore: Sequence[int] = (IGNORE_IN
 def index_legend(legend: Legend) -> Legend:
     """Legend of the label maps that `encode_labels` gives: class ``i`` has value ``i``.
 
-    Parameters
-    ----------
-    legend : Legend
-        The legend that the raw label maps were read through.
-
-    Returns
-    -------
-    Legend
-        The same names and colours; 255 is ignored.
+    Names and colours stay; 255 is ignored.
     """
-    return Legend(
-        tuple(
-            PhaseClass(phase.name, index, phase.colour)
-            for index, phase in enumerate(legend.classes)
-        ),
-        is_ignore_given=True,
-    )
+    classes = tuple(replace(phase, value=i) for i, phase in enumerate(legend.classes))
+    return Legend(classes, is_ignore_given=True)
 
 
 def legend_from_toml(text: str) -> Legend:
-    """Legend from the text of a ``legend.toml``.
+    """Legend from the text of a ``legend.toml``, classes in its order.
 
-    Parameters
-    ----------
-    text : str
-        Key ``ignore`` (a list; [255] unless a class has that value) and tables ``[[class]]`` with
-        keys ``name``, ``value`` and, if wished, ``colour``.
-
-    Returns
-    -------
-    Legend
-        Classes in the order of the text.
+    It has a key ``ignore`` (a list; [255] unless a class has that value) and tables ``[[class]]``
+    with keys ``name``, ``value`` and, if wished, ``colour``.
 
     Raises
     ------
@@ -239,18 +186,7 @@ def legend_from_toml(text: str) -> Legend:
 
 
 def legend_to_toml(legend: Legend) -> str:
-    """Text of a ``legend.toml`` that `legend_from_toml` reads back as the same legend.
-
-    Parameters
-    ----------
-    legend : Legend
-        What to write.
-
-    Returns
-    -------
-    str
-        TOML, ending with a newline.
-    """
+    """Text of a ``legend.toml`` that `legend_from_toml` reads back as the same legend."""
     ignored = ", ".join(_toml_value(value) for value in legend.ignore)
     is_custom = legend.ignore == _ignored_by_custom([phase.value for phase in legend.classes])
     lines = [f"ignore = [{ignored}]"] if legend.is_ignore_given or not is_custom else []
@@ -260,18 +196,13 @@ def legend_to_toml(legend: Legend) -> str:
             "[[class]]",
             f"name = {_toml_value(phase.name)}",
             f"value = {_toml_value(phase.value)}",
-            f"colour = {_toml_value(_colour_text(phase.colour))}",
+            f'colour = "#{bytes(phase.colour).hex()}"',
         ]
     return "\n".join(lines).lstrip("\n") + "\n"
 
 
 def palette(legend: Legend) -> np.ndarray:
     """Colour table of an indexed-colour label map.
-
-    Parameters
-    ----------
-    legend : Legend
-        Whose display colours to use.
 
     Returns
     -------
@@ -296,8 +227,6 @@ def encode_labels(raw: np.ndarray, legend: Legend, origin: tuple[int, int] = (0,
         the class ``"*"``. Under a legend of colours, grey uint8 values
         ``v`` are compared as ``(v, v, v)``; under a legend of integers, colours are taken as values
         if all are grey.
-    legend : Legend
-        What the values mean.
     origin : tuple of int, default (0, 0)
         Row and column [px] of the first pixel of `raw` in the label map it was cut from, so that
         messages name the place in the file.
@@ -446,19 +375,11 @@ def _normal_value(value) -> int | str:
 
 
 def _parse_colour(text: str) -> Colour:
-    red, green, blue = bytes.fromhex(text[1:])
-    return red, green, blue
-
-
-def _colour_text(colour: Colour) -> str:
-    return "#" + bytes(colour).hex()
+    return tuple(bytes.fromhex(text[1:]))
 
 
 def _toml_value(value: int | str) -> str:
-    if isinstance(value, int):
-        return str(value)
-    # Names are printable, so these two are the only characters that TOML wants escaped.
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return json.dumps(value, ensure_ascii=False)  # names are printable, so TOML has it the same
 
 
 def _enumerate(values: Sequence[int], most: int = 6) -> str:
@@ -480,7 +401,7 @@ def _whole_numbers(raw: np.ndarray, origin) -> np.ndarray:
         row, col, *_ = first = np.argwhere(~is_whole)[0]
         raise LabelError(
             f"label value {raw[tuple(first)]:g} in {_pixels(np.count_nonzero(~is_whole))}, "
-            f"{_place('first', row, col, origin)}, is no whole number; save label maps as integers"
+            f"{_place(row, col, origin)}, is no whole number; save label maps as integers"
         )
     return raw.astype(np.int64)
 
@@ -528,7 +449,7 @@ def _value_keys(raw: np.ndarray, origin) -> np.ndarray:
     if not is_grey.all():
         row, col = np.argwhere(~is_grey)[0]
         raise LabelError(
-            f"label map has colours, {_place('first', row, col, origin)}, "
+            f"label map has colours, {_place(row, col, origin)}, "
             f"{tuple(raw[row, col].tolist())}, but the legend names integers; name colours, "
             "e.g. --classes matrix=*,phase=#0000ff"
         )
@@ -576,7 +497,7 @@ def _describe_unnamed(keys: np.ndarray, is_unnamed: np.ndarray, is_colour: bool,
     row, col = np.unravel_index(np.argmax(keys == commonest), keys.shape)
     name = f"#{commonest:06x}" if is_colour else str(commonest)
     kind = "colour" if is_colour else "value"
-    where = f"in {_pixels(counts.max())}, {_place('first', row, col, origin)},"
+    where = f"in {_pixels(counts.max())}, {_place(row, col, origin)},"
     if len(distinct) == 1:
         return (
             f"label {kind} {name} {where} is named by no class; add it to the legend or to ignore"
@@ -596,7 +517,7 @@ def _describe_unnamed(keys: np.ndarray, is_unnamed: np.ndarray, is_colour: bool,
 def _describe_erased(is_erased: np.ndarray, origin) -> str:
     row, col = np.argwhere(is_erased)[0]
     return (
-        f"{_pixels(np.count_nonzero(is_erased))}, {_place('first', row, col, origin)}, transparent "
+        f"{_pixels(np.count_nonzero(is_erased))}, {_place(row, col, origin)}, transparent "
         'and of no class; paint them, or give one class the value "*"'
     )
 
@@ -605,5 +526,5 @@ def _pixels(count: int) -> str:
     return "1 pixel" if count == 1 else f"{count} pixels"
 
 
-def _place(what: str, row: int, col: int, origin: tuple[int, int]) -> str:
-    return f"{what} at row {row + origin[0]}, column {col + origin[1]}"
+def _place(row: int, col: int, origin: tuple[int, int]) -> str:
+    return f"first at row {row + origin[0]}, column {col + origin[1]}"

@@ -29,10 +29,6 @@ def draw_counterfactual(
         Of the mean loss [1].
     verdict : str
         Cause that was found.
-    title : str
-        Of the figure.
-    pixel_size_um : float or None
-        For the scale bar [um/px].
     """
     first = next(iter(images.values()))
     height, width = first.shape[:2]
@@ -45,8 +41,8 @@ def draw_counterfactual(
         axes.imshow(shown[..., 0] if shown.shape[2] == 1 else shown, cmap="gray", vmin=0, vmax=1)
         axes.set(xticks=[], yticks=[])
         axes.set_title(name, fontsize=10)
-        if image is first and pixel_size_um is not None:
-            draw_scale_bar(axes, width, height, pixel_size_um)
+        if image is first:
+            draw_scale_bar(axes, pixel_size_um)
     _draw_drops(lower.subplots(), drops, interval, verdict)
     return figure
 

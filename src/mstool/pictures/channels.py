@@ -17,8 +17,6 @@ def draw_features(activations: np.ndarray, channels: Sequence[int], title: str) 
         Channels.
     channels : sequence of int
         Their numbers in the layer.
-    title : str
-        Of the figure.
     """
     n_cols = min(_PER_ROW, len(channels))
     n_rows = -(-len(channels) // n_cols)

@@ -18,41 +18,27 @@ def draw_curves(history: list[dict[str, Any]], best_epoch: int | None, title: st
         ``val_mean_iou``.
     best_epoch : int or None
         Whose weights were kept; None if none was found best.
-    title : str
-        What was trained.
-
-    Returns
-    -------
-    Figure
-        Two panels, one above the other.
     """
     figure = Figure(figsize=(7, 6), layout="constrained")
     figure.suptitle(title)
     upper, lower = figure.subplots(2, 1, sharex=True)
-    trained = [row for row in history if row["train_loss"] is not None]
-    upper.plot(
-        [row["epoch"] for row in trained],
-        [row["train_loss"] for row in trained],
-        "-o",
-        ms=3,
-        color=ORANGE,
-    )
+    trained = _points(history, "train_loss")
+    upper.plot(*trained, "-o", ms=3, color=ORANGE)
     upper.set(ylabel="training loss [1]")
-    validated = [row for row in history if row.get("val_mean_iou") is not None]
-    lower.plot(
-        [row["epoch"] for row in validated],
-        [row["val_mean_iou"] for row in validated],
-        "-o",
-        ms=3,
-        color=BLUE,
-        label="validation, whole micrographs",
-    )
+    validated = _points(history, "val_mean_iou")
+    lower.plot(*validated, "-o", ms=3, color=BLUE, label="validation, whole micrographs")
     if best_epoch is not None:
         lower.axvline(best_epoch, color="black", ls=":", label=f"weights kept: epoch {best_epoch}")
     lower.set(xlabel="epoch", ylabel="mean IoU [1]", ylim=(0, 1))
     lower.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if validated:
+    if validated[0]:
         lower.legend(loc="lower right")
     for axes in (upper, lower):
         axes.grid(alpha=0.3)
     return figure
+
+
+def _points(history: list[dict[str, Any]], key: str) -> tuple[list[int], list[float]]:
+    """Epochs that have a value, and the values."""
+    rows = [row for row in history if row.get(key) is not None]
+    return [row["epoch"] for row in rows], [row[key] for row in rows]

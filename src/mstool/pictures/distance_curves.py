@@ -16,10 +16,6 @@ def draw_boundary(profiles: Mapping[str, Any], title: str, pixel_size_um: float 
     ----------
     profiles : mapping of str to object
         With arrays ``from_px``, ``to_px`` (signed distances [px]) and ``enrichment`` [1], by name.
-    title : str
-        Of the figure.
-    pixel_size_um : float or None
-        For a second axis in um.
     """
     figure = Figure(figsize=(9, 5.2), layout="constrained")
     figure.suptitle(title)

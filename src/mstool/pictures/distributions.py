@@ -19,8 +19,6 @@ def draw_histograms(source, target, title: str, black: float, white: float) -> F
     ----------
     source, target : ndarray of float, shape (n, L) and (m, L)
         Share of the pixels by level, one row a micrograph.
-    title : str
-        Of the figure.
     black, white : float
         Stored values of the ends.
     """
@@ -55,10 +53,6 @@ def draw_spectra(frequency, source, target, title: str, pixel_size_um: float | N
         Cycles per pixel.
     source, target : ndarray of float, shape (n, F) and (m, F)
         Natural logarithm of power, one row a micrograph.
-    title : str
-        Of the figure.
-    pixel_size_um : float or None
-        For the axis [um/px].
     """
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     figure.suptitle(title)
@@ -94,8 +88,6 @@ def draw_embedding(
         Rows of the source.
     explained : sequence of float
         Share of the variance along each axis [1].
-    title : str
-        Of the figure.
     """
     figure = Figure(figsize=(6, 5.2), layout="constrained")
     axes = figure.subplots()

@@ -33,10 +33,6 @@ def draw_receptive_field(
         Edge of the training tiles [px].
     phase_sizes : mapping of str to float
         Median thickness by class [px].
-    pixel_size_um : float or None
-        For sizes in um.
-    title : str
-        Of the figure.
     """
     figure = Figure(figsize=(12, 5), layout="constrained")
     figure.suptitle(title)

@@ -16,21 +16,11 @@ _PER_ROW = 3
 
 @dataclass(frozen=True)
 class Panel:
-    """One map.
+    """One map."""
 
-    Attributes
-    ----------
-    title : str
-        Method.
-    values : ndarray of float, shape (H, W)
-        Map.
-    is_signed : bool
-        Whether values below 0 mean something.
-    """
-
-    title: str
-    values: np.ndarray
-    is_signed: bool
+    title: str  # method
+    values: np.ndarray  # float (H, W)
+    is_signed: bool  # whether values below 0 mean something
 
 
 def draw_attribution(
@@ -40,22 +30,9 @@ def draw_attribution(
     title: str,
     pixel_size_um: float | None,
 ) -> Figure:
-    """Draw a micrograph with a region, and maps over it.
+    """Draw a micrograph with a region, bool (H, W), outlined, and maps over it.
 
     Maps are scaled by the 99th percentile of their size, each by its own; zero stays zero.
-
-    Parameters
-    ----------
-    image : ndarray of float, shape (H, W, C)
-        Micrograph.
-    panels : sequence of Panel
-        Maps.
-    region : ndarray of bool, shape (H, W)
-        Outlined in each panel.
-    title : str
-        Of the figure.
-    pixel_size_um : float or None
-        For the scale bar [um/px].
     """
     n = len(panels) + 1
     n_cols = n if n in (2, 4) and n <= _PER_ROW else min(n, _PER_ROW)
@@ -70,8 +47,7 @@ def draw_attribution(
     grey = stretch(image[..., 0] if image.shape[2] == 1 else image)
     places[0].imshow(grey)
     places[0].set_title("micrograph, region outlined")
-    if pixel_size_um is not None:
-        draw_scale_bar(places[0], width, height, pixel_size_um)
+    draw_scale_bar(places[0], pixel_size_um)
     for axes, panel in zip(places[1:], panels, strict=False):
         _draw_map(figure, axes, grey, panel)
     for number, axes in enumerate(places):

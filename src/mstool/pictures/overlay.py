@@ -1,5 +1,7 @@
 """Micrograph, prediction and error side by side."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,7 +18,7 @@ def draw_overlay(
     image: np.ndarray,
     prediction: np.ndarray,
     truth: np.ndarray | None,
-    names: tuple[str, ...],
+    classes: tuple[str, ...],
     colours: np.ndarray,
     title: str,
     pixel_size_um: float | None,
@@ -27,24 +29,9 @@ def draw_overlay(
     ----------
     image : ndarray, shape (H, W) or (H, W, 3)
         Micrograph.
-    prediction : ndarray of uint8, shape (H, W)
-        Class indices.
-    truth : ndarray of uint8, shape (H, W), or None
-        Class indices, or 255 for ignored: striped whatever was predicted there, and counted
-        neither as right nor as wrong.
-    names : tuple of str
-        Class names.
-    colours : ndarray of uint8, shape (256, 3)
-        Display colour of each class.
-    title : str
-        Name of the micrograph.
-    pixel_size_um : float or None
-        For the scale bar [um/px]; none is drawn without.
-
-    Returns
-    -------
-    Figure
-        Two panels, or three with the truth.
+    prediction, truth : ndarray of uint8, shape (H, W)
+        Labels; what the truth ignores is striped whatever was predicted there, and counted neither
+        as right nor as wrong.
     """
     n_panels = 2 if truth is None else 3
     height, width = image.shape[:2]
@@ -54,12 +41,11 @@ def draw_overlay(
     grey = stretch(image)
     panels[0].imshow(grey)
     panels[0].set_title("micrograph")
-    if pixel_size_um is not None:
-        draw_scale_bar(panels[0], width, height, pixel_size_um)
+    draw_scale_bar(panels[0], pixel_size_um)
     ignored = np.zeros(prediction.shape, bool) if truth is None else truth == 255
     panels[1].imshow(_stripe(outline(grey, prediction, colours), grey, ignored))
     panels[1].set_title("prediction")
-    _add_legend(panels[1], names, colours, prediction[~ignored], "", ignored.any())
+    _add_legend(panels[1], classes, colours, prediction[~ignored], "", ignored.any())
     if truth is not None:
         wrong = (truth != prediction) & ~ignored
         share = wrong.sum() / max(1, (~ignored).sum())
@@ -68,7 +54,7 @@ def draw_overlay(
         panels[2].imshow(_stripe(painted, faint, ignored))
         panels[2].set_title(f"errors: {share:.1%} of the labelled area")
         wrongly = "wrong, taken for "
-        _add_legend(panels[2], names, colours, prediction[wrong], wrongly, ignored.any())
+        _add_legend(panels[2], classes, colours, prediction[wrong], wrongly, ignored.any())
     for axes in panels:
         axes.set(xticks=[], yticks=[])
     return figure
@@ -78,7 +64,20 @@ def stretch(image: np.ndarray) -> np.ndarray:
     """Grey levels from the 0.5 to the 99.5 percentile as float RGB, 0 to 1, (H, W, 3)."""
     low, high = np.percentile(image, [0.5, 99.5])
     scaled = np.clip((image.astype(np.float32) - low) / max(high - low, 1e-6), 0, 1)
-    return np.repeat(scaled[..., None], 3, axis=2) if scaled.ndim == 2 else scaled
+    return as_rgb(scaled[..., None] if scaled.ndim == 2 else scaled)
+
+
+def as_rgb(image: np.ndarray) -> np.ndarray:
+    """Image (H, W, 3), of one of a single channel too."""
+    return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
+
+
+def class_patches(classes: Sequence[str], colours: np.ndarray, prefix: str = "") -> list[Patch]:
+    """Handles of a legend of classes."""
+    return [
+        Patch(facecolor=colours[index] / 255, edgecolor="black", label=prefix + name)
+        for index, name in enumerate(classes)
+    ]
 
 
 def outline(grey: np.ndarray, labels: np.ndarray, colours: np.ndarray) -> np.ndarray:
@@ -105,16 +104,16 @@ def _stripe(painted: np.ndarray, grey: np.ndarray, ignored: np.ndarray) -> np.nd
 
 def _add_legend(
     axes: Axes,
-    names: tuple[str, ...],
+    classes: tuple[str, ...],
     colours: np.ndarray,
     labels: np.ndarray,
     prefix: str,
     has_ignored: bool,
 ) -> None:
-    present = [index for index in range(len(names)) if (labels == index).any()]
     handles = [
-        Patch(facecolor=colours[index] / 255, edgecolor="black", label=prefix + names[index])
-        for index in present
+        patch
+        for index, patch in enumerate(class_patches(classes, colours, prefix))
+        if (labels == index).any()
     ]
     if has_ignored:
         label = "ignored by the labels"

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
-from mstool.pictures.overlay import outline
+from mstool.pictures.overlay import as_rgb, class_patches, outline
 from mstool.pictures.scale_bar import draw_scale_bar
 
 _MAGNIFIED = 2.2  # inches a crop
@@ -21,7 +20,7 @@ def draw_preview(
     title: str,
     pixel_size_um: float | None,
 ) -> Figure:
-    """Draw a contact sheet of augmented crops, a tile a row.
+    """Draw a contact sheet of augmented crops, a tile a row, with classes tinted and outlined.
 
     Parameters
     ----------
@@ -30,21 +29,8 @@ def draw_preview(
         it is.
     names : sequence of str
         Of the tiles.
-    classes : sequence of str
-        Names.
-    colours : ndarray of uint8, shape (256, 3)
-        Display colour of each class.
     levels : tuple of float
         Stored values that are shown black and white, the same in all crops.
-    title : str
-        Of the sheet; may have several lines.
-    pixel_size_um : float or None
-        For the scale bar [um/px].
-
-    Returns
-    -------
-    Figure
-        Classes are tinted, and outlined.
     """
     n_columns = len(rows[0])
     size = (_MAGNIFIED * n_columns, (_MAGNIFIED + 0.2) * len(rows) + 1.3)
@@ -55,16 +41,10 @@ def draw_preview(
     for panel_row, row, name in zip(panels, rows, names, strict=True):
         for number, (axes, (image, labels)) in enumerate(zip(panel_row, row, strict=True)):
             grey = np.clip((image - black) / max(white - black, 1e-6), 0, 1)
-            grey = np.repeat(grey, 3, axis=2) if grey.shape[2] == 1 else grey
-            axes.imshow(outline(grey, labels, colours))
+            axes.imshow(outline(as_rgb(grey), labels, colours))
             axes.set(xticks=[], yticks=[])
             axes.set_title(f"{name}, as it is" if number == 0 else f"draw {number}", fontsize=8)
-    if pixel_size_um is not None:
-        height, width = rows[0][0][1].shape
-        draw_scale_bar(panels[0, 0], width, height, pixel_size_um)
-    patches = [
-        Patch(facecolor=colours[index] / 255, edgecolor="black", label=name)
-        for index, name in enumerate(classes)
-    ]
+    draw_scale_bar(panels[0, 0], pixel_size_um)
+    patches = class_patches(classes, colours)
     figure.legend(handles=patches, loc="outside lower center", ncols=len(classes), fontsize=9)
     return figure

@@ -12,27 +12,13 @@ from mstool.pictures.map_panels import scale_for_display
 
 @dataclass(frozen=True)
 class SanityRow:
-    """One method.
-
-    Attributes
-    ----------
-    name : str
-        Method.
-    is_signed : bool
-        Whether values below 0 mean something.
-    trained : ndarray of float, shape (H, W)
-        Map of the trained network.
-    randomised : list of ndarray of float, shape (H, W)
-        Map for each number of random blocks.
-    similarity : list of float
-        Absolute rank correlation with `trained` [1]; NaN where undefined.
-    """
+    """One method, and its maps, float (H, W)."""
 
     name: str
-    is_signed: bool
-    trained: np.ndarray
-    randomised: Sequence[np.ndarray]
-    similarity: Sequence[float]
+    is_signed: bool  # whether values below 0 mean something
+    trained: np.ndarray  # map of the trained network
+    randomised: Sequence[np.ndarray]  # map for each number of random blocks
+    similarity: Sequence[float]  # absolute rank correlation with `trained` [1]; may be NaN
 
 
 def draw_sanity(
@@ -42,12 +28,8 @@ def draw_sanity(
 
     Parameters
     ----------
-    rows : sequence of SanityRow
-        Methods.
     blocks : sequence of str
         Names of the blocks, from the output.
-    title : str
-        Of the figure.
     passing : tuple of float
         Most similarity that passes, as the mean and at the end [1].
     """

@@ -28,8 +28,6 @@ def draw_faithfulness(
         Score of each unit, by method.
     controls : set of str
         Which names are controls, drawn in grey.
-    title : str
-        Of the figure.
     """
     figure = Figure(figsize=(14, 4.8), layout="constrained")
     figure.suptitle(title)

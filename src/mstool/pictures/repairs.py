@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 from mstool.pictures.colours import BLUE, GREY, ORANGE
-from mstool.pictures.overlay import outline
+from mstool.pictures.overlay import as_rgb, class_patches, outline
 from mstool.pictures.scale_bar import draw_scale_bar
 
 
@@ -25,8 +24,6 @@ def draw_mitigation(
         Name that is marked.
     source_score : float or None
         Mean IoU on the source [1].
-    title : str
-        Of the figure.
     """
     figure = Figure(figsize=(8, 0.45 * len(repairs) + 1.9), layout="constrained")
     axes = figure.subplots()
@@ -62,13 +59,7 @@ def draw_examples(
     rows : sequence of sequence of (str, ndarray, ndarray or None)
         Title, image (H, W, C) with grey levels from 0 to 1, and classes (H, W) or None.
     classes : sequence of str
-        Names, for the legend; empty without a network.
-    colours : ndarray of uint8, shape (256, 3)
-        Display colour of each class.
-    title : str
-        Of the figure.
-    pixel_size_um : float or None
-        For the scale bar [um/px].
+        For the legend; empty without a network.
     """
     n_columns = max(len(row) for row in rows)
     figure = Figure(figsize=(3.4 * n_columns, 3.5 * len(rows) + 0.8), layout="constrained")
@@ -78,16 +69,11 @@ def draw_examples(
         for axes in panel_row:
             axes.set_axis_off()
         for axes, (name, image, labels) in zip(panel_row, row, strict=False):
-            shown = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
-            axes.imshow(shown if labels is None else outline(shown, labels, colours))
+            grey = as_rgb(image)
+            axes.imshow(grey if labels is None else outline(grey, labels, colours))
             axes.set_title(name, fontsize=9)
-    if pixel_size_um is not None:
-        height, width = rows[0][0][1].shape[:2]
-        draw_scale_bar(panels[0, 0], width, height, pixel_size_um)
+    draw_scale_bar(panels[0, 0], pixel_size_um)
     if classes:
-        patches = [
-            Patch(facecolor=colours[index] / 255, edgecolor="black", label=name)
-            for index, name in enumerate(classes)
-        ]
-        figure.legend(handles=patches, loc="outside lower center", ncols=len(classes))
+        handles = class_patches(classes, colours)
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(classes))
     return figure

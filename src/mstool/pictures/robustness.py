@@ -27,8 +27,6 @@ def draw_robustness(
         Score without a change [1].
     tolerance : float
         Loss that counts [1].
-    title : str
-        Of the figure.
     """
     n_rows = max(1, -(-len(families) // _COLUMNS))
     n_columns = min(_COLUMNS, max(1, len(families)))
@@ -68,8 +66,6 @@ def draw_estimates(calibration: Sequence[Any], estimate: Any, title: str) -> Fig
         With ``family``, ``estimated``, ``true``.
     estimate : object
         With ``mean_iou``, ``low``, ``high``, ``mean_error``, ``is_extrapolated``.
-    title : str
-        Of the figure.
     """
     figure = Figure(figsize=(7.4, 5.2), layout="constrained")
     axes = figure.subplots()

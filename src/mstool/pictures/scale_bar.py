@@ -4,21 +4,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-_NICE = (1, 2, 5)
 
-
-def draw_scale_bar(axes: Axes, width: int, height: int, pixel_size_um: float) -> None:
-    """Draw a bar of round length into the upper left corner of a micrograph.
-
-    Parameters
-    ----------
-    axes : Axes
-        Shows the micrograph, a unit a pixel.
-    width, height : int
-        Of the micrograph [px].
-    pixel_size_um : float
-        Edge of a pixel [um/px].
-    """
+def draw_scale_bar(axes: Axes, pixel_size_um: float | None) -> None:
+    """Draw a bar of round length into the upper left corner of the micrograph that is shown."""
+    if pixel_size_um is None:
+        return
+    height, width = axes.images[0].get_array().shape[:2]
     length_um = nice_length(width * pixel_size_um)
     length = length_um / pixel_size_um
     # at the top, since microscopes write their own bar at the bottom
@@ -29,19 +20,12 @@ def draw_scale_bar(axes: Axes, width: int, height: int, pixel_size_um: float) ->
     )
     axes.add_patch(Rectangle((left, bottom - thick), length, thick, facecolor="white"))
     text = f"{length_um:g} µm" if length_um >= 1 else f"{length_um * 1000:g} nm"
-    axes.text(
-        left + length / 2,
-        bottom - 1.4 * thick,
-        text,
-        color="white",
-        ha="center",
-        va="bottom",
-        fontsize=9,
-    )
+    style = {"color": "white", "ha": "center", "va": "bottom", "fontsize": 9}
+    axes.text(left + length / 2, bottom - 1.4 * thick, text, **style)
 
 
 def nice_length(width_um: float) -> float:
     """Round length near a fifth of a width: 1, 2 or 5 times a power of ten [um]."""
     wanted = width_um / 5
     power = 10.0 ** np.floor(np.log10(wanted))
-    return float(max(factor * power for factor in _NICE if factor * power <= wanted))
+    return float(max(factor * power for factor in (1, 2, 5) if factor * power <= wanted))

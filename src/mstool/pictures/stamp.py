@@ -10,19 +10,10 @@ _LETTER_IN, _LINE_IN = 0.11, 0.2  # room of a letter across, and of a line
 
 
 def stamp_picture(pixels: np.ndarray, words: str) -> Figure:
-    """Set words boldly in a strip above a picture.
+    """Set words boldly in a strip above a picture, in lines where it is narrow.
 
-    Parameters
-    ----------
-    pixels : ndarray of uint8, shape (H, W, 3 or 4)
-        The picture; it stays as it is, pixel for pixel.
-    words : str
-        Broken into lines where the picture is narrow.
-
-    Returns
-    -------
-    Figure
-        As wide as the picture at 120 dots per inch, and higher by the strip.
+    The picture, uint8 (H, W, 3 or 4), stays as it is, pixel for pixel. The figure is as wide at 120
+    dots per inch, and higher by the strip.
     """
     height, width = pixels.shape[:2]
     lines = textwrap.wrap(words.upper(), max(8, int(width / _DPI / _LETTER_IN)))

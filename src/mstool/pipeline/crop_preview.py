@@ -22,18 +22,7 @@ _N_TILES, _N_DRAWS = 4, 6
 def preview_crops(
     tiles: Path, split: Path, settings: TrainSettings, out: Path, report: Reporter
 ) -> None:
-    """Draw some tiles of the training set as training would show them.
-
-    Parameters
-    ----------
-    tiles, split : Path
-        As for training.
-    settings : TrainSettings
-        Augmentation, crop size and seed are used.
-    out : Path
-        Folder for ``preview.png``, made where it is missing.
-    report : Reporter
-        Told where the picture is.
+    """Draw some tiles of the training set as training would show them, into ``preview.png``.
 
     Raises
     ------

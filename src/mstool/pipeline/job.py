@@ -13,19 +13,7 @@ from mstool.reporting import Reporter
 
 @dataclass(frozen=True)
 class Job:
-    """Where a verb writes, and whom it tells.
-
-    Attributes
-    ----------
-    out : Path
-        Folder to fill.
-    overwrite : bool
-        Whether to start afresh where it holds other work of this verb.
-    report : Reporter
-        Where notes and progress go.
-    run : Run
-        For the record.
-    """
+    """Where a verb writes, and whom it tells."""
 
     out: Path
     overwrite: bool
@@ -54,26 +42,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Work:
-    """A folder that a job has claimed, and has to fill.
-
-    Attributes
-    ----------
-    run : Run
-        That fills it.
-    folder : OutputFolder
-        Claimed.
-    state : str
-        ``new``, or ``unfinished`` where some pieces are there.
-    inputs : dict of str to str
-        Hash of each input by path relative to the folder.
-    settings : dict
-        What decides the result.
-    """
+    """A folder that a job has claimed, and has to fill."""
 
     run: Run
     folder: OutputFolder
-    state: str
-    inputs: dict[str, str]
+    state: str  # "new", or "unfinished" where some pieces are there
+    inputs: dict[str, str]  # hash of each input by path relative to the folder
     settings: dict[str, Any]
 
     def filling(self) -> AbstractContextManager[None]:

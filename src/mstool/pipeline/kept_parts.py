@@ -18,15 +18,9 @@ Part = TypeVar("Part")
 
 @dataclass(frozen=True)
 class Budget:
-    """Time that a run may take. It decides what is done now, and never what the result means.
+    """Time that a run may take. It decides what is done now, and never what the result means."""
 
-    Attributes
-    ----------
-    deadline : float
-        Reading of the monotonic clock from which on nothing is begun [s].
-    """
-
-    deadline: float = float("inf")
+    deadline: float = float("inf")  # monotonic clock from which on nothing is begun [s]
 
     @property
     def is_spent(self) -> bool:
@@ -45,21 +39,11 @@ class KeptParts:
 
     A part is a frozen dataclass, or a tuple of them. One that lacks something for want of time says
     so in a field ``left_out``, a tuple of str; it is used as it is while the budget is spent, and
-    made anew when there is time.
-
-    Attributes
-    ----------
-    folder : Path
-        The output folder, which has been claimed.
-    budget : Budget
-        Time left.
-    report : Reporter
-        Told when a part begins and ends, with ``-v``.
-    left_out : list of str
-        What there was no time for, whole parts and pieces of them; grows as parts are made.
+    made anew when there is time. All that there was no time for, whole parts and pieces of them, is
+    in `left_out`, which grows as parts are made.
     """
 
-    folder: Path
+    folder: Path  # the output folder, which has been claimed
     budget: Budget
     report: Reporter
     left_out: list[str] = field(default_factory=list)
@@ -67,23 +51,9 @@ class KeptParts:
     def make(
         self, name: str, kind: type[Part], make: Callable[[], Part], is_quick: bool = False
     ) -> Part | None:
-        """Part as an earlier run has left it, or made now.
+        """Part of a `kind` as an earlier run has left it, or made now; a quick one in any case.
 
-        Parameters
-        ----------
-        name : str
-            Of the part, and of its file.
-        kind : type
-            Of the part.
-        make : callable
-            Makes it.
-        is_quick : bool
-            Whether it is made even if the budget is spent.
-
-        Returns
-        -------
-        object of `kind`, or None
-            None if there was neither a part nor time; `left_out` then has the name.
+        None if there was neither a part nor time; `left_out` then has the name.
         """
         part = self._read(name, kind)
         is_whole = part is not None and not getattr(part, "left_out", ())

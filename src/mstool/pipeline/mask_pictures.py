@@ -30,21 +30,11 @@ _MOST_PIXELS = 1400
 
 @dataclass(frozen=True)
 class OverlayInputs:
-    """Where the pictures get micrographs and truth from.
+    """Where the pictures get micrographs and truth from."""
 
-    Attributes
-    ----------
-    images : Path or None
-        Folder with micrographs; None for where the tiles were cut from.
-    labels : dict of str to Path
-        Label map by name of the micrograph; may be empty.
-    label_legend : Legend or None
-        What the label maps are read through; None for that of the model.
-    """
-
-    images: Path | None = None
-    labels: dict[str, Path] = field(default_factory=dict)
-    label_legend: Legend | None = None
+    images: Path | None = None  # folder with micrographs; None for where the tiles were cut from
+    labels: dict[str, Path] = field(default_factory=dict)  # by name of the micrograph
+    label_legend: Legend | None = None  # None for that of the model
 
     def as_record(self) -> dict[str, str | None]:
         """What decides the pictures, beside the files that are read."""
@@ -62,20 +52,9 @@ class OverlayInputs:
 def write_overlay(
     source: SourceImage, probs: Path, inputs: OverlayInputs, legend: Legend, out: Path
 ) -> None:
-    """Draw one mask beside its micrograph and, given labels, its errors.
+    """Draw one mask of `out` beside its micrograph and, given labels, its errors.
 
-    Parameters
-    ----------
-    source : SourceImage
-        Micrograph, from the record in `probs`.
-    probs : Path
-        Folder of that record.
-    inputs : OverlayInputs
-        Where micrographs and label maps lie.
-    legend : Legend
-        Of the model.
-    out : Path
-        Folder with the mask; the picture goes to ``overlays/`` in it.
+    The micrograph is from the record in `probs`; the legend is that of the model.
 
     Raises
     ------

@@ -52,23 +52,11 @@ _FLAGS = {  # how the command line names what the settings of one phantom call o
 
 @dataclass(frozen=True)
 class PhantomSetSettings:
-    """What a set of phantoms is made of.
-
-    Attributes
-    ----------
-    n_images, n_raters : int
-        Micrographs, and annotators of each.
-    bit_depth : int
-        Bits of a grey level, 8 or 16.
-    seed : int
-        Source of all chance.
-    phantom : PhantomSettings
-        What is drawn.
-    """
+    """What a set of phantoms is made of."""
 
     n_images: int
-    n_raters: int
-    bit_depth: int
+    n_raters: int  # annotators of each image
+    bit_depth: int  # of a grey level, 8 or 16
     seed: int
     phantom: PhantomSettings
 
@@ -83,17 +71,7 @@ class PhantomSetSettings:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Height and width from ``512`` or ``384x512``.
-
-    Parameters
-    ----------
-    text : str
-        Edge of a square, or height and width [px].
-
-    Returns
-    -------
-    tuple of int
-        (H, W) [px].
+    """Height and width [px] from ``512``, the edge of a square, or ``384x512``.
 
     Raises
     ------
@@ -112,17 +90,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def resolve_settings(**values: Any) -> PhantomSetSettings:
-    """Settings from the values of flags.
-
-    Parameters
-    ----------
-    **values
-        Fields of `PhantomSetSettings` and of `PhantomSettings`; others are left aside.
-
-    Returns
-    -------
-    PhantomSetSettings
-        Checked.
+    """Settings from the values of flags; those that are no field are left aside.
 
     Raises
     ------

@@ -1,13 +1,12 @@
 """Class probabilities of tiles, by one model or several."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from mstool.errors import UsageError
-from mstool.io.records import relative_to
 from mstool.io.tiles import (
     MANIFEST,
     PREDICT_RECORD,
@@ -34,24 +33,12 @@ from mstool.reporting import Advance
 
 @dataclass(frozen=True)
 class PredictSettings:
-    """How to predict.
+    """How to predict."""
 
-    Attributes
-    ----------
-    select : str
-        ``train``, ``val``, ``test``, by the checkpoint's own record, or ``all``.
-    tta : str
-        ``none``, ``flips`` or ``d4``.
-    probs : str
-        ``uint8`` or ``float16``.
-    precision : str
-        As resolved.
-    """
-
-    select: str
-    tta: str
-    probs: str
-    precision: str
+    select: str  # "train", "val", "test", by the checkpoint's own record, or "all"
+    tta: str  # "none", "flips" or "d4"
+    probs: str  # "uint8" or "float16"
+    precision: str  # as resolved
 
 
 def predict_tiles(
@@ -62,22 +49,9 @@ def predict_tiles(
     compute: Compute,
     job: Job,
 ) -> None:
-    """Predict the tiles of a folder and write a folder of probabilities.
+    """Predict the tiles of a folder, some at a time, and write a folder of probabilities.
 
-    Parameters
-    ----------
-    tiles : Path
-        Tile folder.
-    model_paths : sequence of Path
-        Checkpoints, or model folders; several are an ensemble.
-    settings : PredictSettings
-        How.
-    batch_size : int
-        Tiles at a time.
-    compute : Compute
-        On what.
-    job : Job
-        Where to.
+    Models are checkpoints, or model folders; several are an ensemble.
     """
     out = job.out
     models = [load_checkpoint(path) for path in model_paths]
@@ -114,7 +88,7 @@ def predict_tiles(
         "trained_on": trained_on(models),
         "tiles": {"settings": tile_folder.settings, "halo": tile_folder.halo},
         "sources": [
-            asdict(_move(source, tiles, out)) for name, source in sources.items() if name in names
+            source.as_entry(tiles, out) for name, source in sources.items() if name in names
         ],
     }
     work.finish(record)
@@ -174,7 +148,8 @@ def _predict_all(
 ) -> None:
     (out / "probs").mkdir(exist_ok=True)
     segmenters = [compute.place(model.segmenter) for model in models]
-    for batch in _batches(todo, batch_size):
+    for start in range(0, len(todo), batch_size):
+        batch = todo[start : start + batch_size]
         images = [read_tile_image(tiles, tile) for tile in batch]
         probabilities = predict_images(segmenters, images, compute, settings.tta)
         for tile, values in zip(batch, probabilities, strict=True):
@@ -187,13 +162,3 @@ def quantise(probabilities: np.ndarray, probs: str) -> np.ndarray:
     if probs == "float16":
         return probabilities.astype(np.float16)
     return np.rint(probabilities * 255).astype(np.uint8)
-
-
-def _batches(tiles: Sequence[Tile], size: int) -> Iterator[Sequence[Tile]]:
-    for start in range(0, len(tiles), size):
-        yield tiles[start : start + size]
-
-
-def _move(source: SourceImage, tiles: Path, out: Path) -> SourceImage:
-    """Source with its path as seen from another folder."""
-    return replace(source, path=relative_to(tiles / source.path, out))

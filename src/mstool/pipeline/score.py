@@ -11,7 +11,7 @@ import numpy as np
 from mstool.errors import CheckFailed, InputError, OutputExistsError, UsageError
 from mstool.io.atomic import write_text
 from mstool.io.records import Run, hash_inputs, read_record, to_json
-from mstool.labels.legend import Legend, legend_from_toml, legend_to_toml
+from mstool.labels.legend import legend_from_toml
 from mstool.pipeline.score_counts import count_pairs
 from mstool.pipeline.score_entries import (
     compare_fractions,
@@ -28,30 +28,14 @@ from mstool.scores.metrics import average_metrics
 
 @dataclass(frozen=True)
 class ScoreSettings:
-    """How to score.
+    """How to score."""
 
-    Attributes
-    ----------
-    mask_legend, label_legend : str
-        What masks and label maps are read through, as TOML.
-    label_suffix : str
-        What names of label maps add to those of masks.
-    group_by : str or None
-        Pattern that finds the specimen in a file name.
-    strict : bool
-        Whether label maps without a mask are refused.
-    min_iou : float or None
-        Pooled mean IoU [1] below which the check fails.
-    seed : int
-        Source of all chance.
-    """
-
-    mask_legend: str
-    label_legend: str
-    label_suffix: str
+    mask_legend: str  # what masks are read through, as TOML
+    label_legend: str  # the same of label maps
+    label_suffix: str  # what names of label maps add to those of masks
     group_by: str | None
-    strict: bool
-    min_iou: float | None
+    strict: bool  # whether label maps without a mask are refused
+    min_iou: float | None  # pooled mean IoU [1] below which the check fails
     seed: int
 
     def __post_init__(self):
@@ -59,44 +43,16 @@ class ScoreSettings:
             raise UsageError(f"--min-iou {self.min_iou}: must be between 0 and 1")
 
 
-def make_settings(
-    legends: tuple[Legend, Legend],
-    label_suffix: str,
-    group_by: str | None,
-    strict: bool,
-    min_iou: float | None,
-    seed: int,
-) -> ScoreSettings:
-    """Put the settings together; `legends` are those of masks and of label maps."""
-    mask_legend, label_legend = (legend_to_toml(legend) for legend in legends)
-    return ScoreSettings(mask_legend, label_legend, label_suffix, group_by, strict, min_iou, seed)
-
-
 def claim_record(
     settings: ScoreSettings, inputs: Sequence[Path], out: Path | None, overwrite: bool
 ) -> dict[str, str]:
-    """Hash the inputs, by path, and refuse to replace the record of another score.
-
-    Parameters
-    ----------
-    settings : ScoreSettings
-        How to score.
-    inputs : sequence of Path
-        All files that decide the score.
-    out : Path or None
-        Where the record will go; None for standard output.
-    overwrite : bool
-        Whether any record may be replaced.
-
-    Returns
-    -------
-    dict of str to str
-        SHA-256 of each input by its path, relative to the folder of `out`.
+    """SHA-256 of each input by its path, relative to the folder of `out`, if that may be written.
 
     Raises
     ------
     OutputExistsError
-        If `out` holds anything else than a score of the same inputs with the same settings.
+        If `out` holds anything else than a score of the same inputs with the same settings, unless
+        that is to be overwritten.
     """
     hashes = hash_inputs(inputs, out.parent if out else Path())
     if out is None or overwrite or not out.exists():
@@ -116,30 +72,12 @@ def claim_record(
 def score_masks(
     pairs: Sequence[Pair], mask_set: MaskSet, settings: ScoreSettings, report: Reporter
 ) -> dict[str, Any]:
-    """Compare masks with label maps.
-
-    Parameters
-    ----------
-    pairs : sequence of Pair
-        What to compare.
-    mask_set : MaskSet
-        What is known of the masks.
-    settings : ScoreSettings
-        How.
-    report : Reporter
-        Told what makes the score less sure than it looks.
-
-    Returns
-    -------
-    dict
-        The keys of ``score`` in DESIGN.md, with NaN where undefined.
+    """Compare masks with label maps: the keys of a score record, with NaN where undefined.
 
     Raises
     ------
-    InputError
-        If two files differ in size, or cannot be read.
-    LabelError
-        If a value means nothing, or a mask has no class where its label map has one.
+    InputError, LabelError
+        As `count_pairs`.
     """
     mask_legend = legend_from_toml(settings.mask_legend)
     label_legend = legend_from_toml(settings.label_legend)

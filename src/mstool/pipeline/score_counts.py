@@ -20,18 +20,10 @@ _MOST_OTSU_PIXELS = 2**26
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """Confusion matrices of all micrographs.
-
-    Attributes
-    ----------
-    masks : ndarray of int64, shape (N, C, C)
-        Rows truth, columns masks.
-    regions : ndarray of int64, shape (N, C, C), or None
-        Rows truth, columns Otsu regions; None where a micrograph is not at hand.
-    """
+    """Confusion matrices of all micrographs, int64 (N, C, C)."""
 
     masks: np.ndarray
-    regions: np.ndarray | None
+    regions: np.ndarray | None  # columns Otsu regions; None where a micrograph is not at hand
 
 
 def count_pairs(
@@ -39,14 +31,7 @@ def count_pairs(
 ) -> Counts:
     """Compare every mask, and the Otsu regions of every micrograph, with the truth.
 
-    Parameters
-    ----------
-    pairs : sequence of Pair
-        What to compare.
-    mask_legend, label_legend : Legend
-        What masks and label maps are read through; the same classes in the same order.
-    report : Reporter
-        Told of progress, and why there is no Otsu baseline.
+    The two legends have the same classes in the same order.
 
     Raises
     ------

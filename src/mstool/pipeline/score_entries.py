@@ -21,15 +21,7 @@ _OTSU_NOTE = (
 
 
 def describe_confusion(confusion: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
-    """Metrics of one confusion matrix, and the matrix itself.
-
-    Parameters
-    ----------
-    confusion : ndarray of int64, shape (C, C)
-        Rows truth, columns prediction.
-    names : sequence of str
-        Classes, in order.
-    """
+    """Metrics of one confusion matrix, and the matrix itself."""
     metrics = describe_metrics(compute_metrics(confusion), names)
     return metrics | {"confusion": confusion.tolist()}
 
@@ -43,15 +35,7 @@ def describe_metrics(metrics: Metrics, names: Sequence[str]) -> dict[str, Any]:
 
 
 def compare_fractions(confusion: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
-    """Phase fractions [1] of truth and prediction, and the error, by class.
-
-    Parameters
-    ----------
-    confusion : ndarray of int64, shape (C, C)
-        Rows truth, columns prediction.
-    names : sequence of str
-        Classes, in order.
-    """
+    """Phase fractions [1] of truth and prediction, and the error, by class."""
     truth = phase_fraction_from_counts(confusion.sum(axis=1))
     predicted = phase_fraction_from_counts(confusion.sum(axis=0))
     rows = np.stack([truth, predicted, predicted - truth], axis=1).tolist()
@@ -68,18 +52,7 @@ def describe_interval(
 ) -> dict[str, Any] | None:
     """Bootstrap intervals of the metrics; None if there is but one unit to draw.
 
-    Parameters
-    ----------
-    confusions : ndarray of int64, shape (N, C, C)
-        Of each micrograph.
-    names : sequence of str
-        Classes, in order.
-    groups : sequence of str, or None
-        Group of each micrograph, if whole groups are drawn; None to draw micrographs.
-    seed : int
-        Source of all chance.
-    report : Reporter
-        Told if the interval is rough, or why there is none.
+    Whole groups are drawn if the group of each micrograph is given, otherwise micrographs.
     """
     found = bootstrap_intervals(confusions, seed, groups)
     unit = "image" if groups is None else "group"

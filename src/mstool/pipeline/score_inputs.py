@@ -30,65 +30,32 @@ from mstool.splits.groups import group_of
 class MaskSet:
     """Masks, and what is known about them.
 
-    Attributes
-    ----------
-    folder : Path
-        Where they lie.
-    paths : tuple of Path
-        Sorted by name.
-    records : tuple of Path
-        Files beside them that were read.
-    legend : Legend or None
-        Legend of masks that mstool wrote; None for others.
-    label_legend : Legend or None
-        Legend of the label maps that the model learnt from.
-    sources : dict of str to SourceImage
-        Micrographs by the name of their mask, without suffix.
-    trained_on : tuple of dict, or None
-        Name, group and content hash of the micrographs that decided the weights; None if unknown.
+    `trained_on` has name, group and content hash of the micrographs that decided the weights; None
+    if unknown.
     """
 
     folder: Path
-    paths: tuple[Path, ...]
-    records: tuple[Path, ...] = ()
-    legend: Legend | None = None
-    label_legend: Legend | None = None
-    sources: dict[str, SourceImage] = field(default_factory=dict)
+    paths: tuple[Path, ...]  # sorted by name
+    records: tuple[Path, ...] = ()  # files beside them that were read
+    legend: Legend | None = None  # of masks that mstool wrote; None for others
+    label_legend: Legend | None = None  # of the label maps that the model learnt from
+    sources: dict[str, SourceImage] = field(default_factory=dict)  # by stem of the mask
     trained_on: tuple[dict[str, str], ...] | None = None
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A mask and its truth.
+    """A mask and its truth."""
 
-    Attributes
-    ----------
-    name : str
-        Of the micrograph, where it is recorded; otherwise of the mask.
-    group : str
-        Micrographs that are alike.
-    mask, labels : Path
-        The two label maps.
-    image : Path or None
-        The micrograph, where it is at hand.
-    """
-
-    name: str
-    group: str
+    name: str  # of the micrograph, where it is recorded; otherwise of the mask
+    group: str  # of micrographs that are alike
     mask: Path
     labels: Path
-    image: Path | None = None
+    image: Path | None = None  # the micrograph, where it is at hand
 
 
 def read_mask_set(operand: Path, report: Reporter) -> MaskSet:
-    """Find masks, and read what stitch recorded beside them.
-
-    Parameters
-    ----------
-    operand : Path
-        A folder, or one mask.
-    report : Reporter
-        Told how many other files a folder without a record holds.
+    """Find masks in a folder, or one mask, and read what stitch recorded beside them.
 
     Raises
     ------
@@ -127,22 +94,7 @@ def pair_masks(
     strict: bool,
     report: Reporter,
 ) -> list[Pair]:
-    """Label map of each mask, by name.
-
-    Parameters
-    ----------
-    mask_set : MaskSet
-        Masks.
-    labels : Path
-        Folder with label maps, or one label map.
-    naming : Naming
-        What the names of masks and label maps add.
-    group_by : str or None
-        Pattern that finds the specimen in a file name; None for the recorded groups.
-    strict : bool
-        Whether a label map without a mask is refused.
-    report : Reporter
-        Told how many label maps have no mask.
+    """Label map of each mask, by name, in a folder with label maps, or one label map.
 
     Raises
     ------
@@ -178,19 +130,8 @@ def choose_legends(
     """Legends to read masks and label maps through.
 
     Masks of mstool have their own; other masks are read as the label maps are, and must agree with
-    them. For label maps, a flag comes before the legend that training used, and that before the
-    legend of the masks.
-
-    Parameters
-    ----------
-    mask_set : MaskSet
-        Masks.
-    given : Legend or None
-        From the flags.
-    pairs : sequence of Pair
-        Masks with their label maps.
-    report : Reporter
-        Told what is odd about the label maps.
+    them. For label maps, what is `given` comes before the legend that training used, and that
+    before the legend of the masks.
 
     Raises
     ------
@@ -219,18 +160,7 @@ def choose_legends(
 def find_images(
     pairs: Sequence[Pair], mask_set: MaskSet, images: Path | None, report: Reporter
 ) -> list[Pair]:
-    """Find the micrograph of each mask, or of none if one is not at hand.
-
-    Parameters
-    ----------
-    pairs : sequence of Pair
-        Masks.
-    mask_set : MaskSet
-        What is recorded of them.
-    images : Path or None
-        ``--images``, which comes first.
-    report : Reporter
-        Told why there will be no Otsu baseline.
+    """Find the micrograph of each mask, or of none if one is not at hand; first in `images`.
 
     Raises
     ------

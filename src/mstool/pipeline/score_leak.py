@@ -6,19 +6,11 @@ from typing import Any
 from mstool.io.tiles import SourceImage
 from mstool.pipeline.score_inputs import MaskSet, Pair
 from mstool.reporting import Reporter
+from mstool.splits.leaks import list_names
 
 
 def describe_leak(pairs: Sequence[Pair], mask_set: MaskSet, report: Reporter) -> dict[str, Any]:
     """Scored micrographs that decided the weights, or whose specimen did.
-
-    Parameters
-    ----------
-    pairs : sequence of Pair
-        What is scored.
-    mask_set : MaskSet
-        What is recorded of the micrographs, and of those of training and validation.
-    report : Reporter
-        Told what was found, or that nothing could be checked.
 
     Returns
     -------
@@ -61,17 +53,12 @@ def _report(
     if trained_on:
         report.note(
             f"warning: {len(trained_on)} of {n_pairs} scored micrographs were trained on: "
-            f"{_list_names(trained_on)}; the score says nothing about new ones"
+            f"{list_names(trained_on, 5)}; the score says nothing about new ones"
         )
     if same_group:
         report.note(
             f"{len(same_group)} of {n_pairs} scored micrographs are new, but of groups that were "
-            f"trained on: {_list_names(same_group)}; the score says nothing about new groups"
+            f"trained on: {list_names(same_group, 5)}; the score says nothing about new groups"
         )
     if not is_checked:
         report.note("not checked whether the model was trained on these: no record says so")
-
-
-def _list_names(names: Sequence[str], most: int = 5) -> str:
-    shown = ", ".join(names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -21,29 +21,12 @@ from mstool.splits.leaks import Source, find_leaks
 
 @dataclass(frozen=True)
 class SplitSettings:
-    """How to divide; one of the first four is set.
+    """How to divide; one of the first four is set."""
 
-    Attributes
-    ----------
-    folds : int or None
-        Number of folds.
-    loo : bool
-        Whether every group is a fold.
-    holdout : float or None
-        Share [1] of the groups for test, and for validation.
-    by_folder : bool
-        Whether the folder that a micrograph came from is its fold.
-    group_by : str or None
-        Pattern that finds the specimen in a file name; None for the groups of the tile folder, or
-        every micrograph by itself.
-    seed : int
-        Source of all chance.
-    """
-
-    folds: int | None
-    loo: bool
-    holdout: float | None
-    by_folder: bool
+    folds: int | None  # number of folds
+    loo: bool  # whether every group is a fold
+    holdout: float | None  # share [1] of the groups for test, and for validation
+    by_folder: bool  # whether the folder that a micrograph came from is its fold
     group_by: str | None
     seed: int
 
@@ -55,43 +38,17 @@ class SplitSettings:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A micrograph to place in a fold.
-
-    Attributes
-    ----------
-    name, group : str
-        File name, and what it stays together with.
-    sha256 : str
-        Content hash.
-    counts : dict of str to int, or None
-        Labelled pixels by class name, summed over tiles; None if unknown.
-    folder : str
-        Name of the folder that it lay in.
-    """
+    """A micrograph to place in a fold."""
 
     name: str
     group: str
-    sha256: str
-    counts: dict[str, int] | None
-    folder: str
+    sha256: str  # of its content
+    counts: dict[str, int] | None  # labelled pixels by class name, over all tiles, if known
+    folder: str  # name of that which it lay in
 
 
 def split_micrographs(files: SetFiles, settings: SplitSettings, report: Reporter) -> str:
-    """Fold of each micrograph, as CSV.
-
-    Parameters
-    ----------
-    files : SetFiles
-        A tile folder, or micrographs.
-    settings : SplitSettings
-        How.
-    report : Reporter
-        Told the numbers of micrographs, groups and folds, and which folds lack a class.
-
-    Returns
-    -------
-    str
-        ``source,group,fold``, sorted by source.
+    """Fold of each micrograph, as CSV: ``source,group,fold``, sorted by source.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Tile probabilities back into whole label maps."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from mstool.geometry.resample import resample_bands
 from mstool.geometry.window import Window
 from mstool.io.atomic import write_text
 from mstool.io.masks import write_indexed_tiff, write_strips
-from mstool.io.records import read_record, relative_to, require_keys
+from mstool.io.records import read_record, require_keys
 from mstool.io.tiles import (
     MANIFEST,
     PREDICT_RECORD,
@@ -35,29 +35,14 @@ from mstool.pipeline.mask_pictures import OverlayInputs, write_overlay
 
 @dataclass(frozen=True)
 class StitchSettings:
-    """How to stitch.
-
-    Attributes
-    ----------
-    blend : {"crop", "flat", "hann", "gaussian"}
-        See `mstool.geometry.bands.stitch_bands`.
-    confidence : bool
-        Whether to write the largest probability of each pixel too.
-    overlay : bool
-        Whether to draw pictures.
-    """
+    """How to stitch."""
 
     blend: Blend
-    confidence: bool
-    overlay: bool
+    confidence: bool  # whether to write the largest probability of each pixel too
+    overlay: bool  # whether to draw pictures
 
 
-def stitch_masks(
-    probs: Path,
-    settings: StitchSettings,
-    overlay: OverlayInputs,
-    job: Job,
-) -> None:
+def stitch_masks(probs: Path, settings: StitchSettings, overlay: OverlayInputs, job: Job) -> None:
     """Blend the tiles of each micrograph, as predict wrote them, into a folder of label maps."""
     out = job.out
     record = read_record(probs / PREDICT_RECORD, "predict")
@@ -93,10 +78,7 @@ def stitch_masks(
                 if settings.overlay:
                     write_overlay(source, probs, overlay, legend, out)
                 advance(1, name)
-    moved = [
-        asdict(replace(source, path=relative_to(probs / source.path, out)))
-        for source in sources.values()
-    ]
+    moved = [source.as_entry(probs, out) for source in sources.values()]
     kept = {key: record[key] for key in ("classes", "label_legend", "models", "trained_on")}
     work.finish(work.describe() | {"n_masks": len(sources), **kept, "sources": moved})
     job.report.note(f"{out}: {len(sources)} masks; every pixel is covered")
@@ -166,13 +148,8 @@ def _write_source(
         (out / "confidence").mkdir(exist_ok=True)
         # blended a second time: two files from one pass would hold one of them in memory
         highest = (np.rint(band.max(axis=0) * 255).astype(np.uint8) for band in stitch())
-        write_strips(
-            out / "confidence" / _mask_name(source.name),
-            highest,
-            source.shape,
-            np.uint8,
-            source.pixel_size_um,
-        )
+        path = out / "confidence" / path.name
+        write_strips(path, highest, source.shape, np.uint8, source.pixel_size_um)
 
 
 def _mask_name(source_name: str) -> str:

@@ -40,22 +40,12 @@ _MOST_SIZE = 16384
 
 @dataclass(frozen=True)
 class TileSettings:
-    """How to cut.
+    """How to cut."""
 
-    Attributes
-    ----------
-    size, overlap : int
-        Tile edge, and least number of pixels that neighbours share [px].
-    reading : Reading
-        How micrographs are read.
-    discard_ignored : float or None
-        Tiles with a larger share of ignored pixels are left out.
-    """
-
-    size: int
-    overlap: int
+    size: int  # tile edge [px]
+    overlap: int  # least number of pixels that neighbours share [px]
     reading: Reading
-    discard_ignored: float | None
+    discard_ignored: float | None  # tiles with a larger share of ignored pixels are left out
 
     def __post_init__(self):
         check_tile_size(self.size, self.overlap)

@@ -20,15 +20,8 @@ _MOST_CLASSES_TO_TRY_ALL = 5
 def majority_baseline(confusions: np.ndarray) -> np.ndarray:
     """Confusion matrices of a prediction that is everywhere the commonest true class.
 
-    Parameters
-    ----------
-    confusions : ndarray of int, shape (N, C, C)
-        A confusion matrix for each image, of any prediction: only its row sums are used.
-
-    Returns
-    -------
-    ndarray of int64, shape (N, C, C)
-        Everything lies in the column of the commonest class of all images (the first, if equal).
+    It is the commonest of all images (the first, if equal). `confusions` may be of any prediction:
+    only their row sums are used.
     """
     support = np.asarray(confusions).sum(axis=-1)
     baseline = np.zeros(np.shape(confusions), np.int64)
@@ -43,14 +36,12 @@ def otsu_labels(image: np.ndarray, n_classes: int) -> np.ndarray:
     ----------
     image : ndarray, shape (H, W) or (H, W, 3) or (H, W, 4)
         Micrograph, 8 bits, 16 bits or float; of colours the luminance is taken, alpha dropped.
-    n_classes : int
-        Number of regions wanted, C.
 
     Returns
     -------
     ndarray of uint8, shape (H, W)
-        Region of each pixel, 0 the darkest. There are fewer than C regions if the image has fewer
-        grey levels; a constant image is region 0. From five regions on the thresholds are coarse.
+        Region of each pixel, 0 the darkest. There are as many as classes, or fewer if the image has
+        fewer grey levels; a constant image is region 0. From five on the thresholds are coarse.
 
     Raises
     ------
@@ -86,7 +77,7 @@ def match_regions(confusion: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     confusion : ndarray of int, shape (C, C)
-        Counts, rows true classes, columns regions; summed over all images.
+        Columns are regions; summed over all images.
 
     Returns
     -------
@@ -111,14 +102,9 @@ def relabel_regions(confusion: np.ndarray, classes: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     confusion : ndarray of int, shape (..., C, C)
-        Counts, rows true classes, columns regions.
+        Columns are regions.
     classes : ndarray of int, shape (C,) or (..., C)
         Class of each region, as from `match_regions`.
-
-    Returns
-    -------
-    ndarray of int64, shape (..., C, C)
-        Counts, rows true classes, columns classes.
     """
     n_classes = np.shape(confusion)[-1]
     is_given = np.asarray(classes)[..., None] == np.arange(n_classes)

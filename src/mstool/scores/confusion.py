@@ -15,18 +15,14 @@ def confusion_matrix(
     Parameters
     ----------
     truth : ndarray of int, shape (H, W)
-        True class of each pixel: ``0 .. n_classes - 1``, or `ignore_index`.
+        True class of each pixel: ``0 .. n_classes - 1``, or `ignore_index` to leave it out.
     prediction : ndarray of int, shape (H, W)
         Predicted class of each pixel; anything where the truth is ignored.
-    n_classes : int
-        Number of classes, C.
-    ignore_index : int, default 255
-        Label of true pixels that are left out.
 
     Returns
     -------
     ndarray of int64, shape (C, C)
-        Rows are truth, columns prediction; all zero if every pixel is ignored.
+        All zero if every pixel is ignored.
 
     Raises
     ------
@@ -36,7 +32,6 @@ def confusion_matrix(
 
     Examples
     --------
-    >>> import numpy as np
     >>> confusion_matrix(np.array([[0, 0, 1, 255]]), np.array([[0, 1, 1, 1]]), n_classes=2)
     array([[1, 1],
            [0, 1]])

@@ -23,30 +23,17 @@ METHOD = "percentile bootstrap"
 
 @dataclass(frozen=True, eq=False)
 class Intervals:
-    """Confidence intervals of scores; each is low, high, and NaN, NaN where undefined.
+    """Confidence intervals of scores of pooled counts, and of the mean over images.
 
-    Attributes
-    ----------
-    level : float
-        Confidence level [1].
-    n_units : int
-        Units that were resampled: images, or groups of images.
-    mean_iou : ndarray of float64, shape (2,)
-        Of the mean IoU of pooled counts.
-    iou : ndarray of float64, shape (C, 2)
-        Of each class's IoU of pooled counts.
-    accuracy : ndarray of float64, shape (2,)
-        Of the accuracy of pooled counts.
-    image_mean_iou : ndarray of float64, shape (2,)
-        Of the mean over images of each image's mean IoU.
+    Each is low, high, shape (2,), and NaN, NaN where undefined.
     """
 
     level: float
-    n_units: int
+    n_units: int  # that were resampled: images, or groups of images
     mean_iou: np.ndarray
-    iou: np.ndarray
+    iou: np.ndarray  # of each class, shape (C, 2)
     accuracy: np.ndarray
-    image_mean_iou: np.ndarray
+    image_mean_iou: np.ndarray  # of the mean over images of each image's mean IoU
 
 
 def bootstrap_intervals(
@@ -63,19 +50,6 @@ def bootstrap_intervals(
     resample: it is left out of that resample's mean IoU, and that resample out of the class's
     interval. The same holds for images without a labelled pixel. With fewer than about 20 units
     such intervals are too narrow; treat them as a lower bound of the uncertainty.
-
-    Parameters
-    ----------
-    confusions : ndarray of int, shape (N, C, C)
-        A confusion matrix for each image.
-    seed : int
-        Decides which units are drawn.
-    units : sequence, length N, optional
-        Unit of each image, e.g. its specimen; without it every image is a unit.
-    n_resamples : int, default 2000
-        Number of resamples.
-    level : float, default 0.95
-        Confidence level [1].
 
     Returns
     -------
@@ -105,11 +79,6 @@ def resample_iou(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean IoU and IoU of each class in each resample, of which differences can be taken.
 
-    Parameters
-    ----------
-    confusions, seed, units, n_resamples
-        As for `bootstrap_intervals`.
-
     Returns
     -------
     mean_iou : ndarray of float64, shape (B,)
@@ -132,8 +101,6 @@ def resample_mean(
     ----------
     values : ndarray of float, shape (N, D)
         One row an image, all defined.
-    seed, units, n_resamples
-        As for `bootstrap_intervals`.
 
     Returns
     -------
@@ -166,29 +133,16 @@ def percentile_interval(resampled: np.ndarray, level: float = 0.95) -> np.ndarra
 
 def _draw_images(n_images: int, seed: int, units: Sequence | None, n_resamples: int) -> np.ndarray:
     """How often each image is drawn in each resample, shape (B, N)."""
-    members = _unit_members(n_images, units)
-    return _draw_units(len(members), n_resamples, seed) @ members
-
-
-def _unit_members(n_images: int, units: Sequence | None) -> np.ndarray:
-    """Which images are in which unit: 0 or 1, shape (U, N)."""
     units = range(n_images) if units is None else units
     if len(units) != n_images:
         raise ValueError(f"{len(units)} units for {n_images} images; give one an image")
     numbers = {unit: number for number, unit in enumerate(dict.fromkeys(units))}
-    members = np.zeros((len(numbers), n_images))
-    members[[numbers[unit] for unit in units], range(n_images)] = 1
-    return members
-
-
-def _draw_units(n_units: int, n_resamples: int, seed: int) -> np.ndarray:
-    """How often each unit is drawn in each resample, shape (B, U)."""
+    n_units = len(numbers)
     if n_units < 2:
-        # Without resamples every interval is NaN.
-        return np.zeros((0, n_units))
+        return np.zeros((0, n_images))  # without resamples every interval is NaN
     shares = np.full(n_units, 1 / n_units)
     draws = np.random.default_rng(seed).multinomial(n_units, shares, size=n_resamples)
-    return draws.astype(float)
+    return draws[:, [numbers[unit] for unit in units]].astype(float)
 
 
 def _weighted_mean(weights: np.ndarray, scores: np.ndarray) -> np.ndarray:

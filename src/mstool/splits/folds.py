@@ -13,28 +13,11 @@ _MOST_SWAPS = 20_000
 def assign_folds(
     groups: Sequence[str], class_counts: np.ndarray | None, n_folds: int, seed: int
 ) -> dict[str, int]:
-    """Fold of each group, for k-fold cross-validation.
+    """Folds for k-fold cross-validation, whatever the order of the images.
 
     The folds' numbers of groups differ by one at most. Groups are placed largest first, each where
     the folds' shares of every class come nearest to even in squares; then pairs of groups are
     swapped at random as long as that helps.
-
-    Parameters
-    ----------
-    groups : sequence of str, length N
-        Group of each image; a group may occur many times.
-    class_counts : ndarray, shape (N, C), or None
-        Labelled pixels of each class in each image. Without it only numbers of groups are evened.
-    n_folds : int
-        Number of folds.
-    seed : int
-        Decides between groups of equal size, and which swaps are tried.
-
-    Returns
-    -------
-    dict of str to int
-        Fold, 0 .. n_folds - 1, of each group, in order of names. It does not depend on the order
-        of the images.
 
     Raises
     ------
@@ -52,22 +35,12 @@ def assign_folds(
     small, n_larger = divmod(len(names), n_folds)
     # The largest groups go to the first folds, so these get the fewer groups.
     sizes = [small] * (n_folds - n_larger) + [small + 1] * n_larger
-    folds = _balance(shares, sizes, np.full(n_folds, 1 / n_folds), np.random.default_rng(seed))
-    return dict(zip(names, folds.tolist(), strict=True))
+    folds = _balance(shares, sizes, np.full(n_folds, 1 / n_folds), seed)
+    return dict(zip(names, folds, strict=True))
 
 
 def leave_one_out(groups: Sequence[str]) -> dict[str, int]:
-    """Fold of each group when every group is held out in turn.
-
-    Parameters
-    ----------
-    groups : sequence of str, length N
-        Group of each image.
-
-    Returns
-    -------
-    dict of str to int
-        Folds 0, 1, ... in order of group names.
+    """Folds 0, 1, ... that hold out every group in turn.
 
     Raises
     ------
@@ -84,18 +57,10 @@ def leave_one_out(groups: Sequence[str]) -> dict[str, int]:
 
 
 def folds_of_folders(groups: Sequence[str], folders: Sequence[str]) -> dict[str, int]:
-    """Fold of each group of a set that comes divided into folders.
+    """Folds of a set that comes divided into folders, given the name of that of each image.
 
-    Parameters
-    ----------
-    groups, folders : sequence of str, length N
-        Group of each image, and name of the folder that it came from.
-
-    Returns
-    -------
-    dict of str to int
-        Folders whose names begin with ``test``, ``val`` and ``train`` come in this order, as in
-        `holdout`, others after them in order of names.
+    Folders whose names begin with ``test``, ``val`` and ``train`` come in this order, as in
+    `holdout`, others after them in order of names.
 
     Raises
     ------
@@ -130,21 +95,7 @@ def holdout(
 ) -> dict[str, int]:
     """Single split: fold 0 is for test, fold 1 for validation, fold 2 for training.
 
-    Parameters
-    ----------
-    groups : sequence of str, length N
-        Group of each image; a group may occur many times.
-    class_counts : ndarray, shape (N, C), or None
-        Labelled pixels of each class in each image; the folds get like shares of every class.
-    fraction : float
-        Share [1] of the groups that test and validation get each, rounded, but one group at least.
-    seed : int
-        As in `assign_folds`.
-
-    Returns
-    -------
-    dict of str to int
-        Fold of each group, in order of names.
+    Test and validation get a `fraction` [1] of the groups each, rounded, but one group at least.
 
     Raises
     ------
@@ -161,9 +112,8 @@ def holdout(
             f"a fraction of {fraction:g} of {len(names)} groups for test and for validation leaves "
             "none for training; give more groups or a smaller fraction"
         )
-    targets = np.array(sizes) / len(names)
-    folds = _balance(shares, sizes, targets, np.random.default_rng(seed))
-    return dict(zip(names, folds.tolist(), strict=True))
+    folds = _balance(shares, sizes, np.array(sizes) / len(names), seed)
+    return dict(zip(names, folds, strict=True))
 
 
 def _group_shares(groups: Sequence[str], class_counts) -> tuple[list[str], np.ndarray]:
@@ -180,9 +130,9 @@ def _group_shares(groups: Sequence[str], class_counts) -> tuple[list[str], np.nd
     return names.tolist(), totals / np.maximum(totals.sum(axis=0), 1)
 
 
-def _balance(shares: np.ndarray, sizes, targets: np.ndarray, rng) -> np.ndarray:
+def _balance(shares: np.ndarray, sizes, targets: np.ndarray, seed: int) -> list[int]:
     """Fold of each group: fold f gets sizes[f] groups and about targets[f] of every class."""
-    n_groups = len(shares)
+    n_groups, rng = len(shares), np.random.default_rng(seed)
     order = rng.permutation(n_groups)
     order = order[np.argsort(-shares[order].sum(axis=1).round(12), kind="stable")]
     free = np.array(sizes)
@@ -196,7 +146,7 @@ def _balance(shares: np.ndarray, sizes, targets: np.ndarray, rng) -> np.ndarray:
         free[best] -= 1
         excess[best] += shares[group]
     _swap(folds, shares, excess, rng)
-    return folds
+    return folds.tolist()
 
 
 def _swap(folds: np.ndarray, shares: np.ndarray, excess: np.ndarray, rng) -> None:

@@ -6,20 +6,11 @@ from mstool.errors import UsageError
 
 
 def group_of(source: str, pattern: str | None = None) -> str:
-    r"""Group that a micrograph belongs to.
+    r"""Group that a micrograph, told by its name, belongs to; never empty.
 
-    Parameters
-    ----------
-    source : str
-        Name of the micrograph.
-    pattern : str, optional
-        Regular expression searched for in `source`; the group is its first capturing group, or all
-        that it matches if it has none. Without a pattern every micrograph is a group of its own.
-
-    Returns
-    -------
-    str
-        Name of the group, never empty.
+    `pattern` is a regular expression searched for in the name; the group is its first capturing
+    group, or all that it matches if it has none. Without a pattern every micrograph is a group of
+    its own.
 
     Raises
     ------

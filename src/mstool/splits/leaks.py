@@ -7,40 +7,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Source:
-    """A micrograph as far as leaks are concerned.
-
-    Attributes
-    ----------
-    name : str
-        Name of the micrograph.
-    group : str or None
-        Specimen it belongs to; None if unknown, which leaks nothing.
-    sha256 : str or None
-        Hash of its content; None if unknown, which leaks nothing.
-    """
+    """A micrograph as far as leaks are concerned; what is None is unknown, and leaks nothing."""
 
     name: str
-    group: str | None
-    sha256: str | None
+    group: str | None  # specimen it belongs to
+    sha256: str | None  # of its content
 
 
 @dataclass(frozen=True)
 class Leak:
-    """One group, or one content, that is on more than one side of a split.
+    """One group, or one content, that is on more than one side of a split."""
 
-    Attributes
-    ----------
-    kind : str
-        ``"group"`` or ``"content"``.
-    key : str
-        The group, or the SHA-256 of the content.
-    members : tuple of (str, tuple of str)
-        For each side it is on, the name of the side and the micrographs.
-    """
-
-    kind: str
-    key: str
-    members: tuple[tuple[str, tuple[str, ...]], ...]
+    kind: str  # "group" or "content"
+    key: str  # the group, or the SHA-256 of the content
+    members: tuple[tuple[str, tuple[str, ...]], ...]  # names of sides, and of micrographs there
 
     def __str__(self) -> str:
         """One line for people, with at most three micrographs a side."""
@@ -48,23 +28,14 @@ class Leak:
         if self.kind == "content":
             what = f"one content (sha256 {self.key[:12]})"
         return f"{what} is in " + " and in ".join(
-            f"{side} ({_list_names(names)})" for side, names in self.members
+            f"{side} ({list_names(names, 3)})" for side, names in self.members
         )
 
 
 def find_leaks(sides: Mapping[str, Sequence[Source]]) -> list[Leak]:
-    """Everything that is on more than one side of a split.
+    """Everything that is on more than one side, given the micrographs by name of the side.
 
-    Parameters
-    ----------
-    sides : mapping of str to sequence of Source
-        Micrographs of each side, e.g. ``"train"``, ``"val"`` and ``"test"``.
-
-    Returns
-    -------
-    list of Leak
-        Groups before contents, each in order of keys; sides in the order of `sides`, names sorted.
-        Empty if the split is clean.
+    Groups come before contents, each in order of keys; sides in the order given, names sorted.
     """
     leaks = []
     for kind, attribute in (("group", "group"), ("content", "sha256")):
@@ -82,6 +53,7 @@ def find_leaks(sides: Mapping[str, Sequence[Source]]) -> list[Leak]:
     return leaks
 
 
-def _list_names(names: Sequence[str], most: int = 3) -> str:
+def list_names(names: Sequence[str], most: int) -> str:
+    """Give the first names as one line, and how many more there are."""
     shown = ", ".join(names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -13,16 +13,10 @@ from mstool.splits.leaks import Source, find_leaks
 
 @dataclass(frozen=True)
 class Roles:
-    """Names of the micrographs in each role.
-
-    Attributes
-    ----------
-    train, val, test : tuple of str
-        Names; `val` may be empty.
-    """
+    """Names of the micrographs in each role."""
 
     train: tuple[str, ...]
-    val: tuple[str, ...]
+    val: tuple[str, ...]  # may be empty
     test: tuple[str, ...]
 
     def as_dict(self) -> dict[str, tuple[str, ...]]:
@@ -41,16 +35,10 @@ def choose_roles(
 
     Parameters
     ----------
-    rows : sequence of SplitRow
-        The split.
-    sources : dict of str to SourceImage
-        Micrographs of the tile folder by name.
     test_fold : int or None
         Fold that is not touched; None for none.
     val_fold : int or None
         Fold that decides when to stop; None for the one after `test_fold`, cyclically.
-    split : str
-        Name of its file, for messages.
 
     Raises
     ------

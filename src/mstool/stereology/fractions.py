@@ -13,11 +13,8 @@ def phase_fraction(labels: np.ndarray, n_classes: int, ignore_index: int = 255) 
     Parameters
     ----------
     labels : ndarray of int, shape (H, W)
-        Class index of each pixel: ``0 .. n_classes - 1``, or `ignore_index`.
-    n_classes : int
-        Number of phases, C.
-    ignore_index : int, default 255
-        Label left out of numerator and denominator.
+        Class index of each pixel: ``0 .. n_classes - 1``, or `ignore_index`, which is left out of
+        numerator and denominator.
 
     Returns
     -------
@@ -35,7 +32,6 @@ def phase_fraction(labels: np.ndarray, n_classes: int, ignore_index: int = 255) 
 
     Examples
     --------
-    >>> import numpy as np
     >>> phase_fraction(np.array([[0, 0, 1, 255]]), n_classes=3)
     array([0.66666667, 0.33333333, 0.        ])
     """
@@ -67,7 +63,6 @@ def phase_fraction_from_counts(counts: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    >>> import numpy as np
     >>> phase_fraction_from_counts(np.array([3, 1]))
     array([0.75, 0.25])
     """
