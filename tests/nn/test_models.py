@@ -7,6 +7,7 @@ from mstool.errors import UsageError
 from mstool.nn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mstool.nn.finetune import encoder_stages, freeze, parse_finetune, train_mode
 from mstool.nn.model import (
+    PIXEL,
     PLAIN,
     ModelSpec,
     architectures,
@@ -14,6 +15,7 @@ from mstool.nn.model import (
     build_segmenter,
     count_parameters,
 )
+from mstool.nn.pixel_classifier import DEFAULT_FEATURES
 from mstool.nn.receptive_field import theoretical_receptive_field
 from mstool.nn.unet_plain import UNetPlain, valid_input_sizes, valid_margin
 
@@ -29,7 +31,8 @@ def segmenter(arch=PLAIN, encoder=None, n_channels=1, n_classes=2, **options):
 @pytest.mark.parametrize("arch", [arch for arch in architectures() if arch != "dpt"])
 def test_every_architecture_keeps_the_size_of_any_image(arch):
     encoder = None if arch == PLAIN else LITE
-    model = segmenter(arch, encoder, n_channels=3, n_classes=4)
+    features = DEFAULT_FEATURES if arch == PIXEL else None
+    model = segmenter(arch, encoder, n_channels=3, n_classes=4, features=features)
     with torch.inference_mode():
         logits = model(torch.rand(1, 3, 129, 100))
     assert logits.shape == (1, 4, 129, 100)

@@ -16,8 +16,6 @@ from mstool.io.records import sha256_of_file
 from mstool.micrographs.needs import Needs
 from mstool.nn.model import ModelSpec, Segmenter, build_segmenter
 
-_FORMAT = "1"
-
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -110,7 +108,8 @@ def save_checkpoint(path: Path, segmenter: Segmenter, checkpoint: Checkpoint) ->
     }
     description = json.dumps(to_plain(asdict(checkpoint)), sort_keys=True, allow_nan=False)
     with atomic_path(path) as temporary:
-        temporary.write_bytes(save(tensors, {"mstool": description, "format": _FORMAT}))
+        # one key alone: of several, safetensors writes now this one first and now that
+        temporary.write_bytes(save(tensors, {"mstool": description}))
 
 
 def load_checkpoint(path: Path) -> LoadedModel:
