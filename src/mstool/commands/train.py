@@ -158,7 +158,7 @@ def train(
             "--views",
             min=1,
             help="Times that a pixel-classifier looks at each tile: as it is, then changed at "
-            "random; by default 4.",
+            "random; by default 3.",
         ),
     ] = None,
     batch_size: Annotated[
@@ -173,7 +173,7 @@ def train(
             "--epochs",
             min=1,
             help="Passes over the tiles, by default 40; over the pixels of pixel-classifier, by "
-            "default 20.",
+            "default 10.",
         ),
     ] = None,
     lr: Annotated[

@@ -35,12 +35,12 @@ _USUAL = {
 _USUAL_OF_PIXELS = {
     "finetune": "decoder",
     "loss": "ce",
-    "epochs": 20,
+    "epochs": 10,
     "lr": 3e-3,
     "weight_decay": 0.1,
     "features": DEFAULT_FEATURES,
     "pixels": 200_000,
-    "views": 4,
+    "views": 3,
 }
 
 

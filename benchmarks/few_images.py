@@ -1,0 +1,126 @@
+"""Rows, table and picture of the learning curves that few_images.sh measures.
+
+python few_images.py rows SCORE.json SET,ARM,N,SEED CORE_S    rows of one cell, as CSV
+python few_images.py table CSV [PICTURE.png]                  Markdown, and the curves
+"""
+
+import csv
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+POOLED = "pooled"
+ARMS = {  # in the order of the table; the first is what the others are compared with
+    "scratch": "U-Net from scratch",
+    "imagenet": "U-Net, ImageNet encoder",
+    "decoder": "the same, encoder frozen",
+    "pixels": "pixel classifier",
+    "mean": "pixel classifier and U-Net",
+}
+STYLES = dict(  # colours of Okabe and Ito, and a mark each
+    zip(
+        ARMS,
+        [("#000000", "o"), ("#0072B2", "s"), ("#56B4E9", "^"), ("#D55E00", "D"), ("#009E73", "v")],
+        strict=True,
+    )
+)
+N_RESAMPLES = 4000
+
+
+def print_rows(score: Path, prefix: str, core_s: str) -> None:
+    """One line a test micrograph, and one for all pixels together."""
+    record = json.loads(score.read_text(encoding="utf-8"))
+    for image in record["per_image"]:
+        print(f"{prefix},{image['image']},{image['mean_iou']:.4f},{core_s}")
+    print(f"{prefix},{POOLED},{record['pooled']['mean_iou']:.4f},{core_s}")
+
+
+def read_cells(path: Path) -> dict:
+    """IoU by (set, arm, n), then by seed, then by micrograph; and core seconds by (set, arm, n)."""
+    scores: dict = defaultdict(lambda: defaultdict(dict))
+    cost: dict = defaultdict(dict)
+    with open(path, newline="", encoding="utf-8") as stream:
+        for row in csv.DictReader(stream):
+            key = row["set"], row["arm"], int(row["n"])
+            scores[key][row["seed"]][row["image"]] = float(row["mean_iou"])
+            cost[key][row["seed"]] = float(row["core_s"])
+    return {key: (by_seed, cost[key]) for key, by_seed in scores.items()}
+
+
+def pooled(by_seed: dict) -> np.ndarray:
+    """Pooled mean IoU of each seed."""
+    return np.array([by_image[POOLED] for by_image in by_seed.values()])
+
+
+def paired_difference(ours: dict, theirs: dict) -> tuple[float, float, float]:
+    """Mean over seeds and micrographs of the difference in IoU, and its 95 % interval.
+
+    Micrographs are resampled, since they are what varies; NaN where no seed is in both.
+    """
+    seeds = sorted(set(ours) & set(theirs))
+    if not seeds:
+        return (np.nan,) * 3
+    images = sorted(set(ours[seeds[0]]) - {POOLED})
+    values = np.mean([[ours[s][i] - theirs[s][i] for i in images] for s in seeds], axis=0)
+    drawn = np.random.default_rng(0).integers(0, len(images), (N_RESAMPLES, len(images)))
+    low, high = np.percentile(values[drawn].mean(axis=1), [2.5, 97.5])
+    return float(values.mean()), float(low), float(high)
+
+
+def print_table(cells: dict) -> None:
+    """Markdown: a line a set, arm and number of micrographs."""
+    print("| set | micrographs | arm | pooled mean IoU | by seed | against scratch | core s |")
+    print("|---|---|---|---|---|---|---|")
+    order = sorted(cells, key=lambda key: (key[0], key[2], list(ARMS).index(key[1])))
+    for name, arm, n in order:
+        by_seed, cost = cells[name, arm, n]
+        found = pooled(by_seed)
+        words = ", ".join(f"{value:.3f}" for value in found)
+        first = cells.get((name, next(iter(ARMS)), n))
+        difference = ""
+        if first is not None and arm != next(iter(ARMS)):
+            middle, low, high = paired_difference(by_seed, first[0])
+            difference = f"{middle:+.3f} ({low:+.3f} to {high:+.3f})"
+        print(
+            f"| {name} | {n} | {ARMS[arm]} | {found.mean():.3f} | {words} | {difference} | "
+            f"{np.mean(list(cost.values())):.0f} |"
+        )
+
+
+def draw_curves(cells: dict, path: Path) -> None:
+    """IoU against the number of training micrographs: a panel a set, a line an arm."""
+    sets = sorted({key[0] for key in cells})
+    figure = Figure(figsize=(5.2 * len(sets), 4.4), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(sets), squeeze=False)[0], sets, strict=True):
+        for arm, (colour, mark) in STYLES.items():
+            sizes = sorted(key[2] for key in cells if key[:2] == (name, arm))
+            if not sizes:
+                continue
+            found = [pooled(cells[name, arm, n][0]) for n in sizes]
+            axes.plot(sizes, [v.mean() for v in found], "-", marker=mark, color=colour, ms=5)
+            axes.lines[-1].set_label(ARMS[arm])
+            for n, values in zip(sizes, found, strict=True):
+                axes.plot([n] * len(values), values, ".", color=colour, ms=3, alpha=0.5)
+        axes.set_xscale("log", base=2)
+        axes.set_xticks([1, 2, 4, 8, 16], ["1", "2", "4", "8", "16"])
+        axes.set(title=name, xlabel="training micrographs", ylabel="pooled mean IoU, test [1]")
+        axes.grid(alpha=0.3)
+        axes.legend(loc="lower right", fontsize=8)
+    figure.savefig(path, dpi=110)
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["rows", score, prefix, core_s]:
+            print_rows(Path(score), prefix, core_s)
+        case ["table", path]:
+            print_table(read_cells(Path(path)))
+        case ["table", path, picture]:
+            print_table(read_cells(Path(path)))
+            draw_curves(read_cells(Path(path)), Path(picture))
+        case _:
+            sys.exit(__doc__)
