@@ -291,9 +291,11 @@ def test_very_verbose_shows_the_traceback(run_mstool, tmp_path, broken_phantom, 
     ("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129), ("SIGUSR1", 75)]
 )
 def test_signal_ends_with_its_code_and_leaves_nothing_half_written(
-    run_mstool, tmp_path, broken_phantom, name, code
+    run_mstool, tmp_path, broken_phantom, request, name, code
 ):
     number = getattr(signal, name)
+    before = signal.signal(number, signal.SIG_DFL)  # under nohup, SIGHUP is ignored at first
+    request.addfinalizer(lambda: signal.signal(number, before))
     broken_phantom(lambda *arguments: os.kill(os.getpid(), number))
     result = run_mstool("phantom", "-o", tmp_path / "out", "--size", 64)
     assert (result.code, result.stdout) == (code, "")
