@@ -58,9 +58,9 @@ def calls_in(script):
             body = tokens[place + 2 : tokens.index("}", place)]
             functions[tokens[place - 1]] = list(commands_in(body))
             tokens[place - 1] = "\n"  # a definition is no call
-    for name, *given in commands_in(tokens):
-        if given[:1] == ["mstool"]:  # what a function such as core_seconds runs
-            name, *given = given
+    for words in commands_in(tokens):
+        is_wrapped = words[1:2] == ["mstool"]  # by a function such as core_seconds
+        name, *given = words[is_wrapped:]
         if name == "mstool":
             yield [word for word in given if word not in ("$@", "${@:2}") and "[@]" not in word]
         for inner in functions.get(name, ()):
