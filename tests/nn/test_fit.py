@@ -12,6 +12,7 @@ from mstool.nn.device import Compute
 from mstool.nn.fit import Fit, FitSettings
 from mstool.nn.losses import build_loss
 from mstool.nn.model import ModelSpec, build_segmenter
+from mstool.nn.threads import ThreadTrial
 from mstool.reporting import Reporter
 
 NAN, INF = float("nan"), float("inf")
@@ -26,7 +27,7 @@ def make_fit(tmp_path):
     normalisation = fit_normalisation(store)
     crops = CropSet(store, 16, PRESETS["none"], normalisation, 0)
 
-    def make(loss=None, validate=None, **settings):
+    def make(loss=None, validate=None, threads=None, **settings):
         torch.manual_seed(0)
         segmenter = build_segmenter(
             ModelSpec("unet-plain", None, 1, 2, 2, 2), normalisation.mean, normalisation.std
@@ -53,6 +54,7 @@ def make_fit(tmp_path):
             Compute(torch.device("cpu"), torch.float32),
             tmp_path / "model" / "resume",
             0.0,
+            threads or ThreadTrial(1),
         )
 
     return make

@@ -1,0 +1,71 @@
+"""What a training run can expect of the time that is left."""
+
+import math
+from typing import Any
+
+_GAIN = 0.005  # of mean IoU, in one validation, that is no chance
+
+
+def seconds_left(
+    n_steps: int, step_s: float, n_validations: int, validation_s: float, budget_s: float
+) -> float:
+    """Time that the rest will take.
+
+    Parameters
+    ----------
+    n_steps, n_validations : int
+        What is left.
+    step_s, validation_s : float
+        Time that one takes [s].
+    budget_s : float
+        Time that may be spent at most [s]; infinite without a budget.
+
+    Returns
+    -------
+    float
+        Time [s].
+    """
+    return max(0.0, min(n_steps * step_s + n_validations * validation_s, budget_s))
+
+
+def validations_left(epoch: int, epochs: int, every: int) -> int:
+    """Validations after `epoch` of `epochs`, one `every` so many epochs and one at the end.
+
+    Examples
+    --------
+    >>> validations_left(1, 10, 4)
+    3
+    """
+    is_extra = epochs % every > 0 and epoch < epochs
+    return epochs // every - epoch // every + is_extra
+
+
+def in_words(seconds: float) -> str:
+    """Give a time in the unit that suits it, without digits that nobody can know.
+
+    Examples
+    --------
+    >>> in_words(41.3), in_words(730), in_words(8000)
+    ('41 s', '12 min', '2.2 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def is_still_rising(history: list[dict[str, Any]]) -> bool:
+    """Whether the last validation beats all before by more than chance.
+
+    Parameters
+    ----------
+    history : list of dict
+        One row an epoch; ``val_mean_iou`` where there was a validation, NaN if it had no pixel.
+
+    Returns
+    -------
+    bool
+        False also where fewer than two validations have a score.
+    """
+    scores = [row["val_mean_iou"] for row in history if "val_mean_iou" in row]
+    scores = [score for score in scores if not math.isnan(score)]
+    return len(scores) > 1 and scores[-1] - max(scores[:-1]) >= _GAIN
