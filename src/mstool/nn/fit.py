@@ -17,7 +17,7 @@ from mstool.nn.device import Compute
 from mstool.nn.finetune import train_mode
 from mstool.nn.losses import Loss
 from mstool.nn.model import Segmenter
-from mstool.nn.outlook import in_words, is_still_rising, seconds_left, validations_left
+from mstool.nn.outlook import in_words, is_still_rising, validations_left
 from mstool.nn.pixel_bank import PixelBank
 from mstool.nn.resume import load_tensors, save_tensors
 from mstool.nn.threads import ThreadTrial
@@ -298,8 +298,14 @@ class Fit:
 
     def _warn_of_short_budget(self, total: int, report: Reporter) -> None:
         """Say, once and in the first epoch, that the budget leaves too few steps."""
-        n_steps = self.state.n_steps / max(self.progress(total), 1e-9)
-        if self._has_told_time or self._has_warned or n_steps >= _POOR * total:
+        if self._has_told_time or self._has_warned:
+            return
+        n_done, share = (
+            self.state.n_steps,
+            self._budget_left() / max(self._time_needed(total), 1e-9),
+        )
+        n_steps = n_done + (total - n_done) * min(1.0, share)
+        if n_steps >= _POOR * total:
             return
         self._has_warned = True
         is_quick = isinstance(self.crops, PixelBank)
@@ -374,19 +380,20 @@ class Fit:
 
     def _outlook_in_words(self, total: int) -> str:
         """What is left after the first epoch of this session; nothing after later ones."""
-        state, settings = self.state, self.settings
         if self._has_told_time or self._step_s is None:
             return ""
         self._has_told_time = True
+        return f"; about {in_words(min(self._time_needed(total), self._budget_left()))} more"
+
+    def _time_needed(self, total: int) -> float:
+        """Time that all planned steps and validations would take from now on [s]."""
+        state, settings = self.state, self.settings
         n_validations = validations_left(state.epoch + 1, settings.epochs, settings.validate_every)
-        seconds = seconds_left(
-            total - state.n_steps,
-            self._step_s,
-            n_validations if self.validate else 0,
-            state.validation_s / max(1, state.n_validations),
-            (settings.max_time_s or math.inf) - self._elapsed(),
-        )
-        return f"; about {in_words(seconds)} more"
+        validation_s = state.validation_s / max(1, state.n_validations)
+        return (total - state.n_steps) * (self._step_s or 0.0) + n_validations * validation_s
+
+    def _budget_left(self) -> float:
+        return max(0.0, (self.settings.max_time_s or math.inf) - self._elapsed())
 
     def _say_what_the_budget_cost(self, report: Reporter) -> None:
         n_epochs = self.settings.epochs

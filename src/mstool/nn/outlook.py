@@ -6,28 +6,6 @@ from typing import Any
 _GAIN = 0.005  # of mean IoU, in one validation, that is no chance
 
 
-def seconds_left(
-    n_steps: int, step_s: float, n_validations: int, validation_s: float, budget_s: float
-) -> float:
-    """Time that the rest will take.
-
-    Parameters
-    ----------
-    n_steps, n_validations : int
-        What is left.
-    step_s, validation_s : float
-        Time that one takes [s].
-    budget_s : float
-        Time that may be spent at most [s]; infinite without a budget.
-
-    Returns
-    -------
-    float
-        Time [s].
-    """
-    return max(0.0, min(n_steps * step_s + n_validations * validation_s, budget_s))
-
-
 def validations_left(epoch: int, epochs: int, every: int) -> int:
     """Validations after `epoch` of `epochs`, one `every` so many epochs and one at the end.
 
