@@ -47,14 +47,14 @@ def busy_processes(n: int):
 
 def prepare(folder: Path) -> None:
     """Make tiles and a split."""
-    call = {"cwd": folder, "check": True}
     made = ("phantom", "--images", "6", "--size", "256", "-q")
-    subprocess.run([*MSTOOL, *made], **call)
+    subprocess.run([*MSTOOL, *made], cwd=folder, check=True)
     labels = ("--labels", "phantom/labels", "--legend", "phantom/legend.toml")
-    size = ("--size", "128", "--overlap", "16", "-q")
-    subprocess.run([*MSTOOL, "tile", "phantom/images", *labels, *size], **call)
+    cut = ("tile", "phantom/images", *labels, "--size", "128", "--overlap", "16", "-q")
+    subprocess.run([*MSTOOL, *cut], cwd=folder, check=True)
     with open(folder / "split.csv", "wb") as stream:
-        subprocess.run([*MSTOOL, "split", "tiles", "--folds", "3", "-q"], stdout=stream, **call)
+        split = [*MSTOOL, "split", "tiles", "--folds", "3", "-q"]
+        subprocess.run(split, cwd=folder, check=True, stdout=stream)
 
 
 def train(folder: Path, threads: str, epochs: int) -> Trained:
