@@ -4,7 +4,15 @@ import math
 
 import pytest
 
-from mstool.nn.outlook import in_words, is_still_rising, validations_left
+from mstool.nn.outlook import in_words, is_still_rising, steps_in_budget, validations_left
+
+
+@pytest.mark.parametrize(
+    ("needed_s", "left_s", "n_steps"),
+    [(60, 20, 40), (60, 90, 100), (60, math.inf, 100), (0, 0, 100), (60, 0, 10)],
+)
+def test_steps_are_those_that_the_budget_pays_for(needed_s, left_s, n_steps):
+    assert steps_in_budget(10, 100, needed_s, left_s) == n_steps
 
 
 @pytest.mark.parametrize("epochs", range(1, 9))

@@ -17,7 +17,7 @@ from mstool.nn.device import Compute
 from mstool.nn.finetune import train_mode
 from mstool.nn.losses import Loss
 from mstool.nn.model import Segmenter
-from mstool.nn.outlook import in_words, is_still_rising, validations_left
+from mstool.nn.outlook import in_words, is_still_rising, steps_in_budget, validations_left
 from mstool.nn.pixel_bank import PixelBank
 from mstool.nn.resume import load_tensors, save_tensors
 from mstool.nn.threads import ThreadTrial
@@ -300,11 +300,8 @@ class Fit:
         """Say, once and in the first epoch, that the budget leaves too few steps."""
         if self._has_told_time or self._has_warned:
             return
-        n_done, share = (
-            self.state.n_steps,
-            self._budget_left() / max(self._time_needed(total), 1e-9),
-        )
-        n_steps = n_done + (total - n_done) * min(1.0, share)
+        needed, left = self._time_needed(total), self._budget_left()
+        n_steps = steps_in_budget(self.state.n_steps, total, needed, left)
         if n_steps >= _POOR * total:
             return
         self._has_warned = True

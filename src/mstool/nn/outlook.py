@@ -6,6 +6,30 @@ from typing import Any
 _GAIN = 0.005  # of mean IoU, in one validation, that is no chance
 
 
+def steps_in_budget(n_done: int, n_planned: int, needed_s: float, left_s: float) -> float:
+    """Steps that will be done in all, if the rest goes on as it is.
+
+    Parameters
+    ----------
+    n_done, n_planned : int
+        Steps so far, and in all.
+    needed_s, left_s : float
+        Time that the rest would take, and time that there is [s]; infinite without a budget.
+
+    Returns
+    -------
+    float
+        Steps, `n_planned` at most.
+
+    Examples
+    --------
+    >>> steps_in_budget(10, 100, needed_s=60.0, left_s=20.0)
+    40.0
+    """
+    share = left_s / needed_s if needed_s > left_s else 1.0
+    return n_done + (n_planned - n_done) * share
+
+
 def validations_left(epoch: int, epochs: int, every: int) -> int:
     """Validations after `epoch` of `epochs`, one `every` so many epochs and one at the end.
 
