@@ -25,14 +25,15 @@ NAN, INF = float("nan"), float("inf")
 
 @pytest.fixture
 def make_fit(tmp_path):
-    """Callable that makes a `Fit` of one step an epoch on the CPU."""
+    """Callable that makes a `Fit` of one step a tile and epoch on the CPU."""
     labels = np.repeat(np.array([[0, 1]], np.uint8), 16, 0).repeat(8, 1)
     tile = Tile("t", "a.tif", "a", 0, 0, 16, 16)
-    store = TileStore([tile], lambda _: (labels * np.uint8(90) + np.uint8(80), labels))
-    normalisation = fit_normalisation(store)
-    crops = CropSet(store, 16, PRESETS["none"], normalisation, 0)
 
-    def make(loss=None, validate=None, threads=None, **settings):
+    def make(loss=None, validate=None, threads=None, n_tiles=1, **settings):
+        decode = lambda _: (labels * np.uint8(90) + np.uint8(80), labels)  # noqa: E731
+        store = TileStore([tile] * n_tiles, decode)
+        normalisation = fit_normalisation(store)
+        crops = CropSet(store, 16, PRESETS["none"], normalisation, 0)
         torch.manual_seed(0)
         segmenter = build_segmenter(
             ModelSpec("unet-plain", None, 1, 2, 2, 2), normalisation.mean, normalisation.std
@@ -196,7 +197,7 @@ def test_training_that_is_told_to_end_says_no_time(make_fit, capsys):
     assert ["about" in line for line in lines] == [True, False]
 
 
-@pytest.mark.parametrize(("epochs", "is_short"), [(24, False), (400, True)])
+@pytest.mark.parametrize(("epochs", "is_short"), [(24, False), (50, False), (400, True)])
 def test_budget_for_less_than_a_third_of_the_steps_is_warned_of_once(
     make_fit, clock, capsys, epochs, is_short
 ):
@@ -209,6 +210,15 @@ def test_budget_for_less_than_a_third_of_the_steps_is_warned_of_once(
         assert 0.5 < n_told / (400 - n_left) < 2.5
         assert "use --arch pixel-classifier" in warnings[0]
         assert lines.index(warnings[0]) == 0
+        assert int(re.search(r"about (\d+) s more", lines[1])[1]) <= 12
+
+
+def test_short_budget_is_warned_of_before_the_first_epoch_ends(make_fit, clock, capsys):
+    fit = make_fit(n_tiles=100, epochs=10, max_time_s=30.0)
+    n_steps = iter(range(1, 100))
+    assert not fit.run(Reporter("train", 0), lambda: next(n_steps) == 15)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "warning: --max-time leaves about" in line
 
 
 @pytest.mark.parametrize(
@@ -227,10 +237,18 @@ def test_score_that_still_rises_when_the_time_is_up_is_said(
 
 def test_trial_of_threads_is_kept_and_goes_on(make_fit, capsys):
     n_before = torch.get_num_threads()
-    fit = make_fit(threads=ThreadTrial(2, is_over=False))
+    used, plain = [], build_loss("ce")
+
+    def loss(logits, labels):
+        used.append(torch.get_num_threads())
+        return plain(logits, labels)
+
+    torch.set_num_threads(2)
+    fit = make_fit(loss, threads=ThreadTrial(2, is_over=False))
     assert not fit.run(Reporter(), iter([False, False, True]).__next__)
     kept = read_state(fit.folder)["threads"]
     assert [len(kept[name]) for name in ("many_s", "one_s")] == [2, 1]
+    assert used == [2, 1, 2]
     again = make_fit(threads=ThreadTrial(**read_state(fit.folder)["threads"]))
     assert again.resume()
     lines = notes_of(again, capsys)

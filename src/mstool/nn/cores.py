@@ -61,7 +61,7 @@ def _groups(root: Path) -> Iterator[Path]:
         for name in {"", "cpu", controllers}:
             group = mounts / name / path.lstrip("/")
             # inside a container the path may be that of the host, and its end is not there
-            yield from (each for each in (group, *group.parents) if each.is_relative_to(mounts))
+            yield from (group, *group.parents)
 
 
 def _read_quota(group: Path) -> float:

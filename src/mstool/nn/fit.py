@@ -366,10 +366,10 @@ class Fit:
         gave_up = 0 < settings.patience <= state.n_worse
         state.history.append(row | {"elapsed_s": round(self._elapsed(), 1)})
         self._warn_of_short_budget(total, report)
-        outlook = "" if is_last or gave_up else self._outlook_in_words(total)
+        state.is_done = is_last or gave_up
+        outlook = "" if state.is_done else self._outlook_in_words(total)
         report.note(_row_in_words(state.history[-1], settings.epochs) + outlook)
         state.epoch, state.step, state.loss_sum, state.n_crops = state.epoch + 1, 0, 0.0, 0
-        state.is_done = is_last or gave_up
         if is_last and state.n_steps < total:
             self._say_what_the_budget_cost(report)
         if state.is_done or time.monotonic() - self._saved > _SAVE_EVERY_S:
