@@ -78,6 +78,11 @@ def decoder_arguments(
     channels : sequence of int, or None
         As many as `usual_channels` has; None for those.
 
+    Returns
+    -------
+    dict of str to int or tuple of int
+        By the name of the parameter; empty for None.
+
     Raises
     ------
     UsageError
