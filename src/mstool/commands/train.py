@@ -81,7 +81,7 @@ def train(
             metavar="FACTOR|LIST",
             help="Channels of the decoder: a factor of the usual ones, such as 0.5, or a list, "
             "deepest first, such as 64,48,32,16,8; by default the usual ones, which are "
-            "256,128,64,32,16 for unet. Not for unet-plain, linknet and dpt.",
+            "256,128,64,32,16 for unet. Not for unet-plain, pixel-classifier, linknet and dpt.",
         ),
     ] = None,
     features: Annotated[
