@@ -120,6 +120,7 @@ def network_spec(settings: TrainSettings, data: TrainingData) -> ModelSpec:
         settings.width,
         settings.padding,
         settings.features,
+        settings.decoder_channels,
     )
 
 
