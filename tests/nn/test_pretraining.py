@@ -42,7 +42,8 @@ def network():
 
 def make_crops(size=65, augment="default", n_tiles=4):
     rng = np.random.default_rng(0)
-    greys = [rng.normal(100, 20, (80, 80)).clip(0, 255).astype(np.uint8) for _ in range(n_tiles)]
+    stripes = 100 + 40 * np.sign(np.sin(np.arange(80) / 3))
+    greys = [rng.normal(stripes, 10, (80, 80)).astype(np.uint8) for _ in range(n_tiles)]
     tiles = [Tile(str(n), "a.tif", "a", 0, 0, 80, 80) for n in range(n_tiles)]
     store = TileStore(tiles, lambda tile: (greys[int(tile.id)], np.zeros((80, 80), np.uint8)))
     return CropSet(store, size, PRESETS[augment], fit_normalisation(store), 3)
