@@ -2,16 +2,22 @@
 
 from copy import deepcopy
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
 from mstool.errors import UsageError
+from mstool.nn.augment import PRESETS
+from mstool.nn.dataset import CropSet
+from mstool.nn.device import Compute
 from mstool.nn.model import ModelSpec, build_encoder
+from mstool.nn.norms import reestimate_norms
 
 _WIDTH = 128  # channels of the head
 _STRIDE = 4  # of what the head gives
 _MULTIPLE = 32
+_N_FOR_NORMS = 64  # crops on which norms are estimated at the end
 
 
 class StageSum(nn.Module):
@@ -137,3 +143,28 @@ def build_stage_sum(encoder: str, n_channels: int, n_outputs: int, seed: int) ->
             "convolutional one"
         ) from None
     return network
+
+
+def settle_norms(learner: Pretrainer, crops: CropSet, batch_size: int, compute: Compute) -> None:
+    """Estimate the norms of an encoder on crops as they are: whole, and with their own greys.
+
+    While it learnt they saw crops with blocks hidden, or greys changed more than those that the
+    encoder will be shown.
+
+    Parameters
+    ----------
+    learner : Pretrainer
+        On the device; is changed.
+    crops : CropSet
+        What it learnt from.
+    batch_size : int
+        Crops at a time.
+    compute : Compute
+        Device.
+    """
+    plain = CropSet(crops.store, crops.size, PRESETS["none"], crops.normalisation, crops.seed)
+    n = min(_N_FOR_NORMS, len(plain))
+    chosen = np.linspace(0, len(plain) - 1, n).round().astype(int)
+    parts = np.array_split(chosen, -(-n // batch_size))
+    images = (torch.stack([plain[0, int(index)][0] for index in part]) for part in parts)
+    reestimate_norms(learner, map(compute.place_batch, images))

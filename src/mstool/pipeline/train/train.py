@@ -8,9 +8,8 @@ from typing import Any
 
 from mstool.errors import Interrupted
 from mstool.io.atomic import write_text
-from mstool.io.plain import to_plain
-from mstool.io.tables import to_csv
-from mstool.io.tiles import MANIFEST, TILES_RECORD, SourceImage
+from mstool.io.tables import history_to_csv
+from mstool.io.tiles import MANIFEST, TILES_RECORD
 from mstool.nn.checkpoint import Checkpoint, save_checkpoint, versions
 from mstool.nn.device import Compute
 from mstool.nn.fit import Fit
@@ -108,7 +107,7 @@ def _write_model(out: Path, learner: Learner, data: TrainingData, settings: Trai
             data.folder.n_channels,
         ),
         sources={
-            role: [_describe_source(data.folder.sources[name]) for name in names]
+            role: [data.folder.sources[name].identity() for name in names]
             for role, names in data.roles.as_dict().items()
         }
         | {"inherited": list(loaded.inherited if loaded else ())},
@@ -121,14 +120,10 @@ def _write_model(out: Path, learner: Learner, data: TrainingData, settings: Trai
         greys=normalisation.greys,
     )
     save_checkpoint(out / MODEL, segmenter, checkpoint)
-    write_text(out / "history.csv", _history_csv(fit.state.history))
+    write_text(out / "history.csv", history_to_csv(fit.state.history))
     title = f"{settings.arch}, {settings.features or settings.encoder or f'depth {settings.depth}'}"
     figure = draw_curves(fit.state.history, fit.state.best_epoch, title)
     save_figure(out / "curves.png", figure)
-
-
-def _describe_source(source: SourceImage) -> dict[str, str]:
-    return {"name": source.name, "group": source.group, "sha256": source.sha256}
 
 
 def _kept_row(fit: Fit) -> dict[str, Any]:
@@ -136,12 +131,6 @@ def _kept_row(fit: Fit) -> dict[str, Any]:
     kept = fit.state.best_epoch or fit.state.epoch
     (row,) = (row for row in fit.state.history if row["epoch"] == kept)
     return {key: value for key, value in row.items() if key.startswith("val_")}
-
-
-def _history_csv(history: list[dict[str, Any]]) -> str:
-    columns = list(dict.fromkeys(key for row in history for key in row))
-    # undefined cells stay empty
-    return to_csv(columns, ([row.get(key) for key in columns] for row in to_plain(history)))
 
 
 def _facts(learner: Learner, data: TrainingData) -> dict[str, Any]:
@@ -154,6 +143,7 @@ def _facts(learner: Learner, data: TrainingData) -> dict[str, Any]:
         "validation": _kept_row(fit),
         "weights": None if loaded is None else asdict(loaded),
         "sources": {role: list(names) for role, names in data.roles.as_dict().items()},
+        "transductive": learner.transductive,
         "versions": versions(),
     }
 
