@@ -39,6 +39,12 @@ EXIT_CODES = (
     ("129, 130, 141, 143", "Ended by a hang-up, Ctrl-C, a closed pipe or SIGTERM."),
 )
 
+ENVIRONMENT = (
+    ("NO_COLOR", "Progress bars have no colour."),
+    ("OMP_NUM_THREADS", "The most threads that --threads auto takes."),
+    ("OMP_WAIT_POLICY", "How threads wait for each other; without it they are passive."),
+)
+
 FILES = {  # what a verb reads and writes by default
     "phantom": (
         ("phantom/images/, phantom/labels/", "Micrographs (TIFF) and label maps (PNG)."),
@@ -55,6 +61,13 @@ FILES = {  # what a verb reads and writes by default
     "split": (
         ("tiles/", "Tile folder that is read; or micrographs."),
         ("standard output", "CSV with the columns source, group and fold."),
+    ),
+    "pretrain": (
+        ("tiles/", "Tile folders that are read; labels are not looked at."),
+        ("pretrained/encoder.safetensors", "Weights of the encoder, and what they come from."),
+        ("pretrained/history.csv, pretrained/curves.png", "Loss of every epoch."),
+        ("pretrained/resume/", "What an unfinished run goes on from."),
+        ("pretrained/pretrain.json", "Record; written last."),
     ),
     "train": (
         ("tiles/", "Tile folder that is read."),
@@ -119,6 +132,7 @@ CHOICES = {
     "--loss": "ce focal dice jaccard lovasz",
     "--class-weights": "none balanced",
     "--precision": "auto fp32 bf16 fp16",
+    "--threads": "auto",
 }
 
 _DOTS = "...\\&"  # which end no sentence
@@ -343,7 +357,7 @@ def make_overview(program: Verb, verbs: list[Verb]) -> str:
     lines += [".SH OPTIONS", *_parameter_items(program.parameters)]
     lines += [".SH PIPELINE", *_paragraphs(_PIPELINE), ".PP", *_examples(_pipeline(verbs))]
     lines += [".SH CONVENTIONS", *_paragraphs(_MANNERS), *_exit_status()]
-    lines += [".SH ENVIRONMENT", *_items([(_bold("NO_COLOR"), "Progress bars have no colour.")])]
+    lines += [".SH ENVIRONMENT", *_items((_bold(name), text) for name, text in ENVIRONMENT)]
     lines += _see_also([f"mstool-{verb.name}" for verb in verbs])
     return "\n".join(lines) + "\n"
 

@@ -51,7 +51,7 @@ function _shtab_mstool_using
 end
 
 set -g _shtab_mstool_commands phantom tile split train predict stitch score explain domain-shift
-set -g _shtab_mstool_opts_with_value --alpha --arch --augment --batch-size --bit-depth --bits --blend --blur --boundary-width --cache --checks --class --class-weights --classes --config --contrast --crop --cue --depth --derive-augmentation --device --discard-ignored --dump-features --ema --encoder --encoder-lr-factor --epochs --etch --fail-above --fail-on --features --fields --files-from --finetune --folds --foreground --grain-size --group-by --holdout --image-suffix --images --label-suffix --labels --lamella-spacing --lath-edge --lath-width --layers --legend --loss --lr --max-images --max-time --methods --min-iou --mitigate --model --noise --out --overlap --padding --patience --permutations --pixel-size --pixels --precipitate-radius --precipitates --precision --preview --probs --raters --region --region-size --regions --reinit --rescale-greys --retrain-advice --scale --scratches --seed --select --simulate --simulated-images --size --source-labels --split --target-labels --test-fold --thresholds --tolerance --tta --val-fold --validate-every --views --weight-decay --weights --width --window --workers -o
+set -g _shtab_mstool_opts_with_value --alpha --arch --augment --batch-size --bit-depth --bits --blend --blur --boundary-width --cache --checks --class --class-weights --classes --config --contrast --crop --cue --depth --derive-augmentation --device --discard-ignored --dump-features --ema --encoder --encoder-lr-factor --epochs --etch --fail-above --fail-on --features --fields --files-from --finetune --folds --foreground --grain-size --group-by --holdout --image-suffix --images --label-suffix --labels --lamella-spacing --lath-edge --lath-width --layers --legend --loss --lr --max-images --max-time --methods --min-iou --mitigate --model --noise --out --overlap --padding --patience --permutations --pixel-size --pixels --precipitate-radius --precipitates --precision --preview --probs --raters --region --region-size --regions --reinit --rescale-greys --retrain-advice --scale --scratches --seed --select --simulate --simulated-images --size --source-labels --split --target-labels --test-fold --threads --thresholds --tolerance --tta --val-fold --validate-every --views --weight-decay --weights --width --window --workers -o
 
 complete -c mstool -e
 complete -c mstool -f
@@ -167,6 +167,7 @@ complete -c mstool -n '_shtab_mstool_using train' -l seed -x -d 'Source of all c
 complete -c mstool -n '_shtab_mstool_using train' -l device -xka "auto cpu cuda mps" -d 'auto, cpu, cuda, cuda:N or mps.'
 complete -c mstool -n '_shtab_mstool_using train' -l precision -xka "auto fp32 bf16 fp16" -d 'auto, fp32, bf16 or fp16; auto is the fastest that the hardware has itself.'
 complete -c mstool -n '_shtab_mstool_using train' -l workers -x -d 'Processes that cut crops; by default none on a CPU, all cores but one on a GPU.'
+complete -c mstool -n '_shtab_mstool_using train' -l threads -xka "auto" -d 'Threads on the CPU; auto is as many as cores, affinity and quota allow.'
 complete -c mstool -n '_shtab_mstool_using train' -s o -l out -xka "(__fish_complete_path (commandline -ct))" -d 'Folder to write.'
 complete -c mstool -n '_shtab_mstool_using train' -l overwrite -d 'Start afresh where the output was made with other settings or inputs.'
 complete -c mstool -n '_shtab_mstool_using train' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'TOML file with options of this verb; flags on the command line win.'
@@ -183,6 +184,7 @@ complete -c mstool -n '_shtab_mstool_using predict' -l probs -xka "uint8 float16
 complete -c mstool -n '_shtab_mstool_using predict' -l batch-size -x -d 'Tiles at a time.'
 complete -c mstool -n '_shtab_mstool_using predict' -l device -xka "auto cpu cuda mps" -d 'auto, cpu, cuda, cuda:N or mps.'
 complete -c mstool -n '_shtab_mstool_using predict' -l precision -xka "auto fp32 bf16 fp16" -d 'auto, fp32, bf16 or fp16; auto is the fastest that the hardware has itself.'
+complete -c mstool -n '_shtab_mstool_using predict' -l threads -xka "auto" -d 'Threads on the CPU; auto is as many as cores, affinity and quota allow.'
 complete -c mstool -n '_shtab_mstool_using predict' -s o -l out -xka "(__fish_complete_path (commandline -ct))" -d 'Folder to write.'
 complete -c mstool -n '_shtab_mstool_using predict' -l overwrite -d 'Start afresh where the output was made with other settings or inputs.'
 complete -c mstool -n '_shtab_mstool_using predict' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'TOML file with options of this verb; flags on the command line win.'
@@ -263,6 +265,7 @@ complete -c mstool -n '_shtab_mstool_using explain' -l dump-features -x -d 'Writ
 complete -c mstool -n '_shtab_mstool_using explain' -l max-time -x -d 'Budget, such as 45m: the work is fitted to it, and what is left out is said.'
 complete -c mstool -n '_shtab_mstool_using explain' -l fail-on -xka "not_supported inconclusive degenerate not_checked" -d 'Exit with 1 if any method is not_supported, inconclusive, degenerate or not_checked.'
 complete -c mstool -n '_shtab_mstool_using explain' -l device -xka "auto cpu cuda mps" -d 'auto, cpu, cuda, cuda:N or mps.'
+complete -c mstool -n '_shtab_mstool_using explain' -l threads -xka "auto" -d 'Threads on the CPU; auto is as many as cores, affinity and quota allow.'
 complete -c mstool -n '_shtab_mstool_using explain' -l seed -x -d 'Source of all chance.'
 complete -c mstool -n '_shtab_mstool_using explain' -s o -l out -xka "(__fish_complete_path (commandline -ct))" -d 'Folder to write.'
 complete -c mstool -n '_shtab_mstool_using explain' -l overwrite -d 'Start afresh where the output was made with other settings or inputs.'
@@ -300,6 +303,7 @@ complete -c mstool -n '_shtab_mstool_using domain-shift' -l fail-above -x -d 'Ex
 complete -c mstool -n '_shtab_mstool_using domain-shift' -l max-time -x -d 'Budget, such as 45m: the work is fitted to it, and what is left out is said.'
 complete -c mstool -n '_shtab_mstool_using domain-shift' -l device -xka "auto cpu cuda mps" -d 'auto, cpu, cuda, cuda:N or mps.'
 complete -c mstool -n '_shtab_mstool_using domain-shift' -l precision -xka "auto fp32 bf16 fp16" -d 'auto, fp32, bf16 or fp16; auto is the fastest that the hardware has itself.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l threads -xka "auto" -d 'Threads on the CPU; auto is as many as cores, affinity and quota allow.'
 complete -c mstool -n '_shtab_mstool_using domain-shift' -l seed -x -d 'Source of all chance.'
 complete -c mstool -n '_shtab_mstool_using domain-shift' -s o -l out -xka "(__fish_complete_path (commandline -ct))" -d 'Folder to write.'
 complete -c mstool -n '_shtab_mstool_using domain-shift' -l overwrite -d 'Start afresh where the output was made with other settings or inputs.'

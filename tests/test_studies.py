@@ -30,7 +30,7 @@ def script_in(path):
 
 def tokens_of(script):
     """Words and punctuation of a shell script without comments and heredocs."""
-    script = re.sub(r"<<'(\w+)'\n.*?^\1$", "", script, flags=re.M | re.S)
+    script = re.sub(r"<< ?'(\w+)'\n.*?^\1$", "", script, flags=re.M | re.S)
     script = re.sub(r"(^|\s)#.*", r"\1", script, flags=re.M)
     lexer = shlex.shlex(script.replace("\\\n", " "), posix=True, punctuation_chars=PUNCTUATION)
     lexer.commenters = ""
@@ -58,9 +58,11 @@ def calls_in(script):
             body = tokens[place + 2 : tokens.index("}", place)]
             functions[tokens[place - 1]] = list(commands_in(body))
             tokens[place - 1] = "\n"  # a definition is no call
-    for name, *given in commands_in(tokens):
+    for words in commands_in(tokens):
+        is_wrapped = words[1:2] == ["mstool"]  # by a function such as core_seconds
+        name, *given = words[is_wrapped:]
         if name == "mstool":
-            yield [word for word in given if word not in ("$@", "${@:2}")]
+            yield [word for word in given if word not in ("$@", "${@:2}") and "[@]" not in word]
         for inner in functions.get(name, ()):
             if inner[0] == "mstool" and inner[-1] in ("$@", "${@:2}"):
                 yield inner[1:-1] + (given if inner[-1] == "$@" else given[1:])
@@ -74,10 +76,12 @@ def test_calls_are_found_through_functions():
     cut() { mstool tile "$1/raw" -q "${@:2}"; }  # not: mstool tile --never
     for name in a b; do cut "$name" --size 64 \\
         --overlap 8 > "$name.txt"; done
+    timed mstool split "$name" "${options[@]}" 2> log
     """
     assert list(calls_in(script)) == [
         ["tile", "$1/raw", "-q"],
         ["tile", "$1/raw", "-q", "--size", "64", "--overlap", "8"],
+        ["split", "$name", "2"],
     ]
 
 
@@ -90,7 +94,11 @@ def test_no_call_is_overlooked(path):
 @pytest.mark.parametrize("call", [call for _, call in CALLS], ids=" ".join)
 def test_call_is_taken(call):
     verb, *words = call
-    words = ["1" if "$" in word else word for word in words]  # a number is a path and a word too
+    flags = ["", *words]  # a number is a path and a word too, but no choice
+    words = [
+        {"--select": "test"}.get(flag, "1") if "$" in word else word
+        for flag, word in zip(flags, words, strict=False)
+    ]
     COMMANDS[verb].make_context(verb, words)  # parses and converts; does not run
 
 

@@ -63,6 +63,8 @@ for verb in VERBS:
 
 def main() -> None:
     """Run the command line; every failure ends in one line on stderr and an exit code."""
+    # threads that spin while they wait take the core that others need; read when torch loads
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     raise_on_signals()
     verb = _verb(sys.argv[1:])
     try:

@@ -1,5 +1,7 @@
 """Values of options that several verbs have."""
 
+import json
+
 import pytest
 
 from mstool.commands.options import parse_duration
@@ -44,3 +46,18 @@ def test_word_that_is_no_choice_is_refused(run_mstool, tmp_path, source):
     assert ended.code == 2
     words = "--fail-on bad: use not_supported, inconclusive, degenerate, not_checked"
     assert ended.stderr == f"mstool explain: {words}\n"
+
+
+@pytest.mark.parametrize("verb", ["train", "predict", "explain", "domain-shift"])
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "two", "1025", "99999", "", "AUTO"])
+def test_what_is_no_number_of_threads_is_refused(run_mstool, verb, text):
+    ended = run_mstool(verb, f"--threads={text}")
+    assert ended.code == 2
+    words = f"--threads {text}: use auto, or a number from 1 to 1024"
+    assert ended.stderr == f"mstool {verb}: {words}\n"
+
+
+def test_threads_come_from_a_file_too(run_mstool, study):
+    (study / "c.toml").write_text("threads = 1\n")
+    command = ("train", "--split", "split.csv", "--dry-run", "--config", "c.toml")
+    assert json.loads(run_mstool(*command).stdout)["settings"]["threads"] == "1"

@@ -1,17 +1,23 @@
 """The training loop, on one tile of two greys."""
 
+import itertools
+import re
+
 import numpy as np
 import pytest
 import torch
 
 from mstool.errors import CheckFailed
 from mstool.io.tiles import Tile
+from mstool.nn import fit as fit_module
 from mstool.nn.augment import PRESETS
 from mstool.nn.dataset import CropSet, TileStore, fit_normalisation
 from mstool.nn.device import Compute
 from mstool.nn.fit import Fit, FitSettings
 from mstool.nn.losses import build_loss
 from mstool.nn.model import ModelSpec, build_segmenter
+from mstool.nn.resume import read_state
+from mstool.nn.threads import ThreadTrial
 from mstool.reporting import Reporter
 
 NAN, INF = float("nan"), float("inf")
@@ -19,14 +25,15 @@ NAN, INF = float("nan"), float("inf")
 
 @pytest.fixture
 def make_fit(tmp_path):
-    """Callable that makes a `Fit` of one step an epoch on the CPU."""
+    """Callable that makes a `Fit` of one step a tile and epoch on the CPU."""
     labels = np.repeat(np.array([[0, 1]], np.uint8), 16, 0).repeat(8, 1)
     tile = Tile("t", "a.tif", "a", 0, 0, 16, 16)
-    store = TileStore([tile], lambda _: (labels * np.uint8(90) + np.uint8(80), labels))
-    normalisation = fit_normalisation(store)
-    crops = CropSet(store, 16, PRESETS["none"], normalisation, 0)
 
-    def make(loss=None, validate=None, **settings):
+    def make(loss=None, validate=None, threads=None, n_tiles=1, **settings):
+        decode = lambda _: (labels * np.uint8(90) + np.uint8(80), labels)  # noqa: E731
+        store = TileStore([tile] * n_tiles, decode)
+        normalisation = fit_normalisation(store)
+        crops = CropSet(store, 16, PRESETS["none"], normalisation, 0)
         torch.manual_seed(0)
         segmenter = build_segmenter(
             ModelSpec("unet-plain", None, 1, 2, 2, 2), normalisation.mean, normalisation.std
@@ -53,6 +60,7 @@ def make_fit(tmp_path):
             Compute(torch.device("cpu"), torch.float32),
             tmp_path / "model" / "resume",
             0.0,
+            threads or ThreadTrial(1),
         )
 
     return make
@@ -146,3 +154,105 @@ def test_weights_of_the_best_validation_are_kept(make_fit):
     kept = fit.segmenter.state_dict()
     assert all(torch.equal(kept[name], tensor) for name, tensor in seen[1].items())
     assert not all(torch.equal(kept[name], tensor) for name, tensor in seen[2].items())
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock of the training loop that gains 0.1 s with each reading."""
+    readings = itertools.count(0.0, 0.1)
+    monkeypatch.setattr(fit_module.time, "monotonic", lambda: next(readings))
+
+
+def notes_of(fit, capsys):
+    assert fit.run(Reporter("train", 0), never)
+    return capsys.readouterr().err.splitlines()
+
+
+def score_by_rank(scores):
+    """Validation that gives one score after another, and the last again and again."""
+    scores = iter([*scores[:-1], *itertools.repeat(scores[-1], 1000)])
+    return lambda _: {"mean_iou": next(scores)}
+
+
+def test_time_that_is_left_is_told_once_after_the_first_epoch(make_fit, clock, capsys):
+    lines = notes_of(make_fit(validate=score_by_rank([0.5]), epochs=4), capsys)
+    assert re.search(r"epoch 1/4, .* s; about \d+ s more$", lines[0])
+    assert not any("about" in line for line in lines[1:])
+    (only,) = notes_of(make_fit(epochs=1), capsys)
+    assert "about" not in only
+
+
+def test_time_that_is_left_is_told_again_after_an_interruption(make_fit, capsys):
+    fit = make_fit(epochs=4)
+    assert not fit.run(Reporter(), iter([False, True]).__next__)
+    again = make_fit(epochs=4)
+    assert again.resume()
+    # all of the second epoch was done before, and tells nothing of the pace
+    assert ["about" in line for line in notes_of(again, capsys)] == [False, True, False]
+
+
+def test_training_that_is_told_to_end_says_no_time(make_fit, capsys):
+    scores = score_by_rank([0.5, 0.4])
+    lines = notes_of(make_fit(validate=scores, epochs=9, validate_every=1, patience=1), capsys)
+    assert ["about" in line for line in lines] == [True, False]
+
+
+@pytest.mark.parametrize(("epochs", "is_short"), [(24, False), (50, False), (400, True)])
+def test_budget_for_less_than_a_third_of_the_steps_is_warned_of_once(
+    make_fit, clock, capsys, epochs, is_short
+):
+    lines = notes_of(make_fit(epochs=epochs, max_time_s=12.0), capsys)
+    warnings = [line for line in lines if "warning" in line]
+    assert len(warnings) == is_short
+    if is_short:
+        n_told = int(re.search(r"--max-time leaves about (\d+) of 400 planned", warnings[0])[1])
+        n_left = int(re.search(r"left out (\d+) of", lines[-1])[1])
+        assert 0.5 < n_told / (400 - n_left) < 2.5
+        assert "use --arch pixel-classifier" in warnings[0]
+        assert lines.index(warnings[0]) == 0
+        assert int(re.search(r"about (\d+) s more", lines[1])[1]) <= 12
+
+
+def test_short_budget_is_warned_of_before_the_first_epoch_ends(make_fit, clock, capsys):
+    fit = make_fit(n_tiles=100, epochs=10, max_time_s=30.0)
+    n_steps = iter(range(1, 100))
+    assert not fit.run(Reporter("train", 0), lambda: next(n_steps) == 15)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "warning: --max-time leaves about" in line
+
+
+@pytest.mark.parametrize(
+    ("scores", "max_time_s", "is_rising"),
+    [([0.1, 0.5, 0.9], 3.0, True), ([0.5, 0.5, 0.5], 3.0, False), ([0.1, 0.5, 0.9], None, False)],
+)
+def test_score_that_still_rises_when_the_time_is_up_is_said(
+    make_fit, clock, capsys, scores, max_time_s, is_rising
+):
+    rising = score_by_rank(list(np.linspace(scores[0], scores[-1], 12)))
+    lines = notes_of(make_fit(validate=rising, epochs=10, max_time_s=max_time_s), capsys)
+    said = [line for line in lines if "was still improving; give it more time, or go on" in line]
+    assert len(said) == is_rising
+    assert all("--weights" in line and "model.safetensors" in line for line in said)
+
+
+def test_trial_of_threads_is_kept_and_goes_on(make_fit, capsys):
+    n_before = torch.get_num_threads()
+    used, plain = [], build_loss("ce")
+
+    def loss(logits, labels):
+        used.append(torch.get_num_threads())
+        return plain(logits, labels)
+
+    torch.set_num_threads(2)
+    fit = make_fit(loss, threads=ThreadTrial(2, is_over=False))
+    assert not fit.run(Reporter(), iter([False, False, True]).__next__)
+    kept = read_state(fit.folder)["threads"]
+    assert [len(kept[name]) for name in ("many_s", "one_s")] == [2, 1]
+    assert used == [2, 1, 2]
+    again = make_fit(threads=ThreadTrial(**read_state(fit.folder)["threads"]))
+    assert again.resume()
+    lines = notes_of(again, capsys)
+    torch.set_num_threads(n_before)
+    assert again.threads.is_over
+    assert again.threads.many_s[:2] == kept["many_s"]
+    assert sum("threads and" in line for line in lines) == 1

@@ -12,6 +12,7 @@ from mstool.nn.device import Compute
 from mstool.nn.fit import Fit, FitSettings
 from mstool.nn.masking import MaskedSet, Rebuilder, draw_blocks, masked_error
 from mstool.nn.pretrainer import StageSum, build_stage_sum, crop_edge
+from mstool.nn.threads import ThreadTrial
 from mstool.nn.views import N_EMBEDDED, Matcher, ViewSet, disagreement, turn, turn_back
 from mstool.reporting import Reporter
 
@@ -217,6 +218,7 @@ def make_fit(method, folder, epochs=12):
         Compute(torch.device("cpu"), torch.float32),
         folder,
         0.0,
+        ThreadTrial(1),
     )
 
 

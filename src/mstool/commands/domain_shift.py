@@ -110,6 +110,7 @@ def domain_shift(
     max_time_s: options.MaxTime = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
+    threads: options.Threads = "auto",
     seed: options.Seed = 0,
     out: options.OutFolder = Path("shift"),
     overwrite: options.Overwrite = False,
@@ -137,6 +138,7 @@ def domain_shift(
     from mstool.micrographs.find import Naming
     from mstool.micrographs.label_maps import choose_legend
     from mstool.nn.device import choose_compute, make_deterministic
+    from mstool.nn.threads import use_threads
     from mstool.pipeline.job import Job
     from mstool.pipeline.kept_parts import start_budget
     from mstool.pipeline.shift.compare import RECORD, check_verdict, compare_sets, load_model
@@ -148,6 +150,7 @@ def domain_shift(
     budget = start_budget(job.run, max_time_s)
     repairs, is_auto = parse_repairs(mitigate)
     make_deterministic()
+    use_threads(threads, job.report)
     compute = choose_compute(device, precision)
     resolved = {"repairs": repairs, "is_auto": is_auto, "precision": compute.precision}
     settings = pick(ShiftSettings, given | resolved | {"doses": parse_simulations(simulate)})

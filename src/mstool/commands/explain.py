@@ -147,6 +147,7 @@ def explain(
         ),
     ] = None,
     device: options.Device = "auto",
+    threads: options.Threads = "auto",
     seed: options.Seed = 0,
     out: options.OutFolder = Path("explain"),
     overwrite: options.Overwrite = False,
@@ -178,6 +179,7 @@ def explain(
     from mstool.micrographs.find import Naming, find_set
     from mstool.micrographs.label_maps import choose_legend
     from mstool.micrographs.sets import Reading
+    from mstool.nn.threads import use_threads
     from mstool.pipeline.explain.explanation import check_verdicts, explain_images
     from mstool.pipeline.explain.request import (
         ExplainSettings,
@@ -205,6 +207,7 @@ def explain(
         return
     loaded = load_checkpoint(model)
     make_deterministic()
+    use_threads(threads, job.report)
     compute = choose_compute(device, "fp32")
     reading, read_through = pick(Reading, given), choose_legend(legend, classes)
     record = explain_images(files, read_through, reading, loaded, settings, compute, job)

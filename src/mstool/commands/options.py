@@ -95,6 +95,19 @@ def check_pixel_size(parameter: typer.CallbackParam, size_um: float | None) -> f
     return size_um
 
 
+def check_threads(parameter: typer.CallbackParam, text: str) -> str:
+    """Give a number of threads, or ``auto``, back.
+
+    Raises
+    ------
+    UsageError
+        If it is neither, or more than any machine can use.
+    """
+    if text != "auto" and not (re.fullmatch("[0-9]{1,4}", text) and 1 <= int(text) <= 1024):
+        raise UsageError(f"{parameter.opts[-1]} {text}: use auto, or a number from 1 to 1024")
+    return text
+
+
 def parse_duration(text: object) -> float:
     """Seconds of ``90``, ``90s``, ``45m``, ``2h`` or ``1:30:00``.
 
@@ -271,6 +284,15 @@ Precision = Annotated[
         "--precision",
         metavar="FORMAT",
         help="auto, fp32, bf16 or fp16; auto is the fastest that the hardware has itself.",
+    ),
+]
+Threads = Annotated[
+    str,
+    Group.RUNNING(
+        "--threads",
+        metavar="auto|N",
+        help="Threads on the CPU; auto is as many as cores, affinity and quota allow.",
+        callback=check_threads,
     ),
 ]
 OutFolder = Annotated[Path, Group.OUTPUT("-o", "--out", help="Folder to write.")]

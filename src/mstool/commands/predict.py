@@ -51,6 +51,7 @@ def predict(
     batch_size: Annotated[int, Group.RUNNING("--batch-size", min=1, help="Tiles at a time.")] = 4,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
+    threads: options.Threads = "auto",
     out: options.OutFolder = Path("probs"),
     overwrite: options.Overwrite = False,
     config: options.Config = None,
@@ -66,11 +67,13 @@ def predict(
     Example: mstool predict tiles/ --model model/ --select test
     """
     from mstool.nn.device import choose_compute, make_deterministic
+    from mstool.nn.threads import use_threads
     from mstool.pipeline.job import Job
     from mstool.pipeline.predict import PredictSettings, predict_tiles
 
     job = Job(out, overwrite, make_reporter("predict", quiet, verbose))
     make_deterministic()
+    use_threads(threads, job.report)
     compute = choose_compute(device, precision)
     settings = PredictSettings(select, tta, probs, compute.precision)
     models = model or [Path("model")]

@@ -91,6 +91,7 @@ def pretrain(
     seed: options.Seed = 0,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
+    threads: options.Threads = "auto",
     out: options.OutFolder = Path("pretrained"),
     overwrite: options.Overwrite = False,
     config: options.Config = None,

@@ -235,6 +235,7 @@ def train(
             help="Processes that cut crops; by default none on a CPU, all cores but one on a GPU.",
         ),
     ] = None,
+    threads: options.Threads = "auto",
     out: options.OutFolder = Path("model"),
     overwrite: options.Overwrite = False,
     config: options.Config = None,
@@ -248,6 +249,10 @@ def train(
     no micrograph, told by its pixels, may be on two sides. Validation is on whole micrographs, and
     the best weights are kept. Ctrl-C, SIGTERM and SIGUSR1 save what is needed to go on; the same
     command goes on, and ends with the same weights.
+
+    With --threads auto on a CPU the first steps are timed with many threads and with one, and the
+    quicker goes on; that may depend on what else the machine does, and so may the rounding of the
+    weights, whereas with --threads N they are the same bytes on a busy machine too.
 
     Example: mstool train tiles/ --split split.csv --test-fold 0
     """

@@ -105,11 +105,6 @@ def make_deterministic() -> None:
     torch.backends.cudnn.benchmark = False
 
 
-def available_cores() -> int:
-    """Cores that this process may use; fewer than the machine has under a batch system."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _choose_device(device: str) -> torch.device:
     has_mps = torch.backends.mps.is_available()
     if device == "auto":

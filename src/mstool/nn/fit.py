@@ -17,15 +17,19 @@ from mstool.nn.device import Compute
 from mstool.nn.finetune import train_mode
 from mstool.nn.masking import MaskedSet
 from mstool.nn.model import Segmenter
+from mstool.nn.outlook import in_words, is_still_rising, steps_in_budget, validations_left
 from mstool.nn.pixel_bank import PixelBank
 from mstool.nn.pretrainer import Pretrainer
 from mstool.nn.resume import load_tensors, save_tensors
+from mstool.nn.threads import ThreadTrial
 from mstool.nn.views import ViewSet
 from mstool.reporting import Reporter
 
 _SAVE_EVERY_S = 120.0
 _WARM_UP = 0.15
 _FIRST_LR, _LAST_LR = 0.05, 0.002
+_POOR = 1 / 3  # share of the planned steps below which a budget is said to be short
+_PACE_KNOWN_AFTER = 10  # steps
 _PATIENCE_WITH_LOSS = 8  # steps in a row without a finite loss, where a scaler leaves them out
 
 
@@ -98,6 +102,8 @@ class FitState:
         Validations so far.
     scaler : dict
         State of the gradient scaler (float16 only).
+    threads : dict
+        Fields of the `ThreadTrial`.
     is_done : bool
         Whether the last epoch, or the budget, is reached.
     history : list of dict
@@ -118,6 +124,7 @@ class FitState:
     validation_s: float = 0.0
     n_validations: int = 0
     scaler: dict[str, Any] = field(default_factory=dict)
+    threads: dict[str, Any] = field(default_factory=dict)
     is_done: bool = False
     history: list[dict[str, Any]] = field(default_factory=list)
 
@@ -147,6 +154,8 @@ class Fit:
         For what is needed to go on.
     started : float
         Reading of the monotonic clock from which the budget counts [s].
+    threads : ThreadTrial
+        From `begin_trial`, which knows those of the unfinished run in `folder`.
     """
 
     def __init__(
@@ -159,10 +168,11 @@ class Fit:
         compute: Compute,
         folder: Path,
         started: float,
+        threads: ThreadTrial,
     ):
         self.segmenter, self.crops, self.loss = segmenter, crops, loss
         self.validate, self.settings, self.compute = validate, settings, compute
-        self.folder = folder
+        self.folder, self.threads = folder, threads
         self.state = FitState()
         self.optimizer = _build_optimizer(segmenter.network, settings)
         self.scaler = torch.amp.GradScaler(
@@ -171,6 +181,8 @@ class Fit:
         self.mean_weights = _copy_weights(segmenter) if settings.ema else None
         self.best_weights: dict[str, torch.Tensor] | None = None
         self._started, self._saved = started, time.monotonic()
+        self._step_s: float | None = None  # with what cuts crops, in the epoch under way
+        self._has_told_time, self._has_warned = False, False
 
     def run(self, report: Reporter, stop_requested: Callable[[], bool]) -> bool:
         """Train to the end, or until asked to stop.
@@ -192,7 +204,7 @@ class Fit:
         with report.progress("training", total) as advance:
             advance(self.state.n_steps)
             while not self.state.is_done:
-                if not self._run_epoch(total, advance, stop_requested):
+                if not self._run_epoch(total, report, advance, stop_requested):
                     self.save()
                     return False
                 self._end_epoch(total, report)
@@ -220,6 +232,7 @@ class Fit:
         """Write what is needed to go on."""
         self.state.elapsed_s, self._started = self._elapsed(), time.monotonic()
         self.state.scaler = self.scaler.state_dict()
+        self.state.threads = asdict(self.threads)
         tensors = {"weights": self.segmenter.state_dict(), "optimizer": _flatten(self.optimizer)}
         if self.mean_weights is not None:
             tensors["mean"] = self.mean_weights
@@ -248,27 +261,58 @@ class Fit:
             self.scaler.load_state_dict(self.state.scaler)
         return True
 
-    def _run_epoch(self, total: int, advance: Callable, stop_requested: Callable) -> bool:
+    def _run_epoch(
+        self, total: int, report: Reporter, advance: Callable, stop_requested: Callable
+    ) -> bool:
         state, settings = self.state, self.settings
         batches = epoch_batches(len(self.crops), settings.batch_size, settings.seed, state.epoch)
         train_mode(self.segmenter)
-        started, n_before = time.monotonic(), state.n_crops
+        started, n_before, first_step = time.monotonic(), state.n_crops, state.n_steps
         for images, labels in self._load(batches[state.step :]):
             progress = self.progress(total)
             if progress >= 1.0 and state.n_steps > 0:
                 break  # the budget is spent: what is left of the epoch is left out
-            step_started = time.monotonic()
-            self._train_step(images, labels, progress)
-            state.training_s += time.monotonic() - step_started
-            rate = (state.n_crops - n_before) / (time.monotonic() - started)
+            self._time_step(images, labels, progress, report)
+            epoch_s = time.monotonic() - started
+            self._step_s = epoch_s / (state.n_steps - first_step)
+            rate = (state.n_crops - n_before) / epoch_s
             score = "" if state.best_score is None else f", IoU {state.best_score:.3f}"
             loss = state.loss_sum / state.n_crops if state.n_crops else math.nan
             advance(1, f"loss {loss:.3f}{score}, {rate:.1f} images/s")
+            if state.n_steps >= _PACE_KNOWN_AFTER:
+                self._warn_of_short_budget(total, report)
             if stop_requested():
                 return False
             if time.monotonic() - self._saved > _SAVE_EVERY_S:
                 self.save()
         return True
+
+    def _time_step(
+        self, images: torch.Tensor, labels: torch.Tensor, progress: float, report: Reporter
+    ) -> None:
+        self.threads.begin_step()
+        started = time.monotonic()
+        self._train_step(images, labels, progress)
+        seconds = time.monotonic() - started
+        self.state.training_s += seconds
+        if decision := self.threads.end_step(seconds):
+            report.note(decision)
+
+    def _warn_of_short_budget(self, total: int, report: Reporter) -> None:
+        """Say, once and in the first epoch, that the budget leaves too few steps."""
+        if self._has_told_time or self._has_warned:
+            return
+        needed, left = self._time_needed(total), self._budget_left()
+        n_steps = steps_in_budget(self.state.n_steps, total, needed, left)
+        if n_steps >= _POOR * total:
+            return
+        self._has_warned = True
+        is_slow = isinstance(self.crops, CropSet)
+        report.note(
+            f"warning: --max-time leaves about {n_steps:.0f} of {total} planned steps, and the "
+            "model will be poor; give more time, plan fewer --epochs"
+            + (", or use --arch pixel-classifier" if is_slow else "")
+        )
 
     def _train_step(self, images: torch.Tensor, labels: torch.Tensor, progress: float) -> None:
         state = self.state
@@ -322,13 +366,42 @@ class Fit:
             is_last = is_last or self.progress(total) >= 1.0
         gave_up = 0 < settings.patience <= state.n_worse
         state.history.append(row | {"elapsed_s": round(self._elapsed(), 1)})
-        report.note(_row_in_words(state.history[-1], settings.epochs))
-        state.epoch, state.step, state.loss_sum, state.n_crops = state.epoch + 1, 0, 0.0, 0
+        self._warn_of_short_budget(total, report)
         state.is_done = is_last or gave_up
-        if is_last and (n_left := settings.epochs - state.epoch):
-            report.note(f"--max-time left out {n_left} of {settings.epochs} epochs")
+        outlook = "" if state.is_done else self._outlook_in_words(total)
+        report.note(_row_in_words(state.history[-1], settings.epochs) + outlook)
+        state.epoch, state.step, state.loss_sum, state.n_crops = state.epoch + 1, 0, 0.0, 0
+        if is_last and state.n_steps < total:
+            self._say_what_the_budget_cost(report)
         if state.is_done or time.monotonic() - self._saved > _SAVE_EVERY_S:
             self.save()
+
+    def _outlook_in_words(self, total: int) -> str:
+        """What is left after the first epoch of this session; nothing after later ones."""
+        if self._has_told_time or self._step_s is None:
+            return ""
+        self._has_told_time = True
+        return f"; about {in_words(min(self._time_needed(total), self._budget_left()))} more"
+
+    def _time_needed(self, total: int) -> float:
+        """Time that all planned steps and validations would take from now on [s]."""
+        state, settings = self.state, self.settings
+        n_validations = validations_left(state.epoch + 1, settings.epochs, settings.validate_every)
+        validation_s = state.validation_s / max(1, state.n_validations)
+        return (total - state.n_steps) * (self._step_s or 0.0) + n_validations * validation_s
+
+    def _budget_left(self) -> float:
+        return max(0.0, (self.settings.max_time_s or math.inf) - self._elapsed())
+
+    def _say_what_the_budget_cost(self, report: Reporter) -> None:
+        n_epochs = self.settings.epochs
+        if n_left := n_epochs - self.state.epoch:
+            report.note(f"--max-time left out {n_left} of {n_epochs} epochs")
+        if is_still_rising(self.state.history):
+            report.note(
+                "the validation score was still improving; give it more time, or go on with "
+                f"--weights {self.folder.parent / 'model.safetensors'}"
+            )
 
     def _validate(self) -> dict[str, Any]:
         state, started = self.state, time.monotonic()

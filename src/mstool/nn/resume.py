@@ -48,10 +48,30 @@ def load_tensors(
     groups: dict[str, dict[str, torch.Tensor]] = {}
     try:
         with safe_open(path, "pt") as stream:
-            state = json.loads((stream.metadata() or {})["state"])
+            state = _state_of(stream)
             for key in stream.keys():  # noqa: SIM118 - not a dict
                 group, name = key.split("/", 1)
                 groups.setdefault(group, {})[name] = stream.get_tensor(key)
     except (SafetensorError, KeyError, ValueError) as error:
-        raise InputError(f"{path}: damaged ({error}); start afresh with --overwrite") from None
+        raise _damaged(path, error) from None
     return groups, state
+
+
+def read_state(folder: Path) -> dict[str, Any] | None:
+    """Read the numbers alone of what `save_tensors` wrote; else as `load_tensors`."""
+    path = folder / _FILE
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, "pt") as stream:
+            return _state_of(stream)
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise _damaged(path, error) from None
+
+
+def _state_of(stream: Any) -> dict[str, Any]:
+    return json.loads((stream.metadata() or {})["state"])
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path}: damaged ({error}); start afresh with --overwrite")

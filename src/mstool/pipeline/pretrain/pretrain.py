@@ -17,11 +17,13 @@ from mstool.nn.masking import MaskedSet, Rebuilder, masked_error
 from mstool.nn.model import ModelSpec, count_parameters
 from mstool.nn.pretrained import ENCODER_FILE, PretrainedEncoder, save_encoder
 from mstool.nn.pretrainer import build_stage_sum, crop_edge, settle_norms
+from mstool.nn.resume import read_state
+from mstool.nn.threads import ThreadTrial, begin_trial
 from mstool.nn.views import N_EMBEDDED, Matcher, ViewSet, disagreement
 from mstool.nn.weights import LoadedWeights, describe_loaded, load_weights
 from mstool.pictures.curves import draw_loss
 from mstool.pictures.save import save_figure
-from mstool.pipeline.job import Job
+from mstool.pipeline.job import Job, Work
 from mstool.pipeline.pretrain.pretrain_flags import PretrainSettings
 from mstool.pipeline.pretrain.unlabelled_pool import Pool, open_pool
 
@@ -83,7 +85,8 @@ def pretrain_encoder(
     if work is None:
         return
     with work.filling():
-        learning = _prepare(pool, settings, compute, cache, job)
+        threads = _begin_threads(settings, compute, work, job)
+        learning = _prepare(pool, settings, compute, threads, cache, job)
         fit = learning.fit
         if work.state == "unfinished" and fit.resume():
             report.note(f"going on at epoch {fit.state.epoch + 1}, step {fit.state.n_steps}")
@@ -95,13 +98,29 @@ def pretrain_encoder(
     settle_norms(fit.segmenter, learning.crops, settings.fit.batch_size, compute)
     _write_encoder(out, learning, pool, settings)
     begun = work.describe(compute.name, compute.n_threads)
-    work.finish(begun | _facts(learning, pool))
+    work.finish(
+        begun | _facts(learning, pool) | {"threads": fit.threads.describe(settings.threads)}
+    )
     shutil.rmtree(out / "resume", ignore_errors=True)
     report.note(f"{out / ENCODER_FILE}: mstool train --weights {out} begins with it")
 
 
+def _begin_threads(
+    settings: PretrainSettings, compute: Compute, work: Work, job: Job
+) -> ThreadTrial:
+    """Set the threads to begin with: those of the unfinished run, or by the flag."""
+    kept = read_state(job.out / "resume") if work.state == "unfinished" else None
+    is_cpu = compute.device.type == "cpu"
+    return begin_trial(settings.threads, kept and kept.get("threads"), is_cpu, job.report)
+
+
 def _prepare(
-    pool: Pool, settings: PretrainSettings, compute: Compute, cache: Path, job: Job
+    pool: Pool,
+    settings: PretrainSettings,
+    compute: Compute,
+    threads: ThreadTrial,
+    cache: Path,
+    job: Job,
 ) -> Pretraining:
     """Build an encoder with its first weights, and all that training it takes."""
     normalisation = fit_normalisation(pool.store)
@@ -123,7 +142,15 @@ def _prepare(
     learner = compute.place(kind(network, normalisation.mean, normalisation.std))
     _note_begin(pool, learner, edge, compute, job)
     fit = Fit(
-        learner, examples, loss, None, settings.fit, compute, job.out / "resume", job.run.clock
+        learner,
+        examples,
+        loss,
+        None,
+        settings.fit,
+        compute,
+        job.out / "resume",
+        job.run.clock,
+        threads,
     )
     return Pretraining(fit, crops, loaded)
 

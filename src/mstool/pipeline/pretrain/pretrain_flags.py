@@ -5,7 +5,8 @@ from typing import Any
 
 from mstool.errors import UsageError
 from mstool.nn.augment import Augmentation, load_augmentation
-from mstool.nn.device import Compute, available_cores
+from mstool.nn.cores import available_cores
+from mstool.nn.device import Compute
 from mstool.nn.fit import FitSettings
 from mstool.nn.weights import locate_weights
 
@@ -30,6 +31,8 @@ class PretrainSettings:
         Of the loop.
     precision : str
         As resolved.
+    threads : str
+        As ``--threads`` has it.
     """
 
     method: str
@@ -40,11 +43,12 @@ class PretrainSettings:
     test_fold: int | None
     fit: FitSettings
     precision: str
+    threads: str
 
     def as_record(self) -> dict[str, Any]:
-        """All that decides the weights; not how many processes help."""
+        """All that decides the weights; not how many processes or threads help."""
         record = asdict(self)
-        del record["fit"]["workers"]
+        del record["fit"]["workers"], record["threads"]
         return record
 
 
@@ -62,6 +66,7 @@ class PretrainFlags:
     batch_size: int
     lr: float
     max_time_s: float | None
+    threads: str
     seed: int
 
 
@@ -98,4 +103,5 @@ def resolve_pretraining(flags: PretrainFlags, compute: Compute) -> PretrainSetti
         flags.test_fold,
         fit,
         compute.precision,
+        flags.threads,
     )

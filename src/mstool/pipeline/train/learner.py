@@ -29,6 +29,7 @@ from mstool.nn.model import (
     count_parameters,
 )
 from mstool.nn.pixel_bank import PixelBank, fill_bank, head_of
+from mstool.nn.threads import ThreadTrial
 from mstool.nn.validate import whole_image_confusions
 from mstool.nn.weights import LoadedWeights, describe_loaded, load_weights
 from mstool.pipeline.job import Job
@@ -54,6 +55,7 @@ def prepare_learner(
     data: TrainingData,
     settings: TrainSettings,
     compute: Compute,
+    threads: ThreadTrial,
     cache: Path,
     job: Job,
     stop_requested: Callable[[], int | None],
@@ -104,6 +106,7 @@ def prepare_learner(
         compute,
         job.out / "resume",
         job.run.clock,
+        threads,
     )
     return Learner(segmenter, fit, normalisation, loaded, transductive)
 

@@ -6,7 +6,8 @@ from typing import Any
 from mstool.errors import UsageError
 from mstool.io.records import pick
 from mstool.nn.augment import Augmentation, load_augmentation
-from mstool.nn.device import Compute, available_cores
+from mstool.nn.cores import available_cores
+from mstool.nn.device import Compute
 from mstool.nn.finetune import parse_finetune
 from mstool.nn.fit import FitSettings
 from mstool.nn.losses import parse_loss
@@ -71,6 +72,8 @@ class TrainSettings:
         Of the loop.
     precision : str
         As resolved.
+    threads : str
+        ``auto`` or a number.
     """
 
     arch: str
@@ -92,11 +95,16 @@ class TrainSettings:
     max_images: int | None
     fit: FitSettings
     precision: str
+    threads: str
 
     def as_record(self) -> dict[str, Any]:
-        """All that decides the weights; not how many processes help."""
+        """All that decides the weights; not how many processes or threads help.
+
+        Threads decide their rounding, so those of an unfinished training are kept beside its
+        weights.
+        """
         record = asdict(self)
-        del record["fit"]["workers"]
+        del record["fit"]["workers"], record["threads"]
         return record
 
 
@@ -131,6 +139,7 @@ class TrainFlags:
     validate_every: int | None
     max_time_s: float | None
     workers: int | None
+    threads: str
     seed: int
 
 

@@ -1,0 +1,78 @@
+"""How many cores this process may use: those that it is bound to, and what its quota pays for."""
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def available_cores(root: Path = Path("/")) -> int:
+    """Cores that this process may use; fewer than the machine has under a batch system.
+
+    Parameters
+    ----------
+    root : Path
+        Where ``proc`` and ``sys`` are.
+
+    Returns
+    -------
+    int
+        Cores by affinity, or the quota of control groups rounded down where that is less; 1 at
+        least.
+    """
+    has_affinity = hasattr(os, "sched_getaffinity")
+    bound = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    return max(1, math.floor(min(bound, cpu_quota(root))))
+
+
+def cpu_quota(root: Path = Path("/")) -> float:
+    """Quota of CPU time that control groups give this process.
+
+    Parameters
+    ----------
+    root : Path
+        Where ``proc`` and ``sys`` are.
+
+    Returns
+    -------
+    float
+        Cores [1], the least of the group and all groups around it; infinite without a quota.
+
+    References
+    ----------
+    .. [1] Linux kernel, Control Group v2, "CPU Interface Files"; CFS Bandwidth Control (v1).
+    """
+    quotas = (_read_quota(folder) for folder in _groups(root))
+    return min(quotas, default=math.inf)
+
+
+def _groups(root: Path) -> Iterator[Path]:
+    """Folders of the groups that this process is in, and of those around them."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return  # not Linux
+    mounts = root / "sys/fs/cgroup"
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        # version 2 names no controller; version 1 mounts them under one or all of their names
+        for name in {"", "cpu", controllers}:
+            group = mounts / name / path.lstrip("/")
+            # inside a container the path may be that of the host, and its end is not there
+            yield from (group, *group.parents)
+
+
+def _read_quota(group: Path) -> float:
+    try:
+        if (group / "cpu.max").is_file():
+            quota, period = (group / "cpu.max").read_text().split()
+        else:
+            quota, period = (
+                (group / f"cpu.cfs_{name}_us").read_text().strip() for name in ("quota", "period")
+            )
+        is_limited = quota != "max" and float(quota) > 0  # -1 in version 1
+        return float(quota) / float(period) if is_limited else math.inf
+    except (OSError, ValueError, ZeroDivisionError):
+        return math.inf
