@@ -389,9 +389,7 @@ def test_new_fields_of_specimens_that_were_trained_on_are_told(run_mstool, stitc
     assert ended.code == 0
 
 
-def test_micrographs_that_were_seen_without_labels_are_told_apart(
-    run_mstool, stitched, label_maps
-):
+def test_micrographs_that_were_seen_without_labels_are_told_apart(run_mstool, stitched, label_maps):
     trained_on = [
         {"name": "x.png", "group": "s1", "sha256": content_hash("x"), "part": "unlabelled"},
         {"name": "y.png", "group": "y.png", "sha256": content_hash("y"), "part": "train"},

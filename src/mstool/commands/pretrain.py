@@ -45,7 +45,8 @@ def pretrain(
         Group.NETWORK(
             "--weights",
             metavar="NAME|FILE",
-            help="Weights to begin with: none, imagenet, micronet, or a file.",
+            help="Weights to begin with: none, imagenet, micronet, a file, or a folder that "
+            "pretrain or train wrote.",
         ),
     ] = "imagenet",
     method: Annotated[

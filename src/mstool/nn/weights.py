@@ -115,7 +115,7 @@ def load_weights(
     path = Path(weights)
     if not path.is_file():
         raise UsageError(
-            f"--weights {weights}: no such file; use none, imagenet, micronet or a file"
+            f"--weights {weights}: no such file; use none, imagenet, micronet, a file or a folder"
         )
     loaded = _fill(network, read_state(path), path.name, sha256_of_file(path))
     return replace(loaded, inherited=tuple(read_training_sources(path)))
