@@ -141,10 +141,9 @@ def test_labels_are_not_looked_at(run_mstool, study):
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_same_seed_gives_the_same_bytes(run_mstool, study, method):
+def test_same_seed_gives_the_same_bytes_and_another_others(run_mstool, study):
     for out, seed in (("a", 1), ("b", 1), ("c", 2)):
-        pretrain(run_mstool, "--method", method, "-o", out, "--seed", seed)
+        pretrain(run_mstool, "-o", out, "--seed", seed)
     a, b, c = (Path(out, "encoder.safetensors").read_bytes() for out in "abc")
     assert a == b
     assert a != c
@@ -199,6 +198,14 @@ def test_an_encoder_is_no_model_to_predict_with(run_mstool, study):
     assert ended.code == 65
     assert "encoder.safetensors: an encoder alone" in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+def test_budget_ends_complete(run_mstool, study):
+    options = ("--max-time", "1s", "-o", "quick")
+    ended = pretrain(run_mstool, *options, epochs=100000)
+    assert "--max-time left out" in ended.stderr
+    assert "pixel-classifier" not in ended.stderr
+    assert (study / "quick" / "encoder.safetensors").exists()
 
 
 @pytest.mark.parametrize(

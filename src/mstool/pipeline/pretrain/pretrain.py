@@ -16,7 +16,7 @@ from mstool.nn.fit import Fit
 from mstool.nn.masking import MaskedSet, Rebuilder, masked_error
 from mstool.nn.model import ModelSpec, count_parameters
 from mstool.nn.pretrained import ENCODER_FILE, PretrainedEncoder, save_encoder
-from mstool.nn.pretrainer import build_stage_sum, crop_edge, settle_norms
+from mstool.nn.pretrainer import Pretrainer, build_stage_sum, crop_edge, settle_norms
 from mstool.nn.resume import read_state
 from mstool.nn.threads import ThreadTrial, begin_trial
 from mstool.nn.views import N_EMBEDDED, Matcher, ViewSet, disagreement
@@ -98,9 +98,8 @@ def pretrain_encoder(
     settle_norms(fit.segmenter, learning.crops, settings.fit.batch_size, compute)
     _write_encoder(out, learning, pool, settings)
     begun = work.describe(compute.name, compute.n_threads)
-    work.finish(
-        begun | _facts(learning, pool) | {"threads": fit.threads.describe(settings.threads)}
-    )
+    facts = _facts(learning, pool) | {"threads": fit.threads.describe(settings.threads)}
+    work.finish(begun | facts)
     shutil.rmtree(out / "resume", ignore_errors=True)
     report.note(f"{out / ENCODER_FILE}: mstool train --weights {out} begins with it")
 
@@ -124,8 +123,8 @@ def _prepare(
 ) -> Pretraining:
     """Build an encoder with its first weights, and all that training it takes."""
     normalisation = fit_normalisation(pool.store)
-    n_channels, is_masked = pool.folders[0].n_channels, settings.method == "masked"
-    n_outputs = n_channels if is_masked else N_EMBEDDED
+    n_channels = pool.folders[0].n_channels
+    n_outputs = n_channels if settings.method == "masked" else N_EMBEDDED
     seed = derive_seed(settings.fit.seed, 0)
     network = build_stage_sum(settings.encoder, n_channels, n_outputs, seed)
     edge = crop_edge(network, settings.crop or pool.folders[0].size)
@@ -134,11 +133,7 @@ def _prepare(
     if loaded is not None:
         job.report.note(describe_loaded(loaded))
     crops = CropSet(pool.store, edge, settings.augmentation, normalisation, settings.fit.seed)
-    examples, kind, loss = (
-        (MaskedSet(crops), Rebuilder, masked_error)
-        if is_masked
-        else (ViewSet(crops), Matcher, disagreement)
-    )
+    examples, kind, loss = _choose_method(settings.method, crops)
     learner = compute.place(kind(network, normalisation.mean, normalisation.std))
     _note_begin(pool, learner, edge, compute, job)
     fit = Fit(
@@ -155,7 +150,16 @@ def _prepare(
     return Pretraining(fit, crops, loaded)
 
 
-def _note_begin(pool: Pool, learner: Any, edge: int, compute: Compute, job: Job) -> None:
+def _choose_method(
+    method: str, crops: CropSet
+) -> tuple[MaskedSet | ViewSet, type[Pretrainer], Callable]:
+    """Give what is looked at, what answers, and what its answers cost."""
+    if method == "masked":
+        return MaskedSet(crops), Rebuilder, masked_error
+    return ViewSet(crops), Matcher, disagreement
+
+
+def _note_begin(pool: Pool, learner: Pretrainer, edge: int, compute: Compute, job: Job) -> None:
     if pool.left_out:
         job.report.note(f"{len(pool.left_out)} micrographs of the test are not looked at")
     else:
