@@ -41,8 +41,8 @@ $(DEMO)/split.csv: $(DEMO)/tiles/tiles.json
 	$(MSTOOL) split $(DEMO)/tiles --folds 4 > $@
 
 $(DEMO)/model/train.json: $(DEMO)/split.csv
-	$(MSTOOL) train $(DEMO)/tiles --split $(DEMO)/split.csv --test-fold 0 --epochs 10 \
-	  --max-time 6m -o $(DEMO)/model
+	$(MSTOOL) train $(DEMO)/tiles --split $(DEMO)/split.csv --test-fold 0 \
+	  --arch pixel-classifier -o $(DEMO)/model
 
 $(DEMO)/probs/predict.json: $(DEMO)/model/train.json
 	$(MSTOOL) predict $(DEMO)/tiles --model $(DEMO)/model --select test -o $(DEMO)/probs

@@ -232,6 +232,7 @@ def test_leak_is_refused_before_the_first_step(run_mstool, study, kind):
     [
         (["--arch", "unet"], 2, "--depth 2"),
         (["--encoder", "resnet18"], 2, "--encoder"),
+        (["--decoder-width", "0.5"], 2, "--decoder-width 0.5: needs --arch unet, "),
         (["--loss", "mse"], 2, "--loss mse"),
         (["--finetune", "some"], 2, "--finetune some"),
         (["--class-weights", "1,2,3"], 2, "--class-weights"),

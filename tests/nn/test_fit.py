@@ -256,3 +256,52 @@ def test_trial_of_threads_is_kept_and_goes_on(make_fit, capsys):
     assert again.threads.is_over
     assert again.threads.many_s[:2] == kept["many_s"]
     assert sum("threads and" in line for line in lines) == 1
+
+
+def test_weights_after_each_step_are_averaged(make_fit):
+    fit = make_fit(epochs=3, ema=0.5)
+    expected = {name: tensor.clone() for name, tensor in fit.mean_weights.items()}
+    step = fit._train_step
+
+    def follow(*arguments):
+        step(*arguments)
+        n = fit.state.n_steps
+        for name, now in fit.segmenter.state_dict().items():
+            decay = min(0.5, n / (n + 9)) if now.is_floating_point() else 0.0
+            expected[name] = (decay * expected[name] + (1 - decay) * now).to(now.dtype)
+
+    fit._train_step = follow
+    assert fit.run(Reporter(), never)
+    for name, kept in fit.segmenter.state_dict().items():
+        torch.testing.assert_close(kept, expected[name])
+
+
+def test_steps_are_those_of_adamw_whatever_the_order_in_memory(make_fit):
+    fit = make_fit(weight_decay=0.1)
+    fit.compute.place(fit.segmenter)
+    plain = make_fit(weight_decay=0.1)
+    groups = [dict(group) for group in plain.optimizer.param_groups]
+    plain.optimizer = torch.optim.AdamW(groups, fused=False, foreach=False)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(5):
+        images = torch.rand(2, 1, 16, 16, generator=generator)
+        labels = torch.randint(0, 2, (2, 16, 16), generator=generator)
+        for one in (fit, plain):
+            one._train_step(images, labels, 0.5)
+    for ours, theirs in zip(fit.segmenter.parameters(), plain.segmenter.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+def test_moments_that_were_saved_go_on_in_the_order_of_the_weights(make_fit):
+    whole, stopped, resumed = (make_fit() for _ in range(3))
+    images, labels = torch.rand(2, 1, 16, 16), torch.randint(0, 2, (2, 16, 16))
+    for fit in (whole, stopped, resumed):
+        fit.compute.place(fit.segmenter)
+    for fit in (whole, stopped):
+        fit._train_step(images, labels, 0.5)
+    stopped.save()
+    assert resumed.resume()
+    for fit in (whole, resumed):
+        fit._train_step(images, labels, 0.5)
+    after = resumed.segmenter.state_dict()
+    assert all(torch.equal(after[name], t) for name, t in whole.segmenter.state_dict().items())

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import segmentation_models_pytorch as smp
 import torch
 
 from mstool.errors import UsageError
@@ -55,6 +56,39 @@ def test_perfect_prediction_costs_next_to_nothing(name):
     labels = example()[1]
     logits = torch.nn.functional.one_hot(labels.long(), 3).permute(0, 3, 1, 2) * 100.0 - 50
     assert float(build_loss(name)(logits, labels)) < 1e-3
+
+
+LIBRARY = {
+    "ce": torch.nn.functional.cross_entropy,
+    "dice": smp.losses.DiceLoss("multiclass"),
+    "jaccard": smp.losses.JaccardLoss("multiclass"),
+    "lovasz": smp.losses.LovaszLoss("multiclass"),
+}
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("n_absent", [0, 1])
+@pytest.mark.parametrize("name", LIBRARY)
+def test_losses_are_those_of_the_libraries(name, n_absent, layout):
+    logits, labels = example()
+    logits = logits.detach().contiguous(memory_format=layout).requires_grad_()
+    labels = labels.clamp(max=2 - n_absent)
+    values, gradients = [], []
+    image = (logits, labels.long())  # Lovasz sorts pixels of the whole batch there too
+    for loss in (build_loss(name), LIBRARY[name]):
+        values.append(loss(*image))
+        gradients.append(torch.autograd.grad(values[-1], logits)[0])
+    torch.testing.assert_close(*values, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-7)
+
+
+def test_cross_entropy_with_class_weights_is_that_of_torch():
+    logits, labels = example()
+    weights = [1.0, 0.0, 2.5]
+    expected = torch.nn.functional.cross_entropy(
+        logits, labels.long(), weight=torch.tensor(weights)
+    )
+    torch.testing.assert_close(build_loss("ce", weights)(logits, labels), expected)
 
 
 def test_cross_entropy_by_hand_with_class_weights():

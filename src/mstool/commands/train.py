@@ -74,6 +74,16 @@ def train(
             "by default 128.",
         ),
     ] = None,
+    decoder_width: Annotated[
+        str | None,
+        Group.NETWORK(
+            "--decoder-width",
+            metavar="FACTOR|LIST",
+            help="Channels of the decoder: a factor of the usual ones, such as 0.5, or a list, "
+            "deepest first, such as 64,48,32,16,8; by default the usual ones, which are "
+            "256,128,64,32,16 for unet. Not for unet-plain, pixel-classifier, linknet and dpt.",
+        ),
+    ] = None,
     features: Annotated[
         str | None,
         Group.NETWORK(

@@ -1,7 +1,7 @@
 """Networks on disk: safetensors that explain themselves."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from mstool.io.atomic import atomic_path
 from mstool.io.plain import to_plain
 from mstool.io.records import sha256_of_file
 from mstool.micrographs.needs import Needs
+from mstool.nn.decoder_width import decoder_arguments
 from mstool.nn.model import ModelSpec, Segmenter, build_segmenter
 from mstool.nn.pretrained import is_encoder_alone, sources_of_encoder
 
@@ -182,14 +183,22 @@ def _parse(description: str, path: Path) -> Checkpoint:
         fields = json.loads(description)
         tuples = {key: tuple(fields[key]) for key in ("classes", "mean", "std")}
         tuples["greys"] = tuple(fields.get("greys", ()))
-        checkpoint = Checkpoint(**{**fields, **tuples, "spec": ModelSpec(**fields["spec"])})
+        checkpoint = Checkpoint(**{**fields, **tuples, "spec": _parse_spec(fields["spec"])})
         if not all(isinstance(checkpoint.sources[part], list) for part in ("train", "val", "test")):
             raise TypeError("sources")
         if not isinstance(checkpoint.legend, str) or checkpoint.spec.width > 4096:
             raise TypeError("legend or width")
         return checkpoint
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, UsageError) as error:
         raise InputError(f"{path}: its description is damaged ({error}); train it again") from None
+
+
+def _parse_spec(fields: dict[str, Any]) -> ModelSpec:
+    spec = ModelSpec(**fields)
+    if spec.decoder_channels is None:  # so too in models that do not know the field
+        return spec
+    decoder_arguments(spec.arch, spec.decoder_channels)
+    return replace(spec, decoder_channels=tuple(spec.decoder_channels))
 
 
 def _refuse_pickle(path: Path) -> None:

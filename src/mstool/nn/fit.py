@@ -437,13 +437,14 @@ class Fit:
             return
         n = self.state.n_steps
         decay = min(self.settings.ema, n / (n + 9))  # quick at first, when all is new
-        with torch.no_grad():
-            for name, tensor in self.segmenter.state_dict().items():
-                mean = self.mean_weights[name]
-                if tensor.is_floating_point():
-                    mean.lerp_(tensor, 1 - decay)
-                else:
-                    mean.copy_(tensor)
+        means, now = [], []
+        for name, tensor in self.segmenter.state_dict().items():
+            if tensor.is_floating_point():
+                means.append(self.mean_weights[name])
+                now.append(tensor)
+            else:
+                self.mean_weights[name].copy_(tensor)
+        torch._foreach_lerp_(means, now, 1 - decay)
 
     def _elapsed(self) -> float:
         return self.state.elapsed_s + time.monotonic() - self._started
@@ -496,7 +497,7 @@ def _build_optimizer(network: nn.Module, settings: FitSettings) -> torch.optim.O
         if parameters:
             highest = settings.lr * factor
             groups.append({"params": parameters, "lr": highest, "highest_lr": highest})
-    return torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
+    return torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
 
 
 def _is_finite(module: nn.Module) -> bool:
@@ -522,6 +523,11 @@ def _unflatten(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor
         index, name = key.split(".", 1)
         moments.setdefault(int(index), {})[name] = tensor
     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+    for parameter, state in optimizer.state.items():
+        for name, tensor in state.items():
+            if tensor.shape == parameter.shape:
+                # a fused optimiser goes through memory, in which files have another order
+                state[name] = torch.empty_like(parameter).copy_(tensor)
 
 
 def _row_in_words(row: dict[str, Any], epochs: int) -> str:

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 
 import segmentation_models_pytorch as smp
 import torch
-from torch import nn
 
 from mstool.errors import UsageError
 from mstool.labels.legend import IGNORE_INDEX
@@ -14,6 +14,8 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 _NAMES = ("ce", "focal", "dice", "jaccard", "lovasz")
 _GAMMA = 2  # of the focal loss
+_ALPHAS = {"dice": 0.5, "jaccard": 1.0}
+_LEAST = 1e-7  # overlap, so that nothing is divided by zero
 
 
 def parse_loss(text: str) -> dict[str, float]:
@@ -70,12 +72,13 @@ def build_loss(text: str, class_weights: list[float] | None = None) -> Loss:
         logits, labels = _labelled_pixels(logits.float(), labels)
         if labels.numel() == 0:
             return logits.sum() * 0
-        return sum(weight * part(logits, labels) for weight, part in parts)
+        log_p = logits.log_softmax(dim=0)
+        return sum(weight * part(log_p, labels) for weight, part in parts)
 
     return loss
 
 
-def focal_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def focal_loss(log_p: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Mean of ``(1 - p)^2 * -log p``, where p is that of the true class by softmax, as in use [1]_.
 
     It weighs down pixels that are right already. Its lowest value is not where probabilities are
@@ -85,8 +88,8 @@ def focal_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
     Parameters
     ----------
-    logits : Tensor of float, shape (P, K)
-        A row a pixel.
+    log_p : Tensor of float, shape (K, P)
+        Logarithms of probabilities, a column a pixel.
     labels : Tensor of int64, shape (P,)
         True classes, none ignored.
 
@@ -100,46 +103,81 @@ def focal_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     .. [1] Lin, T.-Y. et al. (2017). ICCV, arXiv:1708.02002.
     .. [2] Charoenphakdee, N. et al. (2021). CVPR, arXiv:2011.09172.
     """
-    cost = nn.functional.cross_entropy(logits, labels, reduction="none")
+    cost = _cost(log_p, labels)
     doubt = -torch.expm1(-cost)  # 1 - p, exact where p is nearly 1
     return (doubt**_GAMMA * cost).mean()
 
 
+def overlap_loss(log_p: torch.Tensor, labels: torch.Tensor, alpha: float) -> torch.Tensor:
+    """One less the mean soft overlap of classes, over all pixels of a batch at once [1]_.
+
+    It gives what ``DiceLoss`` and ``JaccardLoss`` of segmentation-models-pytorch give, which take
+    four times as long for a row of pixels. A class without a pixel costs nothing, and counts.
+
+    Parameters
+    ----------
+    log_p : Tensor of float, shape (K, P)
+        Logarithms of probabilities, a column a pixel.
+    labels : Tensor of int64, shape (P,)
+        True classes, none ignored.
+    alpha : float
+        Weight of what is not common to truth and prediction: 0.5 for Dice, 1 for Jaccard.
+
+    Returns
+    -------
+    Tensor of float, shape ()
+        From 0 to 1.
+
+    References
+    ----------
+    .. [1] Salehi, S. S. M., Erdogmus, D., Gholipour, A. (2017). MLMI, arXiv:1706.05721.
+    """
+    p = log_p.exp()
+    is_class = labels == torch.arange(len(p), device=p.device)[:, None]
+    n_true, common = is_class.sum(dim=1), (p * is_class).sum(dim=1)
+    either = common + alpha * (p.sum(dim=1) + n_true - 2 * common)
+    return ((1 - common / either.clamp_min(_LEAST)) * (n_true > 0)).mean()
+
+
 def _build_term(name: str, class_weights: list[float] | None) -> Loss:
     if name == "ce":
-        weights = None if class_weights is None else torch.tensor(class_weights).float()
-
-        def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-            on_device = None if weights is None else weights.to(logits.device)
-            return nn.functional.cross_entropy(logits, labels, weight=on_device)
-
-        return cross_entropy
+        return partial(_cross_entropy, class_weights=class_weights)
     if name == "focal":
         return focal_loss
-    kinds = {
-        "dice": smp.losses.DiceLoss,
-        "jaccard": smp.losses.JaccardLoss,
-        "lovasz": smp.losses.LovaszLoss,
-    }
-    kind = kinds[name](mode="multiclass")
+    if name in _ALPHAS:
+        return partial(overlap_loss, alpha=_ALPHAS[name])
+    kind = smp.losses.LovaszLoss(mode="multiclass")
+    # softmax of the logarithms of probabilities gives these back
+    return lambda log_p, labels: kind(log_p[None, :, None, :], labels[None, None, :])
 
-    def of_one_row(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        return kind(logits.T[None, :, None, :], labels[None, None, :])
 
-    return of_one_row
+def _cross_entropy(
+    log_p: torch.Tensor, labels: torch.Tensor, class_weights: list[float] | None
+) -> torch.Tensor:
+    cost = _cost(log_p, labels)
+    if class_weights is None:
+        return cost.mean()
+    weights = torch.tensor(class_weights, device=cost.device).float()[labels]
+    return (weights * cost).sum() / weights.sum()
+
+
+def _cost(log_p: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Give -log p of the true class, shape (P,)."""
+    return -log_p.gather(0, labels[None])[0]
 
 
 def _labelled_pixels(
     logits: torch.Tensor, labels: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits (P, K) and classes (P,) of the P pixels that are not ignored.
+    """Logits (K, P) and classes (P,) of the P pixels that are not ignored.
 
-    A row of pixels serves every term: none needs to know of ignored ones, and the cross-entropy of
-    rows, unlike that of images, is deterministic on CUDA.
+    A row of pixels serves every term: none needs to know of ignored ones. Classes come first, since
+    sums over the last axis of a few classes take several times as long.
     """
-    rows = logits.permute(0, 2, 3, 1).reshape(-1, logits.shape[1])
+    columns = logits.transpose(0, 1).reshape(logits.shape[1], -1)
     classes = labels.reshape(-1)
     valid = classes != IGNORE_INDEX
-    if bool(valid.all()):
-        return rows, classes.long()
-    return rows[valid], classes[valid].long()
+    if not bool(valid.all()):
+        places = valid.nonzero()[:, 0]
+        columns, classes = columns.index_select(1, places), classes[places]
+    return columns, classes.long()

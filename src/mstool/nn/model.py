@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from mstool.errors import UsageError
+from mstool.nn.decoder_width import decoder_arguments
 from mstool.nn.pixel_classifier import PixelClassifier, parse_features
 from mstool.nn.unet_plain import UNetPlain, check_depth, valid_input_sizes, valid_margin
 
@@ -43,6 +44,8 @@ class ModelSpec:
         Convolutions of ``unet-plain``.
     features : str or None
         What a ``pixel-classifier`` reads, see `parse_features`; None for the others.
+    decoder_channels : tuple of int, or None
+        Of an architecture of segmentation-models-pytorch, deepest first; None for its own.
     """
 
     arch: str
@@ -53,6 +56,7 @@ class ModelSpec:
     width: int = 32
     padding: str = "same"
     features: str | None = None
+    decoder_channels: tuple[int, ...] | None = None
 
 
 class Segmenter(nn.Module):
@@ -174,6 +178,7 @@ def build_network(spec: ModelSpec) -> nn.Module:
         encoder_name=encoder_name(spec.encoder),
         encoder_weights=None,
         classes=spec.n_classes,
+        **decoder_arguments(spec.arch, spec.decoder_channels),
     )
 
 

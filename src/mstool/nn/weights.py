@@ -304,5 +304,5 @@ def _fit_channels(
         return given.sum(dim=1, keepdim=True)
     raise InputError(
         f"{origin}: {name} has shape {tuple(given.shape)} where {tuple(wanted.shape)} is needed; "
-        "give weights of this very --arch and --encoder"
+        "give weights of this very --arch, --encoder and --decoder-width"
     )

@@ -131,6 +131,7 @@ def network_spec(settings: TrainSettings, data: TrainingData) -> ModelSpec:
         settings.width,
         settings.padding,
         settings.features,
+        settings.decoder_channels,
     )
 
 

@@ -7,6 +7,7 @@ from mstool.errors import UsageError
 from mstool.io.records import pick
 from mstool.nn.augment import Augmentation, load_augmentation
 from mstool.nn.cores import available_cores
+from mstool.nn.decoder_width import parse_decoder_width
 from mstool.nn.device import Compute
 from mstool.nn.finetune import parse_finetune
 from mstool.nn.fit import FitSettings
@@ -52,7 +53,7 @@ class TrainSettings:
 
     Attributes
     ----------
-    arch, encoder, depth, width, padding, features
+    arch, encoder, depth, width, padding, features, decoder_channels
         See `ModelSpec`.
     pixels, views : int or None
         See `fill_bank`; None but for a pixel classifier.
@@ -82,6 +83,7 @@ class TrainSettings:
     width: int
     padding: str
     features: str | None
+    decoder_channels: tuple[int, ...] | None
     pixels: int | None
     views: int | None
     weights: str
@@ -119,6 +121,7 @@ class TrainFlags:
     width: int | None
     padding: str | None
     features: str | None
+    decoder_width: str | None
     pixels: int | None
     views: int | None
     finetune: str | None
@@ -197,7 +200,9 @@ def _choose_network(flags: TrainFlags) -> dict[str, Any]:
     has_encoder = flags.arch != PLAIN
     if is_pixel:
         has_encoder = bool(parse_features(flags.features or DEFAULT_FEATURES).scales)
+    width = flags.decoder_width
     return {
+        "decoder_channels": None if width is None else parse_decoder_width(width, flags.arch),
         "encoder": flags.encoder or DEFAULT_ENCODER if has_encoder else None,
         "depth": flags.depth or 4,
         "width": flags.width or (128 if is_pixel else 32),
