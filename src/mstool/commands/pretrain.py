@@ -103,9 +103,10 @@ def pretrain(
     """Learn encoder weights from tiles without labels.
 
     What comes out is for train --weights. Micrographs that nobody has annotated do as well as
-    others. It does not always help: compare with train --weights imagenet. A test on micrographs that were seen here, though without labels, is not one of new
-    ones: train and score say so, and --split with --test-fold leaves them out. Ctrl-C, SIGTERM and
-    SIGUSR1 save what is needed to go on; the same command goes on, and ends with the same weights.
+    others. It does not always help: compare with train --weights imagenet. A test on micrographs
+    that were seen here, though without labels, is not one of new ones: train and score say so,
+    and --split with --test-fold leaves them out. Ctrl-C, SIGTERM and SIGUSR1 save what is needed
+    to go on; the same command goes on, and ends with the same weights.
 
     Example: mstool pretrain tiles/ --split split.csv --test-fold 0
     """
