@@ -1,3 +1,7 @@
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -10,3 +14,26 @@ def test_bfloat16_is_chosen_on_a_cpu_with_matrix_tiles_alone(monkeypatch, has_ti
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
     assert choose_compute("cpu").precision == precision
     assert choose_compute("cpu", "bf16").precision == "bf16"
+
+
+FAULTS = """
+import resource, sys, torch
+from mstool.nn.device import reuse_freed_memory
+n_faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+kept, before = sys.argv[1] == "kept" and reuse_freed_memory(), n_faults()
+for _ in range(10):
+    torch.ones(12 * 2**20)  # 48 MiB
+print(kept, n_faults() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is of glibc")
+def test_memory_of_large_tensors_is_used_again():
+    """Ten tensors touch ten times as many new pages as one, unless they get those of the last."""
+    faults = {}
+    for name in ("kept", "given back"):
+        command = [sys.executable, "-c", FAULTS, name]
+        words = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+        assert words[0] == str(name == "kept")
+        faults[name] = int(words[1])
+    assert faults["kept"] < faults["given back"] / 3

@@ -137,7 +137,7 @@ def domain_shift(
     from mstool.io.records import pick
     from mstool.micrographs.find import Naming
     from mstool.micrographs.label_maps import choose_legend
-    from mstool.nn.device import choose_compute, make_deterministic
+    from mstool.nn.device import choose_compute, make_deterministic, reuse_freed_memory
     from mstool.nn.threads import use_threads
     from mstool.pipeline.job import Job
     from mstool.pipeline.kept_parts import start_budget
@@ -150,6 +150,7 @@ def domain_shift(
     budget = start_budget(job.run, max_time_s)
     repairs, is_auto = parse_repairs(mitigate)
     make_deterministic()
+    reuse_freed_memory()
     use_threads(threads, job.report)
     compute = choose_compute(device, precision)
     resolved = {"repairs": repairs, "is_auto": is_auto, "precision": compute.precision}

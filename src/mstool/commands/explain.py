@@ -167,7 +167,7 @@ def explain(
     given = locals()
     options.require_labels(given)
     from mstool.nn.checkpoint import load_checkpoint
-    from mstool.nn.device import choose_compute, make_deterministic
+    from mstool.nn.device import choose_compute, make_deterministic, reuse_freed_memory
     from mstool.pipeline.explain.features import layers_as_csv
 
     if list_layers:
@@ -207,6 +207,7 @@ def explain(
         return
     loaded = load_checkpoint(model)
     make_deterministic()
+    reuse_freed_memory()
     use_threads(threads, job.report)
     compute = choose_compute(device, "fp32")
     reading, read_through = pick(Reading, given), choose_legend(legend, classes)

@@ -66,13 +66,14 @@ def predict(
 
     Example: mstool predict tiles/ --model model/ --select test
     """
-    from mstool.nn.device import choose_compute, make_deterministic
+    from mstool.nn.device import choose_compute, make_deterministic, reuse_freed_memory
     from mstool.nn.threads import use_threads
     from mstool.pipeline.job import Job
     from mstool.pipeline.predict import PredictSettings, predict_tiles
 
     job = Job(out, overwrite, make_reporter("predict", quiet, verbose))
     make_deterministic()
+    reuse_freed_memory()
     use_threads(threads, job.report)
     compute = choose_compute(device, precision)
     settings = PredictSettings(select, tta, probs, compute.precision)

@@ -268,7 +268,7 @@ def train(
     """
     given = locals()
     from mstool.io.records import pick
-    from mstool.nn.device import choose_compute, make_deterministic
+    from mstool.nn.device import choose_compute, make_deterministic, reuse_freed_memory
     from mstool.pipeline.job import Job
     from mstool.pipeline.train.train import train_model
     from mstool.pipeline.train.train_flags import TrainFlags, resolve_settings
@@ -277,6 +277,7 @@ def train(
     if split is None:
         raise UsageError("--split: not given; make one with mstool split")
     make_deterministic()
+    reuse_freed_memory()
     compute = choose_compute(device, precision)
     settings = resolve_settings(pick(TrainFlags, given), compute)
     if dry_run:

@@ -119,11 +119,12 @@ def fill_bank(
             image, truth = view[number, index]
             seed = derive_seed(view.seed, 3, number, index)
             rows = torch.from_numpy(spread_pixels(truth.numpy(), quota, seed))
+            places = (
+                part.to(compute.device) for part in (rows // truth.shape[1], rows % truth.shape[1])
+            )
             with torch.no_grad(), compute.autocast():
-                maps = network.features(_prepare(segmenter, image, compute))
-            height, width = truth.shape
-            cut = maps[0, :, :height, :width].flatten(1)
-            features.append(cut[:, rows.to(cut.device)].float().T.cpu())
+                found = network.features_at(_prepare(segmenter, image, compute), *places)
+            features.append(found.float().cpu())
             labels.append(truth.flatten()[rows])
             step()
     return PixelBank(torch.cat(features), torch.cat(labels), views[0].seed, n_pixels, n_views)

@@ -131,6 +131,18 @@ class PixelClassifier(nn.Module):
             dim=1,
         )
 
+    def features_at(
+        self, images: torch.Tensor, rows: torch.Tensor, cols: torch.Tensor
+    ) -> torch.Tensor:
+        """Features (P, F) of P pixels of one normalised image (1, C, H, W), and of no others."""
+        size = images.shape[-2:]
+        places = rows, cols
+        found = [
+            _sample(projection(maps).float(), places, size)
+            for projection, maps in zip(self.projections, self.maps(images), strict=True)
+        ]
+        return torch.cat(found, dim=1)
+
     def maps(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Filters, then the maps of the encoder by scale and depth, each in its own size."""
         maps = [filter_bank(images)] if self.choice.has_filters else []
@@ -212,6 +224,20 @@ def _inverse_deviation(variances: torch.Tensor) -> torch.Tensor:
     """1 / sqrt(v); 0 where v is rounding, which must not be blown up to a feature."""
     least = _LEAST_SHARE * variances.max()
     return torch.where(variances > least, variances.clamp(min=1e-30).rsqrt(), 0)
+
+
+def _sample(
+    maps: torch.Tensor, places: tuple[torch.Tensor, torch.Tensor], size: tuple[int, int]
+) -> torch.Tensor:
+    """What `_resize` gives at some pixels: (P, F) of maps (1, F, h, w)."""
+    if tuple(maps.shape[-2:]) == tuple(size):
+        return maps[0][:, *places].T
+    # pixels are squares: the middle of the first is half of one inside the edge, at -1
+    rows, cols = ((2 * p.float() + 1) / n - 1 for p, n in zip(places, size, strict=True))
+    grid = torch.stack([cols, rows], dim=-1)[None, None]
+    return nn.functional.grid_sample(maps, grid, padding_mode="border", align_corners=False)[
+        0, :, 0
+    ].T
 
 
 def _resize(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
