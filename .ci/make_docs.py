@@ -62,6 +62,13 @@ FILES = {  # what a verb reads and writes by default
         ("tiles/", "Tile folder that is read; or micrographs."),
         ("standard output", "CSV with the columns source, group and fold."),
     ),
+    "pretrain": (
+        ("tiles/", "Tile folders that are read; labels are not looked at."),
+        ("pretrained/encoder.safetensors", "Weights of the encoder, and what they come from."),
+        ("pretrained/history.csv, pretrained/curves.png", "Loss of every epoch."),
+        ("pretrained/resume/", "What an unfinished run goes on from."),
+        ("pretrained/pretrain.json", "Record; written last."),
+    ),
     "train": (
         ("tiles/", "Tile folder that is read."),
         ("model/model.safetensors", "Weights, and all that is needed to use them."),

@@ -5,11 +5,12 @@
 #    source ~/.local/share/bash_completion/mstool
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_mstool_subparsers=(phantom tile split train predict stitch score explain domain-shift)
+_shtab_mstool_subparsers=(phantom tile split pretrain train predict stitch score explain domain-shift)
 
 _shtab_mstool_phantom_option_strings=(--images --size --classes --etch --raters --pixel-size --bit-depth --foreground --grain-size --region-size --boundary-width --lath-width --lath-edge --lamella-spacing --blur --noise --precipitates --precipitate-radius --scratches --scale-bar --info-bar --cue --seed -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_tile_option_strings=(--size --overlap --recursive --image-suffix --labels --label-suffix --legend --classes --group-by --scale --discard-ignored --grey --bits --rescale-greys --pixel-size -o --out --files-from -0 --null --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_split_option_strings=(--folds --loo --holdout --by-folder --recursive --group-by --seed -o --out --files-from -0 --null --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
+_shtab_mstool_pretrain_option_strings=(--split --test-fold --encoder --weights --method --augment --crop --batch-size --epochs --lr --max-time --cache --seed --device --precision --threads -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_train_option_strings=(--split --test-fold --val-fold --arch --encoder --weights --depth --width --decoder-width --features --padding --finetune --loss --class-weights --augment --preview --crop --pixels --views --batch-size --epochs --lr --encoder-lr-factor --weight-decay --ema --patience --validate-every --max-time --max-images --cache --seed --device --precision --workers --threads -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_predict_option_strings=(--model --select --tta --probs --batch-size --device --precision --threads -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_stitch_option_strings=(--blend --confidence --overlay --images --image-suffix --labels --label-suffix --legend --classes -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
@@ -33,6 +34,14 @@ _shtab_mstool_split__o_COMPGEN=_shtab_compgen_files
 _shtab_mstool_split___out_COMPGEN=_shtab_compgen_files
 _shtab_mstool_split___files_from_COMPGEN=_shtab_compgen_files
 _shtab_mstool_split___config_COMPGEN=_shtab_compgen_files
+_shtab_mstool_pretrain_pos_0_COMPGEN=_shtab_compgen_files
+_shtab_mstool_pretrain___split_COMPGEN=_shtab_compgen_files
+_shtab_mstool_pretrain___weights_COMPGEN=_shtab_compgen_files
+_shtab_mstool_pretrain___augment_COMPGEN=_shtab_compgen_files
+_shtab_mstool_pretrain___cache_COMPGEN=_shtab_compgen_dirs
+_shtab_mstool_pretrain__o_COMPGEN=_shtab_compgen_files
+_shtab_mstool_pretrain___out_COMPGEN=_shtab_compgen_files
+_shtab_mstool_pretrain___config_COMPGEN=_shtab_compgen_files
 _shtab_mstool_train_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_mstool_train___split_COMPGEN=_shtab_compgen_files
 _shtab_mstool_train___weights_COMPGEN=_shtab_compgen_files
@@ -84,6 +93,10 @@ _shtab_mstool_phantom___classes_choices=(2 3)
 _shtab_mstool_phantom___bit_depth_choices=(8 16)
 _shtab_mstool_phantom___cue_choices=(rim grey texture lath)
 _shtab_mstool_tile___bits_choices=(8 16)
+_shtab_mstool_pretrain___method_choices=(masked contrast)
+_shtab_mstool_pretrain___device_choices=(auto cpu cuda mps)
+_shtab_mstool_pretrain___precision_choices=(auto fp32 bf16 fp16)
+_shtab_mstool_pretrain___threads_choices=(auto)
 _shtab_mstool_train___arch_choices=(unet-plain unet unetplusplus manet linknet fpn pspnet deeplabv3 deeplabv3plus pan upernet segformer dpt)
 _shtab_mstool_train___padding_choices=(same valid)
 _shtab_mstool_train___finetune_choices=(full decoder)
@@ -107,7 +120,7 @@ _shtab_mstool_explain___threads_choices=(auto)
 _shtab_mstool_domain_shift___device_choices=(auto cpu cuda mps)
 _shtab_mstool_domain_shift___precision_choices=(auto fp32 bf16 fp16)
 _shtab_mstool_domain_shift___threads_choices=(auto)
-_shtab_mstool_pos_0_choices=(phantom tile split train predict stitch score explain domain-shift)
+_shtab_mstool_pos_0_choices=(phantom tile split pretrain train predict stitch score explain domain-shift)
 
 _shtab_mstool_phantom___foreground_nargs=2
 _shtab_mstool_phantom___scale_bar_nargs=0
@@ -150,6 +163,16 @@ _shtab_mstool_split__v_nargs=0
 _shtab_mstool_split___verbose_nargs=0
 _shtab_mstool_split__h_nargs=0
 _shtab_mstool_split___help_nargs=0
+_shtab_mstool_pretrain_pos_0_nargs='*'
+_shtab_mstool_pretrain___overwrite_nargs=0
+_shtab_mstool_pretrain__n_nargs=0
+_shtab_mstool_pretrain___dry_run_nargs=0
+_shtab_mstool_pretrain__q_nargs=0
+_shtab_mstool_pretrain___quiet_nargs=0
+_shtab_mstool_pretrain__v_nargs=0
+_shtab_mstool_pretrain___verbose_nargs=0
+_shtab_mstool_pretrain__h_nargs=0
+_shtab_mstool_pretrain___help_nargs=0
 _shtab_mstool_train___overwrite_nargs=0
 _shtab_mstool_train__n_nargs=0
 _shtab_mstool_train___dry_run_nargs=0

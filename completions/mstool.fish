@@ -50,8 +50,8 @@ function _shtab_mstool_using
   test "$_shtab_mstool_cmdpath" = "$argv"
 end
 
-set -g _shtab_mstool_commands phantom tile split train predict stitch score explain domain-shift
-set -g _shtab_mstool_opts_with_value --alpha --arch --augment --batch-size --bit-depth --bits --blend --blur --boundary-width --cache --checks --class --class-weights --classes --config --contrast --crop --cue --decoder-width --depth --derive-augmentation --device --discard-ignored --dump-features --ema --encoder --encoder-lr-factor --epochs --etch --fail-above --fail-on --features --fields --files-from --finetune --folds --foreground --grain-size --group-by --holdout --image-suffix --images --label-suffix --labels --lamella-spacing --lath-edge --lath-width --layers --legend --loss --lr --max-images --max-time --methods --min-iou --mitigate --model --noise --out --overlap --padding --patience --permutations --pixel-size --pixels --precipitate-radius --precipitates --precision --preview --probs --raters --region --region-size --regions --reinit --rescale-greys --retrain-advice --scale --scratches --seed --select --simulate --simulated-images --size --source-labels --split --target-labels --test-fold --threads --thresholds --tolerance --tta --val-fold --validate-every --views --weight-decay --weights --width --window --workers -o
+set -g _shtab_mstool_commands phantom tile split pretrain train predict stitch score explain domain-shift
+set -g _shtab_mstool_opts_with_value --alpha --arch --augment --batch-size --bit-depth --bits --blend --blur --boundary-width --cache --checks --class --class-weights --classes --config --contrast --crop --cue --decoder-width --depth --derive-augmentation --device --discard-ignored --dump-features --ema --encoder --encoder-lr-factor --epochs --etch --fail-above --fail-on --features --fields --files-from --finetune --folds --foreground --grain-size --group-by --holdout --image-suffix --images --label-suffix --labels --lamella-spacing --lath-edge --lath-width --layers --legend --loss --lr --max-images --max-time --method --methods --min-iou --mitigate --model --noise --out --overlap --padding --patience --permutations --pixel-size --pixels --precipitate-radius --precipitates --precision --preview --probs --raters --region --region-size --regions --reinit --rescale-greys --retrain-advice --scale --scratches --seed --select --simulate --simulated-images --size --source-labels --split --target-labels --test-fold --threads --thresholds --tolerance --tta --val-fold --validate-every --views --weight-decay --weights --width --window --workers -o
 
 complete -c mstool -e
 complete -c mstool -f
@@ -133,13 +133,38 @@ complete -c mstool -n '_shtab_mstool_using split' -s q -l quiet -d 'No notes on 
 complete -c mstool -n '_shtab_mstool_using split' -s v -l verbose -d 'More detail; -vv also shows tracebacks.'
 complete -c mstool -n '_shtab_mstool_using split' -s h -l help -d 'Show help and exit.'
 complete -c mstool -n '_shtab_mstool_using split; and test $_shtab_mstool_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'A tile folder, or micrographs.'
+complete -c mstool -n '_shtab_mstool_using; and test $_shtab_mstool_npos -eq 0' -a pretrain -d 'Learn encoder weights from tiles without labels'
+complete -c mstool -n '_shtab_mstool_using pretrain' -l split -xka "(__fish_complete_path (commandline -ct))" -d 'Split made by mstool split, where a fold is left out.'
+complete -c mstool -n '_shtab_mstool_using pretrain' -l test-fold -x -d 'Fold that is not looked at, nor any micrograph of its specimens.'
+complete -c mstool -n '_shtab_mstool_using pretrain' -l encoder -x -d 'Encoder, as segmentation-models-pytorch names it.'
+complete -c mstool -n '_shtab_mstool_using pretrain' -l weights -xka "(__fish_complete_path (commandline -ct))" -d 'Weights to begin with: none, imagenet, micronet, a file, or a folder that pretrain or train wrote.'
+complete -c mstool -n '_shtab_mstool_using pretrain' -l method -xka "masked contrast" -d 'masked rebuilds hidden blocks from what is around them; contrast makes the features of a place the same in two views of it.'
+complete -c mstool -n '_shtab_mstool_using pretrain' -l augment -xka "(__fish_complete_path (commandline -ct))" -d 'Random changes of crops: none, spatial, intensity, default, or a TOML file; grey levels of two views are changed apart.'
+complete -c mstool -n '_shtab_mstool_using pretrain' -l crop -x -d 'Least edge of crops, by default that of tiles; it becomes a multiple of 32, or one more, as the encoder needs.'
+complete -c mstool -n '_shtab_mstool_using pretrain' -l batch-size -x -d 'Crops a step.'
+complete -c mstool -n '_shtab_mstool_using pretrain' -l epochs -x -d 'Passes over the tiles.'
+complete -c mstool -n '_shtab_mstool_using pretrain' -l lr -x -d 'Highest learning rate; of an encoder that begins with weights 0.3 times.'
+complete -c mstool -n '_shtab_mstool_using pretrain' -l max-time -x -d 'Budget, such as 45m: the work is fitted to it, and what is left out is said.'
+complete -c mstool -n '_shtab_mstool_using pretrain' -l cache -xka "(__fish_complete_directories)" -d 'For downloaded weights.'
+complete -c mstool -n '_shtab_mstool_using pretrain' -l seed -x -d 'Source of all chance.'
+complete -c mstool -n '_shtab_mstool_using pretrain' -l device -xka "auto cpu cuda mps" -d 'auto, cpu, cuda, cuda:N or mps.'
+complete -c mstool -n '_shtab_mstool_using pretrain' -l precision -xka "auto fp32 bf16 fp16" -d 'auto, fp32, bf16 or fp16; auto is the fastest that the hardware has itself.'
+complete -c mstool -n '_shtab_mstool_using pretrain' -l threads -xka "auto" -d 'Threads on the CPU; auto is as many as cores, affinity and quota allow.'
+complete -c mstool -n '_shtab_mstool_using pretrain' -s o -l out -xka "(__fish_complete_path (commandline -ct))" -d 'Folder to write.'
+complete -c mstool -n '_shtab_mstool_using pretrain' -l overwrite -d 'Start afresh where the output was made with other settings or inputs.'
+complete -c mstool -n '_shtab_mstool_using pretrain' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'TOML file with options of this verb; flags on the command line win.'
+complete -c mstool -n '_shtab_mstool_using pretrain' -s n -l dry-run -d 'Print the resolved settings as JSON, and do nothing.'
+complete -c mstool -n '_shtab_mstool_using pretrain' -s q -l quiet -d 'No notes on stderr, errors only.'
+complete -c mstool -n '_shtab_mstool_using pretrain' -s v -l verbose -d 'More detail; -vv also shows tracebacks.'
+complete -c mstool -n '_shtab_mstool_using pretrain' -s h -l help -d 'Show help and exit.'
+complete -c mstool -n '_shtab_mstool_using pretrain; and test $_shtab_mstool_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'Tile folders, with or without labels; by default tiles.'
 complete -c mstool -n '_shtab_mstool_using; and test $_shtab_mstool_npos -eq 0' -a train -d 'Fit a segmentation network'
 complete -c mstool -n '_shtab_mstool_using train' -l split -xka "(__fish_complete_path (commandline -ct))" -d 'Split made by mstool split; needed.'
 complete -c mstool -n '_shtab_mstool_using train' -l test-fold -x -d 'Fold that is left untouched for the test.'
 complete -c mstool -n '_shtab_mstool_using train' -l val-fold -x -d 'Fold that decides which weights to keep; by default the one after --test-fold.'
 complete -c mstool -n '_shtab_mstool_using train' -l arch -xka "unet-plain unet unetplusplus manet linknet fpn pspnet deeplabv3 deeplabv3plus pan upernet segformer dpt" -d 'unet-plain (the U-Net of 2015), pixel-classifier (a small network that reads frozen features of one pixel at a time; minutes, few labels), or unet, unetplusplus, manet, linknet, fpn, pspnet, deeplabv3, deeplabv3plus, pan, upernet, segformer, dpt.'
 complete -c mstool -n '_shtab_mstool_using train' -l encoder -x -d 'Encoder, as segmentation-models-pytorch names it; by default efficientnet-lite0. Not for unet-plain.'
-complete -c mstool -n '_shtab_mstool_using train' -l weights -xka "(__fish_complete_path (commandline -ct))" -d 'Weights to begin with: none, imagenet, micronet, or a file; by default imagenet, and none for unet-plain.'
+complete -c mstool -n '_shtab_mstool_using train' -l weights -xka "(__fish_complete_path (commandline -ct))" -d 'Weights to begin with: none, imagenet, micronet, a file, or a folder that pretrain or train wrote; by default imagenet, and none for unet-plain.'
 complete -c mstool -n '_shtab_mstool_using train' -l depth -x -d 'Poolings of unet-plain, 2 to 5; by default 4.'
 complete -c mstool -n '_shtab_mstool_using train' -l width -x -d 'First channels of unet-plain, by default 32; hidden units of pixel-classifier, by default 128.'
 complete -c mstool -n '_shtab_mstool_using train' -l decoder-width -x -d 'Channels of the decoder: a factor of the usual ones, such as 0.5, or a list, deepest first, such as 64,48,32,16,8; by default the usual ones, which are 256,128,64,32,16 for unet. Not for unet-plain, pixel-classifier, linknet and dpt.'

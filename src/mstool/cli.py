@@ -12,6 +12,7 @@ from mstool.commands.explain import explain as explain_verb
 from mstool.commands.option_groups import GroupedCommand
 from mstool.commands.phantom import phantom
 from mstool.commands.predict import predict
+from mstool.commands.pretrain import pretrain
 from mstool.commands.score import score
 from mstool.commands.split import split
 from mstool.commands.stitch import stitch
@@ -21,7 +22,7 @@ from mstool.commands.train import train
 from mstool.errors import Interrupted, MstoolError, UsageError
 from mstool.reporting import say
 
-VERBS = (phantom, tile, split, train, predict, stitch, score, explain_verb, domain_shift)
+VERBS = (phantom, tile, split, pretrain, train, predict, stitch, score, explain_verb, domain_shift)
 
 app = typer.Typer(
     name="mstool",

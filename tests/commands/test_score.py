@@ -21,6 +21,11 @@ TRUTH = [[0, 0, 1], [1, 1, 255]]
 MASK = [[0, 1, 1], [1, 0, 0]]
 
 
+def leak_of(checked, **found):
+    """What the record tells of leaks."""
+    return {"checked": checked, "trained_on": [], "same_group": [], "transductive": []} | found
+
+
 @pytest.fixture
 def label_maps(tmp_path):
     """Folder of label maps made from lists of values or colours."""
@@ -108,7 +113,7 @@ def test_record_has_the_keys_of_the_design(run_mstool, label_maps):
     assert {*record["image_mean"]} == metrics
     assert {"level", "method", "unit", "n_units", "mean_iou", "iou"} <= {*record["interval"]}
     assert {*record["baselines"]} == {"majority", "otsu"}
-    assert record["leak"] == {"checked": False, "trained_on": [], "same_group": []}
+    assert record["leak"] == leak_of(False)
     assert [row["image"] for row in record["per_image"]] == ["x.png", "y.png"]
 
 
@@ -319,7 +324,7 @@ def test_masks_of_stitch_bring_their_legends(run_mstool, stitched, label_maps):
     record = json.loads(run_mstool("score", masks, labels).stdout)
     assert record["pooled"]["confusion"] == [[3, 1], [0, 2]]
     assert [row["image"] for row in record["per_image"]] == ["x.png", "y.png"]
-    assert record["leak"] == {"checked": True, "trained_on": [], "same_group": []}
+    assert record["leak"] == leak_of(True)
 
 
 def test_flag_replaces_the_recorded_legend_of_label_maps_only(run_mstool, stitched, label_maps):
@@ -361,7 +366,7 @@ def test_micrographs_that_were_trained_on_are_told(run_mstool, stitched, label_m
     labels = label_maps("l", **{name: in_colours(values) for name, values in maps.items()})
     ended = run_mstool("score", stitched(maps, trained_on), labels)
     leak = json.loads(ended.stdout)["leak"]
-    assert leak == {"checked": True, "trained_on": ["x.png", "y.png"], "same_group": []}
+    assert leak == leak_of(True, trained_on=["x.png", "y.png"])
     assert "2 of 3 scored micrographs were trained on: x.png, y.png" in ended.stderr
     assert ended.code == 0
 
@@ -377,8 +382,26 @@ def test_new_fields_of_specimens_that_were_trained_on_are_told(run_mstool, stitc
     masks = stitched(maps, trained_on, groups={"x": "s1", "y": "s1", "z": "s2"})
     ended = run_mstool("score", masks, labels)
     leak = json.loads(ended.stdout)["leak"]
-    assert leak == {"checked": True, "trained_on": ["u.png", "y.png"], "same_group": ["x.png"]}
+    assert leak == leak_of(True, trained_on=["u.png", "y.png"], same_group=["x.png"])
     assert "1 of 4 scored micrographs are new, but of groups that were trained on: x.png" in (
+        ended.stderr
+    )
+    assert ended.code == 0
+
+
+def test_micrographs_that_were_seen_without_labels_are_told_apart(run_mstool, stitched, label_maps):
+    trained_on = [
+        {"name": "x.png", "group": "s1", "sha256": content_hash("x"), "part": "unlabelled"},
+        {"name": "y.png", "group": "y.png", "sha256": content_hash("y"), "part": "train"},
+        {"name": "y.png", "group": "y.png", "sha256": content_hash("y"), "part": "unlabelled"},
+    ]
+    maps = {name: [[0, 1]] for name in "xyz"}
+    labels = label_maps("l", **{name: in_colours(values) for name, values in maps.items()})
+    masks = stitched(maps, trained_on, groups={"x": "s1", "z": "s1"})
+    ended = run_mstool("score", masks, labels)
+    leak = json.loads(ended.stdout)["leak"]
+    assert leak == leak_of(True, trained_on=["y.png"], transductive=["x.png"])
+    assert "transductive: 1 of 3 scored micrographs were seen in pretraining, without labels" in (
         ended.stderr
     )
     assert ended.code == 0
@@ -392,7 +415,7 @@ def test_micrograph_that_no_record_names_is_not_called_checked(run_mstool, stitc
     labels = label_maps("l", y=in_colours([[0, 1]]))
     ended = run_mstool("score", masks / "y.tif", labels)
     leak = json.loads(ended.stdout)["leak"]
-    assert leak == {"checked": False, "trained_on": [], "same_group": []}
+    assert leak == leak_of(False)
     assert "not checked whether the model was trained on these" in ended.stderr
 
 
@@ -401,7 +424,7 @@ def test_same_file_name_alone_is_no_specimen(run_mstool, stitched, label_maps):
     labels = label_maps("l", x=in_colours([[0, 1]]))
     ended = run_mstool("score", stitched({"x": [[0, 1]]}, trained_on), labels)
     leak = json.loads(ended.stdout)["leak"]
-    assert leak == {"checked": True, "trained_on": [], "same_group": []}
+    assert leak == leak_of(True)
     assert "trained on" not in ended.stderr
 
 

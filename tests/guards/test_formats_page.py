@@ -98,17 +98,21 @@ def read_records(folder):
     for path in folder.rglob("tiles.jsonl"):
         for line in path.read_text().splitlines():
             found["tiles/tiles.jsonl"].update(leaves(json.loads(line)))
-    for path in folder.rglob("model.safetensors"):
-        data = path.read_bytes()
-        (size,) = struct.unpack("<Q", data[:8])
-        metadata = json.loads(data[8 : 8 + size])["__metadata__"]
-        found["checkpoint metadata"].update(leaves(json.loads(metadata["mstool"])))
+    for kind, name in (("checkpoint", "model"), ("encoder", "encoder")):
+        for path in folder.rglob(f"{name}.safetensors"):
+            data = path.read_bytes()
+            (size,) = struct.unpack("<Q", data[:8])
+            metadata = json.loads(data[8 : 8 + size])["__metadata__"]
+            found[f"{kind} metadata"].update(leaves(json.loads(metadata["mstool"])))
     return found
 
 
 CPU = "--model model --device cpu"
+PRETRAIN = "pretrain tiles --encoder resnet18 --crop 32 --epochs 1 --device cpu"
 LINES = (
     "phantom --images 1 --size 96 --raters 1",
+    f"{PRETRAIN} --weights none -o pretrained-before",
+    f"{PRETRAIN} --weights pretrained-before --split split.csv --test-fold 0",
     "train tiles --split split.csv --test-fold 0 --epochs 1 --arch unet-plain --depth 2 --width 4 "
     "--device cpu --weights model/model.safetensors -o continued",
     "predict tiles --device cpu",

@@ -5,7 +5,14 @@ import pytest
 from mstool.errors import InputError, LeakError, UsageError
 from mstool.io.split_csv import SplitRow
 from mstool.io.tiles import SourceImage
-from mstool.splits.roles import Roles, choose_roles, keep_first_images, refuse_inherited_leak
+from mstool.splits.roles import (
+    Roles,
+    choose_roles,
+    find_transductive,
+    keep_first_images,
+    leave_out_test,
+    refuse_inherited_leak,
+)
 
 FOLDS = {"a": 0, "b": 1, "c": 2, "d": 2}
 
@@ -134,6 +141,50 @@ def test_weights_may_know_what_is_trained_on_and_what_validated_them_before():
 def test_weights_know_pixels_and_not_names():
     renamed = make_sources(contents={"a": "other pixels"})
     refuse_inherited_leak(inherit(a="train"), choose(), renamed, "w")
+
+
+def test_what_was_seen_without_labels_is_told_and_not_refused():
+    seen = inherit(a="unlabelled", b="unlabelled", c="unlabelled")
+    refuse_inherited_leak(seen, choose(), make_sources(), "w")
+    told = find_transductive(seen, choose(), make_sources())
+    assert told == {"val": ["b"], "test": ["a"]}
+    renamed = make_sources(contents={"a": "other pixels"})
+    assert find_transductive(seen, choose(), renamed) == {"val": ["b"], "test": []}
+    assert find_transductive(inherit(b="val"), choose(), make_sources())["val"] == []
+
+
+def test_labels_count_where_pixels_were_seen_too():
+    seen = inherit(a="unlabelled") + inherit(a="train")
+    with pytest.raises(LeakError, match="w: has already seen a, which is in test now"):
+        refuse_inherited_leak(seen, choose(), make_sources(), "w")
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept"),
+    [
+        ({}, "bcd"),
+        ({"contents": {"a": "same", "d": "same"}}, "bc"),
+        ({"groups": {"a": "heat7", "c": "heat7"}}, "bd"),
+    ],
+)
+def test_the_test_is_left_out_by_name_content_and_specimen(changes, kept):
+    sources = list(make_sources(**changes).values())
+    left = leave_out_test(make_rows(), sources, 0, "split.csv")
+    assert [source.name for source in left] == list(kept)
+
+
+def test_specimens_of_the_split_are_left_out_too():
+    rows = make_rows(a="heat7", d="heat7")
+    left = leave_out_test(rows, list(make_sources().values()), 0, "split.csv")
+    assert [source.name for source in left] == ["b", "c"]
+
+
+def test_micrographs_that_the_split_does_not_name_are_kept():
+    sources = list(make_sources().values())
+    left = leave_out_test(make_rows()[:2], sources, 0, "split.csv")
+    assert [source.name for source in left] == ["b", "c", "d"]
+    with pytest.raises(UsageError, match=r"--test-fold 7: split\.csv has folds 0, 1, 2"):
+        leave_out_test(make_rows(), sources, 7, "split.csv")
 
 
 def test_fewer_images_are_among_more_and_leave_the_other_roles_alone():

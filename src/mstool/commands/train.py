@@ -58,8 +58,8 @@ def train(
         Group.NETWORK(
             "--weights",
             metavar="NAME|FILE",
-            help="Weights to begin with: none, imagenet, micronet, or a file; by default imagenet, "
-            "and none for unet-plain.",
+            help="Weights to begin with: none, imagenet, micronet, a file, or a folder that "
+            "pretrain or train wrote; by default imagenet, and none for unet-plain.",
         ),
     ] = None,
     depth: Annotated[

@@ -5,6 +5,8 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from mstool.io.plain import to_plain
+
 
 def to_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Give rows as CSV with a header line; None becomes an empty cell."""
@@ -13,3 +15,9 @@ def to_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     writer.writerow(header)
     writer.writerows(rows)
     return stream.getvalue()
+
+
+def history_to_csv(history: Sequence[dict[str, Any]]) -> str:
+    """Give the history of a training, a row an epoch; what is undefined becomes an empty cell."""
+    columns = list(dict.fromkeys(key for row in history for key in row))
+    return to_csv(columns, ([row.get(key) for key in columns] for row in to_plain(history)))

@@ -59,6 +59,10 @@ class SourceImage:
     scaled_shape: tuple[int, int]  # (H, W) that the tiles cover [px]
     pixel_size_um: float | None = None  # of the micrograph as stored
 
+    def identity(self) -> dict[str, str]:
+        """What tells it from others wherever the file lies: name, group and content."""
+        return {"name": self.name, "group": self.group, "sha256": self.sha256}
+
     def as_entry(self, before: Path, after: Path) -> dict[str, Any]:
         """Entry of a record in another folder than that which this was read from."""
         return asdict(replace(self, path=relative_to(before / self.path, after)))

@@ -2,7 +2,7 @@
 
 import math
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torchvision.transforms.v2 import InterpolationMode
@@ -103,6 +103,11 @@ def augmentation_from_toml(text: str, origin: str) -> Augmentation:
             raise InputError(f"{origin}: unknown key {key!r}; use {', '.join(known)}")
         table[key] = _checked_value(key, value, known[key], origin)
     return Augmentation(**table)
+
+
+def without_grey_changes(augmentation: Augmentation) -> Augmentation:
+    """Keep the geometric ranges, and change no grey level."""
+    return replace(augmentation, **{name: getattr(PRESETS["none"], name) for name in _INTENSITY})
 
 
 def augmentation_to_toml(augmentation: Augmentation) -> str:

@@ -16,6 +16,7 @@ from mstool.io.records import sha256_of_file
 from mstool.micrographs.needs import Needs
 from mstool.nn.decoder_width import decoder_arguments
 from mstool.nn.model import ModelSpec, Segmenter, build_segmenter
+from mstool.nn.pretrained import is_encoder_alone, sources_of_encoder
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,10 @@ def load_checkpoint(path: Path) -> LoadedModel:
         raise InputError(f"{path}: not readable as safetensors ({error}); copy it again") from None
     if description is None:
         raise InputError(f"{path}: safetensors, but no mstool model; give it to train --weights")
+    if is_encoder_alone(description):
+        raise InputError(
+            f"{path}: an encoder alone, by mstool pretrain; give it to train --weights"
+        )
     checkpoint = _parse(description, path)
     try:
         segmenter = build_segmenter(checkpoint.spec, list(checkpoint.mean), list(checkpoint.std))
@@ -154,13 +159,18 @@ def read_training_sources(path: Path) -> list[dict[str, str]]:
         return []
     with safe_open(path, "pt") as stream:
         description = (stream.metadata() or {}).get("mstool")
-    return [] if description is None else deciding_sources(_parse(description, path))
+    if description is None:
+        return []
+    if is_encoder_alone(description):
+        return sources_of_encoder(description, path)
+    return deciding_sources(_parse(description, path))
 
 
 def deciding_sources(checkpoint: Checkpoint) -> list[dict[str, str]]:
     """Micrographs of training and validation, and those behind the weights it began with.
 
-    Each carries under ``part`` which of ``train`` and ``val`` it was.
+    Each carries under ``part`` which of ``train`` and ``val`` it was, or ``unlabelled`` if only
+    its pixels were seen.
     """
     own = [
         {**source, "part": part} for part in ("train", "val") for source in checkpoint.sources[part]

@@ -43,7 +43,7 @@ class TileStore:
     Parameters
     ----------
     tiles : sequence of Tile
-        In a fixed order.
+        In a fixed order; or of whatever `decode` takes.
     decode : callable
         Gives image (H, W[, C]) and label map (H, W) of a tile.
     """

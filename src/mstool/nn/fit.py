@@ -15,12 +15,14 @@ from mstool.errors import CheckFailed, InputError
 from mstool.nn.dataset import CropSet, derive_seed, epoch_batches
 from mstool.nn.device import Compute
 from mstool.nn.finetune import train_mode
-from mstool.nn.losses import Loss
+from mstool.nn.masking import MaskedSet
 from mstool.nn.model import Segmenter
 from mstool.nn.outlook import in_words, is_still_rising, steps_in_budget, validations_left
 from mstool.nn.pixel_bank import PixelBank
+from mstool.nn.pretrainer import Pretrainer
 from mstool.nn.resume import load_tensors, save_tensors
 from mstool.nn.threads import ThreadTrial
+from mstool.nn.views import ViewSet
 from mstool.reporting import Reporter
 
 _SAVE_EVERY_S = 120.0
@@ -135,12 +137,12 @@ class Fit:
 
     Parameters
     ----------
-    segmenter : Segmenter
-        On the device; ends with the best weights.
-    crops : CropSet or PixelBank
+    segmenter : Segmenter or Pretrainer
+        On the device; ends with the best weights. Its ``answer`` gives what the loss compares.
+    crops : CropSet, PixelBank, MaskedSet or ViewSet
         Training crops, or features of pixels where `segmenter` is a head that reads them.
     loss : callable
-        From `build_loss`.
+        From `build_loss`, or that of a way to learn without labels.
     validate : callable or None
         Gives scores of a segmenter, ``mean_iou`` among them, which is NaN if no pixel is labelled.
         Without it, or without a score, the last weights are kept.
@@ -158,9 +160,9 @@ class Fit:
 
     def __init__(
         self,
-        segmenter: Segmenter,
-        crops: CropSet | PixelBank,
-        loss: Loss,
+        segmenter: Segmenter | Pretrainer,
+        crops: CropSet | PixelBank | MaskedSet | ViewSet,
+        loss: Callable[..., torch.Tensor],
         validate: Validate | None,
         settings: FitSettings,
         compute: Compute,
@@ -305,11 +307,11 @@ class Fit:
         if n_steps >= _POOR * total:
             return
         self._has_warned = True
-        is_quick = isinstance(self.crops, PixelBank)
+        is_slow = isinstance(self.crops, CropSet)
         report.note(
             f"warning: --max-time leaves about {n_steps:.0f} of {total} planned steps, and the "
             "model will be poor; give more time, plan fewer --epochs"
-            + ("" if is_quick else ", or use --arch pixel-classifier")
+            + (", or use --arch pixel-classifier" if is_slow else "")
         )
 
     def _train_step(self, images: torch.Tensor, labels: torch.Tensor, progress: float) -> None:
@@ -319,9 +321,8 @@ class Fit:
             group["lr"] = group["highest_lr"] * one_cycle(progress)
         labels = labels.to(self.compute.device, non_blocking=True)
         with self.compute.autocast():
-            logits, margin = self.segmenter.forward_core(self.compute.place_batch(images))
-        labels = labels[:, margin : margin + logits.shape[-2], margin : margin + logits.shape[-1]]
-        loss = self.loss(logits, labels)
+            answer, truth = self.segmenter.answer(self.compute.place_batch(images), labels)
+        loss = self.loss(answer, truth)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         self.scaler.step(self.optimizer)
@@ -345,7 +346,7 @@ class Fit:
     def _diverged(self, what: str) -> CheckFailed:
         return CheckFailed(
             f"{self.folder.parent}: {what} at step {self.state.n_steps}; use a lower --lr, or "
-            "another --loss, and --overwrite"
+            "another loss, and --overwrite"
         )
 
     def _end_epoch(self, total: int, report: Reporter) -> None:

@@ -110,6 +110,14 @@ class Segmenter(nn.Module):
         logits = self.network(normalised.contiguous(memory_format=torch.channels_last))
         return logits, start + self.margin
 
+    def answer(
+        self, images: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (N, K, h, w) of `forward_core`, and the labels (N, h, w) of the same pixels."""
+        logits, margin = self.forward_core(images)
+        height, width = logits.shape[-2:]
+        return logits, labels[:, margin : margin + height, margin : margin + width]
+
     def check_crop(self, size: int) -> None:
         """Refuse training crops that an unpadded network eats up.
 
@@ -174,14 +182,24 @@ def build_network(spec: ModelSpec) -> nn.Module:
     )
 
 
-def _build_pixel_classifier(spec: ModelSpec) -> PixelClassifier:
+def build_encoder(spec: ModelSpec) -> nn.Module:
+    """Build the encoder alone, with random weights from torch's global generator.
+
+    Raises
+    ------
+    UsageError
+        If there is none of this name.
+    """
     import segmentation_models_pytorch as smp
 
-    choice, encoder = parse_features(spec.features or ""), None
-    if choice.scales:
-        encoder = _build_by_library(
-            spec, smp.encoders.get_encoder, encoder_name(spec.encoder), weights=None
-        )
+    return _build_by_library(
+        spec, smp.encoders.get_encoder, encoder_name(spec.encoder), weights=None
+    )
+
+
+def _build_pixel_classifier(spec: ModelSpec) -> PixelClassifier:
+    choice = parse_features(spec.features or "")
+    encoder = build_encoder(spec) if choice.scales else None
     return PixelClassifier(encoder, choice, spec.n_channels, spec.n_classes, spec.width)
 
 

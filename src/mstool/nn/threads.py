@@ -92,6 +92,11 @@ class ThreadTrial:
             statistics.median(one_s) if one_s else None,
         )
 
+    def describe(self, asked: str) -> dict[str, Any]:
+        """Give what ``--threads`` asked for and what came of it, for records."""
+        many_s, one_s = self.medians()
+        return {"asked": asked, "used": self.n, "many_s": many_s, "one_s": one_s}
+
     def _is_decided(self) -> bool:
         many_s, one_s = self.medians()
         return len(self.one_s) >= _N_PAIRS or many_s <= _CLEARLY * one_s

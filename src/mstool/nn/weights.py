@@ -15,6 +15,7 @@ from mstool.io.atomic import atomic_path
 from mstool.io.records import sha256_of_file
 from mstool.nn.checkpoint import read_training_sources
 from mstool.nn.model import DEFAULT_ENCODER, PLAIN, ModelSpec, encoder_name
+from mstool.nn.pretrained import ENCODER_FILE
 
 MICRONET_URL = (
     "https://nasa-public-data.s3.amazonaws.com/microscopy_segmentation_models/"
@@ -38,7 +39,7 @@ class LoadedWeights:
         Other tensors that were found, and those of the rest that will learn from random values,
         such as a new decoder's.
     inherited : tuple of dict
-        Micrographs that decided these weights, if they come from a model of mstool.
+        Micrographs that decided these weights, if they come from a model or an encoder of mstool.
     """
 
     origin: str
@@ -48,6 +49,15 @@ class LoadedWeights:
     n_rest: int
     n_random: int
     inherited: tuple[dict[str, str], ...] = ()
+
+
+def describe_loaded(loaded: LoadedWeights) -> str:
+    """Give what was loaded in words."""
+    return (
+        f"weights: {loaded.n_matched} of {loaded.n_encoder} tensors of the encoder and "
+        f"{loaded.n_rest} others from {loaded.origin}, sha256 "
+        f"{loaded.sha256 or 'checked by the hub'}; {loaded.n_random} begin at random"
+    )
 
 
 def load_weights(
@@ -105,10 +115,30 @@ def load_weights(
     path = Path(weights)
     if not path.is_file():
         raise UsageError(
-            f"--weights {weights}: no such file; use none, imagenet, micronet or a file"
+            f"--weights {weights}: no such file; use none, imagenet, micronet, a file or a folder"
         )
     loaded = _fill(network, read_state(path), path.name, sha256_of_file(path))
     return replace(loaded, inherited=tuple(read_training_sources(path)))
+
+
+def locate_weights(weights: str) -> str:
+    """Give what ``--weights`` says, or the file in the folder that it names.
+
+    Raises
+    ------
+    UsageError
+        If it is a folder that neither pretrain nor train wrote.
+    """
+    folder = Path(weights)
+    if not folder.is_dir():
+        return weights
+    for name in (ENCODER_FILE, "model.safetensors"):
+        if (folder / name).is_file():
+            return str(folder / name)
+    raise UsageError(
+        f"--weights {weights}: a folder without weights; give one that mstool pretrain or train "
+        "wrote, or a file"
+    )
 
 
 def packaged_imagenet_file() -> Path:

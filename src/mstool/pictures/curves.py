@@ -38,6 +38,17 @@ def draw_curves(history: list[dict[str, Any]], best_epoch: int | None, title: st
     return figure
 
 
+def draw_loss(history: list[dict[str, Any]], title: str) -> Figure:
+    """Draw training loss against epochs; `history` as for `draw_curves`."""
+    figure = Figure(figsize=(7, 3.5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(*_points(history, "train_loss"), "-o", ms=3, color=ORANGE)
+    axes.set(title=title, xlabel="epoch", ylabel="loss [1]")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    return figure
+
+
 def _points(history: list[dict[str, Any]], key: str) -> tuple[list[int], list[float]]:
     """Epochs that have a value, and the values."""
     rows = [row for row in history if row.get(key) is not None]

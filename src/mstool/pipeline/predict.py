@@ -29,6 +29,7 @@ from mstool.nn.device import Compute
 from mstool.nn.infer import predict_images
 from mstool.pipeline.job import Job
 from mstool.reporting import Advance
+from mstool.splits.roles import UNLABELLED
 
 
 @dataclass(frozen=True)
@@ -127,12 +128,10 @@ def choose_tiles(
 
 
 def trained_on(models: Sequence[LoadedModel]) -> list[dict[str, str]]:
-    """Micrographs that decided the weights of any model: those of training and validation."""
-    seen = {
-        source["sha256"]: source
-        for model in models
-        for source in deciding_sources(model.checkpoint)
-    }
+    """Micrographs that decided the weights of any model, and the most that each was."""
+    sources = [source for model in models for source in deciding_sources(model.checkpoint)]
+    sources.sort(key=lambda source: source["part"] != UNLABELLED)  # labels are more than pixels
+    seen = {source["sha256"]: source for source in sources}
     return sorted(seen.values(), key=lambda source: source["name"])
 
 

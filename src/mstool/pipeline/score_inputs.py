@@ -217,8 +217,11 @@ def _recorded_training(record: dict[str, Any], path: Path) -> tuple[dict[str, st
     if rows is None:
         return None
     try:
-        return tuple({key: row[key] for key in ("name", "group", "sha256")} for row in rows)
-    except (KeyError, TypeError) as error:
+        keys = ("name", "group", "sha256")
+        return tuple(
+            {"part": row.get("part", "train"), **{key: row[key] for key in keys}} for row in rows
+        )
+    except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: damaged list trained_on ({error}); stitch again") from None
 
 

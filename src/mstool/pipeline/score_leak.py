@@ -7,6 +7,7 @@ from mstool.io.tiles import SourceImage
 from mstool.pipeline.score_inputs import MaskSet, Pair
 from mstool.reporting import Reporter
 from mstool.splits.leaks import list_names
+from mstool.splits.roles import UNLABELLED
 
 
 def describe_leak(pairs: Sequence[Pair], mask_set: MaskSet, report: Reporter) -> dict[str, Any]:
@@ -16,16 +17,31 @@ def describe_leak(pairs: Sequence[Pair], mask_set: MaskSet, report: Reporter) ->
     -------
     dict
         ``checked``; ``trained_on``, names of micrographs that decided the weights; ``same_group``,
-        names of others from a group of which some did. A group that is the file name is none.
+        names of others from a group of which some did; ``transductive``, names of those that were
+        seen in pretraining without labels. A group that is the file name is none.
     """
     sources = {pair.name: mask_set.sources.get(pair.mask.stem) for pair in pairs}
     known = {name: source for name, source in sources.items() if source}
-    trained_on = _find_trained(known, mask_set.trained_on or ())
+    seen = mask_set.trained_on or ()
+    labelled = [row for row in seen if row["part"] != UNLABELLED]
+    trained_on = _find_trained(known, labelled)
     rest = {name: source for name, source in known.items() if name not in trained_on}
-    same_group = _find_same_group(rest, mask_set.trained_on or ())
+    same_group = _find_same_group(rest, labelled)
+    transductive = _find_trained(rest, [row for row in seen if row["part"] == UNLABELLED])
     is_checked = mask_set.trained_on is not None and None not in sources.values()
     _report(trained_on, same_group, is_checked, len(pairs), report)
-    return {"checked": is_checked, "trained_on": trained_on, "same_group": same_group}
+    if transductive:
+        report.note(
+            f"transductive: {len(transductive)} of {len(pairs)} scored micrographs were seen in "
+            f"pretraining, without labels: {list_names(transductive, 5)}; the score is not that of "
+            "new ones"
+        )
+    return {
+        "checked": is_checked,
+        "trained_on": trained_on,
+        "same_group": same_group,
+        "transductive": transductive,
+    }
 
 
 def _find_trained(sources: dict[str, SourceImage], rows: Sequence[dict[str, str]]) -> list[str]:

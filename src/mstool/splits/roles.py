@@ -10,6 +10,9 @@ from mstool.io.split_csv import SplitRow
 from mstool.io.tiles import SourceImage
 from mstool.splits.leaks import Source, find_leaks
 
+# Part that a micrograph has played in weights that were learnt from its pixels alone.
+UNLABELLED = "unlabelled"
+
 
 @dataclass(frozen=True)
 class Roles:
@@ -75,13 +78,16 @@ def refuse_inherited_leak(
 ) -> None:
     """Refuse weights that know the test, or that were trained on what is to validate now.
 
+    What was seen without labels is no reason; see `find_transductive`.
+
     Raises
     ------
     LeakError
         Naming the first one.
     """
     trained = {source["sha256"] for source in inherited if source["part"] == "train"}
-    seen = {"val": trained, "test": {source["sha256"] for source in inherited}}
+    labelled = {source["sha256"] for source in inherited if source["part"] != UNLABELLED}
+    seen = {"val": trained, "test": labelled}
     for role in ("val", "test"):
         for name in getattr(roles, role):
             if sources[name].sha256 in seen[role]:
@@ -89,6 +95,67 @@ def refuse_inherited_leak(
                     f"{weights}: has already seen {name}, which is in {role} now; use other "
                     "--weights, or the same split"
                 )
+
+
+def find_transductive(
+    inherited: Sequence[dict[str, str]], roles: Roles, sources: dict[str, SourceImage]
+) -> dict[str, list[str]]:
+    """Micrographs to validate and to test whose pixels, without labels, decided the weights.
+
+    Returns
+    -------
+    dict of str to list of str
+        Names under ``val`` and ``test``.
+    """
+    seen = {source["sha256"] for source in inherited if source["part"] == UNLABELLED}
+    return {
+        role: [name for name in getattr(roles, role) if sources[name].sha256 in seen]
+        for role in ("val", "test")
+    }
+
+
+def leave_out_test(
+    rows: Sequence[SplitRow], sources: Sequence[SourceImage], test_fold: int, split: str
+) -> list[SourceImage]:
+    """Micrographs that may be looked at without touching the test.
+
+    Parameters
+    ----------
+    rows : sequence of SplitRow
+        The split; `sources` may be others too.
+    sources : sequence of SourceImage
+        All that there are.
+    test_fold : int
+        Fold that is not touched.
+    split : str
+        Name of the split, for messages.
+
+    Returns
+    -------
+    list of SourceImage
+        Those that share neither name nor content nor group with a micrograph of the test.
+
+    Raises
+    ------
+    UsageError
+        If there is no such fold.
+    """
+    if test_fold not in (folds := sorted({row.fold for row in rows})):
+        named = ", ".join(map(str, folds))
+        raise UsageError(f"--test-fold {test_fold}: {split} has folds {named}")
+    names = {row.source for row in rows if row.fold == test_fold}
+    tested = [source for source in sources if source.name in names]
+    contents = {source.sha256 for source in tested}
+    groups = {row.group for row in rows if row.fold == test_fold}
+    groups |= {source.group for source in tested}
+    group_of = {row.source: row.group for row in rows}
+    return [
+        source
+        for source in sources
+        if source.name not in names
+        and source.sha256 not in contents
+        and not groups & {source.group, group_of.get(source.name, source.group)}
+    ]
 
 
 def keep_first_images(roles: Roles, n_images: int | None, seed: int) -> Roles:

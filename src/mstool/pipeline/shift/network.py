@@ -11,6 +11,7 @@ from mstool.pipeline.shift.samples import Sample, SampledSet
 from mstool.reporting import Reporter
 from mstool.shift.grey_levels import Levels
 from mstool.shift.readings import Reading, SetReadings, add_readings, read_prediction
+from mstool.splits.roles import UNLABELLED
 
 Change = Callable[[np.ndarray], np.ndarray]
 
@@ -53,6 +54,7 @@ def read_set(
 
 
 def trained_on(one: SampledSet, model: LoadedModel) -> set[int]:
-    """Numbers of the micrographs that decided the weights."""
-    contents = {row["sha256"] for row in deciding_sources(model.checkpoint)}
+    """Numbers of the micrographs whose labels decided the weights."""
+    sources = deciding_sources(model.checkpoint)
+    contents = {row["sha256"] for row in sources if row["part"] != UNLABELLED}
     return {number for number, sample in enumerate(one.samples) if sample.sha256 in contents}

@@ -31,12 +31,13 @@ from mstool.nn.model import (
 from mstool.nn.pixel_bank import PixelBank, fill_bank, head_of
 from mstool.nn.threads import ThreadTrial
 from mstool.nn.validate import whole_image_confusions
-from mstool.nn.weights import LoadedWeights, load_weights
+from mstool.nn.weights import LoadedWeights, describe_loaded, load_weights
 from mstool.pipeline.job import Job
 from mstool.pipeline.train.train_flags import TrainSettings
 from mstool.pipeline.train.training_data import TrainingData
 from mstool.scores.metrics import compute_metrics
-from mstool.splits.roles import refuse_inherited_leak
+from mstool.splits.leaks import list_names
+from mstool.splits.roles import find_transductive, refuse_inherited_leak
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Learner:
     fit: Fit  # which trains it, or its head
     normalisation: Normalisation
     loaded: LoadedWeights | None  # None for weights that begin at random
+    transductive: dict[str, list[str]]  # what it has seen without labels, by role
 
 
 def prepare_learner(
@@ -71,12 +73,12 @@ def prepare_learner(
     segmenter = build_segmenter(spec, list(normalisation.mean), list(normalisation.std), seed)
     loaded = load_weights(segmenter.network, spec, settings.weights, cache)
     if loaded is not None:
-        report.note(
-            f"weights: {loaded.n_matched} of {loaded.n_encoder} tensors of the encoder and "
-            f"{loaded.n_rest} others from {loaded.origin}, sha256 "
-            f"{loaded.sha256 or 'checked by the hub'}; {loaded.n_random} begin at random"
-        )
+        report.note(describe_loaded(loaded))
         refuse_inherited_leak(loaded.inherited, data.roles, data.folder.sources, settings.weights)
+    transductive = find_transductive(
+        () if loaded is None else loaded.inherited, data.roles, data.folder.sources
+    )
+    _note_transductive(transductive, job)
     if settings.arch != PIXEL:
         freeze(segmenter.network, parse_finetune(settings.finetune))
     if not data.roles.test:
@@ -106,7 +108,16 @@ def prepare_learner(
         job.run.clock,
         threads,
     )
-    return Learner(segmenter, fit, normalisation, loaded)
+    return Learner(segmenter, fit, normalisation, loaded, transductive)
+
+
+def _note_transductive(transductive: dict[str, list[str]], job: Job) -> None:
+    for role, names in transductive.items():
+        if names:
+            job.report.note(
+                f"transductive: {len(names)} micrographs of {role} were seen in pretraining, "
+                f"without labels: {list_names(names, 5)}; the score is not that of new ones"
+            )
 
 
 def network_spec(settings: TrainSettings, data: TrainingData) -> ModelSpec:

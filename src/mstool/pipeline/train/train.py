@@ -8,9 +8,8 @@ from typing import Any
 
 from mstool.errors import Interrupted
 from mstool.io.atomic import write_text
-from mstool.io.plain import to_plain
-from mstool.io.tables import to_csv
-from mstool.io.tiles import MANIFEST, TILES_RECORD, SourceImage
+from mstool.io.tables import history_to_csv
+from mstool.io.tiles import MANIFEST, TILES_RECORD
 from mstool.nn.checkpoint import Checkpoint, save_checkpoint, versions
 from mstool.nn.device import Compute
 from mstool.nn.fit import Fit
@@ -87,7 +86,7 @@ def train_model(
         )
     _write_model(out, learner, data, settings)
     begun = work.describe(compute.name, compute.n_threads)
-    work.finish(begun | _facts(learner, data) | {"threads": _describe_threads(settings, fit)})
+    work.finish(begun | _facts(learner, data) | {"threads": fit.threads.describe(settings.threads)})
     shutil.rmtree(out / "resume", ignore_errors=True)
     report.note(_closing_words(out, fit))
 
@@ -98,11 +97,6 @@ def _begin_threads(settings: TrainSettings, compute: Compute, work: Work, job: J
     # the steps of a pixel classifier take no time beside its features, which many threads help
     may_try = compute.device.type == "cpu" and settings.arch != PIXEL
     return begin_trial(settings.threads, kept and kept.get("threads"), may_try, job.report)
-
-
-def _describe_threads(settings: TrainSettings, fit: Fit) -> dict[str, Any]:
-    many_s, one_s = fit.threads.medians()
-    return {"asked": settings.threads, "used": fit.threads.n, "many_s": many_s, "one_s": one_s}
 
 
 def _write_model(out: Path, learner: Learner, data: TrainingData, settings: TrainSettings) -> None:
@@ -124,7 +118,7 @@ def _write_model(out: Path, learner: Learner, data: TrainingData, settings: Trai
             data.folder.n_channels,
         ),
         sources={
-            role: [_describe_source(data.folder.sources[name]) for name in names]
+            role: [data.folder.sources[name].identity() for name in names]
             for role, names in data.roles.as_dict().items()
         }
         | {"inherited": list(loaded.inherited if loaded else ())},
@@ -137,14 +131,10 @@ def _write_model(out: Path, learner: Learner, data: TrainingData, settings: Trai
         greys=normalisation.greys,
     )
     save_checkpoint(out / MODEL, segmenter, checkpoint)
-    write_text(out / "history.csv", _history_csv(fit.state.history))
+    write_text(out / "history.csv", history_to_csv(fit.state.history))
     title = f"{settings.arch}, {settings.features or settings.encoder or f'depth {settings.depth}'}"
     figure = draw_curves(fit.state.history, fit.state.best_epoch, title)
     save_figure(out / "curves.png", figure)
-
-
-def _describe_source(source: SourceImage) -> dict[str, str]:
-    return {"name": source.name, "group": source.group, "sha256": source.sha256}
 
 
 def _kept_row(fit: Fit) -> dict[str, Any]:
@@ -152,12 +142,6 @@ def _kept_row(fit: Fit) -> dict[str, Any]:
     kept = fit.state.best_epoch or fit.state.epoch
     (row,) = (row for row in fit.state.history if row["epoch"] == kept)
     return {key: value for key, value in row.items() if key.startswith("val_")}
-
-
-def _history_csv(history: list[dict[str, Any]]) -> str:
-    columns = list(dict.fromkeys(key for row in history for key in row))
-    # undefined cells stay empty
-    return to_csv(columns, ([row.get(key) for key in columns] for row in to_plain(history)))
 
 
 def _facts(learner: Learner, data: TrainingData) -> dict[str, Any]:
@@ -170,6 +154,7 @@ def _facts(learner: Learner, data: TrainingData) -> dict[str, Any]:
         "validation": _kept_row(fit),
         "weights": None if loaded is None else asdict(loaded),
         "sources": {role: list(names) for role, names in data.roles.as_dict().items()},
+        "transductive": learner.transductive,
         "versions": versions(),
     }
 

@@ -15,6 +15,7 @@ from mstool.nn.losses import parse_loss
 from mstool.nn.model import DEFAULT_ENCODER, PIXEL, PLAIN
 from mstool.nn.pixel_classifier import DEFAULT_FEATURES, parse_features
 from mstool.nn.unet_plain import check_depth
+from mstool.nn.weights import locate_weights
 
 # Options that an architecture has to itself.
 _ONLY = {
@@ -206,7 +207,7 @@ def _choose_network(flags: TrainFlags) -> dict[str, Any]:
         "depth": flags.depth or 4,
         "width": flags.width or (128 if is_pixel else 32),
         "padding": flags.padding or "same",
-        "weights": flags.weights or ("imagenet" if has_encoder else "none"),
+        "weights": locate_weights(flags.weights or ("imagenet" if has_encoder else "none")),
     }
 
 

@@ -1,0 +1,1 @@
+"""Learn encoder weights from tiles without labels."""
