@@ -112,7 +112,7 @@ def pretrain(
     """
     given = locals()
     from mstool.io.records import pick
-    from mstool.nn.device import choose_compute, make_deterministic
+    from mstool.nn.device import choose_compute, make_deterministic, reuse_freed_memory
     from mstool.pipeline.job import Job
     from mstool.pipeline.pretrain.pretrain import pretrain_encoder
     from mstool.pipeline.pretrain.pretrain_flags import PretrainFlags, resolve_pretraining
@@ -122,6 +122,7 @@ def pretrain(
         missing, there = ("--split", "--test-fold") if split is None else ("--test-fold", "--split")
         raise UsageError(f"{there}: needs {missing}; give both, or neither")
     make_deterministic()
+    reuse_freed_memory()
     compute = choose_compute(device, precision)
     settings = resolve_pretraining(pick(PretrainFlags, given), compute)
     folders = tiles or [Path("tiles")]
