@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mstool.errors import Interrupted
 from mstool.io.atomic import write_text
 from mstool.io.tables import history_to_csv
 from mstool.nn.checkpoint import versions
@@ -17,13 +16,13 @@ from mstool.nn.masking import MaskedSet, Rebuilder, masked_error
 from mstool.nn.model import ModelSpec, count_parameters
 from mstool.nn.pretrained import ENCODER_FILE, PretrainedEncoder, save_encoder
 from mstool.nn.pretrainer import Pretrainer, build_stage_sum, crop_edge, settle_norms
-from mstool.nn.resume import read_state
-from mstool.nn.threads import ThreadTrial, begin_trial
+from mstool.nn.threads import ThreadTrial
 from mstool.nn.views import N_EMBEDDED, Matcher, ViewSet, disagreement
 from mstool.nn.weights import LoadedWeights, describe_loaded, load_weights
 from mstool.pictures.curves import draw_loss
 from mstool.pictures.save import save_figure
-from mstool.pipeline.job import Job, Work
+from mstool.pipeline.fitting import begin_threads, go_on, run_to_end
+from mstool.pipeline.job import Job
 from mstool.pipeline.pretrain.pretrain_flags import PretrainSettings
 from mstool.pipeline.pretrain.unlabelled_pool import Pool, open_pool
 
@@ -85,16 +84,11 @@ def pretrain_encoder(
     if work is None:
         return
     with work.filling():
-        threads = _begin_threads(settings, compute, work, job)
+        threads = begin_threads(settings.threads, compute.device.type == "cpu", work, job)
         learning = _prepare(pool, settings, compute, threads, cache, job)
         fit = learning.fit
-        if work.state == "unfinished" and fit.resume():
-            report.note(f"going on at epoch {fit.state.epoch + 1}, step {fit.state.n_steps}")
-    if not fit.run(report, lambda: stop_requested() is not None):
-        raise Interrupted(
-            f"{out}: stopped at epoch {fit.state.epoch + 1}; run the same command to go on",
-            stop_requested() or 75,
-        )
+        go_on(fit, work, job)
+    run_to_end(fit, job, stop_requested)
     settle_norms(fit.segmenter, learning.crops, settings.fit.batch_size, compute)
     _write_encoder(out, learning, pool, settings)
     begun = work.describe(compute.name, compute.n_threads)
@@ -102,15 +96,6 @@ def pretrain_encoder(
     work.finish(begun | facts)
     shutil.rmtree(out / "resume", ignore_errors=True)
     report.note(f"{out / ENCODER_FILE}: mstool train --weights {out} begins with it")
-
-
-def _begin_threads(
-    settings: PretrainSettings, compute: Compute, work: Work, job: Job
-) -> ThreadTrial:
-    """Set the threads to begin with: those of the unfinished run, or by the flag."""
-    kept = read_state(job.out / "resume") if work.state == "unfinished" else None
-    is_cpu = compute.device.type == "cpu"
-    return begin_trial(settings.threads, kept and kept.get("threads"), is_cpu, job.report)
 
 
 def _prepare(

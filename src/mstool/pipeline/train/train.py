@@ -6,7 +6,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from mstool.errors import Interrupted
 from mstool.io.atomic import write_text
 from mstool.io.tables import history_to_csv
 from mstool.io.tiles import MANIFEST, TILES_RECORD
@@ -15,11 +14,10 @@ from mstool.nn.device import Compute
 from mstool.nn.fit import Fit
 from mstool.nn.model import PIXEL, build_network, count_parameters
 from mstool.nn.receptive_field import theoretical_receptive_field
-from mstool.nn.resume import read_state
-from mstool.nn.threads import ThreadTrial, begin_trial
 from mstool.pictures.curves import draw_curves
 from mstool.pictures.save import save_figure
-from mstool.pipeline.job import Job, Work
+from mstool.pipeline.fitting import begin_threads, go_on, run_to_end
+from mstool.pipeline.job import Job
 from mstool.pipeline.train.learner import Learner, network_spec, prepare_learner
 from mstool.pipeline.train.train_flags import TrainSettings
 from mstool.pipeline.train.training_data import TrainingData, read_training_data
@@ -74,29 +72,18 @@ def train_model(
     if work is None:
         return
     with work.filling():
-        threads = _begin_threads(settings, compute, work, job)
+        # the steps of a pixel classifier take no time beside its features, which threads help
+        may_try = compute.device.type == "cpu" and settings.arch != PIXEL
+        threads = begin_threads(settings.threads, may_try, work, job)
         learner = prepare_learner(data, settings, compute, threads, cache, job, stop_requested)
         fit = learner.fit
-        if work.state == "unfinished" and fit.resume():
-            report.note(f"going on at epoch {fit.state.epoch + 1}, step {fit.state.n_steps}")
-    if not fit.run(report, lambda: stop_requested() is not None):
-        raise Interrupted(
-            f"{out}: stopped at epoch {fit.state.epoch + 1}; run the same command to go on",
-            stop_requested() or 75,
-        )
+        go_on(fit, work, job)
+    run_to_end(fit, job, stop_requested)
     _write_model(out, learner, data, settings)
     begun = work.describe(compute.name, compute.n_threads)
     work.finish(begun | _facts(learner, data) | {"threads": fit.threads.describe(settings.threads)})
     shutil.rmtree(out / "resume", ignore_errors=True)
     report.note(_closing_words(out, fit))
-
-
-def _begin_threads(settings: TrainSettings, compute: Compute, work: Work, job: Job) -> ThreadTrial:
-    """Set the threads to begin with: those of the unfinished training, or by the flag."""
-    kept = read_state(job.out / "resume") if work.state == "unfinished" else None
-    # the steps of a pixel classifier take no time beside its features, which many threads help
-    may_try = compute.device.type == "cpu" and settings.arch != PIXEL
-    return begin_trial(settings.threads, kept and kept.get("threads"), may_try, job.report)
 
 
 def _write_model(out: Path, learner: Learner, data: TrainingData, settings: TrainSettings) -> None:

@@ -182,7 +182,7 @@ def _check_network(flags: TrainFlags) -> None:
         check_depth(flags.depth)
     if flags.arch != PIXEL:
         return
-    has_encoder = bool(parse_features(flags.features or DEFAULT_FEATURES).scales)
+    has_encoder = _has_encoder(flags)
     for name in ("encoder", "weights"):
         value = getattr(flags, name)
         if value not in (None, "none") and not has_encoder:
@@ -195,11 +195,15 @@ def _check_network(flags: TrainFlags) -> None:
         )
 
 
+def _has_encoder(flags: TrainFlags) -> bool:
+    if flags.arch == PIXEL:
+        return bool(parse_features(flags.features or DEFAULT_FEATURES).scales)
+    return flags.arch != PLAIN
+
+
 def _choose_network(flags: TrainFlags) -> dict[str, Any]:
     is_pixel = flags.arch == PIXEL
-    has_encoder = flags.arch != PLAIN
-    if is_pixel:
-        has_encoder = bool(parse_features(flags.features or DEFAULT_FEATURES).scales)
+    has_encoder = _has_encoder(flags)
     width = flags.decoder_width
     return {
         "decoder_channels": None if width is None else parse_decoder_width(width, flags.arch),

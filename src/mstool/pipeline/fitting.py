@@ -1,0 +1,36 @@
+"""A training loop inside a job: with which threads it begins, from where, and how it is stopped."""
+
+from collections.abc import Callable
+
+from mstool.errors import Interrupted
+from mstool.nn.fit import Fit
+from mstool.nn.resume import read_state
+from mstool.nn.threads import ThreadTrial, begin_trial
+from mstool.pipeline.job import Job, Work
+
+
+def begin_threads(asked: str, may_try: bool, work: Work, job: Job) -> ThreadTrial:
+    """Set the threads to begin with: those of the unfinished run, or by the flag."""
+    kept = read_state(job.out / "resume") if work.state == "unfinished" else None
+    return begin_trial(asked, kept and kept.get("threads"), may_try, job.report)
+
+
+def go_on(fit: Fit, work: Work, job: Job) -> None:
+    """Take up an unfinished run where it was left, and say so."""
+    if work.state == "unfinished" and fit.resume():
+        job.report.note(f"going on at epoch {fit.state.epoch + 1}, step {fit.state.n_steps}")
+
+
+def run_to_end(fit: Fit, job: Job, stop_requested: Callable[[], int | None]) -> None:
+    """Train to the end.
+
+    Raises
+    ------
+    Interrupted
+        If stopped; the same command goes on.
+    """
+    if not fit.run(job.report, lambda: stop_requested() is not None):
+        raise Interrupted(
+            f"{job.out}: stopped at epoch {fit.state.epoch + 1}; run the same command to go on",
+            stop_requested() or 75,
+        )
