@@ -32,7 +32,7 @@ def stripes(shape, seed):
 def compare(one, other, turns=ALL_TURNS):
     """Overlap of two micrographs; half their scale is small."""
     images = [Field(one), Field(other)]
-    small = [Field(ndimage.zoom(image.grey, 0.5, order=1)) for image in images]
+    small = {k: Field(ndimage.zoom(image.grey, 0.5, order=1)) for k, image in enumerate(images)}
     (overlap,) = find_overlaps(small, [(0, 1)], images.__getitem__, 0.5, turns)
     return overlap
 
@@ -90,11 +90,12 @@ def test_blank_micrographs_are_no_overlap():
 
 def test_what_is_not_known_is_not_compared():
     same = blobs((300, 300), seed=8)
-    one, other = (np.where(np.indices(same.shape)[0] < 200, blobs(same.shape, s), same)
-                  for s in (9, 10))  # the lower third is the same
+    one, other = (
+        np.where(np.indices(same.shape)[0] < 200, blobs(same.shape, s), same) for s in (9, 10)
+    )  # the lower third is the same
     is_known = np.indices(same.shape)[0] < 200
     fields = [Field(one, is_known), Field(other, is_known)]
-    small = [Field(field.grey[::2, ::2], is_known[::2, ::2]) for field in fields]
+    small = {k: Field(field.grey[::2, ::2], is_known[::2, ::2]) for k, field in enumerate(fields)}
     assert list(find_overlaps(small, [(0, 1)], fields.__getitem__, 0.5)) == [None]
 
 

@@ -68,10 +68,7 @@ def match_blocks(
     blocks = np.stack([one[r : r + edge, c : c + edge] for r, c in corners])
     padded = np.pad(other, reach)
     windows = np.stack(
-        [
-            padded[r : r + edge + 2 * reach, c : c + edge + 2 * reach]
-            for r, c in corners - guess
-        ]
+        [padded[r : r + edge + 2 * reach, c : c + edge + 2 * reach] for r, c in corners - guess]
     )
     return _agree(corners + edge / 2, _fit(blocks, windows), guess)
 
@@ -165,8 +162,9 @@ def _fit_near(fit: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Best fit within a pixel of a place in each window; -1 beyond it."""
     framed = np.pad(fit, ((0, 0), (2, 2), (2, 2)), constant_values=-1)
     last = framed.shape[1] - 2
-    rows, cols = (np.clip(np.rint(part).astype(int) + 2, 1, last) for part in
-                  (places.real, places.imag))
+    rows, cols = (
+        np.clip(np.rint(part).astype(int) + 2, 1, last) for part in (places.real, places.imag)
+    )
     around = np.arange(-1, 2)
     numbers = np.arange(len(fit))[:, None, None]
     return framed[

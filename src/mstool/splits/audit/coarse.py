@@ -71,11 +71,11 @@ def find_candidates(
     """
     size = one.shape[0]
     found = []
-    for turn, values in zip(turns, fft.irfft2(one * other.conj(), (size, size)), strict=True):
+    for turn, correlation in zip(turns, fft.irfft2(one * other.conj(), (size, size)), strict=True):
         second = shapes[1][::-1] if turn % 2 else shapes[1]
-        values *= _certainty(shapes[0], second, size, least)
-        values /= np.sqrt(np.vdot(values, values) / values.size) + 1e-12
-        found += [Candidate(*peak, turn) for peak in _peaks(values, most)]
+        heights = correlation * _certainty(shapes[0], second, size, least)
+        heights /= np.sqrt(np.vdot(heights, heights) / heights.size) + 1e-12
+        found += [Candidate(*peak, turn) for peak in _peaks(heights, most)]
     return sorted(found, key=lambda each: -each.height)[:most]
 
 
@@ -92,9 +92,7 @@ def _damping(size: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=64)
-def _certainty(
-    one: tuple[int, int], other: tuple[int, int], size: int, least: float
-) -> np.ndarray:
+def _certainty(one: tuple[int, int], other: tuple[int, int], size: int, least: float) -> np.ndarray:
     """Weights that make chance equally high at all offsets, 0 where too little overlaps."""
     rows, cols = (
         np.clip(np.minimum(a, at + b) - np.maximum(0, at), 0, None)
@@ -116,5 +114,10 @@ def _peaks(values: np.ndarray, most: int) -> list[tuple[float, tuple[int, int]]]
         top, left = (_CELL * int(part) for part in divmod(int(flat), n))
         cell = values[top : top + _CELL, left : left + _CELL]
         row, col = divmod(int(cell.argmax()), _CELL)
-        peaks.append((float(cell[row, col]), ((top + row + half) % size - half, (left + col + half) % size - half)))
+        peaks.append(
+            (
+                float(cell[row, col]),
+                ((top + row + half) % size - half, (left + col + half) % size - half),
+            )
+        )
     return peaks

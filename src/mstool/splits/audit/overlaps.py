@@ -1,7 +1,7 @@
 """Pairs of micrographs that show the same field."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -14,8 +14,8 @@ UPRIGHT, ALL_TURNS = (0,), tuple(range(8))
 
 _LEAST = 0.08  # overlap that is looked for; below it chance is as good
 _PEAKS = 3  # of each pair that are looked at closely
-# Over 1 000 pairs of micrographs with nothing in common, textures of one direction among them,
-# come to 8.6 and 0.42 and not both at once; fields that share 15 % start at 12.6 and 0.67.
+# Over 1 000 pairs with nothing in common, parallel stripes among them, none agrees by more than
+# 0.55, or with more than 5 votes; fields that share 15 % start at 12.6 in height, 1.0 and 6.
 _HEIGHT, _AGREEMENT, _VOTES = 7.0, 0.75, 5
 _FINEST, _COARSEST = 1.2, 8.0  # px; passes grain, and not noise, blocks of JPEG, or shading
 _SMALL, _LEGIBLE, _MOST_SMALL = 192, 64, 512  # px
@@ -52,7 +52,7 @@ class Overlap:
     scale : float
         Pixels of the second for one of the first, along a line.
     agreement : float
-        Share [1] of the blocks of the overlap that were found in their place.
+        Share [1] of the blocks of the overlap that fit there as well as anywhere.
     """
 
     share: float
@@ -60,6 +60,10 @@ class Overlap:
     turn: int
     scale: float
     agreement: float
+
+    def magnified(self, factor: float) -> "Overlap":
+        """Overlap of the same two, both magnified."""
+        return replace(self, offset=(self.offset[0] * factor, self.offset[1] * factor))
 
 
 def small_scale(shapes: Iterable[tuple[int, int]]) -> float:
@@ -73,7 +77,7 @@ def small_scale(shapes: Iterable[tuple[int, int]]) -> float:
 
 
 def find_overlaps(
-    small: Sequence[Field],
+    small: Mapping[int, Field],
     pairs: Iterable[tuple[int, int]],
     read: Callable[[int], Field],
     scale: float,
@@ -86,8 +90,8 @@ def find_overlaps(
 
     Parameters
     ----------
-    small : sequence of Field
-        Small copies.
+    small : mapping of int to Field
+        Small copies by number.
     pairs : iterable of (int, int)
         First and second of each pair; quicker if sorted by the second.
     read : callable
@@ -102,7 +106,7 @@ def find_overlaps(
     Overlap or None
         One a pair.
     """
-    size = transform_size([field.grey.shape for field in small])
+    size = transform_size([field.grey.shape for field in small.values()])
 
     @lru_cache(maxsize=2)
     def lying(number: int) -> np.ndarray:
@@ -159,9 +163,7 @@ def shared_windows(
     for length, other_length, at in zip(one, other, overlap.offset, strict=True):
         start, end = _shared_span(length, other_length, at, overlap.scale)
         first.append(slice(round(start), round(end)))
-        second.append(
-            slice(round((start - at) * overlap.scale), round((end - at) * overlap.scale))
-        )
+        second.append(slice(round((start - at) * overlap.scale), round((end - at) * overlap.scale)))
     return tuple(first), tuple(second)
 
 
