@@ -87,6 +87,7 @@ def predict_tiles(
         "label_legend": models[0].checkpoint.legend,
         "models": [{"name": model.path.name, "sha256": model.sha256} for model in models],
         "trained_on": trained_on(models),
+        "leaks": leaks_of(models),
         "tiles": {"settings": tile_folder.settings, "halo": tile_folder.halo},
         "sources": [
             source.as_entry(tiles, out) for name, source in sources.items() if name in names
@@ -133,6 +134,12 @@ def trained_on(models: Sequence[LoadedModel]) -> list[dict[str, str]]:
     sources.sort(key=lambda source: source["part"] != UNLABELLED)  # labels are more than pixels
     seen = {source["sha256"]: source for source in sources}
     return sorted(seen.values(), key=lambda source: source["name"])
+
+
+def leaks_of(models: Sequence[LoadedModel]) -> list[str]:
+    """What the roles of any model shared, and was let pass in training."""
+    leaks = [model.checkpoint.training.get("leak") or {} for model in models]
+    return sorted({words for leak in leaks for words in leak.get("found", ())})
 
 
 def _predict_all(

@@ -31,7 +31,7 @@ class MaskSet:
     """Masks, and what is known about them.
 
     `trained_on` has name, group and content hash of the micrographs that decided the weights; None
-    if unknown.
+    if unknown. `leaks` says what the roles of the model shared and was let pass in its training.
     """
 
     folder: Path
@@ -41,6 +41,7 @@ class MaskSet:
     label_legend: Legend | None = None  # of the label maps that the model learnt from
     sources: dict[str, SourceImage] = field(default_factory=dict)  # by stem of the mask
     trained_on: tuple[dict[str, str], ...] | None = None
+    leaks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ def read_mask_set(operand: Path, report: Reporter) -> MaskSet:
         label_legend=_recorded_legend(record, record_path),
         sources=by_stem,
         trained_on=_recorded_training(record, record_path),
+        leaks=tuple(map(str, record.get("leaks") or ())),
     )
 
 

@@ -18,7 +18,8 @@ def describe_leak(pairs: Sequence[Pair], mask_set: MaskSet, report: Reporter) ->
     dict
         ``checked``; ``trained_on``, names of micrographs that decided the weights; ``same_group``,
         names of others from a group of which some did; ``transductive``, names of those that were
-        seen in pretraining without labels. A group that is the file name is none.
+        seen in pretraining without labels; ``allowed``, what train --allow-leak let pass. A group
+        that is the file name is none.
     """
     sources = {pair.name: mask_set.sources.get(pair.mask.stem) for pair in pairs}
     known = {name: source for name, source in sources.items() if source}
@@ -30,6 +31,11 @@ def describe_leak(pairs: Sequence[Pair], mask_set: MaskSet, report: Reporter) ->
     transductive = _find_trained(rest, [row for row in seen if row["part"] == UNLABELLED])
     is_checked = mask_set.trained_on is not None and None not in sources.values()
     _report(trained_on, same_group, is_checked, len(pairs), report)
+    if mask_set.leaks:
+        report.note(
+            f"warning: the model was trained with --allow-leak, though {mask_set.leaks[0]}; the "
+            "score says nothing about new micrographs"
+        )
     if transductive:
         report.note(
             f"transductive: {len(transductive)} of {len(pairs)} scored micrographs were seen in "
@@ -41,6 +47,7 @@ def describe_leak(pairs: Sequence[Pair], mask_set: MaskSet, report: Reporter) ->
         "trained_on": trained_on,
         "same_group": same_group,
         "transductive": transductive,
+        "allowed": list(mask_set.leaks),
     }
 
 

@@ -80,6 +80,7 @@ def stitch_masks(probs: Path, settings: StitchSettings, overlay: OverlayInputs, 
                 advance(1, name)
     moved = [source.as_entry(probs, out) for source in sources.values()]
     kept = {key: record[key] for key in ("classes", "label_legend", "models", "trained_on")}
+    kept["leaks"] = record.get("leaks", [])
     work.finish(work.describe() | {"n_masks": len(sources), **kept, "sources": moved})
     job.report.note(f"{out}: {len(sources)} masks; every pixel is covered")
 

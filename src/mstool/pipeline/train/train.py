@@ -19,6 +19,7 @@ from mstool.pictures.save import save_figure
 from mstool.pipeline.fitting import begin_threads, go_on, run_to_end
 from mstool.pipeline.job import Job
 from mstool.pipeline.train.learner import Learner, network_spec, prepare_learner
+from mstool.pipeline.train.shared_views import LeakReport, report_leaks
 from mstool.pipeline.train.train_flags import TrainSettings
 from mstool.pipeline.train.training_data import TrainingData, read_training_data
 
@@ -61,6 +62,8 @@ def train_model(
     """
     out, report = job.out, job.report
     data = read_training_data(tiles, split, settings)
+    is_done = (out / RECORD).is_file() and not job.overwrite
+    leak = None if is_done else report_leaks(data, split, settings.allow_leak, report)
     weights = Path(settings.weights)
     work = job.claim(
         RECORD,
@@ -79,14 +82,17 @@ def train_model(
         fit = learner.fit
         go_on(fit, work, job)
     run_to_end(fit, job, stop_requested)
-    _write_model(out, learner, data, settings)
+    _write_model(out, learner, data, settings, leak)
     begun = work.describe(compute.name, compute.n_threads)
-    work.finish(begun | _facts(learner, data) | {"threads": fit.threads.describe(settings.threads)})
+    facts = _facts(learner, data) | {"leak": asdict(leak)}
+    work.finish(begun | facts | {"threads": fit.threads.describe(settings.threads)})
     shutil.rmtree(out / "resume", ignore_errors=True)
     report.note(_closing_words(out, fit))
 
 
-def _write_model(out: Path, learner: Learner, data: TrainingData, settings: TrainSettings) -> None:
+def _write_model(
+    out: Path, learner: Learner, data: TrainingData, settings: TrainSettings, leak: LeakReport
+) -> None:
     fit, loaded, normalisation = learner.fit, learner.loaded, learner.normalisation
     segmenter = learner.segmenter.cpu().eval()
     spec = network_spec(settings, data)
@@ -114,6 +120,7 @@ def _write_model(out: Path, learner: Learner, data: TrainingData, settings: Trai
             "settings": settings.as_record(),
             "weights": None if loaded is None else asdict(loaded),
             "versions": versions(),
+            "leak": asdict(leak),
         },
         greys=normalisation.greys,
     )

@@ -75,6 +75,8 @@ class TrainSettings:
         As resolved.
     threads : str
         ``auto`` or a number.
+    allow_leak : bool
+        Whether to train although the roles share something.
     """
 
     arch: str
@@ -98,6 +100,7 @@ class TrainSettings:
     fit: FitSettings
     precision: str
     threads: str
+    allow_leak: bool = False
 
     def as_record(self) -> dict[str, Any]:
         """All that decides the weights; not how many processes or threads help.
@@ -107,6 +110,8 @@ class TrainSettings:
         """
         record = asdict(self)
         del record["fit"]["workers"], record["threads"]
+        if not self.allow_leak:  # which changes no weights
+            del record["allow_leak"]
         return record
 
 
@@ -143,6 +148,7 @@ class TrainFlags:
     max_time_s: float | None
     workers: int | None
     threads: str
+    allow_leak: bool
     seed: int
 
 
