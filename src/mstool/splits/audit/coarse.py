@@ -11,6 +11,7 @@ from mstool.splits.audit.structure import local_structure, turned
 
 _FINEST, _COARSEST = 0.7, 5.0  # px of small copies
 _BAND = 0.13  # cycles per pixel of a small copy, beyond which a scale change of 2 % blurs
+_LEAST_PX = 2400  # area of small copies that holds enough structure to be told from chance
 _CELL = 8  # px; a cell of the correlation has one peak at most
 
 
@@ -65,7 +66,8 @@ def find_candidates(
     turns : sequence of int, length T
         Turns of the second.
     least : float
-        Least overlap that is looked for, as a share [1] of the smaller.
+        Least overlap that is looked for, as a share [1] of the smaller; nor is one of fewer than
+        2400 pixels of the small copies.
     most : int
         Peaks to give.
     """
@@ -101,7 +103,7 @@ def _certainty(one: tuple[int, int], other: tuple[int, int], size: int, least: f
     )
     area = (rows[:, None] * cols[None]).astype(np.float32)
     smallest = min(one[0] * one[1], other[0] * other[1])
-    return np.where(area >= least * smallest, 1 / np.sqrt(np.maximum(area, 1)), 0)
+    return np.where(area >= max(_LEAST_PX, least * smallest), 1 / np.sqrt(np.maximum(area, 1)), 0)
 
 
 def _peaks(values: np.ndarray, most: int) -> list[tuple[float, tuple[int, int]]]:

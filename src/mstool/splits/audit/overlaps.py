@@ -16,8 +16,9 @@ _LEAST = 0.08  # overlap that is looked for; below it chance is as good
 _PEAKS = 3  # of each pair that are looked at closely
 # Over 1 000 pairs with nothing in common, parallel stripes among them, none agrees by more than
 # 0.55, or with more than 5 votes; fields that share 15 % start at 12.6 in height, 1.0 and 6.
-_HEIGHT, _AGREEMENT, _VOTES = 7.0, 0.75, 5
+_HEIGHT, _AGREEMENT, _VOTES = 8.0, 0.75, 5
 _FINEST, _COARSEST = 1.2, 8.0  # px; passes grain, and not noise, blocks of JPEG, or shading
+_ELBOW_ROOM = 14  # px around a block, so that finding it in its place says something
 _SMALL, _LEGIBLE, _MOST_SMALL = 192, 64, 512  # px
 
 
@@ -142,7 +143,7 @@ def verify(
     """
     lying = turned(other, turn)
     rough = offset[0] / scale, offset[1] / scale
-    match = match_blocks(one, lying, rough, doubt=1.5 / scale + 2)
+    match = match_blocks(one, lying, rough, doubt=1.5 / scale + _ELBOW_ROOM)
     if match is None or match.agreement < _AGREEMENT or match.n_votes < _VOTES:
         return None
     share = _shared_area(one.shape, lying.shape, match)
