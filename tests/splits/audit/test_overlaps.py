@@ -21,11 +21,10 @@ def blobs(shape, seed, width=4.0):
 
 
 def stripes(shape, seed):
-    """Lamellae of one spacing, in a direction of chance, and camera noise."""
+    """Lamellae of one spacing and direction, and camera noise."""
     rng = np.random.default_rng(seed)
     rows, cols = np.indices(shape)
-    angle, phase = rng.uniform(0, np.pi), rng.uniform(0, 6)
-    wave = np.sin((rows * np.cos(angle) + cols * np.sin(angle)) * 0.9 + phase)
+    wave = np.sin((rows * np.cos(0.6) + cols * np.sin(0.6)) * 0.5 + rng.uniform(0, 6))
     return (0.5 + 0.4 * wave + rng.normal(0, 0.05, shape)).astype(np.float32)
 
 
@@ -78,8 +77,8 @@ def test_fields_with_nothing_in_common_are_told_apart(texture):
 
 
 def test_information_bar_that_all_share_is_no_overlap():
-    bar = np.random.default_rng(5).integers(0, 2, (30, 300)).repeat(1, 0).astype(np.float32)
-    images = [np.vstack([blobs((270, 300), seed), bar]) for seed in (6, 7)]
+    bar = blobs((60, 300), seed=5)
+    images = [np.vstack([blobs((240, 300), seed), bar]) for seed in (6, 7)]
     assert compare(*images) is None
 
 
@@ -91,9 +90,9 @@ def test_blank_micrographs_are_no_overlap():
 def test_what_is_not_known_is_not_compared():
     same = blobs((300, 300), seed=8)
     one, other = (
-        np.where(np.indices(same.shape)[0] < 200, blobs(same.shape, s), same) for s in (9, 10)
-    )  # the lower third is the same
-    is_known = np.indices(same.shape)[0] < 200
+        np.where(np.indices(same.shape)[0] < 40, blobs(same.shape, s), same) for s in (9, 10)
+    )  # the rest is the same
+    is_known = np.indices(same.shape)[0] < 40
     fields = [Field(one, is_known), Field(other, is_known)]
     small = {k: Field(field.grey[::2, ::2], is_known[::2, ::2]) for k, field in enumerate(fields)}
     assert list(find_overlaps(small, [(0, 1)], fields.__getitem__, 0.5)) == [None]
