@@ -12,9 +12,11 @@ from mstool.errors import CheckFailed, InputError, OutputExistsError, UsageError
 from mstool.io.atomic import write_text
 from mstool.io.records import Run, hash_inputs, read_record, to_json
 from mstool.labels.legend import legend_from_toml
+from mstool.pipeline.score_calibration import describe_calibration
 from mstool.pipeline.score_counts import count_pairs
 from mstool.pipeline.score_entries import (
     compare_fractions,
+    describe_abstention,
     describe_baselines,
     describe_confusion,
     describe_interval,
@@ -23,6 +25,7 @@ from mstool.pipeline.score_entries import (
 from mstool.pipeline.score_inputs import MaskSet, Pair
 from mstool.pipeline.score_leak import describe_leak
 from mstool.reporting import Reporter
+from mstool.scores.calibration import ConfidenceCounts
 from mstool.scores.metrics import average_metrics
 
 
@@ -70,9 +73,15 @@ def claim_record(
 
 
 def score_masks(
-    pairs: Sequence[Pair], mask_set: MaskSet, settings: ScoreSettings, report: Reporter
+    pairs: Sequence[Pair],
+    mask_set: MaskSet,
+    settings: ScoreSettings,
+    report: Reporter,
+    behind: Sequence[ConfidenceCounts] | None = None,
 ) -> dict[str, Any]:
     """Compare masks with label maps: the keys of a score record, with NaN where undefined.
+
+    `behind` are counts of the probabilities behind the masks, where these are given.
 
     Raises
     ------
@@ -82,7 +91,8 @@ def score_masks(
     mask_legend = legend_from_toml(settings.mask_legend)
     label_legend = legend_from_toml(settings.label_legend)
     names = label_legend.names
-    counts = count_pairs(pairs, mask_legend, label_legend, report)
+    may_abstain = bool(mask_set.stitching and mask_set.stitching.abstain)
+    counts = count_pairs(pairs, mask_legend, label_legend, report, may_abstain)
     groups, pooled = _drawn_groups(pairs, settings.group_by), counts.masks.sum(axis=0)
     if np.count_nonzero(pooled.sum(axis=1)) == 1:
         report.note("warning: the label maps hold one class alone; a high score shows nothing")
@@ -98,6 +108,8 @@ def score_masks(
         "interval": describe_interval(counts.masks, names, groups, settings.seed, report),
         "baselines": describe_baselines(counts, names),
         "phase_fraction": compare_fractions(pooled, names),
+        "abstention": describe_abstention(pairs, counts) if may_abstain else None,
+        "calibration": behind and describe_calibration(pairs, behind, names),
         "leak": describe_leak(pairs, mask_set, report),
     }
 

@@ -141,6 +141,17 @@ def reliability(counts: ConfidenceCounts) -> tuple[np.ndarray, np.ndarray, np.nd
         return pixels, _coarse(counts.confidence) / pixels, hits / pixels
 
 
+def class_reliability(counts: ConfidenceCounts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pixels, mean probability and share of right pixels by class and bin, shape (C, 20) each.
+
+    NaN, but for the number of pixels, where a bin is empty.
+    """
+    rows = counts.class_pixels, counts.class_probability, counts.class_hits
+    pixels, probability, hits = (np.array([_coarse(row) for row in table]) for table in rows)
+    with np.errstate(invalid="ignore"):
+        return pixels, probability / pixels, hits / pixels
+
+
 def class_calibration_errors(counts: ConfidenceCounts) -> np.ndarray:
     """Expected calibration error of the probability of each class [1]_, float64, shape (C,).
 
@@ -148,8 +159,8 @@ def class_calibration_errors(counts: ConfidenceCounts) -> np.ndarray:
     ----------
     .. [1] Kull, M. et al. (2019). NeurIPS, arXiv:1910.12656.
     """
-    rows = zip(counts.class_pixels, counts.class_probability, counts.class_hits, strict=True)
-    return np.array([_gap(*map(_coarse, row)) for row in rows])
+    rows = zip(*class_reliability(counts), strict=True)
+    return np.array([_gap(pixels, p * pixels, hits * pixels) for pixels, p, hits in rows])
 
 
 def brier_scores(counts: ConfidenceCounts) -> np.ndarray:

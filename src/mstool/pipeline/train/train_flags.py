@@ -75,6 +75,8 @@ class TrainSettings:
         As resolved.
     threads : str
         ``auto`` or a number.
+    calibrate : bool
+        Whether to fit a temperature in the end.
     """
 
     arch: str
@@ -98,6 +100,7 @@ class TrainSettings:
     fit: FitSettings
     precision: str
     threads: str
+    calibrate: bool
 
     def as_record(self) -> dict[str, Any]:
         """All that decides the weights; not how many processes or threads help.
@@ -144,6 +147,7 @@ class TrainFlags:
     workers: int | None
     threads: str
     seed: int
+    calibrate: bool
 
 
 def resolve_settings(flags: TrainFlags, compute: Compute) -> TrainSettings:
