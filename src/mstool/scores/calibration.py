@@ -6,7 +6,7 @@ bands and micrographs can be added up.
 probabilities : ndarray of float, shape (C, H, W)
     Positive, and divided by their sum over classes here, which rounding moves away from 1.
 labels : ndarray of uint8, shape (H, W)
-    True class of each pixel; 255 is left out.
+    True class of each pixel; `ignore_index` is left out.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,6 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from mstool.errors import LabelError
-from mstool.labels.legend import IGNORE_INDEX
 from mstool.scores.metrics import accuracy, mean_iou
 
 N_BINS = 20  # of calibration errors, each of 0.05
@@ -79,7 +78,9 @@ class Coverage:
     accuracy: np.ndarray
 
 
-def count_confidence(probabilities: np.ndarray, labels: np.ndarray) -> ConfidenceCounts:
+def count_confidence(
+    probabilities: np.ndarray, labels: np.ndarray, ignore_index: int = 255
+) -> ConfidenceCounts:
     """Count the pixels of an image, or of a band of it.
 
     Raises
@@ -93,7 +94,7 @@ def count_confidence(probabilities: np.ndarray, labels: np.ndarray) -> Confidenc
             f"probabilities are of {probabilities.shape[1:]} pixels, labels of {labels.shape}; "
             "compare the same size"
         )
-    is_used = labels != IGNORE_INDEX
+    is_used = labels != ignore_index
     truth = labels[is_used].astype(np.int64)
     if truth.size and truth.max() >= n_classes:
         raise LabelError(f"label {truth.max()} is no class; classes are 0 to {n_classes - 1}")
