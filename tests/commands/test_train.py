@@ -505,6 +505,31 @@ def test_a_few_strokes_are_enough_for_a_pixel_classifier(run_mstool, study):
     assert record["validation"]["val_mean_iou"] > 0.7
 
 
+@pytest.mark.parametrize(
+    ("labelled", "words"),
+    [
+        (slice(0, 2), "are none that is labelled"),
+        (slice(21, 24), 'are of one class only, "1"'),
+    ],
+)
+def test_crops_that_show_too_little_are_refused(run_mstool, study, labelled, words):
+    def corner(labels):
+        sparse = np.full_like(labels, 255)
+        sparse[labelled, labelled] = 1
+        sparse[0, 0] = 0
+        return sparse
+
+    relabel(study, corner, folds=(2,))
+    command = ("tile", "raw", "--labels", "labels", "--size", 48, "--overlap", 8, "-o", "cut", "-q")
+    assert run_mstool(*command).code == 0
+    options = (*PIXEL, "--crop", 16, "--views", 1, "--augment", "none")
+    ended = run_mstool("train", "cut", *TRAIN[2:], *options, "-o", "m")
+    assert ended.code == 65, ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert f"cut: the pixels to learn from {words}; use a larger --crop" in ended.stderr
+    assert not (study / "m").exists()
+
+
 def test_a_budget_leaves_out_views_of_a_pixel_classifier(run_mstool, study):
     ended = run_mstool(*TRAIN, *PIXEL[:-1], "--max-time", "0.02", "-o", "quick")
     assert ended.code == 0, ended.stderr

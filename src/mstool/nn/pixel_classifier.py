@@ -197,13 +197,16 @@ def fit_projections(network: PixelClassifier, batches: Iterable[torch.Tensor]) -
     batches : iterable of Tensor, shape (N, C, H, W)
         Normalised images, on the device of `network`.
     """
-    sums: list[list[torch.Tensor]] = []
+    sums = [0] * len(network.projections)
     with torch.no_grad():
         for images in batches:
-            rows = [maps.movedim(1, -1).flatten(0, -2).double() for maps in network.maps(images)]
-            sums.append([_moments(values) for values in rows])
-        for projection, moments in zip(network.projections, zip(*sums, strict=True), strict=True):
-            _fit_projection(projection, sum(moments))
+            # added up at once: those of two thousand channels take 32 MB an image
+            sums = [
+                total + _moments(maps.movedim(1, -1).flatten(0, -2).double())
+                for total, maps in zip(sums, network.maps(images), strict=True)
+            ]
+        for projection, moments in zip(network.projections, sums, strict=True):
+            _fit_projection(projection, moments)
 
 
 def _moments(values: torch.Tensor) -> torch.Tensor:
