@@ -12,7 +12,12 @@ from mstool.nn.dataset import CropSet, Normalisation, TileStore
 from mstool.nn.device import choose_compute
 from mstool.nn.model import ModelSpec, build_segmenter
 from mstool.nn.pixel_bank import CHUNK, PixelBank, fill_bank, head_of, spread_pixels
-from mstool.nn.pixel_classifier import FeatureChoice, fit_projections, parse_features
+from mstool.nn.pixel_classifier import (
+    FeatureChoice,
+    PixelClassifier,
+    fit_projections,
+    parse_features,
+)
 from mstool.nn.spilling_rows import SpillingRows
 
 
@@ -166,10 +171,14 @@ def test_pixels_are_shared_out_where_labels_are_few():
     assert n_steps == 3
 
 
-def test_tiles_without_labels_add_nothing():
+def test_tiles_without_labels_are_not_looked_at(monkeypatch):
+    looked, look = [], PixelClassifier.features_at
+    monkeypatch.setattr(
+        PixelClassifier, "features_at", lambda *given: looked.append(1) or look(*given)
+    )
     full, none = np.zeros((64, 64), np.uint8), np.full((64, 64), IGNORE_INDEX, np.uint8)
     _, bank, n_steps = fill([none, full, none], 500)
-    assert (bank.count_classes(2), n_steps) == ([500, 0], 3)
+    assert (bank.count_classes(2), n_steps, len(looked)) == ([500, 0], 3, 1)
 
 
 def test_a_bank_of_no_labels_is_empty():

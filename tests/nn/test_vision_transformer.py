@@ -41,6 +41,7 @@ def test_a_map_has_a_pixel_a_patch(name, patch):
         same, *maps = encoder(image)
     assert same is image
     assert [tuple(found.shape) for found in maps] == [(2, 384, 3, 5)] * 4
+    assert all(found.mean(dim=1).abs().max() < 1e-4 for found in maps)  # of a layer norm
     assert encoder.out_channels == [1, 384, 384, 384, 384]
     assert encoder.taken == [2, 5, 8, 11]
 
