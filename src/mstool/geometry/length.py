@@ -13,6 +13,9 @@ class Length:
     value: float
     unit: str
 
+    def __str__(self):
+        return f"{self.value:g} {self.unit}"
+
     def in_pixels(self, pixel_size_um: float | None) -> float | None:
         """Length [px] in an image of that pixel size; None if that is needed and unknown."""
         if self.unit == "px":

@@ -53,8 +53,8 @@ def measure_shapes(
     legends: tuple[Legend, Legend],
     question: ShapeQuestion,
     report: Reporter,
-) -> list[Shapes] | None:
-    """Compare boundaries and objects of each pair; None if neither is asked for.
+) -> list[Shapes]:
+    """Compare boundaries and objects of each pair, where asked for.
 
     The pairs were compared pixel by pixel before, so that they have the same size, and the mask a
     class wherever the label map has one. `legends` are those of masks and of label maps.
@@ -65,7 +65,7 @@ def measure_shapes(
         If a tolerance is in um, and the pixel size of a micrograph is unknown.
     """
     if question.tolerance is None and not question.objects:
-        return None
+        return [Shapes(None, None, {})] * len(pairs)
     shapes = []
     with report.progress("comparing shapes", len(pairs)) as advance:
         for pair in pairs:
@@ -74,15 +74,18 @@ def measure_shapes(
     return shapes
 
 
-def describe_shapes(shapes: Sequence[Shapes] | None, names: Sequence[str]) -> Entry:
-    """Entries ``boundaries`` and ``objects`` of a record, pooled and as a mean over micrographs."""
-    if shapes is None:
-        return {"boundaries": None, "objects": None}
-    has_boundaries = shapes[0].boundaries is not None
-    return {
-        "boundaries": _describe_all_boundaries(shapes, names) if has_boundaries else None,
-        "objects": _describe_all_objects(shapes) or None,
-    }
+def describe_shapes(
+    shapes: Sequence[Shapes], names: Sequence[str], question: ShapeQuestion
+) -> Entry:
+    """Entries ``boundaries`` and ``objects`` of a record, pooled and as a mean over micrographs.
+
+    An entry that was not asked for is None.
+    """
+    boundaries = None
+    if question.tolerance is not None:
+        tolerance = {"tolerance": str(question.tolerance)}
+        boundaries = tolerance | _describe_all_boundaries(shapes, names)
+    return {"boundaries": boundaries, "objects": _describe_all_objects(shapes) or None}
 
 
 def describe_image_shapes(shapes: Shapes, names: Sequence[str]) -> Entry:
