@@ -7,6 +7,8 @@ import pytest
 import tifffile
 from PIL import Image
 
+from mstool.scores.other_tools import CONVENTIONS
+
 AB = ("--classes", "a=0,b=1")
 
 # In the mask the boundary is one pixel farther right.
@@ -104,6 +106,7 @@ def test_objects_pooled_and_of_each_micrograph(score):
     ("flags", "words"),
     [
         (("--objects", "c"), "--objects c: no such class; use a, b"),
+        (("--pixel-size", "0.1"), "--pixel-size: needs --boundaries"),
         (("--boundaries", "2mm"), "--boundaries 2mm: give a length above 0"),
         (("--as", "excel"), "--as excel: use nnunet, smp, matseg, micronet, torchmetrics"),
         (("--ignore-border", "-1"), "--ignore-border"),
@@ -148,6 +151,12 @@ def test_other_tools_stand_beside_our_numbers(score):
     assert record["as"]["smp"]["iou_score"]["micro"] == pytest.approx(share / (2 - share))
     assert record["as"]["smp"]["iou_score"]["macro"] == pytest.approx(record["pooled"]["mean_iou"])
     assert "Ours:" in record["as"]["smp"]["convention"]
+
+
+def test_every_tool_can_be_asked(score):
+    flags = [word for tool in CONVENTIONS for word in ("--as", tool)]
+    _, record = score({"x": (MASK, TRUTH)}, *flags)
+    assert {name: entry["convention"] for name, entry in record["as"].items()} == CONVENTIONS
 
 
 def test_table_shows_boundaries_and_objects(score):

@@ -55,6 +55,10 @@ class ScoreSettings:
     def __post_init__(self):
         if self.min_iou is not None and not 0 <= self.min_iou <= 1:
             raise UsageError(f"--min-iou {self.min_iou}: must be between 0 and 1")
+        if self.pixel_size is not None and self.boundaries is None:
+            raise UsageError(
+                "--pixel-size: needs --boundaries; say how they are compared, or leave out"
+            )
         names = legend_from_toml(self.label_legend).names
         for name in self.objects or ():
             if name not in names:

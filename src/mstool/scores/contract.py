@@ -48,5 +48,6 @@ DEFINITIONS = {
     "same kind; interval.method says how it was found.",
     "baselines": "majority gives the commonest class to every pixel; otsu gives classes to "
     "regions of like brightness with the truth in hand, an upper bound of what thresholds can "
-    "reach.",
+    "reach. None of them learns, since that needs micrographs that are not scored: train --arch "
+    "pixel-classifier makes such a baseline.",
 }
