@@ -101,10 +101,8 @@ def describe_image_shapes(shapes: Shapes, names: Sequence[str]) -> Entry:
 
 
 def _measure(pair: Pair, legends: tuple[Legend, Legend], question: ShapeQuestion) -> Shapes:
-    mask_map, label_map = (
-        open_label_map(pair.mask, legends[0]),
-        open_label_map(pair.labels, legends[1]),
-    )
+    mask_map = open_label_map(pair.mask, legends[0])
+    label_map = open_label_map(pair.labels, legends[1])
     truth, mask = label_map.read(), mask_map.read()
     truth = leave_out_border(truth, 0, len(truth), question.ignore_border)
     size = _find_pixel_size(pair, question, mask_map, label_map)
