@@ -51,7 +51,7 @@ function _shtab_mstool_using
 end
 
 set -g _shtab_mstool_commands phantom tile split pretrain train predict stitch score explain domain-shift
-set -g _shtab_mstool_opts_with_value --alpha --arch --augment --batch-size --bit-depth --bits --blend --blur --boundary-width --cache --checks --class --class-weights --classes --config --contrast --crop --cue --decoder-width --depth --derive-augmentation --device --discard-ignored --dump-features --ema --encoder --encoder-lr-factor --epochs --etch --fail-above --fail-on --features --fields --files-from --finetune --folds --foreground --grain-size --group-by --holdout --image-suffix --images --label-suffix --labels --lamella-spacing --lath-edge --lath-width --layers --legend --loss --lr --max-images --max-time --method --methods --min-iou --mitigate --model --noise --out --overlap --padding --patience --permutations --pixel-size --pixels --precipitate-radius --precipitates --precision --preview --probs --raters --region --region-size --regions --reinit --rescale-greys --retrain-advice --scale --scratches --seed --select --simulate --simulated-images --size --source-labels --split --target-labels --test-fold --threads --thresholds --tolerance --tta --val-fold --validate-every --views --weight-decay --weights --width --window --workers -o
+set -g _shtab_mstool_opts_with_value --alpha --arch --as --augment --batch-size --bit-depth --bits --blend --blur --boundaries --boundary-width --cache --checks --class --class-weights --classes --config --contrast --crop --cue --decoder-width --depth --derive-augmentation --device --discard-ignored --dump-features --ema --encoder --encoder-lr-factor --epochs --etch --fail-above --fail-on --features --fields --files-from --finetune --folds --foreground --grain-size --group-by --holdout --ignore-border --image-suffix --images --label-suffix --labels --lamella-spacing --lath-edge --lath-width --layers --legend --loss --lr --max-images --max-time --method --methods --min-iou --mitigate --model --noise --objects --out --overlap --padding --patience --permutations --pixel-size --pixels --precipitate-radius --precipitates --precision --preview --probs --raters --region --region-size --regions --reinit --rescale-greys --retrain-advice --scale --scratches --seed --select --simulate --simulated-images --size --source-labels --split --target-labels --test-fold --threads --thresholds --tolerance --tta --val-fold --validate-every --views --weight-decay --weights --width --window --workers -o
 
 complete -c mstool -e
 complete -c mstool -f
@@ -244,6 +244,11 @@ complete -c mstool -n '_shtab_mstool_using score' -l legend -xka "(__fish_comple
 complete -c mstool -n '_shtab_mstool_using score' -l classes -x -d 'Short legend, such as '"'"'matrix=*,gamma-prime=#0000ff,tertiary=#ff0000'"'"'.'
 complete -c mstool -n '_shtab_mstool_using score' -l images -xka "(__fish_complete_directories)" -d 'Folder with the micrographs, where the records do not lead to them.'
 complete -c mstool -n '_shtab_mstool_using score' -l group-by -x -d 'Finds the specimen in a file name (first group in brackets, or the whole match).'
+complete -c mstool -n '_shtab_mstool_using score' -l pixel-size -x -d 'Pixel size in um/px, instead of what the files say.'
+complete -c mstool -n '_shtab_mstool_using score' -l boundaries -x -d 'Compare boundaries of classes too, with this tolerance, such as 2px or 0.5um.'
+complete -c mstool -n '_shtab_mstool_using score' -l objects -x -d 'Count found and missed objects of this class too.'
+complete -c mstool -n '_shtab_mstool_using score' -l as -xka "nnunet smp matseg micronet torchmetrics" -d 'Add what this tool would print for the same masks, by its own rules.'
+complete -c mstool -n '_shtab_mstool_using score' -l ignore-border -x -d 'Leave out pixels that are less than PX pixels from the edge of a micrograph.'
 complete -c mstool -n '_shtab_mstool_using score' -l strict -d 'Refuse label maps that have no mask.'
 complete -c mstool -n '_shtab_mstool_using score' -l min-iou -x -d 'End with 1 if the pooled mean IoU is below X.'
 complete -c mstool -n '_shtab_mstool_using score' -l table -d 'Print a table on stderr as well.'
