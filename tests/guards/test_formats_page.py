@@ -127,6 +127,10 @@ LINES = (
     f"domain-shift old new {CPU} --permutations 499 --simulate none --mitigate adabn "
     "-o shift-model",
 )
+SCORE = (
+    "score masks labels --boundaries 2px --objects 1 --as nnunet --as smp --as matseg "
+    "--as micronet --as torchmetrics --probs probs"
+)
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +148,7 @@ def records(trained_study, tmp_path_factory):
 
     for line in LINES:
         mstool(line)
-    (folder / "score.json").write_text(mstool("score masks labels --probs probs"))
+    (folder / "score.json").write_text(mstool(SCORE))
     return read_records(folder)
 
 

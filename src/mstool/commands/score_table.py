@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mstool.commands.shape_table import tabulate_shapes
+
 _NUMBER_TITLES = ("IoU", "interval", "prec.", "recall", "support", "true %", "pred. %")
 
 
@@ -16,7 +18,10 @@ def print_table(record: dict[str, Any]) -> None:
     """Print the table of a score on standard error."""
     if sys.stderr is not None:  # the score stands even if nobody can see the table
         with contextlib.suppress(OSError):
-            Console(stderr=True).print(tabulate(record))
+            console = Console(stderr=True)
+            console.print(tabulate(record))
+            for shapes in tabulate_shapes(record):
+                console.print(shapes)
 
 
 def tabulate(record: dict[str, Any]) -> Table:

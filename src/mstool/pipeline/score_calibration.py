@@ -20,6 +20,7 @@ from mstool.pipeline.stitched import ProbabilityFolder, open_probabilities
 from mstool.reporting import Reporter
 from mstool.scores import calibration
 from mstool.scores.calibration import ConfidenceCounts
+from mstool.scores.frame_border import leave_out_border
 
 _THRESHOLDS = (0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)  # of the record
 _LEAST_RANKED = 3  # micrographs, below which a rank correlation says nothing
@@ -50,6 +51,7 @@ def count_behind(
     mask_set: MaskSet,
     folder: ProbabilityFolder,
     label_legend: Legend,
+    ignore_border: int,
     report: Reporter,
 ) -> list[ConfidenceCounts]:
     """Compare the probabilities of each micrograph, stitched, with its label map."""
@@ -57,7 +59,8 @@ def count_behind(
     with report.progress("calibration", len(pairs)) as advance:
         for pair in pairs:
             bands = folder.bands(pair.name, mask_set.stitching.blend)
-            found.append(_count(bands, open_label_map(pair.labels, label_legend)))
+            truth = open_label_map(pair.labels, label_legend)
+            found.append(_count(bands, truth, ignore_border))
             advance(1, pair.name)
     return found
 
@@ -99,11 +102,12 @@ def write_reliability(
     save_figure(path, figure)
 
 
-def _count(bands: Iterable[np.ndarray], truth: LabelMap) -> ConfidenceCounts:
+def _count(bands: Iterable[np.ndarray], truth: LabelMap, ignore_border: int) -> ConfidenceCounts:
     counts, row = [], 0
     for band in bands:
         window = Window(row, 0, *band.shape[1:])
-        counts.append(calibration.count_confidence(band, truth.read(window)))
+        labels = leave_out_border(truth.read(window), row, truth.shape[0], ignore_border)
+        counts.append(calibration.count_confidence(band, labels))
         row += window.height
     return _sum(counts)
 

@@ -10,6 +10,7 @@ from mstool.errors import UsageError
 from mstool.geometry.blend import Blend
 from mstool.io.atomic import write_text
 from mstool.io.masks import write_indexed_tiff, write_strips
+from mstool.io.records import sha256_of_file
 from mstool.io.tiles import STITCH_RECORD, SourceImage, read_sources
 from mstool.labels.legend import IGNORE_INDEX, index_legend, legend_to_toml, palette
 from mstool.pipeline.job import Job
@@ -69,8 +70,10 @@ def stitch_masks(probs: Path, settings: StitchSettings, overlay: OverlayInputs, 
     moved = [source.as_entry(probs, out) for source in sources.values()]
     record = folder.record
     kept = {key: record[key] for key in ("classes", "label_legend", "models", "trained_on")}
-    doubtful = {"doubt": [{"image": name} | asdict(doubt) for name, doubt in doubts.items()]}
-    work.finish(work.describe() | {"n_masks": len(sources), **kept, "sources": moved} | doubtful)
+    written = {mask.name: sha256_of_file(mask) for mask in masks}
+    doubtful = [{"image": name} | asdict(doubt) for name, doubt in doubts.items()]
+    facts = {"sources": moved, "mask_sha256": written, "doubt": doubtful}
+    work.finish(work.describe() | {"n_masks": len(sources)} | kept | facts)
     job.report.note(f"{out}: {len(sources)} masks; every pixel is covered")
     _note_doubts(doubts, settings, job.report)
 
