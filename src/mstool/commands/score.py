@@ -130,13 +130,10 @@ def score(
         emit_plan("score", asdict(settings), inputs, out)
         return
     hashes = scoring.claim_record(settings, inputs, out, overwrite)
-    behind = None
-    if folder is not None:
-        behind = calibrating.count_behind(pairs, mask_set, folder, legends[1], report)
+    behind = calibrating.measure_behind(
+        folder, reliability, pairs, mask_set, legends[1], ignore_border, report
+    )
     record = scoring.score_masks(pairs, mask_set, settings, report, behind)
-    if reliability is not None:
-        title = f"probabilities of {len(pairs)} micrographs"
-        calibrating.write_reliability(reliability, behind, legends[1], title)
     text = scoring.finish_record(record, hashes, settings, out, run)
     if out is None:
         emit(text)

@@ -65,6 +65,24 @@ def count_behind(
     return found
 
 
+def measure_behind(
+    folder: ProbabilityFolder | None,
+    picture: Path | None,
+    pairs: Sequence[Pair],
+    mask_set: MaskSet,
+    label_legend: Legend,
+    ignore_border: int,
+    report: Reporter,
+) -> list[ConfidenceCounts] | None:
+    """Counts of the probabilities in `folder`, drawn into `picture`; None without a folder."""
+    if folder is None:
+        return None
+    counts = count_behind(pairs, mask_set, folder, label_legend, ignore_border, report)
+    if picture is not None:
+        write_reliability(picture, counts, label_legend)
+    return counts
+
+
 def describe_calibration(
     pairs: Sequence[Pair], counts: Sequence[ConfidenceCounts], names: Sequence[str]
 ) -> dict[str, Any]:
@@ -85,11 +103,9 @@ def describe_calibration(
     }
 
 
-def write_reliability(
-    path: Path, counts: Sequence[ConfidenceCounts], legend: Legend, title: str
-) -> None:
+def write_reliability(path: Path, counts: Sequence[ConfidenceCounts], legend: Legend) -> None:
     """Draw reliability and coverage of all micrographs into a PNG."""
-    pooled = _sum(counts)
+    pooled, title = _sum(counts), f"probabilities of {len(counts)} micrographs"
     rows = zip(legend.classes, *calibration.class_reliability(pooled), strict=True)
     figure = draw_reliability(
         title,

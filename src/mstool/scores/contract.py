@@ -46,8 +46,8 @@ DEFINITIONS = {
     "phase_fraction": "Share of the pixels that are not ignored; error is mask less label map.",
     "interval": "How far a pooled score would move with other micrographs (or specimens) of the "
     "same kind; interval.method says how it was found.",
-    "abstention": "Pixels that stitch --abstain left without a class count nowhere; coverage is the "
-    "share of the labelled pixels that have one, and every score is of these.",
+    "abstention": "Pixels that stitch --abstain left without a class count nowhere; coverage is "
+    "the share of the labelled pixels that have one, and every score is of these.",
     "calibration": "ece is the mean over pixels of the distance between the mean largest "
     "probability and the share of right pixels in their bin, of 20 equal bins (Guo et al. 2017); "
     "class_ece the same of the probability of each class. brier is the mean squared difference of "
