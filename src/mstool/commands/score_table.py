@@ -79,6 +79,12 @@ def _caption(record: dict[str, Any]) -> str:
             f"interval: {interval['level']:.0%}, {interval['method']} over {interval['n_units']} "
             f"{interval['unit']}s"
         )
+    if abstention := record["abstention"]:
+        lines.append(f"coverage: {abstention['coverage']:.1%} of the labelled pixels have a class")
+    if found := record["calibration"]:
+        lines.append(
+            f"probabilities: calibration error {found['ece']:.3f}, Brier score {found['brier']:.3f}"
+        )
     if record["baselines"]["otsu"]:
         lines.append("Otsu: regions matched to classes with the truth in hand, an upper bound")
     return "\n".join(lines)
