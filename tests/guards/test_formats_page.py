@@ -114,9 +114,9 @@ LINES = (
     f"{PRETRAIN} --weights none -o pretrained-before",
     f"{PRETRAIN} --weights pretrained-before --split split.csv --test-fold 0",
     "train tiles --split split.csv --test-fold 0 --epochs 1 --arch unet-plain --depth 2 --width 4 "
-    "--device cpu --weights model/model.safetensors -o continued",
+    "--device cpu --weights model/model.safetensors --calibrate -o continued",
     "predict tiles --device cpu",
-    "stitch probs",
+    "stitch probs --abstain 0.6",
     f"explain raw/img0.tif raw/img1.tif {CPU} --class 1 --labels labels --window 64 --boundary "
     "--receptive-field --dump-features encoder.0 --pixel-size 0.1 "
     "--checks sanity,labels,faithfulness,patch",
@@ -126,6 +126,10 @@ LINES = (
     "--mitigate histogram --retrain-advice 2",
     f"domain-shift old new {CPU} --permutations 499 --simulate none --mitigate adabn "
     "-o shift-model",
+)
+SCORE = (
+    "score masks labels --boundaries 2px --objects 1 --as nnunet --as smp --as matseg "
+    "--as micronet --as torchmetrics --probs probs"
 )
 
 
@@ -144,7 +148,7 @@ def records(trained_study, tmp_path_factory):
 
     for line in LINES:
         mstool(line)
-    (folder / "score.json").write_text(mstool("score masks labels"))
+    (folder / "score.json").write_text(mstool(SCORE))
     return read_records(folder)
 
 

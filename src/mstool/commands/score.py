@@ -9,6 +9,7 @@ import typer
 from mstool.commands import options
 from mstool.commands.option_groups import Group
 from mstool.commands.output import emit, emit_plan, make_reporter
+from mstool.errors import UsageError
 
 
 def score(
@@ -21,7 +22,49 @@ def score(
     legend: options.LegendFile = None,
     classes: options.Classes = None,
     images: options.Images = None,
+    probs: Annotated[
+        Path | None,
+        Group.INPUT(
+            "--probs",
+            metavar="PROBS",
+            help="Folder with the probabilities that the masks were stitched from: are they "
+            "frequencies, and what would stitch --abstain keep?",
+        ),
+    ] = None,
     group_by: options.GroupBy = None,
+    pixel_size: options.PixelSize = None,
+    boundaries: Annotated[
+        str | None,
+        Group.METRICS(
+            "--boundaries",
+            metavar="LENGTH",
+            help="Compare boundaries of classes too, with this tolerance, such as 2px or 0.5um.",
+        ),
+    ] = None,
+    objects: Annotated[
+        list[str] | None,
+        Group.METRICS(
+            "--objects", metavar="CLASS", help="Count found and missed objects of this class too."
+        ),
+    ] = None,
+    tools: Annotated[
+        list[str] | None,
+        Group.METRICS(
+            "--as",
+            metavar="nnunet|smp|matseg|micronet|torchmetrics",
+            help="Add what this tool would print for the same masks, by its own rules.",
+            callback=options.one_of("nnunet", "smp", "matseg", "micronet", "torchmetrics"),
+        ),
+    ] = None,
+    ignore_border: Annotated[
+        int,
+        Group.METRICS(
+            "--ignore-border",
+            metavar="PX",
+            min=0,
+            help="Leave out pixels that are less than PX pixels from the edge of a micrograph.",
+        ),
+    ] = 0,
     strict: Annotated[
         bool, Group.CHECKS("--strict", help="Refuse label maps that have no mask.")
     ] = False,
@@ -34,6 +77,16 @@ def score(
     table: Annotated[
         bool, Group.OUTPUT("--table", help="Print a table on stderr as well.")
     ] = False,
+    reliability: Annotated[
+        Path | None,
+        Group.OUTPUT(
+            "--reliability",
+            metavar="PNG",
+            help="Draw probabilities against frequencies, and scores against coverage; needs "
+            "--probs.",
+            callback=options.refuse_irregular,
+        ),
+    ] = None,
     seed: options.Seed = 0,
     out: options.OutFile = None,
     overwrite: options.Overwrite = False,
@@ -44,19 +97,22 @@ def score(
 ) -> None:
     """Compare masks with label maps, and with what trivial methods reach.
 
-    IoU, Dice, precision, recall and phase fractions, per micrograph and in all, with bootstrap
+    IoU, Dice, precision, recall, kappa, MCC and phase fractions, per micrograph and in all, with
     intervals over micrographs, or with --group-by over specimens, as JSON. What is undefined is
-    null. The baseline of Otsu needs the micrographs. Those that the model was trained on are named.
-    Masks of other tools need --legend or --classes.
+    null, and the record says what each number means. The baseline of Otsu needs the micrographs.
+    Those that the model was trained on are named. Masks of other tools need --legend or --classes.
 
     Example: mstool score masks/ labels/
     """
     given = locals()
+    if reliability is not None and probs is None:
+        raise UsageError("--reliability: give the probabilities too, with --probs")
     from mstool.io.records import Run, pick
     from mstool.labels.legend import legend_to_toml
     from mstool.micrographs.find import Naming
     from mstool.micrographs.label_maps import choose_legend
     from mstool.pipeline import score as scoring
+    from mstool.pipeline import score_calibration as calibrating
     from mstool.pipeline import score_inputs as finding
 
     run, report = Run(), make_reporter("score", quiet, verbose)
@@ -67,13 +123,17 @@ def score(
     texts = dict(zip(("mask_legend", "label_legend"), map(legend_to_toml, legends), strict=True))
     settings = pick(scoring.ScoreSettings, given | texts)
     pairs = finding.find_images(pairs, mask_set, images, report)
-    inputs = finding.list_inputs(mask_set, pairs, legend)
+    folder = None if probs is None else calibrating.open_behind(probs, mask_set)
+    inputs = finding.list_inputs(mask_set, pairs, legend) + (folder.files if folder else [])
     options.refuse_own_input(out, inputs)
     if dry_run:
         emit_plan("score", asdict(settings), inputs, out)
         return
     hashes = scoring.claim_record(settings, inputs, out, overwrite)
-    record = scoring.score_masks(pairs, mask_set, settings, report)
+    behind = calibrating.measure_behind(
+        folder, reliability, pairs, mask_set, legends[1], ignore_border, report
+    )
+    record = scoring.score_masks(pairs, mask_set, settings, report, behind)
     text = scoring.finish_record(record, hashes, settings, out, run)
     if out is None:
         emit(text)

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mstool.commands.shape_table import tabulate_shapes
+
 _NUMBER_TITLES = ("IoU", "interval", "prec.", "recall", "support", "true %", "pred. %")
 
 
@@ -16,7 +18,10 @@ def print_table(record: dict[str, Any]) -> None:
     """Print the table of a score on standard error."""
     if sys.stderr is not None:  # the score stands even if nobody can see the table
         with contextlib.suppress(OSError):
-            Console(stderr=True).print(tabulate(record))
+            console = Console(stderr=True)
+            console.print(tabulate(record))
+            for shapes in tabulate_shapes(record):
+                console.print(shapes)
 
 
 def tabulate(record: dict[str, Any]) -> Table:
@@ -73,6 +78,12 @@ def _caption(record: dict[str, Any]) -> str:
         lines.append(
             f"interval: {interval['level']:.0%}, {interval['method']} over {interval['n_units']} "
             f"{interval['unit']}s"
+        )
+    if abstention := record["abstention"]:
+        lines.append(f"coverage: {abstention['coverage']:.1%} of the labelled pixels have a class")
+    if found := record["calibration"]:
+        lines.append(
+            f"probabilities: calibration error {found['ece']:.3f}, Brier score {found['brier']:.3f}"
         )
     if record["baselines"]["otsu"]:
         lines.append("Otsu: regions matched to classes with the truth in hand, an upper bound")

@@ -50,7 +50,8 @@ def train(
             "--encoder",
             metavar="NAME",
             help="Encoder, as segmentation-models-pytorch names it; by default "
-            "efficientnet-lite0. Not for unet-plain.",
+            "efficientnet-lite0. For pixel-classifier also a vision transformer: dinov2-small, "
+            "dinov3-small, or tu- and a name of timm. Not for unet-plain.",
         ),
     ] = None,
     weights: Annotated[
@@ -59,7 +60,8 @@ def train(
             "--weights",
             metavar="NAME|FILE",
             help="Weights to begin with: none, imagenet, micronet, a file, or a folder that "
-            "pretrain or train wrote; by default imagenet, and none for unet-plain.",
+            "pretrain or train wrote; by default imagenet, and none for unet-plain. For a vision "
+            "transformer, imagenet is what its name says and comes from the Hugging Face hub.",
         ),
     ] = None,
     depth: Annotated[
@@ -226,6 +228,14 @@ def train(
             help="Epochs between validations; by default 1, and at the end for pixel-classifier.",
         ),
     ] = None,
+    calibrate: Annotated[
+        bool,
+        Group.TRAINING(
+            "--calibrate",
+            help="In the end fit one temperature to the micrographs of validation, so that "
+            "probabilities are frequencies: of 100 pixels with 0.8, 80 are right.",
+        ),
+    ] = False,
     max_time_s: options.MaxTime = None,
     max_images: Annotated[
         int | None,

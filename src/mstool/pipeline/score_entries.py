@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from mstool.pipeline.score_counts import Counts
+from mstool.pipeline.score_inputs import Pair
 from mstool.reporting import Reporter
 from mstool.scores.baselines import majority_baseline, match_regions, relabel_regions
 from mstool.scores.metrics import Metrics, compute_metrics
+from mstool.scores.other_tools import CONVENTIONS, convert
 from mstool.scores.statistics import METHOD, bootstrap_intervals
 from mstool.stereology.fractions import phase_fraction_from_counts
 
@@ -41,6 +43,19 @@ def compare_fractions(confusion: np.ndarray, names: Sequence[str]) -> dict[str, 
     rows = np.stack([truth, predicted, predicted - truth], axis=1).tolist()
     keys = ("truth", "predicted", "error")
     return {name: dict(zip(keys, row, strict=True)) for name, row in zip(names, rows, strict=True)}
+
+
+def describe_abstention(pairs: Sequence[Pair], counts: Counts) -> dict[str, Any]:
+    """Share of the labelled pixels [1] that masks give a class, in all and by micrograph."""
+    kept = counts.masks.sum(axis=(1, 2))
+    labelled = kept + counts.n_abstained
+    with np.errstate(invalid="ignore"):
+        shares = (kept / labelled).tolist()
+    rows = zip(pairs, shares, strict=True)
+    return {
+        "coverage": float(kept.sum() / labelled.sum()) if labelled.any() else float("nan"),
+        "per_image": [{"image": pair.name, "coverage": share} for pair, share in rows],
+    }
 
 
 def describe_interval(
@@ -81,6 +96,17 @@ def describe_baselines(counts: Counts, names: Sequence[str]) -> dict[str, Any]:
         "majority": {"class": commonest, **describe_confusion(majority, names)},
         "otsu": None if counts.regions is None else _describe_otsu(counts.regions, names),
     }
+
+
+def describe_conventions(
+    confusions: np.ndarray, names: Sequence[str], tools: Sequence[str]
+) -> dict[str, Any] | None:
+    """What each of the other tools would print, and its convention in words; None without one."""
+    found = {
+        tool: {"convention": CONVENTIONS[tool], **convert(tool, confusions, names)}
+        for tool in tools
+    }
+    return found or None
 
 
 def _describe_otsu(regions: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
