@@ -200,7 +200,7 @@ def measure(data, n_pairs, work):
         images = read_folder(data / "images")
         yield "uhcs", "recall", n_real, recall(images, n_real, rng)
         n, found = alarms(images)
-        yield "uhcs", "pairs seen by eye, found", len(KNOWN), len(found & KNOWN)
+        yield "uhcs", "known pairs found", len(KNOWN), len(found & KNOWN)
         yield "uhcs", "false alarms", n - len(KNOWN), len(found - KNOWN)
     spent, core, n = seconds(work)
     yield "50 of 1 Mpx", "seconds", 1225, round(spent, 1)
