@@ -1,13 +1,9 @@
 import numpy as np
 import pytest
 
+from mstool.chance.swaps import least_attainable_p, least_pairs, sign_flip_p
 from mstool.explanations.means import finite_mean, unit_means
-from mstool.explanations.paired import (
-    compare_pairs,
-    least_attainable_p,
-    least_pairs,
-    sign_flip_p,
-)
+from mstool.explanations.paired import compare_pairs
 
 
 def test_units_count_once_however_many_regions_they_have():

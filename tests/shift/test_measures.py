@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
+from mstool.chance.divisions import divide, draw_sides, smallest_p, weights_of
+from mstool.chance.p_values import holm, p_value
 from mstool.shift import distances
 from mstool.shift.appearance import describe, noise_sigma, radial_power
 from mstool.shift.classifier import separate
-from mstool.shift.divisions import divide, draw_sides, holm, p_value, smallest_p, weights_of
 from mstool.shift.measures import measure
 
 

@@ -22,6 +22,7 @@ from mstool.pipeline.score_entries import (
 )
 from mstool.pipeline.score_inputs import MaskSet, Pair
 from mstool.pipeline.score_leak import describe_leak
+from mstool.pipeline.score_versus import Rival, describe_least_difference, describe_rivals
 from mstool.reporting import Reporter
 from mstool.scores.metrics import average_metrics
 
@@ -36,6 +37,8 @@ class ScoreSettings:
     group_by: str | None
     strict: bool  # whether label maps without a mask are refused
     min_iou: float | None  # pooled mean IoU [1] below which the check fails
+    versus: list[str]  # folders with other masks, in their order
+    min_detectable: bool
     seed: int
 
     def __post_init__(self):
@@ -70,7 +73,11 @@ def claim_record(
 
 
 def score_masks(
-    pairs: Sequence[Pair], mask_set: MaskSet, settings: ScoreSettings, report: Reporter
+    pairs: Sequence[Pair],
+    mask_set: MaskSet,
+    rivals: Sequence[Rival],
+    settings: ScoreSettings,
+    report: Reporter,
 ) -> dict[str, Any]:
     """Compare masks with label maps: the keys of a score record, with NaN where undefined.
 
@@ -86,7 +93,7 @@ def score_masks(
     groups, pooled = _drawn_groups(pairs, settings.group_by), counts.masks.sum(axis=0)
     if np.count_nonzero(pooled.sum(axis=1)) == 1:
         report.note("warning: the label maps hold one class alone; a high score shows nothing")
-    return {
+    record = {
         "n_images": len(pairs),
         "classes": list(names),
         "pooled": describe_confusion(pooled, names),
@@ -95,11 +102,17 @@ def score_masks(
             for pair, confusion in zip(pairs, counts.masks, strict=True)
         ],
         "image_mean": describe_metrics(average_metrics(counts.masks), names),
-        "interval": describe_interval(counts.masks, names, groups, settings.seed, report),
+        "interval": describe_interval(counts.masks, names, groups, report),
         "baselines": describe_baselines(counts, names),
         "phase_fraction": compare_fractions(pooled, names),
         "leak": describe_leak(pairs, mask_set, report),
+        "versus": describe_rivals(
+            counts.masks, rivals, label_legend, groups, settings.seed, report
+        ),
     }
+    if settings.min_detectable:
+        record["min_detectable"] = describe_least_difference(counts.masks, names, groups)
+    return record
 
 
 def finish_record(
