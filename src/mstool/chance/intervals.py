@@ -12,6 +12,7 @@ LEAST_UNITS = 4  # fewer tell next to nothing of how units vary
 # Chosen on simulated studies (benchmarks/coverage.py) so that intervals cover 95 % from 6 units on.
 _FREEDOM_PER_UNIT = 1.2
 _LEAST_FREEDOM = 1.5
+_ROUNDING = 1e-12
 _EDGE = 1e-6  # scores nearer to 0 or 1 have no finite logit
 
 
@@ -50,7 +51,7 @@ def jackknife_interval(
     else:
         middle = estimate
     error, freedom = jackknife_error(left_out)
-    is_known = np.isfinite(error) & np.isfinite(middle) & (error > 0)
+    is_known = np.isfinite(error) & np.isfinite(middle) & (error > _ROUNDING)
     reach = stats.t.ppf((1 + level) / 2, freedom[is_known]) * error[is_known]
     ends = middle[is_known][..., None] + reach[..., None] * np.array([-1, 1])
     interval[is_known] = expit(ends) if is_share else ends

@@ -112,6 +112,8 @@ def advise(versus: Versus, corrected: float, n_comparisons: int, unit: str) -> s
     if np.isfinite(corrected) and corrected <= ALPHA:
         word = "better" if difference > 0 else "worse"
         return f"distinguishable: {word} by {abs(difference):.3f} of mean IoU, p {corrected:.2g}"
+    if difference == 0 and least == 0:
+        return "not distinguishable: no unit differs"
     if np.isnan(least):
         return f"not distinguishable; {units} are too few to tell, 6 may be enough"
     needed = versus.n_needed[0]
