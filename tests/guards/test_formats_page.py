@@ -144,7 +144,11 @@ def records(trained_study, tmp_path_factory):
 
     for line in LINES:
         mstool(line)
-    (folder / "score.json").write_text(mstool("score masks labels"))
+    for line in ("predict tiles --device cpu --select all -o all-probs", "stitch all-probs -o all"):
+        mstool(line)
+    shutil.copytree(folder / "labels", folder / "perfect")
+    versus = "--versus perfect --min-detectable"
+    (folder / "score.json").write_text(mstool(f"score all labels {versus}"))
     return read_records(folder)
 
 

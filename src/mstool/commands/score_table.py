@@ -99,9 +99,21 @@ def _caption(record: dict[str, Any]) -> str:
         lines.append(_interval_line(interval))
         lines.append(f"  that of the mean held in {_held(interval['coverage']['mean_iou'])}")
         lines.append(f"  those of classes held in {_held(interval['coverage']['iou'])}")
+    if found := record.get("min_detectable"):
+        lines.append(_least_line(found, record))
     if record["baselines"]["otsu"]:
         lines.append("Otsu: regions matched to classes with the truth in hand, an upper bound")
     return "\n".join(lines)
+
+
+def _least_line(found: dict[str, Any], record: dict[str, Any]) -> str:
+    interval = record["interval"]
+    if interval is None:
+        return "too few to show any difference to another model"
+    return (
+        f"these {interval['n_units']} {interval['unit']}s could show another model's mean to be "
+        f"{_number(found['mean_iou'])} away"
+    )
 
 
 def _versus_caption(entry: dict[str, Any]) -> str:
@@ -125,8 +137,8 @@ def _interval_line(entry: dict[str, Any]) -> str:
 
 
 def _held(coverage: tuple[float, float]) -> str:
-    low, high = (100 * share for share in coverage)
-    return f"{low:.0f} to {high:.0f} of 100 simulated studies"
+    ends = dict.fromkeys(f"{100 * share:.0f}" for share in coverage)
+    return f"{' to '.join(ends)} of 100 simulated studies"
 
 
 def _number(value: float, digits: int = 3) -> str:
