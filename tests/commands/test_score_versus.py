@@ -80,6 +80,7 @@ def test_better_masks_are_told_from_worse_ones(run_mstool, folders):
     theirs = json.loads(run_mstool("score", bad, labels, *AB).stdout)
     difference = record["pooled"]["mean_iou"] - theirs["pooled"]["mean_iou"]
     assert entry["masks"] == str(bad)
+    assert {"g", "b", "l"} <= {path.split("/")[-2] for path in record["inputs"]}
     assert entry["difference"]["mean_iou"] == pytest.approx(difference)
     assert entry["scores"]["iou"] == pytest.approx(theirs["pooled"]["iou"])
     low, high = entry["interval"]["mean_iou"]

@@ -65,6 +65,25 @@ def test_class_that_only_one_side_has_is_undefined_and_the_rest_is_not():
     assert np.isfinite(found.p[:5]).all()
 
 
+def test_class_of_three_units_has_no_interval():
+    ours, theirs = (np.pad(one, ((0, 0), (0, 1), (0, 1))) for one in draw_two(6, 0.05, 2))
+    for confusions, right in ((ours, [50, 60, 80]), (theirs, [40, 45, 50])):
+        confusions[:3, 2, 2] = right
+        confusions[:3, 2, 0] = 100 - np.array(right)
+    found = compare_scores(ours, theirs, None, 0)
+    assert np.isnan(found.interval[5]).all() and np.isfinite(found.interval[:5]).all()
+    assert found.difference[5] > 0
+
+
+def test_swaps_that_leave_a_score_undefined_do_not_make_p_small():
+    ours, theirs = (np.pad(one, ((0, 0), (0, 1), (0, 1))) for one in draw_two(6, 0, 2))
+    for confusions, image in ((ours, 0), (theirs, 1)):  # either sees a class that is not there
+        confusions[image, 0, 0] -= 5
+        confusions[image, 0, 2] += 5
+    found = compare_scores(ours, theirs, None, 0)
+    assert found.difference[5] == 0 and found.p[5] == 1
+
+
 def test_other_truth_is_refused():
     ours, theirs = draw_two(5, 0, 0)
     with pytest.raises(ValueError, match="same truth"):

@@ -95,9 +95,9 @@ def score(
     rivals = read_rivals(versus or (), labels, naming, scored, bool(legend or classes), report)
     pairs = finding.find_images(pairs, mask_set, images, report)
     inputs = finding.list_inputs(mask_set, pairs, legend)
-    inputs += [
-        path for one in rivals for path in finding.list_inputs(one.mask_set, one.pairs, None)
-    ]
+    for rival in rivals:
+        inputs += finding.list_inputs(rival.mask_set, rival.pairs, None)
+    inputs = [*dict.fromkeys(inputs)]  # label maps are those of all
     options.refuse_own_input(out, inputs)
     if dry_run:
         emit_plan("score", asdict(settings), inputs, out)
