@@ -25,7 +25,14 @@ ARMS = {  # in the order of the table; the first is what the others are compared
 STYLES = dict(  # colours of Okabe and Ito, and a mark each
     zip(
         ARMS,
-        [("#000000", "o"), ("#0072B2", "s"), ("#56B4E9", "^"), ("#CC79A7", "P"), ("#D55E00", "D"), ("#009E73", "v")],
+        [
+            ("#000000", "o"),
+            ("#0072B2", "s"),
+            ("#56B4E9", "^"),
+            ("#CC79A7", "P"),
+            ("#D55E00", "D"),
+            ("#009E73", "v"),
+        ],
         strict=True,
     )
 )

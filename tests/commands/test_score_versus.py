@@ -128,6 +128,7 @@ def test_four_images_give_no_small_p_and_it_is_said(run_mstool, folders, truth, 
     assert entry["smallest_p"] == 0.125
     assert entry["is_distinguishable"] is False
     assert "4 images give no p below 0.12, their interval alone can show" in entry["advice"]
+    assert entry["advice"].endswith("seen would take 6")
 
 
 def test_two_images_are_too_few_to_tell(run_mstool, folders, truth):

@@ -117,7 +117,11 @@ def advise(versus: Versus, corrected: float, n_comparisons: int, unit: str) -> s
     if np.isnan(least):
         return f"not distinguishable; {units} are too few to tell, 6 may be enough"
     needed = versus.n_needed[0]
-    seen = "" if needed is None else f"; the {abs(difference):.3f} seen would take {needed}"
+    seen = (
+        ""
+        if needed is None or needed <= n_units
+        else f"; the {abs(difference):.3f} seen would take {needed}"
+    )
     shown = f"show a difference of {least:.3f} or more"
     if can_distinguish(n_units, n_comparisons):
         return f"not distinguishable; {units} can {shown}{seen}"

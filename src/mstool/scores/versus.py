@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 
@@ -72,7 +73,7 @@ def compare_scores(
         interval,
         _p_of_swaps(*sums, seed),
         np.array([least_difference(one, n_units) for one in spread]),
-        tuple(map(units_needed, difference, spread)),
+        tuple(map(_units_needed, difference, spread)),
     )
 
 
@@ -98,6 +99,12 @@ def assumed_least_difference(confusions: np.ndarray, units: Sequence | None) -> 
     n_units = len(left_out)
     spread = jackknife_error(left_out)[0] * np.sqrt(n_units * 2 * (1 - ASSUMED_CORRELATION))
     return Scored.from_vector(np.array([least_difference(one, n_units) for one in spread]))
+
+
+def _units_needed(difference: float, spread: float) -> int | None:
+    """Units to find a difference in 80 of 100 studies; not fewer than give a p of 5 %."""
+    needed = units_needed(difference, spread)
+    return needed and max(needed, next(filter(can_distinguish, count(1))))
 
 
 def _p_of_swaps(ours: np.ndarray, theirs: np.ndarray, seed: int) -> np.ndarray:
