@@ -246,6 +246,16 @@ def test_least_difference_to_a_model_that_is_not_at_hand(run_mstool, folders):
     assert "min_detectable" not in json.loads(run_mstool("score", good, labels, *AB).stdout)
 
 
+def test_ignored_border_is_ignored_on_both_sides(run_mstool, folders):
+    labels, good, bad = folders
+    rim = ("--ignore-border", 5)
+    entry = only(
+        json.loads(run_mstool("score", good, labels, "--versus", bad, *AB, *rim).stdout)["versus"]
+    )
+    theirs = json.loads(run_mstool("score", bad, labels, *AB, *rim).stdout)
+    assert entry["scores"]["mean_iou"] == pytest.approx(theirs["pooled"]["mean_iou"])
+
+
 def test_table_shows_the_comparison_and_stays_narrow(run_mstool, folders):
     labels, good, bad = folders
     flags = ("--versus", bad, *AB, "--table", "-q", "--min-detectable")

@@ -127,6 +127,10 @@ LINES = (
     f"domain-shift old new {CPU} --permutations 499 --simulate none --mitigate adabn "
     "-o shift-model",
 )
+SCORE = (
+    "score all labels --boundaries 2px --objects 1 --as nnunet --as smp --as matseg "
+    "--as micronet --as torchmetrics --versus perfect --min-detectable"
+)
 
 
 @pytest.fixture(scope="module")
@@ -147,8 +151,7 @@ def records(trained_study, tmp_path_factory):
     for line in ("predict tiles --device cpu --select all -o all-probs", "stitch all-probs -o all"):
         mstool(line)
     shutil.copytree(folder / "labels", folder / "perfect")
-    versus = "--versus perfect --min-detectable"
-    (folder / "score.json").write_text(mstool(f"score all labels {versus}"))
+    (folder / "score.json").write_text(mstool(SCORE))
     return read_records(folder)
 
 

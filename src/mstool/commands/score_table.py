@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mstool.commands.shape_table import tabulate_shapes
+
 _NUMBER_TITLES = ("IoU", "interval", "prec.", "recall", "support", "true %", "pred. %")
 
 
@@ -16,8 +18,10 @@ def print_table(record: dict[str, Any]) -> None:
     """Print the table of a score, and one of each comparison, on standard error."""
     if sys.stderr is not None:  # the score stands even if nobody can see the table
         with contextlib.suppress(OSError):
-            for table in (tabulate(record), *map(tabulate_versus, record["versus"])):
-                Console(stderr=True).print(table)
+            console = Console(stderr=True)
+            console.print(tabulate(record))
+            for table in (*tabulate_shapes(record), *map(tabulate_versus, record["versus"])):
+                console.print(table)
 
 
 def tabulate(record: dict[str, Any]) -> Table:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mstool.errors import CheckFailed, InputError, OutputExistsError, UsageError
+from mstool.geometry.length import parse_length
 from mstool.io.atomic import write_text
 from mstool.io.records import Run, hash_inputs, read_record, to_json
 from mstool.labels.legend import legend_from_toml
@@ -17,13 +18,21 @@ from mstool.pipeline.score_entries import (
     compare_fractions,
     describe_baselines,
     describe_confusion,
+    describe_conventions,
     describe_interval,
     describe_metrics,
 )
 from mstool.pipeline.score_inputs import MaskSet, Pair
 from mstool.pipeline.score_leak import describe_leak
+from mstool.pipeline.score_shapes import (
+    ShapeQuestion,
+    describe_image_shapes,
+    describe_shapes,
+    measure_shapes,
+)
 from mstool.pipeline.score_versus import Rival, describe_least_difference, describe_rivals
 from mstool.reporting import Reporter
+from mstool.scores.contract import DEFINITIONS
 from mstool.scores.metrics import average_metrics
 
 
@@ -39,11 +48,31 @@ class ScoreSettings:
     min_iou: float | None  # pooled mean IoU [1] below which the check fails
     versus: list[str]  # folders with other masks, in their order
     min_detectable: bool
+    ignore_border: int  # rim of micrographs that is left out [px]
+    boundaries: str | None  # tolerance of boundary scores, a length; None to leave them
+    objects: list[str] | None  # classes that consist of objects
+    tools: list[str] | None  # whose numbers are wanted too
+    pixel_size: float | None  # instead of what the files say [um/px]
     seed: int
 
     def __post_init__(self):
         if self.min_iou is not None and not 0 <= self.min_iou <= 1:
             raise UsageError(f"--min-iou {self.min_iou}: must be between 0 and 1")
+        if self.pixel_size is not None and self.boundaries is None:
+            raise UsageError(
+                "--pixel-size: needs --boundaries; say how they are compared, or leave out"
+            )
+        names = legend_from_toml(self.label_legend).names
+        for name in self.objects or ():
+            if name not in names:
+                raise UsageError(f"--objects {name}: no such class; use {', '.join(names)}")
+        self.ask_shapes()
+
+    def ask_shapes(self) -> ShapeQuestion:
+        """What is asked of boundaries and objects."""
+        length = self.boundaries and parse_length(self.boundaries, "--boundaries")
+        objects = tuple(dict.fromkeys(self.objects or ()))
+        return ShapeQuestion(length, objects, self.ignore_border, self.pixel_size)
 
 
 def claim_record(
@@ -84,12 +113,14 @@ def score_masks(
     Raises
     ------
     InputError, LabelError
-        As `count_pairs`.
+        As `count_pairs` and `measure_shapes`.
     """
     mask_legend = legend_from_toml(settings.mask_legend)
     label_legend = legend_from_toml(settings.label_legend)
     names = label_legend.names
-    counts = count_pairs(pairs, mask_legend, label_legend, report)
+    counts = count_pairs(pairs, mask_legend, label_legend, settings.ignore_border, report)
+    question = settings.ask_shapes()
+    shapes = measure_shapes(pairs, (mask_legend, label_legend), question, report)
     groups, pooled = _drawn_groups(pairs, settings.group_by), counts.masks.sum(axis=0)
     if np.count_nonzero(pooled.sum(axis=1)) == 1:
         report.note("warning: the label maps hold one class alone; a high score shows nothing")
@@ -98,16 +129,25 @@ def score_masks(
         "classes": list(names),
         "pooled": describe_confusion(pooled, names),
         "per_image": [
-            _describe_image(pair, confusion, names)
-            for pair, confusion in zip(pairs, counts.masks, strict=True)
+            _describe_image(pair, confusion, names) | describe_image_shapes(shape, names)
+            for pair, confusion, shape in zip(pairs, counts.masks, shapes, strict=True)
         ],
         "image_mean": describe_metrics(average_metrics(counts.masks), names),
         "interval": describe_interval(counts.masks, names, groups, report),
         "baselines": describe_baselines(counts, names),
         "phase_fraction": compare_fractions(pooled, names),
+        **describe_shapes(shapes, names, question),
+        "as": describe_conventions(counts.masks, names, settings.tools or ()),
+        "definitions": DEFINITIONS,
         "leak": describe_leak(pairs, mask_set, report),
         "versus": describe_rivals(
-            counts.masks, rivals, label_legend, groups, settings.seed, report
+            counts.masks,
+            rivals,
+            label_legend,
+            groups,
+            settings.ignore_border,
+            settings.seed,
+            report,
         ),
     }
     if settings.min_detectable:

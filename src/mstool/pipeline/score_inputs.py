@@ -7,7 +7,7 @@ from typing import Any
 
 from mstool.errors import InputError, MissingInputError, UsageError
 from mstool.io.outputs import is_unfinished
-from mstool.io.records import read_record
+from mstool.io.records import read_record, sha256_of_file
 from mstool.io.tiles import PREDICT_RECORD, STITCH_RECORD, SourceImage, read_sources
 from mstool.labels.legend import Legend, legend_from_toml
 from mstool.micrographs.find import (
@@ -62,7 +62,8 @@ def read_mask_set(operand: Path, report: Reporter) -> MaskSet:
     MissingInputError
         If there is no mask, or stitch has not ended.
     InputError
-        If a record is damaged, or these are the probabilities of tiles.
+        If a record is damaged, these are the probabilities of tiles, or masks of other runs lie
+        among those that stitch recorded.
     """
     folder = operand if operand.is_dir() else operand.parent
     if (folder / PREDICT_RECORD).is_file():
@@ -75,9 +76,11 @@ def read_mask_set(operand: Path, report: Reporter) -> MaskSet:
     record = read_record(record_path) if record_path.is_file() else {}
     sources = read_sources(record_path) if "sources" in record else {}
     by_stem = {Path(name).stem: source for name, source in sources.items()}
+    paths = _list_masks(operand, by_stem, report)
+    _refuse_mixed_runs(paths, operand, by_stem, record)
     return MaskSet(
         folder=folder,
-        paths=tuple(_list_masks(operand, by_stem, report)),
+        paths=tuple(paths),
         records=tuple(path for path in (record_path, legend_path) if path.is_file()),
         legend=read_legend(legend_path) if legend_path.is_file() else None,
         label_legend=_recorded_legend(record, record_path),
@@ -202,6 +205,24 @@ def _recorded_mask(folder: Path, stem: str) -> Path:
             f"{path}: no such mask, though {folder / STITCH_RECORD} names it; stitch again"
         )
     return path
+
+
+def _refuse_mixed_runs(
+    paths: Sequence[Path], operand: Path, sources: dict[str, SourceImage], record: dict[str, Any]
+) -> None:
+    """Refuse masks that are not those that the record beside them speaks of."""
+    remedy = "stitch again, or score masks that are no longer those of stitch without its record"
+    if sources and operand.is_dir():
+        strangers = sorted(path for path in operand.glob("*.tif") if path.stem not in sources)
+        if strangers:
+            raise InputError(
+                f"{strangers[0]}: {operand / STITCH_RECORD} does not name it, so masks of two runs "
+                "are mixed; keep each run in a folder of its own"
+            )
+    known = record.get("mask_sha256")
+    for path in paths if isinstance(known, dict) else ():
+        if known.get(path.name) not in (None, sha256_of_file(path)):
+            raise InputError(f"{path}: is not the mask that {STITCH_RECORD} speaks of; {remedy}")
 
 
 def _recorded_legend(record: dict[str, Any], path: Path) -> Legend | None:

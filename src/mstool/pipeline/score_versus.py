@@ -81,13 +81,17 @@ def describe_rivals(
     rivals: Sequence[Rival],
     legend: Legend,
     groups: Sequence[str] | None,
+    border: int,
     seed: int,
     report: Reporter,
 ) -> list[dict[str, Any]]:
-    """Entries ``versus`` of the record, given the confusion matrices of the scored masks."""
+    """Entries ``versus`` of the record, given the confusion matrices of the scored masks.
+
+    A rim of `border` pixels is left out, as it was there.
+    """
     if not rivals:
         return []
-    counted = [count_pairs(one.pairs, one.legend, legend, report).masks for one in rivals]
+    counted = [count_pairs(one.pairs, one.legend, legend, border, report).masks for one in rivals]
     found = [compare_scores(confusions, theirs, groups, seed) for theirs in counted]
     entries = []
     for rival, versus, corrected in zip(rivals, found, correct_for_number(found), strict=True):
