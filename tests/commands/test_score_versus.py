@@ -30,7 +30,7 @@ def save(folder, maps):
     return folder
 
 
-def save_stitched(folder, maps, classes="a=0,b=1", trained_on=(), contents="p"):
+def save_stitched(folder, maps, classes="a=0,b=1", trained_on=(), contents="p", **settings):
     """Masks as stitch writes them."""
     folder.mkdir()
     legend, sources = parse_classes(classes), []
@@ -49,6 +49,7 @@ def save_stitched(folder, maps, classes="a=0,b=1", trained_on=(), contents="p"):
         "label_legend": legend_to_toml(legend),
         "sources": sources,
         "trained_on": list(trained_on),
+        "settings": settings,
     }
     write_record(folder / "stitch.json", record)
     return folder
@@ -192,6 +193,18 @@ def test_other_legend_of_label_maps_is_refused_unless_one_is_given(run_mstool, t
     assert ended.code == 65
     assert f"{other}: was made with another legend of the label maps" in ended.stderr
     assert run_mstool("score", one, labels, "--versus", other, *AB).code == 0
+
+
+@pytest.mark.parametrize("abstain", [(0.6, 0), (0, 0.6)])
+def test_masks_that_leave_pixels_open_are_refused(run_mstool, tmp_path, truth, abstain):
+    labels = save(tmp_path / "l", truth)
+    one, other = (
+        save_stitched(tmp_path / name, noisy(truth, 0.1, seed), abstain=share)
+        for seed, (name, share) in enumerate(zip(("one", "other"), abstain, strict=True))
+    )
+    ended = run_mstool("score", one, labels, "--versus", other)
+    assert ended.code == 65
+    assert "leaves pixels without a class" in ended.stderr and "--abstain" in ended.stderr
 
 
 def test_other_classes_are_refused(run_mstool, tmp_path, truth):

@@ -114,9 +114,9 @@ LINES = (
     f"{PRETRAIN} --weights none -o pretrained-before",
     f"{PRETRAIN} --weights pretrained-before --split split.csv --test-fold 0",
     "train tiles --split split.csv --test-fold 0 --epochs 1 --arch unet-plain --depth 2 --width 4 "
-    "--device cpu --weights model/model.safetensors -o continued",
+    "--device cpu --weights model/model.safetensors --calibrate -o continued",
     "predict tiles --device cpu",
-    "stitch probs",
+    "stitch probs --abstain 0.6",
     f"explain raw/img0.tif raw/img1.tif {CPU} --class 1 --labels labels --window 64 --boundary "
     "--receptive-field --dump-features encoder.0 --pixel-size 0.1 "
     "--checks sanity,labels,faithfulness,patch",
@@ -129,7 +129,8 @@ LINES = (
 )
 SCORE = (
     "score all labels --boundaries 2px --objects 1 --as nnunet --as smp --as matseg "
-    "--as micronet --as torchmetrics --versus perfect --min-detectable"
+    "--as micronet --as torchmetrics --versus perfect --min-detectable "
+    "--probs all-probs"
 )
 
 

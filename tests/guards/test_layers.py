@@ -32,7 +32,7 @@ NETWORKS = {"torch", "torchvision", "segmentation_models_pytorch", "timm", "safe
 OUTSIDE = {"os", "pathlib", "time", "datetime", "rich", "typer", "shutil", "tempfile", "sys"}
 WRITERS = {"pictures/save.py"}  # the one topic module that is there to write files
 MAX_BODY, MAX_COMMAND_BODY = 60, 40
-LONG_COMMANDS = {"commands/explain.py"}  # hands on more flags than that
+LONG_COMMANDS = {"commands/explain.py", "commands/score.py"}  # hand on more flags than that
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 TREES = {

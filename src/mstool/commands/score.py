@@ -9,6 +9,7 @@ import typer
 from mstool.commands import options
 from mstool.commands.option_groups import Group
 from mstool.commands.output import emit, emit_plan, make_reporter
+from mstool.errors import UsageError
 
 
 def score(
@@ -21,6 +22,15 @@ def score(
     legend: options.LegendFile = None,
     classes: options.Classes = None,
     images: options.Images = None,
+    probs: Annotated[
+        Path | None,
+        Group.INPUT(
+            "--probs",
+            metavar="PROBS",
+            help="Folder with the probabilities that the masks were stitched from: are they "
+            "frequencies, and what would stitch --abstain keep?",
+        ),
+    ] = None,
     group_by: options.GroupBy = None,
     pixel_size: options.PixelSize = None,
     boundaries: Annotated[
@@ -83,6 +93,16 @@ def score(
     table: Annotated[
         bool, Group.OUTPUT("--table", help="Print a table on stderr as well.")
     ] = False,
+    reliability: Annotated[
+        Path | None,
+        Group.OUTPUT(
+            "--reliability",
+            metavar="PNG",
+            help="Draw probabilities against frequencies, and scores against coverage; needs "
+            "--probs.",
+            callback=options.refuse_irregular,
+        ),
+    ] = None,
     seed: options.Seed = 0,
     out: options.OutFile = None,
     overwrite: options.Overwrite = False,
@@ -108,13 +128,16 @@ def score(
     Example: mstool score masks/ labels/
     """
     given = locals()
+    if reliability is not None and probs is None:
+        raise UsageError("--reliability: give the probabilities too, with --probs")
     from mstool.io.records import Run, pick
     from mstool.labels.legend import legend_to_toml
     from mstool.micrographs.find import Naming
     from mstool.micrographs.label_maps import choose_legend
     from mstool.pipeline import score as scoring
+    from mstool.pipeline import score_calibration as calibrating
     from mstool.pipeline import score_inputs as finding
-    from mstool.pipeline.score_versus import read_rivals
+    from mstool.pipeline.score_versus import list_rival_inputs, read_rivals
 
     run, report = Run(), make_reporter("score", quiet, verbose)
     mask_set = finding.read_mask_set(masks, report)
@@ -127,16 +150,18 @@ def score(
     scored = mask_set, pairs, legends[1]
     rivals = read_rivals(versus or (), labels, naming, scored, bool(legend or classes), report)
     pairs = finding.find_images(pairs, mask_set, images, report)
-    inputs = finding.list_inputs(mask_set, pairs, legend)
-    for rival in rivals:
-        inputs += finding.list_inputs(rival.mask_set, rival.pairs, None)
-    inputs = [*dict.fromkeys(inputs)]  # label maps are those of all
+    folder = None if probs is None else calibrating.open_behind(probs, mask_set)
+    inputs = finding.list_inputs(mask_set, pairs, legend) + (folder.files if folder else [])
+    inputs += list_rival_inputs(rivals, inputs)
     options.refuse_own_input(out, inputs)
     if dry_run:
         emit_plan("score", asdict(settings), inputs, out)
         return
     hashes = scoring.claim_record(settings, inputs, out, overwrite)
-    record = scoring.score_masks(pairs, mask_set, rivals, settings, report)
+    behind = calibrating.measure_behind(
+        folder, reliability, pairs, mask_set, legends[1], ignore_border, report
+    )
+    record = scoring.score_masks(pairs, mask_set, rivals, settings, report, behind)
     text = scoring.finish_record(record, hashes, settings, out, run)
     if out is None:
         emit(text)

@@ -103,6 +103,12 @@ def _caption(record: dict[str, Any]) -> str:
         lines.append(_interval_line(interval))
         lines.append(f"  that of the mean held in {_held(interval['coverage']['mean_iou'])}")
         lines.append(f"  those of classes held in {_held(interval['coverage']['iou'])}")
+    if abstention := record["abstention"]:
+        lines.append(f"coverage: {abstention['coverage']:.1%} of the labelled pixels have a class")
+    if found := record["calibration"]:
+        lines.append(
+            f"probabilities: calibration error {found['ece']:.3f}, Brier score {found['brier']:.3f}"
+        )
     if found := record.get("min_detectable"):
         lines.append(_least_line(found, record))
     if record["baselines"]["otsu"]:

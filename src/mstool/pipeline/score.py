@@ -13,9 +13,11 @@ from mstool.geometry.length import parse_length
 from mstool.io.atomic import write_text
 from mstool.io.records import Run, hash_inputs, read_record, to_json
 from mstool.labels.legend import legend_from_toml
+from mstool.pipeline.score_calibration import describe_calibration
 from mstool.pipeline.score_counts import count_pairs
 from mstool.pipeline.score_entries import (
     compare_fractions,
+    describe_abstention,
     describe_baselines,
     describe_confusion,
     describe_conventions,
@@ -32,6 +34,7 @@ from mstool.pipeline.score_shapes import (
 )
 from mstool.pipeline.score_versus import Rival, describe_least_difference, describe_rivals
 from mstool.reporting import Reporter
+from mstool.scores.calibration import ConfidenceCounts
 from mstool.scores.contract import DEFINITIONS
 from mstool.scores.metrics import average_metrics
 
@@ -107,8 +110,11 @@ def score_masks(
     rivals: Sequence[Rival],
     settings: ScoreSettings,
     report: Reporter,
+    behind: Sequence[ConfidenceCounts] | None = None,
 ) -> dict[str, Any]:
     """Compare masks with label maps: the keys of a score record, with NaN where undefined.
+
+    `behind` are counts of the probabilities behind the masks, where these are given.
 
     Raises
     ------
@@ -118,7 +124,9 @@ def score_masks(
     mask_legend = legend_from_toml(settings.mask_legend)
     label_legend = legend_from_toml(settings.label_legend)
     names = label_legend.names
-    counts = count_pairs(pairs, mask_legend, label_legend, settings.ignore_border, report)
+    may_abstain = bool(mask_set.stitching and mask_set.stitching.abstain)
+    border = settings.ignore_border
+    counts = count_pairs(pairs, mask_legend, label_legend, border, report, may_abstain)
     question = settings.ask_shapes()
     shapes = measure_shapes(pairs, (mask_legend, label_legend), question, report)
     groups, pooled = _drawn_groups(pairs, settings.group_by), counts.masks.sum(axis=0)
@@ -136,6 +144,8 @@ def score_masks(
         "interval": describe_interval(counts.masks, names, groups, report),
         "baselines": describe_baselines(counts, names),
         "phase_fraction": compare_fractions(pooled, names),
+        "abstention": describe_abstention(pairs, counts) if may_abstain else None,
+        "calibration": behind and describe_calibration(pairs, behind, names),
         **describe_shapes(shapes, names, question),
         "as": describe_conventions(counts.masks, names, settings.tools or ()),
         "definitions": DEFINITIONS,

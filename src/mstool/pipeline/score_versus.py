@@ -15,7 +15,14 @@ from mstool.labels.legend import Legend
 from mstool.micrographs.find import Naming
 from mstool.pipeline.score_counts import count_pairs
 from mstool.pipeline.score_entries import describe_scored
-from mstool.pipeline.score_inputs import MaskSet, Pair, choose_legends, pair_masks, read_mask_set
+from mstool.pipeline.score_inputs import (
+    MaskSet,
+    Pair,
+    choose_legends,
+    list_inputs,
+    pair_masks,
+    read_mask_set,
+)
 from mstool.pipeline.score_leak import describe_leak
 from mstool.reporting import Reporter
 from mstool.scores.statistics import Scored
@@ -53,8 +60,8 @@ def read_rivals(
     UsageError
         If masks would be compared with themselves, or twice.
     InputError
-        If they are not of the same micrographs, or were made with another legend than the label
-        maps are read through, unless that is given.
+        If they are not of the same micrographs, were made with another legend than the label maps
+        are read through, unless that is given, or if either leaves pixels open.
     """
     mask_set, pairs, legend = scored
     rivals = []
@@ -64,6 +71,8 @@ def read_rivals(
         if found.paths[0].resolve() in known:
             raise UsageError(f"--versus {operand}: is named twice; compare with other masks")
         known.add(found.paths[0].resolve())
+        for one in (mask_set, found):
+            _refuse_open_pixels(one)
         theirs = pair_masks(found, labels, naming, None, False, Reporter())
         ordered = _same_micrographs(operand, pairs, theirs, mask_set, found)
         if not is_given and found.label_legend not in (None, legend):
@@ -74,6 +83,12 @@ def read_rivals(
         legend_of_masks, _ = choose_legends(found, legend, ordered, Reporter())
         rivals.append(Rival(found, tuple(ordered), legend_of_masks))
     return rivals
+
+
+def list_rival_inputs(rivals: Sequence[Rival], known: Sequence[Path]) -> list[Path]:
+    """All files of other masks that decide how they compare, without those that are known."""
+    paths = [path for one in rivals for path in list_inputs(one.mask_set, one.pairs, None)]
+    return [*dict.fromkeys(path for path in paths if path not in known)]
 
 
 def describe_rivals(
@@ -147,6 +162,15 @@ def describe_least_difference(
         "assumed_correlation": ASSUMED_CORRELATION,
         **describe_scored(found, names),
     }
+
+
+def _refuse_open_pixels(mask_set: MaskSet) -> None:
+    """Only scores of the same pixels can be compared."""
+    if mask_set.stitching and mask_set.stitching.abstain:
+        raise InputError(
+            f"{mask_set.folder}: leaves pixels without a class, so that its scores are of other "
+            "pixels; stitch without --abstain to compare"
+        )
 
 
 def _same_micrographs(

@@ -74,6 +74,8 @@ class TrainSettings:
         As resolved.
     threads : str
         ``auto`` or a number.
+    calibrate : bool
+        Whether to fit a temperature in the end.
     """
 
     arch: str
@@ -97,6 +99,7 @@ class TrainSettings:
     fit: FitSettings
     precision: str
     threads: str
+    calibrate: bool
 
     def as_record(self) -> dict[str, Any]:
         """All that decides the weights; not how many processes or threads help.
@@ -143,6 +146,7 @@ class TrainFlags:
     workers: int | None
     threads: str
     seed: int
+    calibrate: bool
 
 
 def resolve_settings(flags: TrainFlags, compute: Compute) -> TrainSettings:
