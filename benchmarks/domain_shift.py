@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage, stats
 
+from mstool.chance.divisions import divide
 from mstool.io.plain import to_plain
 from mstool.labels.legend import legend_from_toml
 from mstool.micrographs.find import Naming, find_set
@@ -35,7 +36,6 @@ from mstool.pipeline.shift.network import make_network, read_field, read_set, tr
 from mstool.pipeline.shift.plan import REPAIRS, ShiftSettings
 from mstool.pipeline.shift.samples import read_sets
 from mstool.reporting import Reporter
-from mstool.shift.divisions import divide
 from mstool.shift.doses import FAMILIES
 from mstool.shift.dosing import Piece, dose_family, dose_piece, gather_families
 from mstool.shift.estimates import errors_left_out
@@ -273,7 +273,7 @@ def check_repairs(pool):
         repairs = [make_repair(c, name, factors) for name in REPAIRS]
         tried = {one.name: read_repaired(c, one) for one in repairs if one is not None}
         blind = {name: without_truth(one.readings) for name, one in tried.items()}
-        found = compare_repairs(blind, ours_pooled, target.groups, pool.classes, True, SEED)
+        found = compare_repairs(blind, ours_pooled, target.groups, pool.classes, True)
         pooled = {name: one.pooled for name, one in tried.items()}
         scores = {name: one.mean_iou for name, one in pooled.items()}
         yield {

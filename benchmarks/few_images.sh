@@ -58,11 +58,11 @@ core_seconds() {
 crop_of() { if [ "$1" = phantom ]; then echo 192; else echo 256; fi; }
 
 learn_looks() { # SET SEED: encoder weights from all micrographs but those of the test, without labels
-  local set=$1 seed=$2 out="$work/$1/looks-$2"
+  local set=$1 seed=$2 out="$work/$1/looks-$2" crop epochs
   [ -s "$out.core_s" ] && return
+  crop=$(crop_of "$set") epochs=$(epochs_of "$set" 18 150)
   core_seconds mstool pretrain "$work/$set/tiles" --split "$work/$set/split.csv" --test-fold 2 \
-    --crop "$(crop_of "$set")" --epochs "$(epochs_of "$set" 18 150)" --seed "$seed" -o "$out" -q \
-    > "$work/core_s"
+    --crop "$crop" --epochs "$epochs" --seed "$seed" -o "$out" -q > "$work/core_s"
   [ -s "$out/pretrain.json" ] || { cat "$work/log" >&2; exit 1; }
   mv "$work/core_s" "$out.core_s"
 }

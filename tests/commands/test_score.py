@@ -113,7 +113,7 @@ def test_record_has_the_keys_of_the_design(run_mstool, label_maps):
     assert {*record["pooled"]} == metrics | {"confusion"}
     assert {*record["per_image"][0]} == metrics | {"confusion", "image", "phase_fraction"}
     assert {*record["image_mean"]} == metrics
-    assert {"level", "method", "unit", "n_units", "mean_iou", "iou"} <= {*record["interval"]}
+    assert record["interval"] is None and record["versus"] == []
     assert {*record["baselines"]} == {"majority", "otsu"}
     assert record["boundaries"] is record["objects"] is record["as"] is None
     assert record["definitions"] == DEFINITIONS
@@ -176,15 +176,17 @@ def test_majority_is_the_commonest_class_of_the_truth_and_not_of_the_masks(run_m
     assert record["baselines"]["majority"]["class"] == "b"
 
 
-def test_seed_decides_the_interval(run_mstool, label_maps):
+def test_interval_says_how_it_was_made_and_how_often_such_held(run_mstool, label_maps):
     rng = np.random.default_rng(0)
     maps = [{f"i{n}": rng.integers(0, 2, (4, 5)) for n in range(6)} for _ in range(2)]
     masks, labels = label_maps("m", **maps[0]), label_maps("l", **maps[1])
-    bounds = [
-        json.loads(run_mstool("score", masks, labels, *AB, "--seed", seed).stdout)["interval"]
-        for seed in (1, 1, 2)
-    ]
-    assert bounds[0] == bounds[1] != bounds[2]
+    interval = json.loads(run_mstool("score", masks, labels, *AB).stdout)["interval"]
+    assert (interval["method"], interval["n_units"]) == ("jackknife t, logit scale", 6)
+    assert {*interval["coverage"]} == {"mean_iou", "image_mean_iou", "accuracy", "iou"}
+    low, high = interval["coverage"]["mean_iou"]
+    assert 0.9 < low <= high < 1
+    again = json.loads(run_mstool("score", masks, labels, *AB, "--seed", 2).stdout)["interval"]
+    assert again == interval  # nothing is drawn
 
 
 def test_one_image_has_no_interval(run_mstool, label_maps):
@@ -193,22 +195,38 @@ def test_one_image_has_no_interval(run_mstool, label_maps):
     assert "no interval" in ended.stderr
 
 
-def test_few_images_have_a_rough_interval(run_mstool, label_maps):
-    masks, labels = label_maps("m", x=MASK, y=MASK), label_maps("l", x=TRUTH, y=TRUTH)
-    ended = run_mstool("score", masks, labels, *AB)
-    interval = json.loads(ended.stdout)["interval"]
-    assert (interval["unit"], interval["n_units"], interval["level"]) == ("image", 2, 0.95)
-    assert interval["mean_iou"] == pytest.approx([5 / 12, 5 / 12])  # both images are alike
-    assert "rough" in ended.stderr
+def test_three_images_have_no_interval_and_four_have_one(run_mstool, label_maps):
+    rng = np.random.default_rng(1)
+    maps = {f"i{n}": rng.integers(0, 2, (6, 6)) for n in range(4)}
+    labels = label_maps("l", **{name: rng.integers(0, 2, (6, 6)) for name in maps})
+    few = {name: maps[name] for name in ("i0", "i1", "i2")}
+    ended = run_mstool("score", label_maps("few", **few), labels, *AB)
+    assert json.loads(ended.stdout)["interval"] is None
+    assert "no interval: 3 images cannot tell how images vary; score 4 or more" in ended.stderr
+    interval = json.loads(run_mstool("score", label_maps("m", **maps), labels, *AB).stdout)
+    interval = interval["interval"]
+    assert (interval["unit"], interval["n_units"], interval["level"]) == ("image", 4, 0.95)
+    low, high = interval["mean_iou"]
+    assert 0 <= low < high <= 1
+
+
+def test_images_that_do_not_differ_have_no_interval(run_mstool, label_maps):
+    names = ("x", "y", "z", "w")
+    masks = label_maps("m", **dict.fromkeys(names, MASK))
+    labels = label_maps("l", **dict.fromkeys(names, TRUTH))
+    assert json.loads(run_mstool("score", masks, labels, *AB).stdout)["interval"]["iou"] == {
+        "a": None,
+        "b": None,
+    }
 
 
 def test_interval_is_over_specimens_when_asked(run_mstool, label_maps):
-    names = ("s1_a", "s1_b", "s2_a", "s2_b")
+    names = ("s1_a", "s1_b", "s2_a", "s2_b", "s3_a", "s4_a")
     masks = label_maps("m", **dict.fromkeys(names, MASK))
     labels = label_maps("l", **dict.fromkeys(names, TRUTH))
     ended = run_mstool("score", masks, labels, *AB, "--group-by", r"s\d")
     interval = json.loads(ended.stdout)["interval"]
-    assert (interval["unit"], interval["n_units"]) == ("group", 2)
+    assert (interval["unit"], interval["n_units"]) == ("group", 4)
 
 
 def test_bands_of_rows_add_up(run_mstool, label_maps, monkeypatch):
@@ -444,11 +462,11 @@ def test_same_file_name_alone_is_no_specimen(run_mstool, stitched, label_maps):
 
 
 def test_recorded_specimens_are_the_unit(run_mstool, stitched, label_maps):
-    maps = {name: [[0, 1]] for name in "xyz"}
+    maps = {name: [[0, 1]] for name in "vwxyz"}
     labels = label_maps("l", **{name: in_colours(values) for name, values in maps.items()})
     masks = stitched(maps, groups={"x": "s1", "y": "s1", "z": "s2"})
     interval = json.loads(run_mstool("score", masks, labels).stdout)["interval"]
-    assert (interval["unit"], interval["n_units"]) == ("group", 2)
+    assert (interval["unit"], interval["n_units"]) == ("group", 4)
 
 
 def test_mask_that_the_record_names_must_be_there(run_mstool, stitched, label_maps):
@@ -585,9 +603,10 @@ def test_table_shows_large_support_whole():
         },
         "interval": {
             "level": 0.95,
-            "method": "percentile bootstrap",
+            "method": "jackknife t, logit scale",
             "unit": "image",
-            "n_units": 2,
+            "n_units": 4,
+            "coverage": {"mean_iou": (0.95, 0.96), "iou": (0.9, 0.97)},
             "mean_iou": [0.9, 0.95],
             "iou": {"matrix": None},
         },

@@ -2,12 +2,7 @@ import numpy as np
 import pytest
 
 from mstool.explanations.means import finite_mean, unit_means
-from mstool.explanations.paired import (
-    compare_pairs,
-    least_attainable_p,
-    least_pairs,
-    sign_flip_p,
-)
+from mstool.explanations.paired import compare_pairs
 
 
 def test_units_count_once_however_many_regions_they_have():
@@ -20,12 +15,6 @@ def test_mean_of_what_is_a_number():
     assert finite_mean([1.0, np.nan, 3.0]) == 2
     assert np.isnan(finite_mean([np.nan]))
     assert np.isnan(finite_mean([]))
-
-
-def test_sign_flips_are_enumerated_and_one_sided():
-    assert sign_flip_p(np.full(8, 1.0)) == pytest.approx(least_attainable_p(8))
-    assert sign_flip_p(np.full(8, -1.0)) == 1
-    assert np.isnan(sign_flip_p([1.0]))
 
 
 def test_pairs_that_are_not_defined_do_not_count():
@@ -48,9 +37,3 @@ def test_an_advantage_below_the_margin_is_shown_to_be_so():
     assert compare_pairs(control + 0.04, control, 0.05).p_equal == pytest.approx(2**-6)
     assert compare_pairs(control - 0.3, control, 0.05).p_equal == pytest.approx(2**-6)
     assert compare_pairs(control + 0.06, control, 0.05).p_equal == 1
-
-
-@pytest.mark.parametrize(("alpha", "n"), [(0.05, 6), (0.01, 8), (0.1, 5), (0.0625, 6)])
-def test_fewest_pairs_are_those_that_can_reach_half_of_alpha(alpha, n):
-    assert least_pairs(alpha) == n
-    assert least_attainable_p(n) < alpha / 2 <= least_attainable_p(n - 1)

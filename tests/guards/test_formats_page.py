@@ -128,8 +128,9 @@ LINES = (
     "-o shift-model",
 )
 SCORE = (
-    "score masks labels --boundaries 2px --objects 1 --as nnunet --as smp --as matseg "
-    "--as micronet --as torchmetrics --probs probs"
+    "score all labels --boundaries 2px --objects 1 --as nnunet --as smp --as matseg "
+    "--as micronet --as torchmetrics --versus perfect --min-detectable "
+    "--probs all-probs"
 )
 
 
@@ -148,6 +149,9 @@ def records(trained_study, tmp_path_factory):
 
     for line in LINES:
         mstool(line)
+    for line in ("predict tiles --device cpu --select all -o all-probs", "stitch all-probs -o all"):
+        mstool(line)
+    shutil.copytree(folder / "labels", folder / "perfect")
     (folder / "score.json").write_text(mstool(SCORE))
     return read_records(folder)
 

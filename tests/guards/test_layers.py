@@ -12,7 +12,8 @@ from mstool.cli import VERBS
 PACKAGE = Path(mstool.__file__).parent
 JUDGEMENTS = ("shift", "explanations")  # are made of scores
 SUBJECTS = ("geometry", "labels", "phantoms", "scores", "splits", "stereology", "pictures")
-TOPICS = (*JUDGEMENTS, *SUBJECTS)
+CHANCE = ("chance",)  # intervals and permutations of anything, which all the others use
+TOPICS = (*JUDGEMENTS, *SUBJECTS, *CHANCE)
 LAYERS = (  # a module imports from layers below its own, and from its own folder
     ("__main__",),
     ("cli",),
@@ -22,6 +23,7 @@ LAYERS = (  # a module imports from layers below its own, and from its own folde
     ("micrographs",),
     JUDGEMENTS,
     SUBJECTS,
+    CHANCE,
     ("io",),
     ("errors", "reporting"),
 )
@@ -30,7 +32,7 @@ NETWORKS = {"torch", "torchvision", "segmentation_models_pytorch", "timm", "safe
 OUTSIDE = {"os", "pathlib", "time", "datetime", "rich", "typer", "shutil", "tempfile", "sys"}
 WRITERS = {"pictures/save.py"}  # the one topic module that is there to write files
 MAX_BODY, MAX_COMMAND_BODY = 60, 40
-LONG_COMMANDS = {"commands/explain.py"}  # hands on more flags than that
+LONG_COMMANDS = {"commands/explain.py", "commands/score.py"}  # hand on more flags than that
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 TREES = {

@@ -3,11 +3,12 @@ import pytest
 
 from mstool.scores.metrics import accuracy, iou, mean_iou
 from mstool.scores.statistics import (
-    bootstrap_intervals,
+    leave_out,
     mean_iou_with_interval,
-    percentile_interval,
     resample_iou,
-    resample_mean,
+    score_intervals,
+    scores_of_sums,
+    unit_sums,
 )
 
 
@@ -16,143 +17,109 @@ def random_confusions(n_images, n_classes, seed):
     return rng.integers(0, 50, (n_images, n_classes, n_classes)) + 60 * np.eye(n_classes, dtype=int)
 
 
-def test_intervals_agree_with_resampling_one_by_one():
-    confusions, n_images = random_confusions(8, 3, 0), 8
-    found = bootstrap_intervals(confusions, seed=1)
-    rng = np.random.default_rng(2)
-    drawn = [confusions[rng.integers(n_images, size=n_images)] for _ in range(2000)]
-    expected = {
-        "mean_iou": [mean_iou(images.sum(axis=0)) for images in drawn],
-        "accuracy": [accuracy(images.sum(axis=0)) for images in drawn],
-        "iou": [iou(images.sum(axis=0)) for images in drawn],
-        "image_mean_iou": [mean_iou(images).mean() for images in drawn],
-    }
-    for name, values in expected.items():
-        interval = np.percentile(values, [2.5, 97.5], axis=0).T
-        # Two sets of 2000 resamples: the ends of 95 % move by about 5 % of the width.
-        width = np.max(interval[..., 1] - interval[..., 0])
-        np.testing.assert_allclose(getattr(found, name), interval, atol=0.15 * width)
+def test_scores_of_sums_are_those_of_pooled_counts():
+    confusions = random_confusions(6, 3, 0)
+    pooled = confusions.sum(axis=0)
+    found = scores_of_sums(unit_sums(confusions).sum(axis=0))
+    expected = [mean_iou(pooled), mean_iou(confusions).mean(), accuracy(pooled), *iou(pooled)]
+    np.testing.assert_allclose(found, expected)
 
 
-def test_same_seed_gives_the_same_intervals():
-    confusions = random_confusions(5, 2, 0)
-    one, two = (bootstrap_intervals(confusions, seed=3) for _ in range(2))
-    assert np.array_equal(one.mean_iou, two.mean_iou)
-    assert not np.array_equal(one.iou, bootstrap_intervals(confusions, seed=4).iou)
+def test_leaving_out_is_scoring_the_rest():
+    confusions, units = random_confusions(5, 3, 1), ["a", "b", "a", "c", "c"]
+    left_out, whole = leave_out(unit_sums(confusions, units), scores_of_sums)
+    for row, name in zip(left_out, "abc", strict=True):
+        rest = confusions[[unit != name for unit in units]]
+        np.testing.assert_allclose(row, scores_of_sums(unit_sums(rest).sum(axis=0)))
+    assert whole[0] == pytest.approx(mean_iou(confusions.sum(axis=0)))
 
 
-def test_interval_holds_the_pooled_score():
-    confusions = random_confusions(12, 3, 5)
-    low, high = bootstrap_intervals(confusions, seed=0).mean_iou
-    assert low < mean_iou(confusions.sum(axis=0)) < high
+def test_interval_holds_the_score_and_stays_between_0_and_1():
+    confusions = random_confusions(5, 3, 5)
+    confusions[0] = np.diag([900, 1, 1])
+    found = score_intervals(confusions)
+    for name, value in (("mean_iou", mean_iou), ("accuracy", accuracy)):
+        low, high = getattr(found.scores, name)
+        assert 0 <= low < value(confusions.sum(axis=0)) < high <= 1
 
 
-def test_identical_images_have_an_interval_without_width():
+def test_identical_images_do_not_tell_how_images_vary():
     confusions = np.repeat(random_confusions(1, 3, 0), 6, axis=0)
-    intervals = bootstrap_intervals(confusions, seed=0)
-    expected = mean_iou(confusions[0])
-    assert intervals.mean_iou == pytest.approx([expected, expected])
-    assert intervals.image_mean_iou == pytest.approx([expected, expected])
+    assert np.isnan(score_intervals(confusions).scores.mean_iou).all()
 
 
-def test_one_image_gives_nan():
-    intervals = bootstrap_intervals(random_confusions(1, 3, 0), seed=0)
-    assert intervals.n_units == 1
-    for interval in (intervals.mean_iou, intervals.iou, intervals.accuracy):
-        assert np.isnan(interval).all()
-    assert intervals.iou.shape == (3, 2) and intervals.image_mean_iou.shape == (2,)
+def test_three_images_give_nan_and_four_do_not():
+    for n, is_undefined in ((1, True), (3, True), (4, False)):
+        found = score_intervals(random_confusions(n, 3, 0))
+        assert found.n_units == n
+        for interval in vars(found.scores).values():
+            assert np.isnan(interval).all() == is_undefined
+    assert found.scores.iou.shape == (3, 2) and found.scores.image_mean_iou.shape == (2,)
 
 
-def test_many_images_of_one_specimen_give_nan():
-    intervals = bootstrap_intervals(random_confusions(4, 2, 0), seed=0, units=["s"] * 4)
-    assert np.isnan(intervals.mean_iou).all()
+def test_many_images_of_three_specimens_give_nan():
+    found = score_intervals(random_confusions(6, 2, 0), units=["s", "t", "u"] * 2)
+    assert found.n_units == 3 and np.isnan(found.scores.mean_iou).all()
 
 
 def test_no_images_give_nan():
-    intervals = bootstrap_intervals(np.zeros((0, 2, 2), int), seed=0)
-    assert intervals.n_units == 0 and np.isnan(intervals.iou).all()
+    found = score_intervals(np.zeros((0, 2, 2), int))
+    assert found.n_units == 0 and np.isnan(found.scores.iou).all()
 
 
-def test_images_of_one_specimen_are_drawn_together():
-    confusions = random_confusions(3, 2, 1)
+def test_images_of_one_specimen_count_as_one():
+    confusions = random_confusions(4, 2, 1)
     doubled = np.repeat(confusions, 2, axis=0)
-    by_unit = bootstrap_intervals(doubled, seed=0, units=["a", "a", "b", "b", "c", "c"])
-    alone = bootstrap_intervals(confusions, seed=0)
-    assert by_unit.n_units == 3
-    assert by_unit.mean_iou == pytest.approx(alone.mean_iou)
-    assert by_unit.image_mean_iou == pytest.approx(alone.image_mean_iou)
+    by_unit = score_intervals(doubled, units=np.repeat(["a", "b", "c", "d"], 2).tolist())
+    alone = score_intervals(confusions)
+    assert by_unit.n_units == 4
+    for name, interval in vars(alone.scores).items():
+        np.testing.assert_allclose(getattr(by_unit.scores, name), interval)
 
 
 def test_like_images_of_one_specimen_widen_the_interval():
     confusions = np.repeat(random_confusions(4, 2, 2), 5, axis=0)
-    units = np.repeat(["a", "b", "c", "d"], 5)
-    low, high = bootstrap_intervals(confusions, seed=0, units=units).mean_iou
-    naive_low, naive_high = bootstrap_intervals(confusions, seed=0).mean_iou
+    units = np.repeat(["a", "b", "c", "d"], 5).tolist()
+    low, high = score_intervals(confusions, units).scores.mean_iou
+    naive_low, naive_high = score_intervals(confusions).scores.mean_iou
     assert high - low > 1.5 * (naive_high - naive_low)
 
 
-def test_class_that_vanishes_in_some_resamples_keeps_an_interval():
-    confusions = np.zeros((4, 2, 2), int)
-    confusions[:, 0, 0] = 10
-    confusions[0, 1] = [4, 6]
-    intervals = bootstrap_intervals(confusions, seed=0)
-    assert intervals.iou[1] == pytest.approx([0.6, 0.6])
+def test_class_of_three_images_has_no_interval_and_of_four_it_has():
+    confusions = random_confusions(6, 2, 3)
+    confusions[:, 1] = confusions[:, :, 1] = 0
+    confusions[:3, 1, 1], confusions[:3, 1, 0] = [5, 6, 7], [1, 3, 2]
+    assert np.isnan(score_intervals(confusions).scores.iou[1]).all()
+    confusions[3, 1] = [2, 5]
+    low, high = score_intervals(confusions).scores.iou[1]
+    assert low < 23 / 31 < high
 
 
 def test_class_that_no_image_has_gets_nan():
-    confusions = np.zeros((4, 2, 2), int)
-    confusions[:, 0, 0] = 10
-    intervals = bootstrap_intervals(confusions, seed=0)
-    assert np.isnan(intervals.iou[1]).all()
-    assert intervals.mean_iou.tolist() == [1, 1]
+    confusions = random_confusions(5, 3, 4)
+    confusions[:, 2] = confusions[:, :, 2] = 0
+    found = score_intervals(confusions).scores
+    assert np.isnan(found.iou[2]).all()
+    expected = score_intervals(confusions[:, :2, :2]).scores.mean_iou
+    np.testing.assert_allclose(found.mean_iou, expected)
 
 
 def test_image_without_pixels_does_not_count_in_the_image_mean():
-    confusions = np.concatenate([np.zeros((1, 2, 2), int), np.repeat([np.eye(2, dtype=int)], 3, 0)])
-    assert bootstrap_intervals(confusions, seed=0).image_mean_iou.tolist() == [1, 1]
+    confusions = random_confusions(5, 2, 0)
+    confusions[0] = 0
+    value = scores_of_sums(unit_sums(confusions).sum(axis=0))[1]
+    assert value == pytest.approx(mean_iou(confusions[1:]).mean())
 
 
 def test_higher_level_gives_a_wider_interval():
     confusions = random_confusions(10, 2, 3)
-    narrow = bootstrap_intervals(confusions, seed=0, level=0.5).accuracy
-    wide = bootstrap_intervals(confusions, seed=0, level=0.99).accuracy
+    narrow = score_intervals(confusions, level=0.5).scores.accuracy
+    wide = score_intervals(confusions, level=0.99).scores.accuracy
     assert wide[0] < narrow[0] < narrow[1] < wide[1]
 
 
-def test_units_of_another_number_are_refused():
-    with pytest.raises(ValueError, match="2 units for 3 images"):
-        bootstrap_intervals(random_confusions(3, 2, 0), seed=0, units=["a", "b"])
-
-
-def test_interval_leaves_out_as_much_above_as_below():
-    values = np.random.default_rng(0).permutation(201.0 * np.arange(5)[:, None] + np.arange(201))
-    values = np.sort(values.ravel())
-    assert percentile_interval(values) == pytest.approx(0.025 * 1004 + np.array([0, 0.95 * 1004]))
-    assert percentile_interval(values, 0.5) == pytest.approx([0.25 * 1004, 0.75 * 1004])
-
-
-def test_interval_of_each_column_leaves_its_undefined_resamples_out():
-    table = np.stack([np.arange(101.0), np.full(101, np.nan), np.arange(101.0)], axis=1)
-    table[51:, 2] = np.nan
-    found = percentile_interval(table)
-    np.testing.assert_allclose(found, [[2.5, 97.5], [np.nan, np.nan], [1.25, 48.75]])
-
-
 # a specimen of three images and one of one: a resample has 0, 1 or 2 of either
-VALUES, UNITS = np.array([[0.0], [0.0], [0.0], [1.0]]), ["a", "a", "a", "b"]
-
-
-def test_mean_of_a_resample_is_over_the_images_that_were_drawn():
-    means = resample_mean(VALUES, 0, UNITS)[:, 0]
-    # twice a, one of either (one image of four), twice b
-    assert sorted(set(means)) == [0, 0.25, 1]
-    assert [np.mean(means == value) for value in (0, 0.25, 1)] == pytest.approx(
-        [0.25, 0.5, 0.25], abs=0.04
-    )
-
-
-def test_mean_without_units_draws_images():
-    assert sorted(set(resample_mean(VALUES, 0)[:, 0])) == [0, 0.25, 0.5, 0.75, 1]
+UNITS = ["a", "a", "a", "b"]
 
 
 def test_iou_of_resamples_is_that_of_pooled_specimens():
@@ -165,10 +132,10 @@ def test_iou_of_resamples_is_that_of_pooled_specimens():
     assert not np.array_equal(mean, resample_iou(confusions, 1, UNITS)[0])
 
 
-def test_mean_iou_with_interval_pools_and_draws_specimens():
-    confusions = random_confusions(6, 2, 0)
-    units = ["a", "a", "b", "b", "c", "c"]
-    value, interval = mean_iou_with_interval(confusions, 7, units, level=0.8)
-    expected = bootstrap_intervals(confusions, 7, units, level=0.8)
+def test_mean_iou_with_interval_pools_specimens():
+    confusions = random_confusions(8, 2, 0)
+    units = ["a", "a", "b", "b", "c", "c", "d", "d"]
+    value, interval = mean_iou_with_interval(confusions, units, level=0.8)
+    expected = score_intervals(confusions, units, level=0.8).scores.mean_iou
     assert value == mean_iou(confusions.sum(axis=0))
-    np.testing.assert_array_equal(interval, expected.mean_iou)
+    np.testing.assert_array_equal(interval, expected)

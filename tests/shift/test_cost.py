@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from mstool.chance.divisions import divide
 from mstool.shift.cost import estimate_cost, measure_scores
-from mstool.shift.divisions import divide
 from mstool.shift.phase_fractions import compare_fractions
 from mstool.shift.readings import Reading
 

@@ -15,13 +15,13 @@ _NUMBER_TITLES = ("IoU", "interval", "prec.", "recall", "support", "true %", "pr
 
 
 def print_table(record: dict[str, Any]) -> None:
-    """Print the table of a score on standard error."""
+    """Print the table of a score, and one of each comparison, on standard error."""
     if sys.stderr is not None:  # the score stands even if nobody can see the table
         with contextlib.suppress(OSError):
             console = Console(stderr=True)
             console.print(tabulate(record))
-            for shapes in tabulate_shapes(record):
-                console.print(shapes)
+            for table in (*tabulate_shapes(record), *map(tabulate_versus, record["versus"])):
+                console.print(table)
 
 
 def tabulate(record: dict[str, Any]) -> Table:
@@ -40,6 +40,31 @@ def tabulate(record: dict[str, Any]) -> Table:
     _add_classes(table, record)
     table.add_section()
     _add_means(table, record)
+    return table
+
+
+def tabulate_versus(entry: dict[str, Any]) -> Table:
+    """Table of one comparison of a score record, at most 80 columns wide."""
+    table = Table(
+        title=Text(f"less {entry['masks']}"),
+        caption=Text(_versus_caption(entry)),
+        caption_justify="left",
+        box=None,
+        padding=(0, 1),
+    )
+    table.add_column("IoU of", overflow="fold")
+    for title in ("difference", "interval", "p", "p, Holm"):
+        table.add_column(title, justify="right", no_wrap=True)
+    keys = ("difference", "interval", "p", "p_holm")
+    rows = {name: [entry[key]["iou"][name] for key in keys] for name in entry["difference"]["iou"]}
+    rows["all, mean"] = [entry[key]["mean_iou"] for key in keys]
+    for name, (difference, interval, *chances) in rows.items():
+        table.add_row(
+            Text(name),
+            "-" if math.isnan(difference) else f"{difference:+.3f}",
+            "-" if interval is None else f"{interval[0]:+.3f} to {interval[1]:+.3f}",
+            *(_number(p, 4) for p in chances),
+        )
     return table
 
 
@@ -75,19 +100,55 @@ def _caption(record: dict[str, Any]) -> str:
     """Lines below the table that say what its numbers are."""
     lines = ["support: pixels"]
     if interval := record["interval"]:
-        lines.append(
-            f"interval: {interval['level']:.0%}, {interval['method']} over {interval['n_units']} "
-            f"{interval['unit']}s"
-        )
+        lines.append(_interval_line(interval))
+        lines.append(f"  that of the mean held in {_held(interval['coverage']['mean_iou'])}")
+        lines.append(f"  those of classes held in {_held(interval['coverage']['iou'])}")
     if abstention := record["abstention"]:
         lines.append(f"coverage: {abstention['coverage']:.1%} of the labelled pixels have a class")
     if found := record["calibration"]:
         lines.append(
             f"probabilities: calibration error {found['ece']:.3f}, Brier score {found['brier']:.3f}"
         )
+    if found := record.get("min_detectable"):
+        lines.append(_least_line(found, record))
     if record["baselines"]["otsu"]:
         lines.append("Otsu: regions matched to classes with the truth in hand, an upper bound")
     return "\n".join(lines)
+
+
+def _least_line(found: dict[str, Any], record: dict[str, Any]) -> str:
+    interval = record["interval"]
+    if interval is None:
+        return "too few to show any difference to another model"
+    return (
+        f"these {interval['n_units']} {interval['unit']}s could show another model's mean to be "
+        f"{_number(found['mean_iou'])} away"
+    )
+
+
+def _versus_caption(entry: dict[str, Any]) -> str:
+    """Lines below a comparison."""
+    exact = "exact" if entry["is_exact"] else "drawn"
+    lines = [
+        entry["advice"],
+        f"p: of swapping the two in whole {entry['unit']}s, {exact}, smallest possible "
+        f"{entry['smallest_p']:.2g}",
+    ]
+    if entry["interval"]["mean_iou"]:
+        lines += [_interval_line(entry), f"  held in {_held(entry['coverage'])}"]
+    return "\n".join(lines)
+
+
+def _interval_line(entry: dict[str, Any]) -> str:
+    return (
+        f"interval: {entry['level']:.0%}, {entry['method']}, over {entry['n_units']} "
+        f"{entry['unit']}s"
+    )
+
+
+def _held(coverage: tuple[float, float]) -> str:
+    ends = dict.fromkeys(f"{100 * share:.0f}" for share in coverage)
+    return f"{' to '.join(ends)} of 100 simulated studies"
 
 
 def _number(value: float, digits: int = 3) -> str:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mstool.chance.swaps import least_attainable_p
 from mstool.explanations.controls import CONTROLS, DISTANCE, RANDOM
 from mstool.explanations.means import finite_mean, unit_means
-from mstool.explanations.paired import Comparison, compare_pairs, least_attainable_p
+from mstool.explanations.paired import Comparison, compare_pairs
 from mstool.explanations.removal import RemovalCurves
 from mstool.explanations.verdicts import Thresholds, judge_faithfulness
 

@@ -1,10 +1,11 @@
-"""Maps against controls on the same units, and what so few units can show."""
+"""Maps against controls on the same units."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+
+from mstool.chance.swaps import sign_flip_p
 
 
 @dataclass(frozen=True)
@@ -48,51 +49,3 @@ def compare_pairs(
     return Comparison(
         sign_flip_p(advantage), sign_flip_p(margin - advantage), n_pairs=len(advantage)
     )
-
-
-def sign_flip_p(differences: Sequence[float]) -> float:
-    """Probability of so large a mean difference if the sign of each were chance.
-
-    It is one-sided, exact up to 13 differences, and NaN for fewer than two.
-
-    Examples
-    --------
-    >>> sign_flip_p([0.5, 0.2, 0.1])
-    0.125
-    """
-    if len(differences) < 2:
-        return float("nan")
-    result = stats.permutation_test(
-        (np.asarray(differences, float),),
-        lambda values, axis: values.mean(axis=axis),
-        permutation_type="samples",
-        vectorized=True,
-        alternative="greater",
-        n_resamples=2**13,
-        rng=np.random.default_rng(0),
-    )
-    return float(result.pvalue)
-
-
-def least_attainable_p(n: int) -> float:
-    """Smallest one-sided p that n pairs can give.
-
-    Examples
-    --------
-    >>> least_attainable_p(4)
-    0.0625
-    """
-    return 2.0**-n
-
-
-def least_pairs(alpha: float) -> int:
-    """Fewest pairs that can show anything when the better, or worse, of two measures is picked.
-
-    Each of the two then has half of `alpha`.
-
-    Examples
-    --------
-    >>> least_pairs(0.05)
-    6
-    """
-    return int(np.floor(np.log2(2 / alpha))) + 1

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mstool.explanations.paired import Comparison, least_pairs
+from mstool.chance.swaps import least_pairs
+from mstool.explanations.paired import Comparison
 
 TRUSTWORTHY, NOT_SUPPORTED = "trustworthy", "not_supported"
 INCONCLUSIVE, DEGENERATE = "inconclusive", "degenerate"

@@ -32,6 +32,7 @@ from mstool.pipeline.score_shapes import (
     describe_shapes,
     measure_shapes,
 )
+from mstool.pipeline.score_versus import Rival, describe_least_difference, describe_rivals
 from mstool.reporting import Reporter
 from mstool.scores.calibration import ConfidenceCounts
 from mstool.scores.contract import DEFINITIONS
@@ -48,6 +49,8 @@ class ScoreSettings:
     group_by: str | None
     strict: bool  # whether label maps without a mask are refused
     min_iou: float | None  # pooled mean IoU [1] below which the check fails
+    versus: list[str]  # folders with other masks, in their order
+    min_detectable: bool
     ignore_border: int  # rim of micrographs that is left out [px]
     boundaries: str | None  # tolerance of boundary scores, a length; None to leave them
     objects: list[str] | None  # classes that consist of objects
@@ -104,6 +107,7 @@ def claim_record(
 def score_masks(
     pairs: Sequence[Pair],
     mask_set: MaskSet,
+    rivals: Sequence[Rival],
     settings: ScoreSettings,
     report: Reporter,
     behind: Sequence[ConfidenceCounts] | None = None,
@@ -128,7 +132,7 @@ def score_masks(
     groups, pooled = _drawn_groups(pairs, settings.group_by), counts.masks.sum(axis=0)
     if np.count_nonzero(pooled.sum(axis=1)) == 1:
         report.note("warning: the label maps hold one class alone; a high score shows nothing")
-    return {
+    record = {
         "n_images": len(pairs),
         "classes": list(names),
         "pooled": describe_confusion(pooled, names),
@@ -137,7 +141,7 @@ def score_masks(
             for pair, confusion, shape in zip(pairs, counts.masks, shapes, strict=True)
         ],
         "image_mean": describe_metrics(average_metrics(counts.masks), names),
-        "interval": describe_interval(counts.masks, names, groups, settings.seed, report),
+        "interval": describe_interval(counts.masks, names, groups, report),
         "baselines": describe_baselines(counts, names),
         "phase_fraction": compare_fractions(pooled, names),
         "abstention": describe_abstention(pairs, counts) if may_abstain else None,
@@ -146,7 +150,19 @@ def score_masks(
         "as": describe_conventions(counts.masks, names, settings.tools or ()),
         "definitions": DEFINITIONS,
         "leak": describe_leak(pairs, mask_set, report),
+        "versus": describe_rivals(
+            counts.masks,
+            rivals,
+            label_legend,
+            groups,
+            settings.ignore_border,
+            settings.seed,
+            report,
+        ),
     }
+    if settings.min_detectable:
+        record["min_detectable"] = describe_least_difference(counts.masks, names, groups)
+    return record
 
 
 def finish_record(

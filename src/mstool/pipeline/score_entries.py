@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from mstool.chance.intervals import LEAST_UNITS, METHOD, simulated_coverage
 from mstool.pipeline.score_counts import Counts
 from mstool.pipeline.score_inputs import Pair
 from mstool.reporting import Reporter
 from mstool.scores.baselines import majority_baseline, match_regions, relabel_regions
 from mstool.scores.metrics import Metrics, compute_metrics
 from mstool.scores.other_tools import CONVENTIONS, convert
-from mstool.scores.statistics import METHOD, bootstrap_intervals
+from mstool.scores.statistics import Scored, score_intervals
 from mstool.stereology.fractions import phase_fraction_from_counts
 
-_FEW_UNITS = 10
 _OTSU_NOTE = (
     "regions were matched to classes with the truth in hand, so this is an upper bound of what "
     "thresholds can reach"
@@ -59,33 +59,36 @@ def describe_abstention(pairs: Sequence[Pair], counts: Counts) -> dict[str, Any]
 
 
 def describe_interval(
-    confusions: np.ndarray,
-    names: Sequence[str],
-    groups: Sequence[str] | None,
-    seed: int,
-    report: Reporter,
+    confusions: np.ndarray, names: Sequence[str], groups: Sequence[str] | None, report: Reporter
 ) -> dict[str, Any] | None:
-    """Bootstrap intervals of the metrics; None if there is but one unit to draw.
+    """Intervals of the metrics; None if there are too few units.
 
-    Whole groups are drawn if the group of each micrograph is given, otherwise micrographs.
+    Whole groups are the units if the group of each micrograph is given, otherwise micrographs.
     """
-    found = bootstrap_intervals(confusions, seed, groups)
+    found = score_intervals(confusions, groups)
     unit = "image" if groups is None else "group"
-    if found.n_units < 2:
-        report.note(f"no interval, since one {unit} does not tell how {unit}s vary")
+    if found.n_units < LEAST_UNITS:
+        units = f"{found.n_units} {unit}{'s' * (found.n_units != 1)}"
+        report.note(
+            f"no interval: {units} cannot tell how {unit}s vary; score {LEAST_UNITS} or more"
+        )
         return None
-    if found.n_units < _FEW_UNITS:
-        report.note(f"the interval is rough, and likely too narrow: only {found.n_units} {unit}s")
+    scores = ("mean_iou", "image_mean_iou", "accuracy", "iou")
     return {
         "level": found.level,
         "method": METHOD,
         "unit": unit,
         "n_units": found.n_units,
-        "mean_iou": _bounds(found.mean_iou),
-        "image_mean_iou": _bounds(found.image_mean_iou),
-        "iou": {name: _bounds(row) for name, row in zip(names, found.iou, strict=True)},
-        "accuracy": _bounds(found.accuracy),
+        "coverage": {name: simulated_coverage(name, found.n_units) for name in scores},
+        **describe_scored(found.scores, names),
     }
+
+
+def describe_scored(scored: Scored, names: Sequence[str]) -> dict[str, Any]:
+    """A value or an interval of each score; intervals that are undefined are None."""
+    plain = {name: _plain(value) for name, value in vars(scored).items() if name != "iou"}
+    by_class = zip(names, map(_plain, scored.iou), strict=True)
+    return {**plain, "iou": dict(by_class)}
 
 
 def describe_baselines(counts: Counts, names: Sequence[str]) -> dict[str, Any]:
@@ -123,5 +126,8 @@ def _by_class(values: np.ndarray, names: Sequence[str]) -> dict[str, float]:
     return dict(zip(names, values.tolist(), strict=True))
 
 
-def _bounds(interval: np.ndarray) -> list[float] | None:
-    return None if np.isnan(interval).any() else interval.tolist()
+def _plain(value: Any) -> Any:
+    """A number as it is, an interval as a list, or None if that is undefined."""
+    if np.ndim(value) == 0:
+        return value.item() if isinstance(value, np.generic) else value
+    return None if np.isnan(value).any() else value.tolist()

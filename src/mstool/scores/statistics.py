@@ -1,15 +1,13 @@
-"""Confidence intervals of scores, by resampling whole images or whole specimens.
+"""Intervals of scores, the micrograph or the specimen being the unit."""
 
-Pixels of one image, and images of one specimen, are alike; only units that could have been drawn
-independently tell how far a score would move on new material.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 
+from mstool.chance.intervals import LEAST_UNITS, jackknife_interval
+from mstool.chance.resampling import draw_counts
+from mstool.chance.units import sum_by_unit
 from mstool.scores.metrics import (
     accuracy_from_margins,
     iou_from_margins,
@@ -18,60 +16,104 @@ from mstool.scores.metrics import (
     nan_mean,
 )
 
-METHOD = "percentile bootstrap"
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """A value of each score that has an interval: of pooled counts, and of the mean over images.
+
+    The values may be plain, intervals of shape (2,) or any others; `iou` has one a class, first.
+    """
+
+    mean_iou: np.ndarray
+    image_mean_iou: np.ndarray  # of the mean over images of each image's mean IoU
+    accuracy: np.ndarray
+    iou: np.ndarray  # of each class, shape (C, ...)
+
+    @classmethod
+    def from_vector(cls, vector: np.ndarray) -> "Scored":
+        """From what `scores_of_sums` gives, or anything with a row for each of its scores."""
+        return cls(*vector[:3], vector[3:])
 
 
 @dataclass(frozen=True, eq=False)
 class Intervals:
-    """Confidence intervals of scores of pooled counts, and of the mean over images.
-
-    Each is low, high, shape (2,), and NaN, NaN where undefined.
-    """
+    """Confidence intervals, each low, high, shape (2,), and NaN, NaN where undefined."""
 
     level: float
-    n_units: int  # that were resampled: images, or groups of images
-    mean_iou: np.ndarray
-    iou: np.ndarray  # of each class, shape (C, 2)
-    accuracy: np.ndarray
-    image_mean_iou: np.ndarray  # of the mean over images of each image's mean IoU
+    n_units: int  # images, or groups of images
+    scores: Scored
 
 
-def bootstrap_intervals(
-    confusions: np.ndarray,
-    seed: int,
-    units: Sequence | None = None,
-    n_resamples: int = 2000,
-    level: float = 0.95,
-) -> Intervals:
-    """Percentile bootstrap intervals [1]_ over images, or over groups of images.
-
-    Each resample draws as many units as there are, with replacement, pools their counts and
-    computes the scores. A class that no drawn unit has, in truth or prediction, has no IoU in that
-    resample: it is left out of that resample's mean IoU, and that resample out of the class's
-    interval. The same holds for images without a labelled pixel. With fewer than about 20 units
-    such intervals are too narrow; treat them as a lower bound of the uncertainty.
+def unit_sums(confusions: np.ndarray, units: Sequence | None = None) -> np.ndarray:
+    """What the scores of pooled counts and of the mean over images are made of, and adds up.
 
     Returns
     -------
-    Intervals
-        All NaN if there is but one unit, which tells nothing of how units vary.
-
-    References
-    ----------
-    .. [1] Efron, B. & Tibshirani, R. J. (1993). An Introduction to the Bootstrap, chapter 13.
+    ndarray of float64, shape (U, 3 C + 2)
+        Right, true and predicted pixels of each class, sum of the mean IoU of images, and number of
+        images that have one.
     """
     confusions = np.asarray(confusions)
-    drawn = _draw_images(len(confusions), seed, units, n_resamples)
-    pooled = tuple(drawn @ counts for counts in margins(confusions))
-    class_iou = iou_from_margins(pooled)
-    return Intervals(
-        level=level,
-        n_units=len(set(range(len(confusions)) if units is None else units)),
-        mean_iou=percentile_interval(nan_mean(class_iou, axis=-1), level),
-        iou=percentile_interval(class_iou, level),
-        accuracy=percentile_interval(accuracy_from_margins(pooled), level),
-        image_mean_iou=percentile_interval(_weighted_mean(drawn, mean_iou(confusions)), level),
+    of_images = np.atleast_1d(mean_iou(confusions))
+    is_defined = ~np.isnan(of_images)
+    columns = [*margins(confusions), np.nan_to_num(of_images)[:, None], is_defined[:, None]]
+    return sum_by_unit(np.concatenate(columns, axis=1).astype(float), units)
+
+
+def scores_of_sums(sums: np.ndarray) -> np.ndarray:
+    """Scores of sums (..., 3 C + 2) over `unit_sums`.
+
+    Returns
+    -------
+    ndarray of float64, shape (..., 3 + C)
+        Mean IoU, mean over images, accuracy, IoU of each class.
+    """
+    n_classes = sums.shape[-1] // 3
+    counts = tuple(sums[..., k * n_classes : (k + 1) * n_classes] for k in range(3))
+    class_iou = iou_from_margins(counts)
+    total, n_images = sums[..., -2], sums[..., -1]
+    over_images = np.divide(
+        total, n_images, out=np.full(np.shape(total), np.nan), where=n_images > 0.5
     )
+    first = (nan_mean(class_iou, axis=-1), over_images, accuracy_from_margins(counts))
+    return np.concatenate([np.stack(first, axis=-1), class_iou], axis=-1)
+
+
+def leave_out(
+    sums: np.ndarray, of: Callable[[np.ndarray], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """What `of` gives without each of U rows in turn, (U, S), and of all of them, (S,)."""
+    total = sums.sum(axis=0)
+    return of(total - sums), of(total)
+
+
+def count_units_with(sums: np.ndarray) -> np.ndarray:
+    """Number of units that have each class, in truth or prediction: (C,)."""
+    n_classes = sums.shape[1] // 3
+    union = sums[:, n_classes : 2 * n_classes] + sums[:, 2 * n_classes : 3 * n_classes]
+    return np.count_nonzero(union > 0, axis=0)
+
+
+def score_intervals(
+    confusions: np.ndarray, units: Sequence | None = None, level: float = 0.95
+) -> Intervals:
+    """Intervals over images, or over groups of images; see `jackknife_interval`.
+
+    A class that fewer than four units have, in truth or prediction, has none. The mean IoU is that
+    of the classes that there are.
+    """
+    sums = unit_sums(confusions, units)
+    found = jackknife_interval(*leave_out(sums, scores_of_sums), level)
+    found[3:][count_units_with(sums) < LEAST_UNITS] = np.nan
+    return Intervals(level, len(sums), Scored.from_vector(found))
+
+
+def mean_iou_with_interval(
+    confusions: np.ndarray, units: Sequence | None = None, level: float = 0.95
+) -> tuple[float, np.ndarray]:
+    """Mean IoU of pooled counts, and its interval, shape (2,); see `score_intervals`."""
+    pooled = np.asarray(confusions).sum(axis=0)
+    return float(mean_iou(pooled)), score_intervals(confusions, units, level).scores.mean_iou
 
 
 def resample_iou(
@@ -87,69 +129,6 @@ def resample_iou(
         NaN for a class that no drawn unit has.
     """
     confusions = np.asarray(confusions)
-    drawn = _draw_images(len(confusions), seed, units, n_resamples)
+    drawn = draw_counts(len(confusions), seed, units, n_resamples)
     class_iou = iou_from_margins(tuple(drawn @ counts for counts in margins(confusions)))
     return nan_mean(class_iou, axis=-1), class_iou
-
-
-def resample_mean(
-    values: np.ndarray, seed: int, units: Sequence | None = None, n_resamples: int = 2000
-) -> np.ndarray:
-    """Mean over the images of each resample.
-
-    Parameters
-    ----------
-    values : ndarray of float, shape (N, D)
-        One row an image, all defined.
-
-    Returns
-    -------
-    ndarray of float64, shape (B, D)
-        Empty with one unit.
-    """
-    drawn = _draw_images(len(values), seed, units, n_resamples)
-    return drawn @ values / drawn.sum(axis=1, keepdims=True)
-
-
-def mean_iou_with_interval(
-    confusions: np.ndarray, seed: int, units: Sequence | None = None, level: float = 0.95
-) -> tuple[float, np.ndarray]:
-    """Mean IoU of pooled counts, and its interval, shape (2,); see `bootstrap_intervals`."""
-    resampled, _ = resample_iou(confusions, seed, units)
-    pooled = np.asarray(confusions).sum(axis=0)
-    return float(mean_iou(pooled)), percentile_interval(resampled, level)
-
-
-def percentile_interval(resampled: np.ndarray, level: float = 0.95) -> np.ndarray:
-    """Low and high over the first axis, on a new last axis; resamples that are NaN left out."""
-    columns = resampled.reshape(len(resampled), prod(resampled.shape[1:]))
-    interval = np.full((columns.shape[1], 2), np.nan)
-    is_defined = ~np.isnan(columns).all(axis=0)
-    if is_defined.any():
-        percentiles = [50 * (1 - level), 50 * (1 + level)]
-        interval[is_defined] = np.nanpercentile(columns[:, is_defined], percentiles, axis=0).T
-    return interval.reshape(*resampled.shape[1:], 2)
-
-
-def _draw_images(n_images: int, seed: int, units: Sequence | None, n_resamples: int) -> np.ndarray:
-    """How often each image is drawn in each resample, shape (B, N)."""
-    units = range(n_images) if units is None else units
-    if len(units) != n_images:
-        raise ValueError(f"{len(units)} units for {n_images} images; give one an image")
-    numbers = {unit: number for number, unit in enumerate(dict.fromkeys(units))}
-    n_units = len(numbers)
-    if n_units < 2:
-        return np.zeros((0, n_images))  # without resamples every interval is NaN
-    shares = np.full(n_units, 1 / n_units)
-    draws = np.random.default_rng(seed).multinomial(n_units, shares, size=n_resamples)
-    return draws[:, [numbers[unit] for unit in units]].astype(float)
-
-
-def _weighted_mean(weights: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Mean of the defined scores under each row of weights; NaN where none has weight."""
-    is_defined = ~np.isnan(scores)
-    total = weights[:, is_defined].sum(axis=1)
-    undefined = np.full(len(weights), np.nan)
-    return np.divide(
-        weights[:, is_defined] @ scores[is_defined], total, out=undefined, where=total > 0
-    )

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mstool.chance.resampling import percentile_interval
 from mstool.scores.metrics import iou, mean_iou
-from mstool.scores.statistics import percentile_interval, resample_iou
+from mstool.scores.statistics import resample_iou
 from mstool.shift.estimates import (
     Case,
     Estimate,

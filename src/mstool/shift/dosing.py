@@ -94,7 +94,7 @@ def dose_family(
             readings = [read(dose_piece(piece, family, dose, seed)) for piece in pieces]
             cases.append(_case(family, dose, add_readings(readings), pooled))
         confusions = [reading.confusion for reading in readings]
-        curve.append(Dose(dose, *mean_iou_with_interval(confusions, seed, groups)))
+        curve.append(Dose(dose, *mean_iou_with_interval(confusions, groups)))
     breaking = _breaking_doses(curve, pooled.mean_iou, tolerance)
     known = tuple(case for case in cases if np.isfinite(case.mean_iou))
     return DosedFamily(Curve(FAMILIES[family].unit, tuple(curve), breaking), known)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mstool.chance.divisions import Division, smallest_p
+from mstool.chance.p_values import holm, p_value
 from mstool.shift import distances
 from mstool.shift.appearance import (
     GLCM_DISTANCES_PX,
@@ -13,7 +15,6 @@ from mstool.shift.appearance import (
     mean_appearance,
 )
 from mstool.shift.classifier import Separation, separate
-from mstool.shift.divisions import Division, holm, p_value, smallest_p
 from mstool.shift.readings import SetReadings
 from mstool.shift.sharpness import FREQUENCY
 from mstool.shift.transfer import quantiles

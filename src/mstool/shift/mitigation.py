@@ -47,7 +47,6 @@ def compare_repairs(
     groups: Sequence[str],
     classes: Sequence[str],
     is_auto: bool,
-    seed: int,
 ) -> Mitigation:
     """Table of repairs, and the one that is chosen: the most consistent, or else the last one.
 
@@ -60,7 +59,7 @@ def compare_repairs(
         scores = reading.mean_iou, (float("nan"),) * 2
         if reading.confusion is not None:
             confusions = [one.confusion for one in trials[name]]
-            scores = mean_iou_with_interval(confusions, seed, groups)
+            scores = mean_iou_with_interval(confusions, groups)
         fractions = dict(zip(classes, reading.fractions, strict=True))
         rows.append(
             RepairRow(name, reading.self_consistency, reading.mean_confidence, fractions, *scores)

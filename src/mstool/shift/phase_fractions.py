@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mstool.chance.divisions import Division
+from mstool.chance.p_values import p_value
+from mstool.chance.resampling import percentile_interval, resample_mean
 from mstool.labels.legend import IGNORE_INDEX
-from mstool.scores.statistics import percentile_interval, resample_mean
 from mstool.shift.distances import mean_difference
-from mstool.shift.divisions import Division, p_value
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from functools import cache
 import numpy as np
 from scipy.optimize import least_squares
 
+from mstool.chance.resampling import chance_difference, interval_around, resample_sets
 from mstool.shift.appearance import N_BANDS
-from mstool.shift.scatter import chance_difference, interval_around, resample
 
 FREQUENCY = (np.arange(N_BANDS) + 0.5) / (2 * N_BANDS)  # middle of each ring [cycles/px]
 
@@ -79,7 +79,7 @@ def spectrum_intervals(fit, source, target, seed, n_resamples=60):
     names = tuple(dict.fromkeys((*fit.moved, "blur", "noise")))
     draws = [
         fit_named_spectrum(names, *drawn, near=fit.magnification)
-        for drawn in resample(source, target, n_resamples, seed)
+        for drawn in resample_sets(source, target, n_resamples, seed)
     ]
     keys += ("magnification",) if "magnification" in names else ()
     return {

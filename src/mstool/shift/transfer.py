@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import least_squares
 
-from mstool.shift.scatter import chance_difference, interval_around, resample
+from mstool.chance.resampling import chance_difference, interval_around, resample_sets
 
 PHASES = "phases"
 
@@ -103,7 +103,7 @@ def transfer_intervals(fit, source, target, seed, phases=None, fractions=(), n_r
     if PHASES in fit.moved:
         asked[PHASES] = fit.moved
     draws = []
-    for drawn in resample(source, target, n_resamples, seed):
+    for drawn in resample_sets(source, target, n_resamples, seed):
         seen = _compare(*drawn, fractions)
         draws.append({names: _fit_model(names, *seen, phases) for names in set(asked.values())})
     return {

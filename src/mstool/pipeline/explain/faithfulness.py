@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 
+from mstool.chance.swaps import least_attainable_p, least_pairs
 from mstool.explanations.controls import CONTROLS, control_maps
 from mstool.explanations.controls_beaten import (
     Faithfulness,
@@ -13,7 +14,6 @@ from mstool.explanations.controls_beaten import (
     weigh_removal,
 )
 from mstool.explanations.means import finite_mean
-from mstool.explanations.paired import least_attainable_p, least_pairs
 from mstool.explanations.regions import Region, count_units
 from mstool.explanations.removal import (
     deletion_insertion,

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mstool.chance.divisions import divide
 from mstool.errors import CheckFailed, UsageError
 from mstool.io.records import pick, read_record
 from mstool.labels.legend import Legend, legend_from_toml
@@ -23,7 +24,6 @@ from mstool.pipeline.shift.products import IMAGES, MODEL, SIMULATED
 from mstool.pipeline.shift.record import describe
 from mstool.pipeline.shift.samples import read_sets
 from mstool.shift.choice import NONE
-from mstool.shift.divisions import divide
 from mstool.shift.factors import Factors
 from mstool.shift.findings import Findings
 from mstool.shift.grey_levels import levels_of

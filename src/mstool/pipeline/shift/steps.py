@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 
+from mstool.chance.divisions import Division
 from mstool.labels.legend import IGNORE_INDEX, legend_from_toml, legend_from_values, palette
 from mstool.nn.augment import PRESETS, Augmentation
 from mstool.nn.scan import Network
@@ -16,7 +17,6 @@ from mstool.pipeline.shift.products import write_repair, write_simulated
 from mstool.shift.advice import Advice, Gain, Imitation, imitate_target, pick_images, split_pieces
 from mstool.shift.choice import NONE
 from mstool.shift.cost import Estimates, Performance, estimate_cost, measure_scores
-from mstool.shift.divisions import Division
 from mstool.shift.dosing import DosedFamily, Piece, Robustness, dose_family, gather_families
 from mstool.shift.factors import Factors, Origin, fit_factors
 from mstool.shift.grey_levels import cut_middle, to_stored, to_unit
@@ -97,7 +97,7 @@ def repair_target(c: Comparison, factors: Factors) -> tuple[Mitigation, Repair]:
             trials[name] = c.parts.make(f"repair {name}", Readings, lambda one=name: try_out(one))
     possible = {name: readings for name, readings in trials.items() if readings}
     found = compare_repairs(
-        possible, c.readings[0].pooled, c.target.groups, c.classes, settings.is_auto, settings.seed
+        possible, c.readings[0].pooled, c.target.groups, c.classes, settings.is_auto
     )
     chosen = repair_of(found.chosen)
     left_out = tuple(f"repair {name}" for name, readings in trials.items() if readings is None)

@@ -4,7 +4,7 @@ Patches of one micrograph are alike: shuffled one by one they find a difference 
 sets. Here whole units change sides.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
@@ -59,21 +59,6 @@ def draw_sides(unit_is_source, n_permutations, seed):
     return np.concatenate([unit_is_source[None], drawn])
 
 
-def p_value(statistics):
-    """Share of the divisions whose statistic, (B,), is at least that of the first, the real one.
-
-    It is above 0 [1]_, and NaN if the real statistic is.
-
-    References
-    ----------
-    .. [1] Phipson, B. & Smyth, G. (2010). Stat. Appl. Genet. Mol. Biol. 9, 39.
-    """
-    if not np.isfinite(statistics[0]):
-        return float("nan")
-    tolerance = 1e-12 * max(1.0, abs(statistics[0]))  # the mirrored division gives the same value
-    return float(np.mean(statistics >= statistics[0] - tolerance))
-
-
 def smallest_p(n_source, n_target, n_permutations):
     """Least p that so many units allow.
 
@@ -88,27 +73,6 @@ def smallest_p(n_source, n_target, n_permutations):
     if ways > _MOST_ENUMERATED:
         return 1 / (n_permutations + 1)
     return (2 if n_source == n_target else 1) / ways
-
-
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """P-values corrected for their number [1]_; NaN stays, and does not count.
-
-    References
-    ----------
-    .. [1] Holm, S. (1979). Scand. J. Stat. 6, 65.
-
-    Examples
-    --------
-    >>> holm({"a": 0.01, "b": 0.04, "c": 0.03})
-    {'a': 0.03, 'b': 0.06, 'c': 0.06}
-    """
-    order = sorted((p, name) for name, p in p_values.items() if np.isfinite(p))
-    corrected = {name: float("nan") for name in p_values}
-    running = 0.0
-    for rank, (p, name) in enumerate(order):
-        running = max(running, min(1.0, p * (len(order) - rank)))
-        corrected[name] = running
-    return corrected
 
 
 def number_units(groups: Sequence[str], is_source: np.ndarray) -> np.ndarray:

@@ -1,0 +1,226 @@
+"""Other masks of the same micrographs, and how the scores differ."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mstool.chance.intervals import METHOD_OF_DIFFERENCES, simulated_coverage
+from mstool.chance.power import ALPHA, POWER
+from mstool.chance.swaps import is_enumerated
+from mstool.errors import InputError, UsageError
+from mstool.labels.legend import Legend
+from mstool.micrographs.find import Naming
+from mstool.pipeline.score_counts import count_pairs
+from mstool.pipeline.score_entries import describe_scored
+from mstool.pipeline.score_inputs import (
+    MaskSet,
+    Pair,
+    choose_legends,
+    list_inputs,
+    pair_masks,
+    read_mask_set,
+)
+from mstool.pipeline.score_leak import describe_leak
+from mstool.reporting import Reporter
+from mstool.scores.statistics import Scored
+from mstool.scores.versus import (
+    ASSUMED_CORRELATION,
+    Versus,
+    assumed_least_difference,
+    can_distinguish,
+    compare_scores,
+    correct_for_number,
+)
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Other masks of the same micrographs, in the same order."""
+
+    mask_set: MaskSet
+    pairs: tuple[Pair, ...]
+    legend: Legend  # of its masks
+
+
+def read_rivals(
+    operands: Sequence[Path],
+    labels: Path,
+    naming: Naming,
+    scored: tuple[MaskSet, Sequence[Pair], Legend],
+    is_given: bool,
+    report: Reporter,
+) -> list[Rival]:
+    """Find masks to compare with; `scored` are masks, pairs and the legend of their label maps.
+
+    Raises
+    ------
+    UsageError
+        If masks would be compared with themselves, or twice.
+    InputError
+        If they are not of the same micrographs, were made with another legend than the label maps
+        are read through, unless that is given, or if either leaves pixels open.
+    """
+    mask_set, pairs, legend = scored
+    rivals = []
+    known = {mask_set.paths[0].resolve()}
+    for operand in operands:
+        found = read_mask_set(operand, report)
+        if found.paths[0].resolve() in known:
+            raise UsageError(f"--versus {operand}: is named twice; compare with other masks")
+        known.add(found.paths[0].resolve())
+        for one in (mask_set, found):
+            _refuse_open_pixels(one)
+        theirs = pair_masks(found, labels, naming, None, False, Reporter())
+        ordered = _same_micrographs(operand, pairs, theirs, mask_set, found)
+        if not is_given and found.label_legend not in (None, legend):
+            raise InputError(
+                f"{operand}: was made with another legend of the label maps; give the one that "
+                "holds for both with --legend"
+            )
+        legend_of_masks, _ = choose_legends(found, legend, ordered, Reporter())
+        rivals.append(Rival(found, tuple(ordered), legend_of_masks))
+    return rivals
+
+
+def list_rival_inputs(rivals: Sequence[Rival], known: Sequence[Path]) -> list[Path]:
+    """All files of other masks that decide how they compare, without those that are known."""
+    paths = [path for one in rivals for path in list_inputs(one.mask_set, one.pairs, None)]
+    return [*dict.fromkeys(path for path in paths if path not in known)]
+
+
+def describe_rivals(
+    confusions: np.ndarray,
+    rivals: Sequence[Rival],
+    legend: Legend,
+    groups: Sequence[str] | None,
+    border: int,
+    seed: int,
+    report: Reporter,
+) -> list[dict[str, Any]]:
+    """Entries ``versus`` of the record, given the confusion matrices of the scored masks.
+
+    A rim of `border` pixels is left out, as it was there.
+    """
+    if not rivals:
+        return []
+    counted = [count_pairs(one.pairs, one.legend, legend, border, report).masks for one in rivals]
+    found = [compare_scores(confusions, theirs, groups, seed) for theirs in counted]
+    entries = []
+    for rival, versus, corrected in zip(rivals, found, correct_for_number(found), strict=True):
+        folder = str(rival.mask_set.folder)
+        entry = _describe(versus, corrected, legend.names, "image" if groups is None else "group")
+        advice = advise(versus, corrected[0], len(rivals), entry["unit"])
+        report.note(f"versus {folder}: {advice}")
+        leak = describe_leak(rival.pairs, rival.mask_set, Reporter())
+        if leak["trained_on"]:
+            report.note(
+                f"warning: {folder} is of a model that was trained on {len(leak['trained_on'])} of "
+                f"{len(rival.pairs)} scored micrographs; the comparison is not fair"
+            )
+        entries.append({"masks": folder, **entry, "advice": advice, "leak": leak})
+    return entries
+
+
+def advise(versus: Versus, corrected: float, n_comparisons: int, unit: str) -> str:
+    """What a comparison of mean IoU comes to, in plain words."""
+    n_units, difference, least = versus.n_units, versus.difference[0], versus.least_difference[0]
+    units = f"{n_units} {unit}s" if n_units != 1 else f"1 {unit}"
+    if np.isfinite(corrected) and corrected <= ALPHA:
+        word = "better" if difference > 0 else "worse"
+        return f"distinguishable: {word} by {abs(difference):.3f} of mean IoU, p {corrected:.2g}"
+    if difference == 0 and least == 0:
+        return "not distinguishable: no unit differs"
+    if np.isnan(least):
+        return f"not distinguishable; {units} are too few to tell, 6 may be enough"
+    needed = versus.n_needed[0]
+    seen = (
+        ""
+        if needed is None or needed <= n_units
+        else f"; the {abs(difference):.3f} seen would take {needed}"
+    )
+    shown = f"show a difference of {least:.3f} or more"
+    if can_distinguish(n_units, n_comparisons):
+        return f"not distinguishable; {units} can {shown}{seen}"
+    smallest = min(1.0, versus.smallest_p * n_comparisons)
+    return (
+        f"not distinguishable; {units} give no p below {smallest:.2g}, their interval alone can "
+        f"{shown}{seen}"
+    )
+
+
+def describe_least_difference(
+    confusions: np.ndarray, names: Sequence[str], groups: Sequence[str] | None
+) -> dict[str, Any]:
+    """Entry ``min_detectable``: what so many micrographs could show of a model not at hand."""
+    found = assumed_least_difference(confusions, groups)
+    return {
+        "power": POWER,
+        "alpha": ALPHA,
+        "assumed_correlation": ASSUMED_CORRELATION,
+        **describe_scored(found, names),
+    }
+
+
+def _refuse_open_pixels(mask_set: MaskSet) -> None:
+    """Only scores of the same pixels can be compared."""
+    if mask_set.stitching and mask_set.stitching.abstain:
+        raise InputError(
+            f"{mask_set.folder}: leaves pixels without a class, so that its scores are of other "
+            "pixels; stitch without --abstain to compare"
+        )
+
+
+def _same_micrographs(
+    operand: Path, ours: Sequence[Pair], theirs: Sequence[Pair], *mask_sets: MaskSet
+) -> list[Pair]:
+    """Pairs of the other masks in the order of ours."""
+    by_labels = {pair.labels: pair for pair in theirs}
+    expected = {pair.labels: pair for pair in ours}
+    for path, pair in (expected | by_labels).items():
+        if path not in by_labels or path not in expected:
+            lacking = operand if path not in by_labels else mask_sets[0].folder
+            raise InputError(
+                f"{operand}: not the same micrographs: {pair.name} has no mask in {lacking}; "
+                "compare masks of the same micrographs"
+            )
+    for path, pair in expected.items():
+        pictures = [
+            one.sources.get(mask.mask.stem)
+            for one, mask in zip(mask_sets, (pair, by_labels[path]), strict=True)
+        ]
+        if None not in pictures and pictures[0].sha256 != pictures[1].sha256:
+            raise InputError(
+                f"{by_labels[path].mask}: is of another micrograph than {pair.mask}, though named "
+                "alike; compare masks of the same micrographs"
+            )
+    return [replace(by_labels[pair.labels], group=pair.group) for pair in ours]
+
+
+def _describe(
+    versus: Versus, corrected: np.ndarray, names: Sequence[str], unit: str
+) -> dict[str, Any]:
+    def by_score(rows) -> dict[str, Any]:
+        return describe_scored(Scored.from_vector(rows), names)
+
+    can_decide = np.isfinite(corrected[0])
+    return {
+        "level": 0.95,
+        "method": METHOD_OF_DIFFERENCES,
+        "unit": unit,
+        "n_units": versus.n_units,
+        "coverage": simulated_coverage("difference", versus.n_units),
+        "scores": by_score(versus.theirs),
+        "difference": by_score(versus.difference),
+        "interval": by_score(versus.interval),
+        "p": by_score(versus.p),
+        "p_holm": by_score(corrected),
+        "smallest_p": versus.smallest_p,
+        "is_exact": is_enumerated(versus.n_units),
+        "power": POWER,
+        "least_difference": by_score(versus.least_difference),
+        "n_needed": by_score(np.array(versus.n_needed, object)),
+        "is_distinguishable": bool(corrected[0] <= ALPHA) if can_decide else None,
+    }

@@ -1,0 +1,132 @@
+"""Intervals: by hand where that is possible, and by how often they hold."""
+
+import csv
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.special import expit, logit
+
+from mstool.chance.coverage import COVERAGE
+from mstool.chance.intervals import (
+    LEAST_UNITS,
+    jackknife_error,
+    jackknife_interval,
+    simulated_coverage,
+)
+from mstool.scores.statistics import unit_sums
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "coverage.py"
+NEEDS_SCRIPT = pytest.mark.skipif(not SCRIPT.exists(), reason="not a checkout")
+SIMULATED = (4, 6, 12, 24)
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    spec = importlib.util.spec_from_file_location("coverage_script", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def means_without(values):
+    return (values.sum(axis=0) - values) / (len(values) - 1)
+
+
+def test_interval_of_a_mean_is_that_of_student():
+    values = np.array([1.0, 3.0, 1.0, 3.0, 1.0, 3.0])  # each as far from the mean: all count
+    low, high = jackknife_interval(means_without(values), values.mean(), is_share=False)
+    expected = stats.t.interval(0.95, 5, 2, values.std(ddof=1) / np.sqrt(6))
+    assert (low, high) == pytest.approx(expected)
+
+
+def test_interval_of_a_share_is_that_of_its_logit():
+    values = np.array([0.6, 0.7, 0.75, 0.9, 0.95])
+    left_out = means_without(values)
+    low, high = jackknife_interval(left_out, values.mean())
+    ends = jackknife_interval(logit(left_out), logit(values.mean()), is_share=False)
+    assert [low, high] == pytest.approx(expit(ends))
+
+
+def test_unit_unlike_the_others_leaves_few_degrees_of_freedom():
+    even, odd = np.tile([1.0, 3.0], 6), np.r_[np.ones(11), 30.0]
+    _, freedom = jackknife_error(np.stack([means_without(even), means_without(odd)], axis=1))
+    assert freedom[0] == 11
+    assert freedom[1] < 2
+
+
+def test_undefined_where_a_unit_makes_or_breaks_the_score():
+    left_out = np.array([[0.5, 0.5, 0.5], [0.5, np.nan, 0.6], [0.5, 0.5, 0.7], [0.5, 0.5, 0.5]])
+    found = jackknife_interval(left_out, np.array([0.5, 0.5, 0.6]))
+    assert np.isnan(found[:2]).all() and np.isfinite(found[2]).all()
+    assert np.isnan(jackknife_interval(left_out[:3], np.full(3, 0.5))).all()
+
+
+def test_perfect_scores_have_finite_ends():
+    found = jackknife_interval(np.array([1.0, 0.99, 0.98, 1.0]), np.array(0.99))
+    assert 0 < found[0] < 0.99 < found[1] <= 1
+
+
+def test_coverage_is_that_of_the_next_smaller_number():
+    assert simulated_coverage("mean_iou", 5) == simulated_coverage("mean_iou", 4)
+    assert simulated_coverage("mean_iou", 900) == simulated_coverage("mean_iou", 50)
+    assert np.isnan(simulated_coverage("iou", LEAST_UNITS - 1)).all()
+
+
+@NEEDS_SCRIPT
+def test_packaged_coverage_is_that_of_the_table(benchmark):
+    with benchmark.TABLE.open(newline="") as file:
+        assert benchmark.summarise(list(csv.DictReader(file))) == COVERAGE
+    assert benchmark.PACKAGED.read_text() == benchmark.write_packaged(COVERAGE)
+
+
+def test_table_promises_what_is_asked_of_it():
+    for score, by_size in COVERAGE.items():
+        for n, (low, high) in by_size.items():
+            assert 0.89 <= low <= high <= 0.98, (score, n)
+    for n in (6, 8, 12, 18, 24, 36, 50):
+        low, high = COVERAGE["mean_iou"][n]
+        assert 0.93 <= low <= high <= 0.97
+
+
+def test_intervals_hold_where_images_are_logit_normal():
+    """A model of images that the intervals were not chosen on."""
+    rng = np.random.default_rng(0)
+    n_studies, n = 4000, 8
+    shares = expit(rng.normal(1.5, 0.6, (n_studies, n)))
+    truth = expit(rng.normal(1.5, 0.6, 1_000_000)).mean()
+    left_out = means_without(shares.T)
+    low, high = jackknife_interval(left_out, shares.mean(axis=1)).T
+    assert np.mean((low <= truth) & (truth <= high)) == pytest.approx(0.96, abs=0.02)
+
+
+@pytest.mark.slow
+@NEEDS_SCRIPT
+@pytest.mark.parametrize("name", ["uhcs", "superalloy", "phantom"])
+def test_simulated_studies_are_covered_as_the_table_says(benchmark, monkeypatch, name):
+    """Other studies than those of the table: three standard errors of 4000 against 4000."""
+    import json
+
+    model = json.loads(benchmark.MODELS.read_text())[name]
+    population = benchmark.Population(model, seed=1)
+    rng = np.random.default_rng(99)
+    with benchmark.TABLE.open(newline="") as file:
+        lines = [line for line in csv.DictReader(file) if line["set"] == name]
+    for n in SIMULATED:
+        sums = [unit_sums(one) for one in population.draw(n * 4000, rng)]
+        sums = np.stack(sums).reshape(2, 4000, n, -1)
+        truth = [benchmark.truths_of(one, population.truth[k]) for k, one in enumerate(sums)]
+        found = {
+            benchmark.METHOD: (benchmark.plain_intervals(sums[0])[benchmark.METHOD], truth[0]),
+            benchmark.OF_DIFFERENCE: (
+                benchmark.difference_intervals(sums),
+                truth[0] - truth[1],
+            ),
+        }
+        for method, (intervals, values) in found.items():
+            facts = benchmark.count_covered(intervals, values)
+            promised = [float(line[method]) for line in lines if line["n"] == str(n)]
+            measured = [float(fact["coverage"]) for fact in facts]
+            np.testing.assert_allclose(measured, promised, atol=0.02)

@@ -1,0 +1,283 @@
+"""Masks against other masks of the same micrographs, and what that refuses."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mstool.io.masks import write_indexed_tiff
+from mstool.io.records import write_record
+from mstool.labels.legend import index_legend, legend_to_toml, palette, parse_classes
+
+AB = ("--classes", "a=0,b=1")
+N = 7
+
+
+def noisy(labels, share, seed):
+    """Label maps of which a share of the pixels is turned round; not the same in each."""
+    rng = np.random.default_rng(seed)
+    return {
+        name: np.where(rng.random(one.shape) < share * rng.uniform(0.6, 1.4), 1 - one, one)
+        for name, one in labels.items()
+    }
+
+
+def save(folder, maps):
+    folder.mkdir()
+    for name, values in maps.items():
+        Image.fromarray(values.astype(np.uint8)).save(folder / f"{name}.png")
+    return folder
+
+
+def save_stitched(folder, maps, classes="a=0,b=1", trained_on=(), contents="p", **settings):
+    """Masks as stitch writes them."""
+    folder.mkdir()
+    legend, sources = parse_classes(classes), []
+    for name, values in maps.items():
+        mask = values.astype(np.uint8)
+        write_indexed_tiff(folder / f"{name}.tif", [mask], mask.shape, palette(legend))
+        shape = list(mask.shape)
+        sources.append(
+            {"name": f"{name}.png", "group": f"{name}.png", "sha256": f"{contents}{name}",
+             "path": f"../raw/{name}.png", "file_sha256": "0", "shape": shape,
+             "scaled_shape": shape}
+        )  # fmt: skip
+    (folder / "legend.toml").write_text(legend_to_toml(index_legend(legend)))
+    record = {
+        "classes": list(legend.names),
+        "label_legend": legend_to_toml(legend),
+        "sources": sources,
+        "trained_on": list(trained_on),
+        "settings": settings,
+    }
+    write_record(folder / "stitch.json", record)
+    return folder
+
+
+@pytest.fixture
+def truth():
+    rng = np.random.default_rng(0)
+    return {f"i{n}": rng.integers(0, 2, (24, 24)) for n in range(N)}
+
+
+@pytest.fixture
+def folders(tmp_path, truth):
+    """Label maps, good masks and bad ones."""
+    good, bad = noisy(truth, 0.1, 1), noisy(truth, 0.3, 2)
+    return [save(tmp_path / name, maps) for name, maps in (("l", truth), ("g", good), ("b", bad))]
+
+
+def only(entries):
+    (entry,) = entries
+    return entry
+
+
+def test_better_masks_are_told_from_worse_ones(run_mstool, folders):
+    labels, good, bad = folders
+    ended = run_mstool("score", good, labels, "--versus", bad, *AB)
+    record = json.loads(ended.stdout)
+    entry = only(record["versus"])
+    theirs = json.loads(run_mstool("score", bad, labels, *AB).stdout)
+    difference = record["pooled"]["mean_iou"] - theirs["pooled"]["mean_iou"]
+    assert entry["masks"] == str(bad)
+    assert {"g", "b", "l"} <= {path.split("/")[-2] for path in record["inputs"]}
+    assert entry["difference"]["mean_iou"] == pytest.approx(difference)
+    assert entry["scores"]["iou"] == pytest.approx(theirs["pooled"]["iou"])
+    low, high = entry["interval"]["mean_iou"]
+    assert 0 < low < difference < high
+    assert entry["p"]["mean_iou"] == entry["smallest_p"] == 2.0**-6
+    assert entry["is_exact"] and entry["is_distinguishable"]
+    assert (entry["unit"], entry["n_units"]) == ("image", N)
+    assert entry["advice"].startswith(f"distinguishable: better by {difference:.3f}")
+    assert f"versus {bad}: {entry['advice']}" in ended.stderr
+
+
+def test_worse_masks_have_the_other_sign(run_mstool, folders):
+    labels, good, bad = folders
+    entry = only(
+        json.loads(run_mstool("score", bad, labels, "--versus", good, *AB).stdout)["versus"]
+    )
+    assert entry["difference"]["iou"]["a"] < 0 and entry["is_distinguishable"]
+    assert "worse by" in entry["advice"]
+
+
+def test_like_masks_are_not_distinguishable_and_it_is_said_what_would_be(
+    run_mstool, folders, truth, tmp_path
+):
+    labels, good, _ = folders
+    like = save(tmp_path / "like", noisy(truth, 0.1, 3))
+    entry = only(
+        json.loads(run_mstool("score", good, labels, "--versus", like, *AB).stdout)["versus"]
+    )
+    assert entry["is_distinguishable"] is False
+    least = entry["least_difference"]["mean_iou"]
+    assert entry["advice"].startswith(
+        f"not distinguishable; 7 images can show a difference of {least:.3f} or more"
+    )
+    assert f"would take {entry['n_needed']['mean_iou']}" in entry["advice"]
+
+
+def test_four_images_give_no_small_p_and_it_is_said(run_mstool, folders, truth, tmp_path):
+    labels, good, bad = folders
+    for folder in (good, bad):
+        for name in list(truth)[4:]:
+            (folder / f"{name}.png").unlink()
+    entry = only(
+        json.loads(run_mstool("score", good, labels, "--versus", bad, *AB).stdout)["versus"]
+    )
+    assert entry["smallest_p"] == 0.125
+    assert entry["is_distinguishable"] is False
+    assert "4 images give no p below 0.12, their interval alone can show" in entry["advice"]
+    assert entry["advice"].endswith("seen would take 6")
+
+
+def test_two_images_are_too_few_to_tell(run_mstool, folders, truth):
+    labels, good, bad = folders
+    for folder in (good, bad):
+        for name in list(truth)[2:]:
+            (folder / f"{name}.png").unlink()
+    entry = only(
+        json.loads(run_mstool("score", good, labels, "--versus", bad, *AB).stdout)["versus"]
+    )
+    assert entry["interval"]["mean_iou"] is None and entry["n_needed"]["accuracy"] is not None
+    assert entry["advice"].endswith("2 images are too few to tell, 6 may be enough")
+
+
+def test_specimens_are_the_unit_when_asked(run_mstool, tmp_path, truth, folders):
+    labels, good, bad = folders
+    flags = ("--versus", bad, *AB, "--group-by", "i[0-5]|i")  # i6 alone with none: 7 specimens
+    entry = only(json.loads(run_mstool("score", good, labels, *flags).stdout)["versus"])
+    assert entry["n_units"] == N
+    flags = ("--versus", bad, *AB, "--group-by", "i")
+    entry = only(json.loads(run_mstool("score", good, labels, *flags).stdout)["versus"])
+    assert (entry["unit"], entry["n_units"]) == ("group", 1)
+
+
+def test_p_is_corrected_for_the_number_of_comparisons(run_mstool, folders, truth, tmp_path):
+    labels, good, bad = folders
+    worse = save(tmp_path / "worse", noisy(truth, 0.4, 4))
+    flags = ("--versus", bad, "--versus", worse, *AB)
+    entries = json.loads(run_mstool("score", good, labels, *flags).stdout)["versus"]
+    assert [entry["masks"] for entry in entries] == [str(bad), str(worse)]
+    for entry in entries:
+        assert entry["p_holm"]["mean_iou"] == 2 * entry["p"]["mean_iou"] == 2.0**-5
+
+
+def test_masks_of_other_micrographs_are_refused(run_mstool, folders):
+    labels, good, bad = folders
+    (bad / "i3.png").unlink()
+    ended = run_mstool("score", good, labels, "--versus", bad, *AB)
+    assert ended.code == 65
+    assert f"{bad}: not the same micrographs: i3.png has no mask in {bad}" in ended.stderr
+    assert ended.stdout == "" and ended.stderr.count("\n") <= 2
+    ended = run_mstool("score", bad, labels, "--versus", good, *AB)
+    assert f"{good}: not the same micrographs: i3.png has no mask in {bad}" in ended.stderr
+    assert ended.code == 65
+
+
+def test_masks_of_micrographs_that_are_only_named_alike_are_refused(run_mstool, tmp_path, truth):
+    labels = save(tmp_path / "l", truth)
+    one = save_stitched(tmp_path / "one", noisy(truth, 0.1, 1))
+    other = save_stitched(tmp_path / "other", noisy(truth, 0.1, 2), contents="q")
+    ended = run_mstool("score", one, labels, "--versus", other)
+    assert ended.code == 65
+    assert "is of another micrograph than" in ended.stderr
+
+
+def test_other_legend_of_label_maps_is_refused_unless_one_is_given(run_mstool, tmp_path, truth):
+    labels = save(tmp_path / "l", truth)
+    one = save_stitched(tmp_path / "one", noisy(truth, 0.1, 1))
+    other = save_stitched(tmp_path / "other", noisy(truth, 0.1, 2), classes="a=1,b=0")
+    ended = run_mstool("score", one, labels, "--versus", other)
+    assert ended.code == 65
+    assert f"{other}: was made with another legend of the label maps" in ended.stderr
+    assert run_mstool("score", one, labels, "--versus", other, *AB).code == 0
+
+
+@pytest.mark.parametrize("abstain", [(0.6, 0), (0, 0.6)])
+def test_masks_that_leave_pixels_open_are_refused(run_mstool, tmp_path, truth, abstain):
+    labels = save(tmp_path / "l", truth)
+    one, other = (
+        save_stitched(tmp_path / name, noisy(truth, 0.1, seed), abstain=share)
+        for seed, (name, share) in enumerate(zip(("one", "other"), abstain, strict=True))
+    )
+    ended = run_mstool("score", one, labels, "--versus", other)
+    assert ended.code == 65
+    assert "leaves pixels without a class" in ended.stderr and "--abstain" in ended.stderr
+
+
+def test_other_classes_are_refused(run_mstool, tmp_path, truth):
+    labels = save(tmp_path / "l", truth)
+    one = save_stitched(tmp_path / "one", noisy(truth, 0.1, 1))
+    other = save_stitched(tmp_path / "other", noisy(truth, 0.1, 2), classes="a=0,c=1")
+    ended = run_mstool("score", one, labels, "--versus", other, *AB)
+    assert ended.code == 65
+    assert "the masks have classes a, c, the label maps a, b" in ended.stderr
+
+
+def test_masks_against_themselves_are_wrong_usage(run_mstool, folders):
+    labels, good, bad = folders
+    ended = run_mstool("score", good, labels, "--versus", good, *AB)
+    assert ended.code == 2 and "is named twice" in ended.stderr
+    assert run_mstool("score", good, labels, "--versus", bad, "--versus", bad, *AB).code == 2
+
+
+def test_missing_folder_is_named(run_mstool, folders, tmp_path):
+    labels, good, _ = folders
+    ended = run_mstool("score", good, labels, "--versus", tmp_path / "none", *AB)
+    assert ended.code == 66 and "none" in ended.stderr
+
+
+def test_model_that_has_seen_the_micrographs_is_named(run_mstool, tmp_path, truth):
+    labels = save(tmp_path / "l", truth)
+    one = save_stitched(tmp_path / "one", noisy(truth, 0.1, 1))
+    seen = [{"name": "i0.png", "group": "i0.png", "sha256": "pi0", "part": "train"}]
+    other = save_stitched(tmp_path / "other", noisy(truth, 0.1, 2), trained_on=seen)
+    ended = run_mstool("score", one, labels, "--versus", other)
+    assert ended.code == 0
+    assert "was trained on 1 of 7 scored micrographs; the comparison is not fair" in ended.stderr
+    assert only(json.loads(ended.stdout)["versus"])["leak"]["trained_on"] == ["i0.png"]
+
+
+def test_other_comparison_is_another_output(run_mstool, folders, tmp_path):
+    labels, good, bad = folders
+    out = ("-o", tmp_path / "s.json")
+    assert run_mstool("score", good, labels, "--versus", bad, *AB, *out).code == 0
+    assert run_mstool("score", good, labels, "--versus", bad, *AB, *out).code == 0
+    assert run_mstool("score", good, labels, *AB, *out).code == 73
+    assert run_mstool("score", bad, labels, "--versus", good, *AB, *out).code == 73
+
+
+def test_least_difference_to_a_model_that_is_not_at_hand(run_mstool, folders):
+    labels, good, _ = folders
+    record = json.loads(run_mstool("score", good, labels, "--min-detectable", *AB).stdout)
+    found = record["min_detectable"]
+    assert (found["power"], found["alpha"], found["assumed_correlation"]) == (0.8, 0.05, 0.75)
+    assert 0 < found["mean_iou"] < 0.2
+    assert {*found["iou"]} == {"a", "b"}
+    assert "min_detectable" not in json.loads(run_mstool("score", good, labels, *AB).stdout)
+
+
+def test_ignored_border_is_ignored_on_both_sides(run_mstool, folders):
+    labels, good, bad = folders
+    rim = ("--ignore-border", 5)
+    entry = only(
+        json.loads(run_mstool("score", good, labels, "--versus", bad, *AB, *rim).stdout)["versus"]
+    )
+    theirs = json.loads(run_mstool("score", bad, labels, *AB, *rim).stdout)
+    assert entry["scores"]["mean_iou"] == pytest.approx(theirs["pooled"]["mean_iou"])
+
+
+def test_table_shows_the_comparison_and_stays_narrow(run_mstool, folders):
+    labels, good, bad = folders
+    flags = ("--versus", bad, *AB, "--table", "-q", "--min-detectable")
+    ended = run_mstool("score", good, labels, *flags)
+    words = " ".join(ended.stderr.split())
+    entry = only(json.loads(ended.stdout)["versus"])
+    assert max(map(len, ended.stderr.splitlines())) <= 80
+    assert entry["advice"] in words
+    assert "p: of swapping the two in whole images, exact, smallest possible 0.016" in words
+    assert f"{entry['difference']['iou']['a']:+.3f}" in words
+    assert "of 100 simulated studies" in words
+    assert "these 7 images could show" in words
