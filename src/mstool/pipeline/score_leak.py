@@ -1,6 +1,6 @@
 """Which of the scored micrographs, or of their specimens, the model has seen before."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mstool.io.tiles import SourceImage
@@ -8,6 +8,7 @@ from mstool.pipeline.score_inputs import MaskSet, Pair
 from mstool.reporting import Reporter
 from mstool.splits.leaks import list_names
 from mstool.splits.roles import UNLABELLED
+from mstool.splits.seen import Rows, find_same_group, find_seen
 
 
 def describe_leak(pairs: Sequence[Pair], mask_set: MaskSet, report: Reporter) -> dict[str, Any]:
@@ -22,12 +23,13 @@ def describe_leak(pairs: Sequence[Pair], mask_set: MaskSet, report: Reporter) ->
     """
     sources = {pair.name: mask_set.sources.get(pair.mask.stem) for pair in pairs}
     known = {name: source for name, source in sources.items() if source}
-    seen = mask_set.trained_on or ()
-    labelled = [row for row in seen if row["part"] != UNLABELLED]
-    trained_on = _find_trained(known, labelled)
-    rest = {name: source for name, source in known.items() if name not in trained_on}
-    same_group = _find_same_group(rest, labelled)
-    transductive = _find_trained(rest, [row for row in seen if row["part"] == UNLABELLED])
+    trained_on, same_group, transductive = [], [], []
+    for some, seen in _by_models(known, mask_set):
+        labelled = [row for row in seen if row["part"] != UNLABELLED]
+        trained_on += (found := find_seen(some, labelled))
+        rest = {name: source for name, source in some.items() if name not in found}
+        same_group += find_same_group(rest, labelled)
+        transductive += find_seen(rest, [row for row in seen if row["part"] == UNLABELLED])
     is_checked = mask_set.trained_on is not None and None not in sources.values()
     _report(trained_on, same_group, is_checked, len(pairs), report)
     if transductive:
@@ -44,23 +46,15 @@ def describe_leak(pairs: Sequence[Pair], mask_set: MaskSet, report: Reporter) ->
     }
 
 
-def _find_trained(sources: dict[str, SourceImage], rows: Sequence[dict[str, str]]) -> list[str]:
-    contents = {row["sha256"] for row in rows}
-    seen = {(row["name"], row["group"]) for row in rows}
-    return [
-        name
-        for name, source in sources.items()
-        if source.sha256 in contents or (source.name, source.group) in seen
-    ]
-
-
-def _find_same_group(sources: dict[str, SourceImage], rows: Sequence[dict[str, str]]) -> list[str]:
-    groups = {row["group"] for row in rows}
-    return [
-        name
-        for name, source in sources.items()
-        if source.group != source.name and source.group in groups
-    ]
+def _by_models(
+    known: dict[str, SourceImage], mask_set: MaskSet
+) -> Iterator[tuple[dict[str, SourceImage], Rows]]:
+    """Micrographs with what the models that predicted them have seen."""
+    if mask_set.folds is None:
+        yield known, mask_set.trained_on or ()
+        return
+    for fold in mask_set.folds:
+        yield {name: known[name] for name in fold.sources if name in known}, fold.trained_on
 
 
 def _report(

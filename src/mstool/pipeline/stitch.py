@@ -31,6 +31,7 @@ from mstool.io.tiles import (
 from mstool.labels.legend import Legend, index_legend, legend_from_toml, legend_to_toml, palette
 from mstool.pipeline.job import Job
 from mstool.pipeline.mask_pictures import OverlayInputs, write_overlay
+from mstool.pipeline.out_of_fold import read_folds
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def stitch_masks(probs: Path, settings: StitchSettings, overlay: OverlayInputs, 
     tiles_table, *_ = require_keys(record, probs / PREDICT_RECORD, *needed)
     require_keys(tiles_table, probs / PREDICT_RECORD, "settings")
     sources = read_sources(probs / PREDICT_RECORD)
+    read_folds(record, [*sources], probs / PREDICT_RECORD)  # refuse damage before any work
     tiles = read_manifest(probs)
     check_windows(tiles, sources, probs / MANIFEST)
     by_source = {
@@ -80,6 +82,7 @@ def stitch_masks(probs: Path, settings: StitchSettings, overlay: OverlayInputs, 
                 advance(1, name)
     moved = [source.as_entry(probs, out) for source in sources.values()]
     kept = {key: record[key] for key in ("classes", "label_legend", "models", "trained_on")}
+    kept["folds"] = record.get("folds")
     work.finish(work.describe() | {"n_masks": len(sources), **kept, "sources": moved})
     job.report.note(f"{out}: {len(sources)} masks; every pixel is covered")
 
