@@ -12,7 +12,13 @@ from mstool.commands.output import emit, emit_plan, make_reporter
 
 
 def score(
-    masks: Annotated[Path, typer.Argument(metavar="MASKS", help="Folder with masks, or a mask.")],
+    masks: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="MASKS...",
+            help="Folder with masks, or a mask; several are runs of one study, as of two seeds.",
+        ),
+    ],
     labels: Annotated[
         Path, typer.Argument(metavar="LABELS", help="Folder with label maps, or a label map.")
     ],
@@ -49,7 +55,14 @@ def score(
     null. The baseline of Otsu needs the micrographs. Those that the model was trained on are named.
     Masks of other tools need --legend or --classes.
 
+    Masks of predict --select out-of-fold are scored together and fold by fold, and each micrograph
+    is held against what its own models were trained on. Several folders of masks before the label
+    maps are runs of one study, with other seeds or other splits: their pixels are pooled, and the
+    variance between runs, folds and micrographs is taken apart.
+
     Example: mstool score masks/ labels/
+
+    Example: mstool score masks-seed0/ masks-seed1/ labels/ --table
     """
     given = locals()
     from mstool.io.records import Run, pick
@@ -58,22 +71,28 @@ def score(
     from mstool.micrographs.label_maps import choose_legend
     from mstool.pipeline import score as scoring
     from mstool.pipeline import score_inputs as finding
+    from mstool.pipeline import score_runs as repeating
 
     run, report = Run(), make_reporter("score", quiet, verbose)
-    mask_set = finding.read_mask_set(masks, report)
+    mask_set = finding.read_mask_set(masks[0], report)
     naming = pick(Naming, given)
     pairs = finding.pair_masks(mask_set, labels, naming, group_by, strict, report)
     legends = finding.choose_legends(mask_set, choose_legend(legend, classes), pairs, report)
     texts = dict(zip(("mask_legend", "label_legend"), map(legend_to_toml, legends), strict=True))
     settings = pick(scoring.ScoreSettings, given | texts)
     pairs = finding.find_images(pairs, mask_set, images, report)
+    first = repeating.MaskRun(mask_set, tuple(pairs), legends[0])
+    more_runs = repeating.find_more_runs(
+        masks[1:], labels, naming, group_by, first, legends[1], report
+    )
     inputs = finding.list_inputs(mask_set, pairs, legend)
+    inputs += [path for each in more_runs for path in each.inputs()]
     options.refuse_own_input(out, inputs)
     if dry_run:
         emit_plan("score", asdict(settings), inputs, out)
         return
     hashes = scoring.claim_record(settings, inputs, out, overwrite)
-    record = scoring.score_masks(pairs, mask_set, settings, report)
+    record = scoring.score_masks(pairs, mask_set, settings, report, more_runs)
     text = scoring.finish_record(record, hashes, settings, out, run)
     if out is None:
         emit(text)

@@ -21,9 +21,10 @@ def print_table(record: dict[str, Any]) -> None:
 
 def tabulate(record: dict[str, Any]) -> Table:
     """Table of the record of a score, at most 80 columns wide."""
-    n_images = record["n_images"]
+    n_images, runs = record["n_images"], record.get("runs") or ()
+    of_runs = f" in {len(runs)} runs" if runs else ""
     table = Table(
-        title=f"pooled over {n_images} micrograph{'s' * (n_images != 1)}",
+        title=f"pooled over {n_images} micrograph{'s' * (n_images != 1)}{of_runs}",
         caption=Text(_caption(record)),
         caption_justify="left",
         box=None,
@@ -35,6 +36,8 @@ def tabulate(record: dict[str, Any]) -> Table:
     _add_classes(table, record)
     table.add_section()
     _add_means(table, record)
+    table.add_section()
+    _add_parts(table, record)
     return table
 
 
@@ -66,6 +69,17 @@ def _add_means(table: Table, record: dict[str, Any]) -> None:
     table.add_row("mean, Otsu", "-" if otsu is None else _number(otsu["mean_iou"]))
 
 
+def _add_parts(table: Table, record: dict[str, Any]) -> None:
+    """A row a fold, and a row a run."""
+    for row in record.get("folds") or ():
+        name = "folds of several models" if row["fold"] is None else f"fold {row['fold']}"
+        n_pixels = sum(map(sum, row["confusion"]))
+        cells = (_number(row["mean_iou"]), "", "", "", _pixels(n_pixels))
+        table.add_row(f"mean, {name}", *cells)
+    for row in record.get("runs") or ():
+        table.add_row(Text(f"mean, {row['masks']}"), _number(row["mean_iou"]))
+
+
 def _caption(record: dict[str, Any]) -> str:
     """Lines below the table that say what its numbers are."""
     lines = ["support: pixels"]
@@ -74,6 +88,9 @@ def _caption(record: dict[str, Any]) -> str:
             f"interval: {interval['level']:.0%}, {interval['method']} over {interval['n_units']} "
             f"{interval['unit']}s"
         )
+    if variance := record.get("variance"):
+        sds = [f"{name} {_number(row['sd'])}" for name, row in variance["components"].items()]
+        lines.append(f"mean IoU of a micrograph varies (sd) by {', '.join(sds)}")
     if record["baselines"]["otsu"]:
         lines.append("Otsu: regions matched to classes with the truth in hand, an upper bound")
     return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,13 @@ from mstool.pipeline.score_entries import (
 )
 from mstool.pipeline.score_inputs import MaskSet, Pair
 from mstool.pipeline.score_leak import describe_leak
+from mstool.pipeline.score_runs import (
+    MaskRun,
+    common_folds,
+    describe_folds,
+    describe_runs,
+    describe_variance,
+)
 from mstool.reporting import Reporter
 from mstool.scores.metrics import average_metrics
 
@@ -70,9 +77,15 @@ def claim_record(
 
 
 def score_masks(
-    pairs: Sequence[Pair], mask_set: MaskSet, settings: ScoreSettings, report: Reporter
+    pairs: Sequence[Pair],
+    mask_set: MaskSet,
+    settings: ScoreSettings,
+    report: Reporter,
+    more_runs: Sequence[MaskRun] = (),
 ) -> dict[str, Any]:
     """Compare masks with label maps: the keys of a score record, with NaN where undefined.
+
+    Of several runs the pixels of a micrograph are pooled first, so that it stays one unit.
 
     Raises
     ------
@@ -83,6 +96,12 @@ def score_masks(
     label_legend = legend_from_toml(settings.label_legend)
     names = label_legend.names
     counts = count_pairs(pairs, mask_legend, label_legend, report)
+    runs = [MaskRun(mask_set, tuple(pairs), mask_legend), *more_runs]
+    by_run = [counts.masks]
+    for run in more_runs:
+        by_run.append(count_pairs(run.pairs, run.mask_legend, label_legend, report).masks)
+    by_run = np.stack(by_run)
+    counts = replace(counts, masks=by_run.sum(axis=0))
     groups, pooled = _drawn_groups(pairs, settings.group_by), counts.masks.sum(axis=0)
     if np.count_nonzero(pooled.sum(axis=1)) == 1:
         report.note("warning: the label maps hold one class alone; a high score shows nothing")
@@ -98,7 +117,10 @@ def score_masks(
         "interval": describe_interval(counts.masks, names, groups, settings.seed, report),
         "baselines": describe_baselines(counts, names),
         "phase_fraction": compare_fractions(pooled, names),
-        "leak": describe_leak(pairs, mask_set, report),
+        "folds": describe_folds(pairs, common_folds(runs), counts.masks, names),
+        "runs": describe_runs(runs, by_run, names),
+        "variance": describe_variance(runs, by_run, groups),
+        "leak": describe_leak([(run.pairs, run.mask_set) for run in runs], report),
     }
 
 
