@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import types
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +17,12 @@ import pytest
 import tifffile
 
 from mstool.errors import InputError
-from mstool.io.records import sha256_of_file, write_record
+from mstool.io.records import Run, sha256_of_file, write_record
 from mstool.nn.checkpoint import load_checkpoint, save_checkpoint
+from mstool.nn.fit import FitSettings
+from mstool.pipeline.job import Job
 from mstool.pipeline.train import cross_validation, train
+from mstool.reporting import Reporter
 
 TINY = ("--arch", "unet-plain", "--depth", "2", "--width", "4", "--augment", "spatial")
 TINY += ("--device", "cpu", "--lr", "0.02", "-q")
@@ -186,26 +189,34 @@ def test_other_settings_are_refused(run_mstool, cv):
     assert len(models(cv / "cv-1")) == 3
 
 
-def test_budget_is_shared_over_the_folds_that_are_left(run_mstool, cv, monkeypatch):
-    clock, shares, spent = [100.0], [], {0: 40.0, 1: 130.0, 2: 1.0}
-    monkeypatch.setattr(cross_validation, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))
-    monkeypatch.setattr("mstool.pipeline.job.Run.clock", 100.0, raising=False)
+def test_budget_is_shared_over_the_folds_that_are_left(tmp_path, monkeypatch):
+    clock = [100.0]
+    reading = types.SimpleNamespace(monotonic=lambda: clock[0])
+    monkeypatch.setattr(cross_validation, "time", reading)
+    fit = FitSettings(1, 1, 0.1, 1.0, 0.0, 0.0, 0, 1, 300.0, 0, 0)
 
-    def spend(tiles, split, settings, compute, cache, job, stop):
-        shares.append((settings.test_fold, settings.fit.max_time_s))
-        if settings.test_fold == 2 and len(shares) == 3:
-            raise InputError("damaged; mend it")
-        seconds = spent[settings.test_fold]
-        clock[0] += seconds
-        job.out.mkdir(parents=True)
-        record = {"settings": settings.as_record(), "train_s": seconds}
-        write_record(job.out / "train.json", record)
+    def share(budget, fold, name, spent_s, **facts):
+        """Share of a fold, which then takes some time and leaves a record."""
+        settings = asdict(budget.give(fold, fit))
+        clock[0] += spent_s
+        folder = tmp_path / f"fold-{fold}"
+        folder.mkdir(exist_ok=True)
+        write_record(folder / name, {"settings": {"fit": settings}, **facts})
+        return settings["max_time_s"]
 
-    monkeypatch.setattr(cross_validation, "train_model", spend)
-    monkeypatch.setattr(cross_validation, "start_clock", lambda job: 100.0)
-    command = (*EVERY, *TINY, "--max-time", "300s", "-o", "again")
-    assert run_mstool(*command).code == 1
-    assert shares == [(0, 100.0), (1, 130.0), (2, 130.0)]
+    def begin():
+        job = Job(tmp_path, overwrite=False, report=Reporter(), run=Run(clock=clock[0]))
+        return cross_validation.BudgetShares(300.0, [0, 1, 2, 4], job)
+
+    budget, claim = begin(), ".train.unfinished.json"
+    assert share(budget, 0, "train.json", 40, train_s=38.0) == 75
+    assert share(budget, 1, claim, 20) == pytest.approx(260 / 3, abs=0.1)  # and fails
+    assert share(budget, 2, claim, 50) == 120  # and is stopped
+    clock[0] += 5000
+    budget = begin()
+    assert share(budget, 1, "train.json", 30, train_s=50.0) == pytest.approx(260 / 3, abs=0.1)
+    assert share(budget, 2, "train.json", 60, train_s=110.0) == 120
+    assert share(budget, 4, "train.json", 0, train_s=0.0) == 300 - 38 - 50 - 110
 
 
 @pytest.mark.parametrize(

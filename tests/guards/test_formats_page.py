@@ -117,6 +117,10 @@ LINES = (
     "--device cpu --weights model/model.safetensors -o continued",
     "predict tiles --device cpu",
     "stitch probs",
+    "train tiles --split split.csv --test-fold all --epochs 1 --arch unet-plain --depth 2 --width 4 "
+    "--device cpu -o cv",
+    "predict tiles --model cv --select out-of-fold --device cpu -o cv-probs",
+    "stitch cv-probs -o cv-masks",
     f"explain raw/img0.tif raw/img1.tif {CPU} --class 1 --labels labels --window 64 --boundary "
     "--receptive-field --dump-features encoder.0 --pixel-size 0.1 "
     "--checks sanity,labels,faithfulness,patch",
@@ -144,7 +148,8 @@ def records(trained_study, tmp_path_factory):
 
     for line in LINES:
         mstool(line)
-    (folder / "score.json").write_text(mstool("score masks labels"))
+    for name, masks in (("", "masks"), ("cv", "cv-masks"), ("probs", "masks cv-masks")):
+        (folder / name / "score.json").write_text(mstool(f"score {masks} labels"))
     return read_records(folder)
 
 

@@ -13,6 +13,7 @@ from mstool.io.split_csv import read_split
 from mstool.micrographs.tile_folder import open_tile_folder
 from mstool.nn.checkpoint import MODEL
 from mstool.nn.device import Compute
+from mstool.nn.fit import FitSettings
 from mstool.pipeline.fold_models import CV_RECORD, fold_folder
 from mstool.pipeline.job import Job
 from mstool.pipeline.train.train import RECORD, train_model, training_inputs
@@ -55,7 +56,7 @@ def train_folds(
     )
     if work is None:
         return
-    shares, failures = _Shares(settings.fit.max_time_s, folds, job), {}
+    shares, failures = BudgetShares(settings.fit.max_time_s, folds, job), {}
     with work.filling():
         for fold, name in zip(folds, names, strict=True):
             if (code := stop_requested()) is not None:
@@ -76,36 +77,51 @@ def train_folds(
     job.report.note(f"{out}: {len(folds)} models; {_closing_words(rows)}")
 
 
-class _Shares:
+class BudgetShares:
     """What each fold gets of ``--max-time``: a like part of what earlier ones have left.
 
     A fold that was begun keeps its share, which is one of its settings.
+
+    Parameters
+    ----------
+    max_time_s : float or None
+        Budget for all folds [s]; None for none.
+    folds : sequence of int
+        In the order in which they are trained.
+    job : Job
+        Whose folder holds those of the folds, and whose clock counts.
     """
 
     def __init__(self, max_time_s: float | None, folds: Sequence[int], job: Job):
-        self.max_time_s, self.job, self.folds = max_time_s, job, folds
-        records = {fold: job.out / fold_folder(fold) / RECORD for fold in folds}
-        self.finished = {
-            fold: read_record(path) for fold, path in records.items() if path.is_file()
-        }
+        self.max_time_s, self.folds, self.job = max_time_s, folds, job
+        self._earlier = self._finished()
 
-    def give(self, fold: int, fit: Any) -> Any:
-        """Settings of the training loop of a fold."""
+    def give(self, fold: int, fit: FitSettings) -> FitSettings:
+        """Settings of the training loop of a fold whose turn it is."""
         if self.max_time_s is None:
             return fit
         return replace(fit, max_time_s=self._begun_with(fold) or self._share(fold))
 
+    def _finished(self) -> dict[int, dict[str, Any]]:
+        """Records of the folds that are trained."""
+        records = {fold: self.job.out / fold_folder(fold) / RECORD for fold in self.folds}
+        return {fold: read_record(path) for fold, path in records.items() if path.is_file()}
+
     def _begun_with(self, fold: int) -> float | None:
-        folder = OutputFolder(self.job.out / fold_folder(fold), RECORD, ())
-        claim = folder.claim_path
-        record = self.finished.get(fold) or (read_record(claim) if claim.is_file() else {})
+        claim = OutputFolder(self.job.out / fold_folder(fold), RECORD, ()).claim_path
+        record = self._earlier.get(fold) or (read_record(claim) if claim.is_file() else {})
         return record.get("settings", {}).get("fit", {}).get("max_time_s")
 
     def _share(self, fold: int) -> float:
-        now_s = time.monotonic() - self.job.run.clock
-        earlier_s = sum(record.get("train_s", 0.0) for record in self.finished.values())
-        n_left = sum(each >= fold and each not in self.finished for each in self.folds)
-        return max(_LEAST_SHARE_S, round((self.max_time_s - now_s - earlier_s) / n_left, 1))
+        # what failed counts by the clock, what was stopped and taken up by what its record says
+        by_clock = time.monotonic() - self.job.run.clock + _training_s(self._earlier)
+        spent = max(by_clock, _training_s(self._finished()))
+        n_left = sum(each >= fold and each not in self._earlier for each in self.folds)
+        return max(_LEAST_SHARE_S, round((self.max_time_s - spent) / n_left, 1))
+
+
+def _training_s(records: dict[int, dict[str, Any]]) -> float:
+    return sum(record["train_s"] for record in records.values())
 
 
 def _read_folds(tiles: Path, split: Path) -> list[int]:
