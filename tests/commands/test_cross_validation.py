@@ -447,6 +447,12 @@ def test_runs_of_other_classes_are_refused(run_mstool, cv):
     assert_one_line(ended, 65, "masks-0: classes 0, bainite differ from those of masks-1 (0, 1)")
 
 
+def test_masks_of_two_runs_in_one_folder_are_refused(run_mstool, cv):
+    shutil.copy("masks-0/img2.tif", "masks-1/img2.tif")
+    ended = run_mstool("score", "masks-1", "labels", "-q")
+    assert_one_line(ended, 65, "masks-1/img2.tif: is not the mask that masks-1/stitch.json was")
+
+
 def test_run_given_twice_is_refused(run_mstool, cv):
     ended = run_mstool("score", "masks-1", "masks-0", "masks-1/", "labels", "-q")
     assert_one_line(ended, 2, "masks-1: is given twice; name each run once")

@@ -117,8 +117,8 @@ LINES = (
     "--device cpu --weights model/model.safetensors -o continued",
     "predict tiles --device cpu",
     "stitch probs",
-    "train tiles --split split.csv --test-fold all --epochs 1 --arch unet-plain --depth 2 --width 4 "
-    "--device cpu -o cv",
+    "train tiles --split split.csv --test-fold all --epochs 1 --arch unet-plain --depth 2 "
+    "--width 4 --device cpu -o cv",
     "predict tiles --model cv --select out-of-fold --device cpu -o cv-probs",
     "stitch cv-probs -o cv-masks",
     f"explain raw/img0.tif raw/img1.tif {CPU} --class 1 --labels labels --window 64 --boundary "

@@ -66,3 +66,8 @@ def test_tables_of_what_was_seen():
     }
     assert find_seen(sources, rows) == ["same content", "same name and group"]
     assert find_same_group(sources, rows) == ["same name and group", "same group"]
+
+
+def test_group_that_is_the_file_name_is_none():
+    rows = [{"name": "other", "group": "a", "sha256": "x"}]
+    assert find_same_group({"a": A}, rows) == []

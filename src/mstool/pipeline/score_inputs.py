@@ -7,7 +7,7 @@ from typing import Any
 
 from mstool.errors import InputError, MissingInputError, UsageError
 from mstool.io.outputs import is_unfinished
-from mstool.io.records import read_record
+from mstool.io.records import read_record, sha256_of_file
 from mstool.io.tiles import PREDICT_RECORD, STITCH_RECORD, SourceImage, read_sources
 from mstool.labels.legend import Legend, legend_from_toml
 from mstool.micrographs.find import (
@@ -64,7 +64,8 @@ def read_mask_set(operand: Path, report: Reporter) -> MaskSet:
     MissingInputError
         If there is no mask, or stitch has not ended.
     InputError
-        If a record is damaged, or these are the probabilities of tiles.
+        If a record is damaged, a mask is not the one that it was written for, or these are the
+        probabilities of tiles.
     """
     folder = operand if operand.is_dir() else operand.parent
     if (folder / PREDICT_RECORD).is_file():
@@ -78,9 +79,11 @@ def read_mask_set(operand: Path, report: Reporter) -> MaskSet:
     sources = read_sources(record_path) if "sources" in record else {}
     by_stem = {Path(name).stem: source for name, source in sources.items()}
     rows = record.get("trained_on")
+    paths = tuple(_list_masks(operand, by_stem, report))
+    _refuse_foreign_masks(paths, record, record_path)
     return MaskSet(
         folder=folder,
-        paths=tuple(_list_masks(operand, by_stem, report)),
+        paths=paths,
         records=tuple(path for path in (record_path, legend_path) if path.is_file()),
         legend=read_legend(legend_path) if legend_path.is_file() else None,
         label_legend=_recorded_legend(record, record_path),
@@ -197,6 +200,19 @@ def _list_masks(operand: Path, sources: dict[str, SourceImage], report: Reporter
     if not paths:
         raise MissingInputError(f"{operand}: no masks; give TIFF, PNG or .npy files")
     return paths
+
+
+def _refuse_foreign_masks(paths: Sequence[Path], record: dict[str, Any], record_path: Path) -> None:
+    """Refuse masks of another run, of which the record would say what is not so."""
+    known = record.get("masks")
+    if not isinstance(known, dict):  # of another version, or of no record
+        return
+    for path in paths:
+        if known.get(path.name, "") != sha256_of_file(path):
+            raise InputError(
+                f"{path}: is not the mask that {record_path} was written for; stitch again, or "
+                "score masks that were changed by hand in a folder of their own"
+            )
 
 
 def _recorded_mask(folder: Path, stem: str) -> Path:
