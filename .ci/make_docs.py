@@ -19,6 +19,8 @@ import shtab
 import typer
 
 from mstool.commands.option_groups import Group
+from mstool.scores.contract import DEFINITIONS
+from mstool.scores.other_tools import CONVENTIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = Path(__file__).resolve().parent / "pages"  # manual pages that are no verb's
@@ -121,6 +123,10 @@ FILES = {  # what a verb reads and writes by default
         ("augment.toml", "Ranges for train, where --derive-augmentation says."),
         ("shift/shift.json", "Record with every measurement and verdict; written last."),
     ),
+}
+
+MEANINGS = {  # sections of terms that a verb's record explains in the same words
+    "score": (("DEFINITIONS", DEFINITIONS), ("OTHER TOOLS", CONVENTIONS)),
 }
 
 # Words that an option takes, among others or in other forms, so that it does not say them itself;
@@ -339,7 +345,11 @@ def make_page(verb: Verb, neighbours: list[str]) -> str:
     lines += [".SH DESCRIPTION", *_paragraphs((verb.summary + ".", *verb.paragraphs))]
     if arguments:
         lines += [".SH ARGUMENTS", *_parameter_items(arguments)]
-    lines += [".SH OPTIONS", *_grouped_items(flags), *_exit_status()]
+    lines += [".SH OPTIONS", *_grouped_items(flags)]
+    for title, terms in MEANINGS.get(verb.name, ()):
+        items = ((_bold(term), words) for term, words in terms.items())
+        lines += [f".SH {roff(title)}", *_items(items)]
+    lines += _exit_status()
     if verb.name in FILES:
         lines += [".SH FILES", *_items((_italic(path), text) for path, text in FILES[verb.name])]
     if verb.examples:

@@ -18,13 +18,21 @@ ARMS = {  # in the order of the table; the first is what the others are compared
     "scratch": "U-Net from scratch",
     "imagenet": "U-Net, ImageNet encoder",
     "decoder": "the same, encoder frozen",
+    "pretrained": "U-Net after pretrain",
     "pixels": "pixel classifier",
     "mean": "pixel classifier and U-Net",
 }
 STYLES = dict(  # colours of Okabe and Ito, and a mark each
     zip(
         ARMS,
-        [("#000000", "o"), ("#0072B2", "s"), ("#56B4E9", "^"), ("#D55E00", "D"), ("#009E73", "v")],
+        [
+            ("#000000", "o"),
+            ("#0072B2", "s"),
+            ("#56B4E9", "^"),
+            ("#CC79A7", "P"),
+            ("#D55E00", "D"),
+            ("#009E73", "v"),
+        ],
         strict=True,
     )
 )

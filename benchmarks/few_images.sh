@@ -20,7 +20,7 @@ csv=${3:-$here/results/few_images.csv}
 steps=300
 sets=${SETS:-phantom uhcs}
 seeds=${SEEDS:-0 1}
-arms=${ARMS:-pixels scratch imagenet decoder mean}
+arms=${ARMS:-pixels scratch imagenet decoder pretrained mean}
 mkdir -p "$work" "$(dirname "$csv")"
 [ -s "$csv" ] || echo set,arm,n,seed,image,mean_iou,core_s > "$csv"
 export OMP_WAIT_POLICY=PASSIVE
@@ -55,21 +55,39 @@ core_seconds() {
   { time "$@" >&2 2> "$work/log"; } 2>&1 | awk 'END {print $1 + $2}'
 }
 
-fit() { # SET ARM N SEED: a model folder, and beside it what it cost
-  local set=$1 arm=$2 n=$3 seed=$4 out="$work/$1/$2-$3-$4" epochs n_tiles options
+crop_of() { if [ "$1" = phantom ]; then echo 192; else echo 256; fi; }
+
+learn_looks() { # SET SEED: encoder weights from all micrographs but those of the test, without labels
+  local set=$1 seed=$2 out="$work/$1/looks-$2"
   [ -s "$out.core_s" ] && return
-  n_tiles=$(grep -c . "$work/$set/tiles/tiles.jsonl")
-  n_tiles=$((n_tiles * n / 24))
-  epochs=$(((steps + (n_tiles + 3) / 4 - 1) / ((n_tiles + 3) / 4)))
-  options=(--crop 256 --epochs "$epochs" --validate-every "$(((epochs + 3) / 4))")
+  core_seconds mstool pretrain "$work/$set/tiles" --split "$work/$set/split.csv" --test-fold 2 \
+    --crop "$(crop_of "$set")" --epochs "$(epochs_of "$set" 18 150)" --seed "$seed" -o "$out" -q \
+    > "$work/core_s"
+  [ -s "$out/pretrain.json" ] || { cat "$work/log" >&2; exit 1; }
+  mv "$work/core_s" "$out.core_s"
+}
+
+epochs_of() { # SET N STEPS: passes over the tiles of N micrographs that make about so many steps
+  local n_tiles
+  n_tiles=$(($(grep -c . "$work/$1/tiles/tiles.jsonl") * $2 / 24))
+  echo $((($3 + (n_tiles + 3) / 4 - 1) / ((n_tiles + 3) / 4)))
+}
+
+fit() { # SET ARM N SEED: a model folder, and beside it what it cost
+  local set=$1 arm=$2 n=$3 seed=$4 out="$work/$1/$2-$3-$4" epochs options
+  [ -s "$out.core_s" ] && return
+  epochs=$(epochs_of "$set" "$n" "$steps")
+  options=(--crop "$(crop_of "$set")" --epochs "$epochs" --validate-every "$(((epochs + 3) / 4))")
   case $arm in
     scratch) options+=(--weights none) ;;
     decoder) options+=(--finetune decoder) ;;
+    pretrained) learn_looks "$set" "$seed" && options+=(--weights "$work/$set/looks-$seed") ;;
     pixels) options=(--arch pixel-classifier) ;;
   esac
   core_seconds mstool train "$work/$set/tiles" --split "$work/$set/split.csv" --test-fold 2 \
     --val-fold 1 --max-images "$n" --seed "$seed" -o "$out" -q "${options[@]}" > "$work/core_s"
   [ -s "$out/train.json" ] || { cat "$work/log" >&2; exit 1; }
+  [ "$arm" != pretrained ] || cat "$work/$set/looks-$seed.core_s" >> "$work/core_s"
   mv "$work/core_s" "$out.core_s"
 }
 

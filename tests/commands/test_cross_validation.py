@@ -399,7 +399,7 @@ def test_runs_are_pooled_and_their_variance_is_taken_apart(run_mstool, cv):
     zero, _ = score(run_mstool, "masks-0", "labels")
     both, _ = score(run_mstool, "masks-0", "masks-1", "labels")
     assert both["n_images"] == 6
-    for key in ("mean_iou", "iou", "confusion"):
+    for key in ("mean_iou", "kappa", "iou", "confusion"):
         assert [row[key] for row in both["runs"]] == [zero["pooled"][key], one["pooled"][key]]
     total = np.add(zero["pooled"]["confusion"], one["pooled"]["confusion"])
     np.testing.assert_array_equal(both["pooled"]["confusion"], total)
@@ -447,10 +447,16 @@ def test_runs_of_other_classes_are_refused(run_mstool, cv):
     assert_one_line(ended, 65, "masks-0: classes 0, bainite differ from those of masks-1 (0, 1)")
 
 
-def test_masks_of_two_runs_in_one_folder_are_refused(run_mstool, cv):
-    shutil.copy("masks-0/img2.tif", "masks-1/img2.tif")
-    ended = run_mstool("score", "masks-1", "labels", "-q")
-    assert_one_line(ended, 65, "masks-1/img2.tif: is not the mask that masks-1/stitch.json was")
+def test_boundaries_and_objects_of_runs_are_pooled_too(run_mstool, cv):
+    options = ("--boundaries", "2px", "--objects", "1")
+    alone = [score(run_mstool, f"masks-{seed}", "labels", *options)[0] for seed in (0, 1)]
+    both, _ = score(run_mstool, "masks-0", "masks-1", "labels", *options)
+    for key in ("n_truth", "n_mask", "n_matched"):
+        counts = [each["objects"]["1"]["pooled"][key] for each in alone]
+        assert both["objects"]["1"]["pooled"][key] == sum(counts)
+    for number, image in enumerate(both["per_image"]):
+        counts = [each["per_image"][number]["boundaries"]["n_mask"]["1"] for each in alone]
+        assert image["boundaries"]["n_mask"]["1"] == sum(counts)
 
 
 def test_run_given_twice_is_refused(run_mstool, cv):

@@ -13,6 +13,7 @@ from mstool.io.masks import write_indexed_tiff
 from mstool.io.records import sha256_of_file, write_record
 from mstool.labels.legend import index_legend, legend_to_toml, palette, parse_classes
 from mstool.micrographs import label_maps as label_maps_module
+from mstool.scores.contract import DEFINITIONS
 
 AB = ("--classes", "a=0,b=1")
 
@@ -106,13 +107,15 @@ def test_record_has_the_keys_of_the_design(run_mstool, label_maps):
     masks = label_maps("m", x=MASK, y=TRUTH[:1])
     labels = label_maps("l", x=TRUTH, y=TRUTH[:1])
     record = json.loads(run_mstool("score", masks, labels, *AB).stdout)
-    metrics = {"mean_iou", "iou", "dice", "precision", "recall", "accuracy"}
+    metrics = {"mean_iou", "iou", "dice", "precision", "recall", "accuracy", "kappa", "mcc"}
     assert {"mstool", "status", "inputs", "settings", "n_images", "classes"} <= {*record}
     assert {*record["pooled"]} == metrics | {"confusion"}
     assert {*record["per_image"][0]} == metrics | {"confusion", "image", "phase_fraction"}
     assert {*record["image_mean"]} == metrics
     assert {"level", "method", "unit", "n_units", "mean_iou", "iou"} <= {*record["interval"]}
     assert {*record["baselines"]} == {"majority", "otsu"}
+    assert record["boundaries"] is record["objects"] is record["as"] is None
+    assert record["definitions"] == DEFINITIONS
     assert record["leak"] == leak_of(False)
     assert [row["image"] for row in record["per_image"]] == ["x.png", "y.png"]
 
@@ -442,6 +445,40 @@ def test_mask_that_the_record_names_must_be_there(run_mstool, stitched, label_ma
     ended = run_mstool("score", masks, label_maps("l", x=in_colours([[0, 1]])))
     assert ended.code == 66
     assert "y.tif" in ended.stderr
+
+
+def test_masks_of_two_runs_are_told(run_mstool, stitched, label_maps):
+    masks = stitched({"x": [[0, 1]]})
+    (masks / "z.tif").write_bytes((masks / "x.tif").read_bytes())
+    ended = run_mstool("score", masks, label_maps("l", x=in_colours([[0, 1]])))
+    assert (ended.code, ended.stdout) == (65, "")
+    assert "z.tif" in ended.stderr and "masks of two runs are mixed" in ended.stderr
+
+
+def test_mask_of_another_run_in_its_place_is_told(run_mstool, stitched, label_maps):
+    masks, labels = stitched({"x": [[0, 1]]}), label_maps("l", x=in_colours([[0, 1]]))
+    record = json.loads((masks / "stitch.json").read_text())
+    record["mask_sha256"] = {"x.tif": sha256_of_file(masks / "x.tif")}
+    (masks / "stitch.json").write_text(json.dumps(record))
+    assert run_mstool("score", masks, labels).code == 0
+    assert run_mstool("score", masks / "x.tif", labels).code == 0
+    mask = np.array([[1, 1]], np.uint8)
+    write_indexed_tiff(masks / "x.tif", [mask], mask.shape, palette(parse_classes("a=0,b=1")))
+    for operand in (masks, masks / "x.tif"):
+        ended = run_mstool("score", operand, labels)
+        assert (ended.code, ended.stdout) == (65, "")
+        assert "x.tif: is not the mask that stitch.json speaks of" in ended.stderr
+
+
+@pytest.mark.parametrize("side", ["masks", "labels"])
+def test_float_maps_with_nan_are_told(run_mstool, label_maps, tmp_path, side):
+    values = np.array([[0, 1], [np.nan, 1]], np.float32)
+    np.save(tmp_path / "x.npy", values)
+    operands = {"masks": label_maps("m", x=[[0, 1], [0, 1]])}
+    operands |= {"labels": label_maps("l", x=[[0, 1], [0, 1]]), side: tmp_path / "x.npy"}
+    ended = run_mstool("score", *operands.values(), *AB)
+    assert (ended.code, ended.stdout) == (65, "")
+    assert "x.npy: not a number at row 1, column 0; replace such pixels first" in ended.stderr
 
 
 def test_unfinished_stitch_is_told(run_mstool, stitched, label_maps):

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -503,6 +504,54 @@ def test_a_few_strokes_are_enough_for_a_pixel_classifier(run_mstool, study):
     assert re.search(r"31 features of \d{3} pixels: 0 \d+, 1 \d+\n", ended.stderr)
     record = json.loads((study / "m" / "train.json").read_text())
     assert record["validation"]["val_mean_iou"] > 0.7
+
+
+@pytest.mark.parametrize(
+    ("labelled", "words"),
+    [
+        (slice(0, 2), "are none that is labelled"),
+        (slice(21, 24), 'are of one class only, "1"'),
+    ],
+)
+def test_crops_that_show_too_little_are_refused(run_mstool, study, labelled, words):
+    def corner(labels):
+        sparse = np.full_like(labels, 255)
+        sparse[labelled, labelled] = 1
+        sparse[0, 0] = 0
+        return sparse
+
+    relabel(study, corner, folds=(2,))
+    command = ("tile", "raw", "--labels", "labels", "--size", 48, "--overlap", 8, "-o", "cut", "-q")
+    assert run_mstool(*command).code == 0
+    options = (*PIXEL, "--crop", 16, "--views", 1, "--augment", "none")
+    ended = run_mstool("train", "cut", *TRAIN[2:], *options, "-o", "m")
+    assert ended.code == 65, ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert f"cut: the pixels to learn from {words}; use a larger --crop" in ended.stderr
+    assert not (study / "m").exists()
+
+
+def test_a_vision_transformer_describes_pixels_and_is_asked_of_no_network(
+    run_mstool, study, monkeypatch
+):
+    import timm
+
+    save_file(timm.create_model("vit_tiny_patch16_224").state_dict(), study / "w.safetensors")
+    encoder = ("--encoder", "tu-vit_tiny_patch16_224", "--weights", "w.safetensors")
+    options = (*PIXEL, "--features", "filters+encoder@2", "--epochs", 5)
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    ended = run_mstool(*TRAIN, *options, *encoder, "-o", "m")
+    assert ended.code == 0, ended.stderr
+    (study / "w.safetensors").unlink()
+    record = json.loads((study / "m" / "train.json").read_text())
+    assert record["weights"]["n_matched"] == record["weights"]["n_encoder"] == 150
+    assert run_mstool("predict", "tiles", "--model", "m", "-o", "seen", "-q").code == 0
+    assert run_mstool("stitch", "seen", "-o", "whole", "-q").code == 0
+    assert (study / "whole" / "stitch.json").is_file()
 
 
 def test_a_budget_leaves_out_views_of_a_pixel_classifier(run_mstool, study):

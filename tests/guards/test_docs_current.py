@@ -13,6 +13,9 @@ from typing import Annotated, Literal
 import pytest
 import typer
 
+from mstool.scores.contract import DEFINITIONS
+from mstool.scores.other_tools import CONVENTIONS
+
 ROOT = Path(__file__).resolve().parents[2]
 GENERATOR = ROOT / ".ci" / "make_docs.py"
 
@@ -129,6 +132,13 @@ def test_man_page_has_the_groups_of_the_help(verb, documents, run_mstool):
     assert list(zip(headings, flags, strict=True)) == [
         (name, names) for name, names in of_help if name != "Arguments"
     ]
+
+
+@pytest.mark.parametrize("terms", [DEFINITIONS, CONVENTIONS], ids=["definitions", "conventions"])
+def test_score_page_says_what_its_record_says(terms, documents):
+    words = " ".join(documents["man/mstool-score.1"].split())
+    for name, text in terms.items():
+        assert f"\\fB{make_docs.roff(name)}\\fR {make_docs.roff(text)}" in words
 
 
 @each_verb

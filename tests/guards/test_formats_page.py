@@ -131,6 +131,10 @@ LINES = (
     f"domain-shift old new {CPU} --permutations 499 --simulate none --mitigate adabn "
     "-o shift-model",
 )
+SCORE = (
+    "score masks labels --boundaries 2px --objects 1 --as nnunet --as smp --as matseg "
+    "--as micronet --as torchmetrics"
+)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +152,8 @@ def records(trained_study, tmp_path_factory):
 
     for line in LINES:
         mstool(line)
-    for name, masks in (("", "masks"), ("cv", "cv-masks"), ("probs", "masks cv-masks")):
+    (folder / "score.json").write_text(mstool(SCORE))
+    for name, masks in (("cv", "cv-masks"), ("probs", "masks cv-masks")):
         (folder / name / "score.json").write_text(mstool(f"score {masks} labels"))
     return read_records(folder)
 

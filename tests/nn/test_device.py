@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from mstool.nn.device import choose_compute
+from mstool.nn.device import Compute, choose_compute
 
 
 @pytest.mark.parametrize(("has_tiles", "precision"), [(True, "bf16"), (False, "fp32")])
@@ -39,3 +39,14 @@ def test_memory_of_large_tensors_is_used_again():
         assert words[0] == str(name == "kept")
         faults[name] = int(words[1])
     assert faults["kept"] < faults["given back"] / 10
+
+
+@pytest.mark.parametrize(
+    ("device", "n_cores", "n_workers"),
+    [("cpu", 16, 0), ("cuda", 1, 1), ("cuda", 4, 3), ("mps", 16, 8)],
+)
+def test_workers_leave_the_cores_to_a_network_that_needs_them(
+    monkeypatch, device, n_cores, n_workers
+):
+    monkeypatch.setattr("mstool.nn.device.available_cores", lambda: n_cores)
+    assert Compute(torch.device(device), torch.float32).usual_workers == n_workers

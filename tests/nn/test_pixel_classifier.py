@@ -1,3 +1,6 @@
+from contextlib import closing
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,13 @@ from mstool.nn.dataset import CropSet, Normalisation, TileStore
 from mstool.nn.device import choose_compute
 from mstool.nn.model import ModelSpec, build_segmenter
 from mstool.nn.pixel_bank import CHUNK, PixelBank, fill_bank, head_of, spread_pixels
-from mstool.nn.pixel_classifier import FeatureChoice, fit_projections, parse_features
+from mstool.nn.pixel_classifier import (
+    FeatureChoice,
+    PixelClassifier,
+    fit_projections,
+    parse_features,
+)
+from mstool.nn.spilling_rows import SpillingRows
 
 
 def build(features="filters+encoder@1", encoder="resnet18", n_classes=2, seed=0):
@@ -126,12 +135,13 @@ def views(label_maps, names=("none",), seed=3):
     return [CropSet(tiles, 64, PRESETS[name], normalisation, seed) for name in names]
 
 
-def fill(label_maps, n_pixels, names=("none",), **options):
+def fill(label_maps, n_pixels, names=("none",), folder=Path(), most_in_memory=2**30, **options):
     segmenter, steps = build(), []
-    compute = choose_compute("cpu", "fp32")
-    bank = fill_bank(
-        segmenter, views(label_maps, names), n_pixels, compute, lambda: steps.append(1), **options
-    )
+    compute, looks = choose_compute("cpu", "fp32"), views(label_maps, names)
+    with closing(SpillingRows(segmenter.network.n_features, folder, most_in_memory)) as rows:
+        bank = fill_bank(
+            segmenter, looks, n_pixels, compute, rows, lambda: steps.append(1), **options
+        )
     return segmenter, bank, len(steps)
 
 
@@ -159,6 +169,29 @@ def test_pixels_are_shared_out_where_labels_are_few():
     _, bank, n_steps = fill([full, few, full], 1010)
     assert bank.count_classes(2) == [1000, 10]
     assert n_steps == 3
+
+
+def test_tiles_without_labels_are_not_looked_at(monkeypatch):
+    looked, look = [], PixelClassifier.features_at
+    monkeypatch.setattr(
+        PixelClassifier, "features_at", lambda *given: looked.append(1) or look(*given)
+    )
+    full, none = np.zeros((64, 64), np.uint8), np.full((64, 64), IGNORE_INDEX, np.uint8)
+    _, bank, n_steps = fill([none, full, none], 500)
+    assert (bank.count_classes(2), n_steps, len(looked)) == ([500, 0], 3, 1)
+
+
+def test_a_bank_of_no_labels_is_empty():
+    _, bank, _ = fill([np.full((64, 64), IGNORE_INDEX, np.uint8)], 500)
+    assert (bank.features.shape[0], bank.count_classes(2)) == (0, [0, 0])
+
+
+def test_a_bank_beyond_the_bound_holds_the_same(tmp_path):
+    labels = [np.zeros((64, 64), np.uint8)] * 3
+    _, in_memory, _ = fill(labels, 600)
+    _, in_a_file, _ = fill(labels, 600, folder=tmp_path, most_in_memory=0)
+    assert torch.equal(in_a_file.features, in_memory.features)
+    assert torch.equal(in_a_file[1, 0][0], in_memory[1, 0][0])
 
 
 def test_views_are_left_out_when_it_is_late():

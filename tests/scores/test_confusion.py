@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from mstool.errors import LabelError
+from mstool.scores import confusion as confusion_module
 from mstool.scores.confusion import confusion_matrix
 
 
@@ -35,6 +36,31 @@ def test_it_agrees_with_counting_pixel_by_pixel(n_classes):
         if true != 255:
             expected[true, predicted] += 1
     assert np.array_equal(confusion_matrix(truth, prediction, n_classes), expected)
+
+
+def test_bytes_are_counted_as_other_integers_are(monkeypatch):
+    monkeypatch.setattr(confusion_module, "_CHUNK", 7)  # which divides no row
+    rng = np.random.default_rng(2)
+    truth, prediction = rng.integers(0, 5, (2, 10, 13)).astype(np.uint8)
+    truth[3, ::2] = 255
+    prediction[3, ::2] = 99
+    fast = confusion_matrix(truth[:, ::-1], prediction[:, ::-1], 5)
+    assert np.array_equal(fast, confusion_matrix(truth.astype(int), prediction.astype(int), 5))
+    assert fast.sum() == 130 - 7
+
+
+def test_a_class_can_be_the_ignored_one():
+    truth, prediction = np.array([[0, 1, 1]], np.uint8), np.array([[0, 1, 0]], np.uint8)
+    assert confusion_matrix(truth, prediction, 2, ignore_index=0).tolist() == [[0, 0], [1, 1]]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, int])
+def test_wrong_values_are_refused_in_every_type(dtype):
+    truth, prediction = np.array([[0, 1]], dtype), np.array([[0, 2]], dtype)
+    with pytest.raises(LabelError, match="prediction is 2 in 1 pixels, first at 0, 1"):
+        confusion_matrix(truth, prediction, 2)
+    with pytest.raises(LabelError, match="truth is 2 in 1 pixels, first at 0, 1"):
+        confusion_matrix(prediction, truth, 2)
 
 
 def test_row_bands_sum_to_the_whole():

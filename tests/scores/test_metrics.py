@@ -11,6 +11,8 @@ from mstool.scores.metrics import (
     compute_metrics,
     dice,
     iou,
+    kappa,
+    mcc,
     mean_iou,
     precision,
     recall,
@@ -32,6 +34,40 @@ def test_scores_agree_with_hand_calculation():
     assert metrics.recall[:2] == pytest.approx([4 / 5, 3 / 5])
     assert metrics.accuracy == pytest.approx(7 / 10)
     assert metrics.mean_iou == pytest.approx((4 / 7 + 3 / 6) / 2)
+
+
+def test_kappa_and_mcc_agree_with_hand_calculation():
+    # support 5, 5, 0; predicted 6, 4, 0; chance (30 + 20) / 100
+    assert kappa(BY_HAND) == pytest.approx((0.7 - 0.5) / (1 - 0.5))
+    assert mcc(BY_HAND) == pytest.approx((10 * 7 - 50) / np.sqrt((100 - 50) * (100 - 52)))
+
+
+@pytest.mark.parametrize("score", [kappa, mcc])
+def test_chance_scores_zero_and_the_truth_one(score):
+    assert score(np.diag([5, 7, 2])) == 1
+    assert score(np.outer([2, 3, 5], [4, 4, 2])) == pytest.approx(0)
+
+
+def test_one_class_alone_has_no_kappa_and_no_mcc():
+    assert np.isnan(kappa(np.diag([5, 0]))) and np.isnan(mcc(np.diag([5, 0])))
+    assert kappa([[5, 3], [0, 0]]) == 0 and np.isnan(mcc([[5, 3], [0, 0]]))
+
+
+def test_many_pixels_do_not_overflow():
+    many = BY_HAND * 10**9
+    assert kappa(many) == pytest.approx(kappa(BY_HAND))
+    assert mcc(many) == pytest.approx(mcc(BY_HAND))
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 6])
+def test_kappa_and_mcc_agree_with_scikit_learn(n_classes):
+    oracle = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(n_classes)
+    truth = rng.integers(0, n_classes, 500)
+    prediction = np.where(rng.random(500) < 0.6, truth, rng.integers(0, n_classes, 500))
+    confusion = confusion_matrix(truth[None], prediction[None], n_classes)
+    assert kappa(confusion) == pytest.approx(oracle.cohen_kappa_score(truth, prediction), abs=1e-9)
+    assert mcc(confusion) == pytest.approx(oracle.matthews_corrcoef(truth, prediction), abs=1e-9)
 
 
 def test_absent_class_scores_nan():

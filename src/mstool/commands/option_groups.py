@@ -24,6 +24,7 @@ class Group(StrEnum):
     AUGMENTATION = "Augmentation"
     SIMULATION = "Simulation"
     REPAIR = "Repair"
+    METRICS = "Metrics"
     CHECKS = "Checks"
     RUNNING = "Running"
     OUTPUT = "Output"

@@ -28,6 +28,39 @@ def score(
     classes: options.Classes = None,
     images: options.Images = None,
     group_by: options.GroupBy = None,
+    pixel_size: options.PixelSize = None,
+    boundaries: Annotated[
+        str | None,
+        Group.METRICS(
+            "--boundaries",
+            metavar="LENGTH",
+            help="Compare boundaries of classes too, with this tolerance, such as 2px or 0.5um.",
+        ),
+    ] = None,
+    objects: Annotated[
+        list[str] | None,
+        Group.METRICS(
+            "--objects", metavar="CLASS", help="Count found and missed objects of this class too."
+        ),
+    ] = None,
+    tools: Annotated[
+        list[str] | None,
+        Group.METRICS(
+            "--as",
+            metavar="nnunet|smp|matseg|micronet|torchmetrics",
+            help="Add what this tool would print for the same masks, by its own rules.",
+            callback=options.one_of("nnunet", "smp", "matseg", "micronet", "torchmetrics"),
+        ),
+    ] = None,
+    ignore_border: Annotated[
+        int,
+        Group.METRICS(
+            "--ignore-border",
+            metavar="PX",
+            min=0,
+            help="Leave out pixels that are less than PX pixels from the edge of a micrograph.",
+        ),
+    ] = 0,
     strict: Annotated[
         bool, Group.CHECKS("--strict", help="Refuse label maps that have no mask.")
     ] = False,
@@ -50,10 +83,10 @@ def score(
 ) -> None:
     """Compare masks with label maps, and with what trivial methods reach.
 
-    IoU, Dice, precision, recall and phase fractions, per micrograph and in all, with bootstrap
+    IoU, Dice, precision, recall, kappa, MCC and phase fractions, per micrograph and in all, with
     intervals over micrographs, or with --group-by over specimens, as JSON. What is undefined is
-    null. The baseline of Otsu needs the micrographs. Those that the model was trained on are named.
-    Masks of other tools need --legend or --classes.
+    null, and the record says what each number means. The baseline of Otsu needs the micrographs.
+    Those that the model was trained on are named. Masks of other tools need --legend or --classes.
 
     Masks of predict --select out-of-fold are scored together and fold by fold, and each micrograph
     is held against what its own models were trained on. Several folders of masks before the label

@@ -3,11 +3,14 @@
 import contextlib
 import math
 import sys
+from pathlib import PurePath
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from mstool.commands.shape_table import tabulate_shapes
 
 _NUMBER_TITLES = ("IoU", "interval", "prec.", "recall", "support", "true %", "pred. %")
 
@@ -16,7 +19,10 @@ def print_table(record: dict[str, Any]) -> None:
     """Print the table of a score on standard error."""
     if sys.stderr is not None:  # the score stands even if nobody can see the table
         with contextlib.suppress(OSError):
-            Console(stderr=True).print(tabulate(record))
+            console = Console(stderr=True)
+            console.print(tabulate(record))
+            for shapes in tabulate_shapes(record):
+                console.print(shapes)
 
 
 def tabulate(record: dict[str, Any]) -> Table:
@@ -76,8 +82,15 @@ def _add_parts(table: Table, record: dict[str, Any]) -> None:
         n_pixels = sum(map(sum, row["confusion"]))
         cells = (_number(row["mean_iou"]), "", "", "", _pixels(n_pixels))
         table.add_row(f"mean, {name}", *cells)
-    for row in record.get("runs") or ():
-        table.add_row(Text(f"mean, {row['masks']}"), _number(row["mean_iou"]))
+    for name, row in zip(_run_names(record), record.get("runs") or (), strict=True):
+        table.add_row(Text(f"mean, {name}"), _number(row["mean_iou"]))
+
+
+def _run_names(record: dict[str, Any]) -> list[str]:
+    """Names of the folders of runs, or whole paths where these are alike."""
+    paths = [row["masks"] for row in record.get("runs") or ()]
+    names = [PurePath(path).name for path in paths]
+    return names if len(set(names)) == len(names) else paths
 
 
 def _caption(record: dict[str, Any]) -> str:

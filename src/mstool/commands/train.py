@@ -56,7 +56,8 @@ def train(
             "--encoder",
             metavar="NAME",
             help="Encoder, as segmentation-models-pytorch names it; by default "
-            "efficientnet-lite0. Not for unet-plain.",
+            "efficientnet-lite0. For pixel-classifier also a vision transformer: dinov2-small, "
+            "dinov3-small, or tu- and a name of timm. Not for unet-plain.",
         ),
     ] = None,
     weights: Annotated[
@@ -65,7 +66,8 @@ def train(
             "--weights",
             metavar="NAME|FILE",
             help="Weights to begin with: none, imagenet, micronet, a file, or a folder that "
-            "pretrain or train wrote; by default imagenet, and none for unet-plain.",
+            "pretrain or train wrote; by default imagenet, and none for unet-plain. For a vision "
+            "transformer, imagenet is what its name says and comes from the Hugging Face hub.",
         ),
     ] = None,
     depth: Annotated[

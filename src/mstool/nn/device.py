@@ -9,12 +9,15 @@ import numpy as np
 import torch
 
 from mstool.errors import UnavailableError, UsageError
+from mstool.nn.cores import available_cores
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 # Of mallopt(3); the values are C integers.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGEST_KEPT, _ALL = 2**30, 2**31 - 1  # bytes
+
+_MOST_WORKERS = 8
 
 _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -50,6 +53,15 @@ class Compute:
     def n_threads(self) -> int:
         """Threads of the CPU that a network uses."""
         return torch.get_num_threads()
+
+    @property
+    def usual_workers(self) -> int:
+        """Processes that prepare batches where nobody says how many.
+
+        None beside a network on the CPU, which wants the cores itself; else all cores but one, up
+        to eight.
+        """
+        return 0 if self.device.type == "cpu" else min(_MOST_WORKERS, max(1, available_cores() - 1))
 
     def autocast(self) -> torch.autocast:
         """Context in which networks compute in `dtype`."""

@@ -10,18 +10,24 @@ from torch import nn
 
 from mstool.errors import UsageError
 from mstool.nn.decoder_width import decoder_arguments
-from mstool.nn.pixel_classifier import PixelClassifier, parse_features
+from mstool.nn.pixel_classifier import LARGEST_STRIDE, PixelClassifier, parse_features
 from mstool.nn.unet_plain import UNetPlain, check_depth, valid_input_sizes, valid_margin
+from mstool.nn.vision_transformer import TokenEncoder, is_vision_transformer
 
 PLAIN = "unet-plain"
 PIXEL = "pixel-classifier"
+_OF_TOKENS = "dpt"  # the architecture of the library that takes vision transformers
 DEFAULT_ENCODER = "efficientnet-lite0"
 
 # They normalise features pooled to one value a crop, which a batch of one does not allow.
 POOLING_ARCHITECTURES = ("deeplabv3", "deeplabv3plus", "pan", "pspnet", "upernet")
 
 # Names that are easier to type than those of segmentation-models-pytorch.
-_ENCODER_ALIASES = {DEFAULT_ENCODER: "tu-tf_efficientnet_lite0"}
+_ENCODER_ALIASES = {
+    DEFAULT_ENCODER: "tu-tf_efficientnet_lite0",
+    "dinov2-small": "tu-vit_small_patch14_dinov2.lvd142m",
+    "dinov3-small": "tu-vit_small_patch16_dinov3.lvd1689m",
+}
 
 
 @dataclass(frozen=True)
@@ -171,7 +177,7 @@ def build_network(spec: ModelSpec) -> nn.Module:
 
     if spec.arch not in smp.MODEL_ARCHITECTURES_MAPPING:
         raise UsageError(f"--arch {spec.arch}: unknown; use one of {', '.join(architectures())}")
-    return _build_by_library(
+    network = _build_by_library(
         spec,
         smp.create_model,
         spec.arch,
@@ -179,7 +185,11 @@ def build_network(spec: ModelSpec) -> nn.Module:
         encoder_weights=None,
         classes=spec.n_classes,
         **decoder_arguments(spec.arch, spec.decoder_channels),
+        **_token_arguments(spec),
     )
+    if LARGEST_STRIDE % _output_stride(network):  # patches of 14 pixels: decoders double sizes
+        raise _refused_transformer(spec)
+    return network
 
 
 def build_encoder(spec: ModelSpec) -> nn.Module:
@@ -188,12 +198,31 @@ def build_encoder(spec: ModelSpec) -> nn.Module:
     Raises
     ------
     UsageError
-        If there is none of this name.
+        If there is none of this name, or it is a vision transformer where none is taken.
     """
     import segmentation_models_pytorch as smp
 
-    return _build_by_library(
-        spec, smp.encoders.get_encoder, encoder_name(spec.encoder), weights=None
+    name = encoder_name(spec.encoder)
+    if spec.arch == PIXEL and is_vision_transformer(name):
+        return _build_by_library(spec, TokenEncoder, name)
+    if spec.arch != PIXEL:
+        _token_arguments(spec)
+    return _build_by_library(spec, smp.encoders.get_encoder, name, weights=None)
+
+
+def _token_arguments(spec: ModelSpec) -> dict[str, bool]:
+    """What the library must be told of a vision transformer; refused where it takes none."""
+    if not is_vision_transformer(encoder_name(spec.encoder)):
+        return {}
+    if spec.arch != _OF_TOKENS:
+        raise _refused_transformer(spec)
+    return {"dynamic_img_size": True}
+
+
+def _refused_transformer(spec: ModelSpec) -> UsageError:
+    return UsageError(
+        f"--encoder {spec.encoder}: a vision transformer, whose maps all have one size; use it "
+        f"with --arch {PIXEL}, or another encoder such as {DEFAULT_ENCODER}"
     )
 
 
@@ -226,10 +255,13 @@ def build_segmenter(
     if spec.arch == PIXEL:
         return Segmenter(network, network.multiple, 0, mean, std)
     if spec.arch != PLAIN:
-        multiple = max(32, int(getattr(network.encoder, "output_stride", 32)))
-        return Segmenter(network, multiple, 0, mean, std)
+        return Segmenter(network, max(LARGEST_STRIDE, _output_stride(network)), 0, mean, std)
     margin = valid_margin(spec.depth) if spec.padding == "valid" else 0
     return Segmenter(network, 2**spec.depth, margin, mean, std)
+
+
+def _output_stride(network: nn.Module) -> int:
+    return int(getattr(network.encoder, "output_stride", LARGEST_STRIDE))
 
 
 def encoder_name(name: str | None) -> str:

@@ -10,6 +10,7 @@ from mstool.nn.dataset import CropSet, derive_seed
 from mstool.nn.device import Compute
 from mstool.nn.model import Segmenter
 from mstool.nn.pixel_classifier import fit_projections
+from mstool.nn.spilling_rows import SpillingRows
 
 CHUNK = 256  # pixels that are drawn together
 _BLOCK_PX = 32  # edge of the blocks over which samples are spread
@@ -77,6 +78,7 @@ def fill_bank(
     views: Sequence[CropSet],
     n_pixels: int,
     compute: Compute,
+    rows: SpillingRows,
     step: Callable[[], None],
     is_late: Callable[[], bool] = lambda: False,
 ) -> PixelBank:
@@ -93,6 +95,8 @@ def fill_bank(
         is fewer.
     compute : Compute
         Device and number format.
+    rows : SpillingRows
+        Empty, with as many columns as there are features; what gathers them.
     step : callable
         Called after each tile of each view.
     is_late : callable
@@ -101,16 +105,16 @@ def fill_bank(
     Returns
     -------
     PixelBank
-        Of pixels spread evenly over the labelled area of each tile.
+        Of pixels spread evenly over the labelled area of each tile; of none, if no view shows one.
     """
-    network, n_tiles = segmenter.network, len(views[0])
+    n_tiles = len(views[0])
     fitted = np.linspace(0, n_tiles - 1, min(_N_FITTED, n_tiles)).round().astype(int)
     prepared = (_prepare(segmenter, views[0][0, int(i)][0], compute) for i in fitted)
     with torch.no_grad(), compute.autocast():
-        fit_projections(network, prepared)
+        fit_projections(segmenter.network, prepared)
     counts = [_n_labelled(views[0], index) for index in range(n_tiles)]
     quota = _quota(counts * len(views), n_pixels)
-    features, labels = [], []
+    labels = []
     for number, view in enumerate(views):
         if number and is_late():
             break
@@ -118,16 +122,13 @@ def fill_bank(
         for index in range(n_tiles):
             image, truth = view[number, index]
             seed = derive_seed(view.seed, 3, number, index)
-            rows = torch.from_numpy(spread_pixels(truth.numpy(), quota, seed))
-            places = (
-                part.to(compute.device) for part in (rows // truth.shape[1], rows % truth.shape[1])
-            )
-            with torch.no_grad(), compute.autocast():
-                found = network.features_at(_prepare(segmenter, image, compute), *places)
-            features.append(found.float().cpu())
-            labels.append(truth.flatten()[rows])
+            places = torch.from_numpy(spread_pixels(truth.numpy(), quota, seed))
+            if len(places):
+                rows.append(_features_at(segmenter, image, places, compute))
+                labels.append(truth.flatten()[places])
             step()
-    return PixelBank(torch.cat(features), torch.cat(labels), views[0].seed, n_pixels, n_views)
+    found = torch.cat([torch.empty(0, dtype=torch.uint8), *labels])
+    return PixelBank(rows.finish(), found, views[0].seed, n_pixels, n_views)
 
 
 def head_of(segmenter: Segmenter) -> Segmenter:
@@ -180,6 +181,17 @@ def _quota(n_labelled: list[int], n_pixels: int) -> int:
 def _n_labelled(crops: CropSet, index: int) -> int:
     counts = crops.store.tiles[index].counts or {}
     return sum(n for name, n in counts.items() if name != "ignored")
+
+
+def _features_at(
+    segmenter: Segmenter, image: torch.Tensor, places: torch.Tensor, compute: Compute
+) -> torch.Tensor:
+    """Features (P, F), on the CPU, of places in the flattened image (C, H, W)."""
+    width = image.shape[-1]
+    rows, cols = (part.to(compute.device) for part in (places // width, places % width))
+    with torch.no_grad(), compute.autocast():
+        prepared = _prepare(segmenter, image, compute)
+        return segmenter.network.features_at(prepared, rows, cols).float().cpu()
 
 
 def _prepare(segmenter: Segmenter, image: torch.Tensor, compute: Compute) -> torch.Tensor:

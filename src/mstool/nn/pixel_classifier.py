@@ -4,15 +4,18 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 
 import torch
 from torch import nn
 
 from mstool.errors import UsageError
 from mstool.nn.filters import filter_bank, n_filters
+from mstool.nn.vision_transformer import TokenEncoder
 
 DEFAULT_FEATURES = "filters+encoder@1+encoder@2"
 N_COMPONENTS = 16  # kept of each feature map
+LARGEST_STRIDE = 32  # network stride of the deepest maps of convolutional encoders
 _LIMIT = 6.0  # standard deviations beyond which a feature says nothing more
 _DROPOUT = 0.5
 _LEAST_SHARE = 1e-8  # of the largest variance, below which there is nothing but rounding
@@ -56,6 +59,13 @@ def parse_features(text: str) -> FeatureChoice:
     if len(set(scales)) + ("filters" in terms) != len(terms):
         raise UsageError(f"--features {text}: a term stands twice")
     return FeatureChoice("filters" in terms, tuple(scales))
+
+
+def network_stride(encoder: nn.Module) -> int:
+    """H and W that an encoder takes are multiples of this [px]."""
+    if isinstance(encoder, TokenEncoder):
+        return encoder.patch_size
+    return max(LARGEST_STRIDE, int(getattr(encoder, "output_stride", LARGEST_STRIDE)))
 
 
 class PixelClassifier(nn.Module):
@@ -113,8 +123,8 @@ class PixelClassifier(nn.Module):
         """H and W that it takes are multiples of this."""
         if self.encoder is None:
             return 1
-        stride = max(32, int(getattr(self.encoder, "output_stride", 32)))
-        return max(1, math.ceil(stride / min(self.choice.scales)))
+        strides = [Fraction(network_stride(self.encoder) / scale) for scale in self.choice.scales]
+        return math.lcm(*(stride.numerator for stride in strides))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (N, K, H, W) of normalised images (N, C, H, W)."""
@@ -187,13 +197,16 @@ def fit_projections(network: PixelClassifier, batches: Iterable[torch.Tensor]) -
     batches : iterable of Tensor, shape (N, C, H, W)
         Normalised images, on the device of `network`.
     """
-    sums: list[list[torch.Tensor]] = []
+    sums = [0] * len(network.projections)
     with torch.no_grad():
         for images in batches:
-            rows = [maps.movedim(1, -1).flatten(0, -2).double() for maps in network.maps(images)]
-            sums.append([_moments(values) for values in rows])
-        for projection, moments in zip(network.projections, zip(*sums, strict=True), strict=True):
-            _fit_projection(projection, sum(moments))
+            # added up at once: those of two thousand channels take 32 MB an image
+            sums = [
+                total + _moments(maps.movedim(1, -1).flatten(0, -2).double())
+                for total, maps in zip(sums, network.maps(images), strict=True)
+            ]
+        for projection, moments in zip(network.projections, sums, strict=True):
+            _fit_projection(projection, moments)
 
 
 def _moments(values: torch.Tensor) -> torch.Tensor:

@@ -75,7 +75,7 @@ def _touched(network: nn.Module, n_channels: int, width: int) -> list[list[int]]
         try:
             with torch.inference_mode():
                 is_nan = network(image).isnan().flatten(0, 2).any(dim=0)
-        except RuntimeError:  # the strip is too low for this network
+        except (RuntimeError, AssertionError):  # the strip does not fit this network
             return None
         if len(is_nan) != width or is_nan[0] or is_nan[-1]:
             return None

@@ -1,5 +1,6 @@
 """Weights to begin with: inside a package, from the hub, from a file, from NASA."""
 
+import logging
 import re
 import shutil
 import urllib.request
@@ -16,6 +17,7 @@ from mstool.io.records import sha256_of_file
 from mstool.nn.checkpoint import read_training_sources
 from mstool.nn.model import DEFAULT_ENCODER, PLAIN, ModelSpec, encoder_name
 from mstool.nn.pretrained import ENCODER_FILE
+from mstool.nn.vision_transformer import TokenEncoder, is_vision_transformer
 
 MICRONET_URL = (
     "https://nasa-public-data.s3.amazonaws.com/microscopy_segmentation_models/"
@@ -72,8 +74,9 @@ def load_weights(
     spec : ModelSpec
         What it was built from.
     weights : str
-        ``none``, ``imagenet``, ``micronet``, or the path of a file: safetensors, or a state dict
-        that torch reads with ``weights_only``.
+        ``none``; ``imagenet``, which for a vision transformer is what its name in timm says;
+        ``micronet``; or the path of a file: safetensors, or a state dict that torch reads with
+        ``weights_only``.
     cache : Path
         Folder for downloads.
     url : str
@@ -106,8 +109,12 @@ def load_weights(
         state = torch.load(path, map_location="cpu", weights_only=True)
         state = _rename_in_order(state, network)
         return _fill(network, state, f"ImageNet ({path.name})", sha256_of_file(path))
+    is_transformer = is_vision_transformer(encoder_name(spec.encoder))
     if weights == "imagenet":
-        return _fill(network, _hub_state(spec), f"ImageNet (hub, {spec.encoder})", None)
+        origin = f"hub, {spec.encoder}" if is_transformer else f"ImageNet (hub, {spec.encoder})"
+        return _fill(network, _hub_state(spec), origin, None)
+    if weights == "micronet" and is_transformer:
+        raise UsageError(f"--weights micronet: none known for --encoder {spec.encoder}")
     if weights == "micronet":
         version = "v1.1" if spec.encoder == "resnet50" else "v1.0"
         path = fetch(url.format(encoder=spec.encoder, version=version), cache)
@@ -223,12 +230,16 @@ def _rename_in_order(state: dict[str, torch.Tensor], network: nn.Module) -> dict
 
 
 def _hub_state(spec: ModelSpec) -> dict[str, torch.Tensor]:
-    """Weights by segmentation-models-pytorch's own loader."""
+    """Weights by the loader of segmentation-models-pytorch, or of timm."""
     import segmentation_models_pytorch as smp
 
     name = encoder_name(spec.encoder)
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what fails is said in one line
     try:
-        loaded = smp.encoders.get_encoder(name, in_channels=3, weights="imagenet")
+        if is_vision_transformer(name):
+            loaded = TokenEncoder(name, in_channels=3, pretrained=True)
+        else:
+            loaded = smp.encoders.get_encoder(name, in_channels=3, weights="imagenet")
     except KeyError as error:
         raise UsageError(
             f"--weights imagenet: none known for --encoder {spec.encoder} ({error})"
@@ -244,12 +255,15 @@ def _hub_state(spec: ModelSpec) -> dict[str, torch.Tensor]:
 
 def _hub_file(name: str) -> str:
     """Repository and file on the Hugging Face hub that hold an encoder's weights."""
+    import timm
     from segmentation_models_pytorch.encoders import encoders
 
     settings = encoders.get(name, {}).get("pretrained_settings", {}).get("imagenet", {})
     if "repo_id" in settings:
         return f"model.safetensors of huggingface.co/{settings['repo_id']}"
-    return f"model.safetensors of huggingface.co/timm/{name.removeprefix('tu-')}"
+    name = name.removeprefix("tu-")
+    known = timm.get_pretrained_cfg(name)  # it knows the name in full
+    return f"model.safetensors of huggingface.co/{(known and known.hf_hub_id) or f'timm/{name}'}"
 
 
 def _fill(

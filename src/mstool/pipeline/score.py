@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 
 from mstool.errors import CheckFailed, InputError, OutputExistsError, UsageError
+from mstool.geometry.length import parse_length
 from mstool.io.atomic import write_text
 from mstool.io.records import Run, hash_inputs, read_record, to_json
-from mstool.labels.legend import legend_from_toml
-from mstool.pipeline.score_counts import count_pairs
+from mstool.labels.legend import Legend, legend_from_toml
+from mstool.pipeline.score_counts import Counts, count_pairs
 from mstool.pipeline.score_entries import (
     compare_fractions,
     describe_baselines,
     describe_confusion,
+    describe_conventions,
     describe_interval,
     describe_metrics,
 )
@@ -29,7 +31,16 @@ from mstool.pipeline.score_runs import (
     describe_runs,
     describe_variance,
 )
+from mstool.pipeline.score_shapes import (
+    ShapeQuestion,
+    Shapes,
+    describe_image_shapes,
+    describe_shapes,
+    measure_shapes,
+    pool_shapes,
+)
 from mstool.reporting import Reporter
+from mstool.scores.contract import DEFINITIONS
 from mstool.scores.metrics import average_metrics
 
 
@@ -43,11 +54,31 @@ class ScoreSettings:
     group_by: str | None
     strict: bool  # whether label maps without a mask are refused
     min_iou: float | None  # pooled mean IoU [1] below which the check fails
+    ignore_border: int  # rim of micrographs that is left out [px]
+    boundaries: str | None  # tolerance of boundary scores, a length; None to leave them
+    objects: list[str] | None  # classes that consist of objects
+    tools: list[str] | None  # whose numbers are wanted too
+    pixel_size: float | None  # instead of what the files say [um/px]
     seed: int
 
     def __post_init__(self):
         if self.min_iou is not None and not 0 <= self.min_iou <= 1:
             raise UsageError(f"--min-iou {self.min_iou}: must be between 0 and 1")
+        if self.pixel_size is not None and self.boundaries is None:
+            raise UsageError(
+                "--pixel-size: needs --boundaries; say how they are compared, or leave out"
+            )
+        names = legend_from_toml(self.label_legend).names
+        for name in self.objects or ():
+            if name not in names:
+                raise UsageError(f"--objects {name}: no such class; use {', '.join(names)}")
+        self.ask_shapes()
+
+    def ask_shapes(self) -> ShapeQuestion:
+        """What is asked of boundaries and objects."""
+        length = self.boundaries and parse_length(self.boundaries, "--boundaries")
+        objects = tuple(dict.fromkeys(self.objects or ()))
+        return ShapeQuestion(length, objects, self.ignore_border, self.pixel_size)
 
 
 def claim_record(
@@ -90,18 +121,15 @@ def score_masks(
     Raises
     ------
     InputError, LabelError
-        As `count_pairs`.
+        As `count_pairs` and `measure_shapes`.
     """
     mask_legend = legend_from_toml(settings.mask_legend)
     label_legend = legend_from_toml(settings.label_legend)
     names = label_legend.names
-    counts = count_pairs(pairs, mask_legend, label_legend, report)
     runs = [MaskRun(mask_set, tuple(pairs), mask_legend), *more_runs]
-    by_run = [counts.masks]
-    for run in more_runs:
-        by_run.append(count_pairs(run.pairs, run.mask_legend, label_legend, report).masks)
-    by_run = np.stack(by_run)
-    counts = replace(counts, masks=by_run.sum(axis=0))
+    counts, by_run = _count_runs(runs, label_legend, settings, report)
+    question = settings.ask_shapes()
+    shapes = _measure_runs(runs, label_legend, question, report)
     groups, pooled = _drawn_groups(pairs, settings.group_by), counts.masks.sum(axis=0)
     if np.count_nonzero(pooled.sum(axis=1)) == 1:
         report.note("warning: the label maps hold one class alone; a high score shows nothing")
@@ -110,18 +138,45 @@ def score_masks(
         "classes": list(names),
         "pooled": describe_confusion(pooled, names),
         "per_image": [
-            _describe_image(pair, confusion, names)
-            for pair, confusion in zip(pairs, counts.masks, strict=True)
+            _describe_image(pair, confusion, names) | describe_image_shapes(shape, names)
+            for pair, confusion, shape in zip(pairs, counts.masks, shapes, strict=True)
         ],
         "image_mean": describe_metrics(average_metrics(counts.masks), names),
         "interval": describe_interval(counts.masks, names, groups, settings.seed, report),
         "baselines": describe_baselines(counts, names),
         "phase_fraction": compare_fractions(pooled, names),
+        **describe_shapes(shapes, names, question),
+        "as": describe_conventions(counts.masks, names, settings.tools or ()),
+        "definitions": DEFINITIONS,
         "folds": describe_folds(pairs, common_folds(runs), counts.masks, names),
         "runs": describe_runs(runs, by_run, names),
         "variance": describe_variance(runs, by_run, groups),
         "leak": describe_leak([(run.pairs, run.mask_set) for run in runs], report),
     }
+
+
+def _count_runs(
+    runs: Sequence[MaskRun], label_legend: Legend, settings: ScoreSettings, report: Reporter
+) -> tuple[Counts, np.ndarray]:
+    """Counts of each micrograph, pooled over runs; and those of masks by run, (R, N, C, C)."""
+    first, *others = runs
+    border = settings.ignore_border
+    counts = count_pairs(first.pairs, first.mask_legend, label_legend, border, report)
+    by_run = [counts.masks]
+    for run in others:
+        found = count_pairs(run.pairs, run.mask_legend, label_legend, border, report)
+        by_run.append(found.masks)
+    return replace(counts, masks=np.sum(by_run, axis=0)), np.stack(by_run)
+
+
+def _measure_runs(
+    runs: Sequence[MaskRun], label_legend: Legend, question: ShapeQuestion, report: Reporter
+) -> list[Shapes]:
+    """Boundaries and objects of each micrograph, pooled over runs."""
+    by_run = [
+        measure_shapes(run.pairs, (run.mask_legend, label_legend), question, report) for run in runs
+    ]
+    return [pool_shapes(found) for found in zip(*by_run, strict=True)]
 
 
 def finish_record(

@@ -14,6 +14,7 @@ from mstool.pipeline.score_inputs import Pair
 from mstool.reporting import Reporter
 from mstool.scores.baselines import otsu_labels
 from mstool.scores.confusion import confusion_matrix
+from mstool.scores.frame_border import leave_out_border
 
 _MOST_OTSU_PIXELS = 2**26
 
@@ -27,16 +28,21 @@ class Counts:
 
 
 def count_pairs(
-    pairs: Sequence[Pair], mask_legend: Legend, label_legend: Legend, report: Reporter
+    pairs: Sequence[Pair],
+    mask_legend: Legend,
+    label_legend: Legend,
+    ignore_border: int,
+    report: Reporter,
 ) -> Counts:
     """Compare every mask, and the Otsu regions of every micrograph, with the truth.
 
-    The two legends have the same classes in the same order.
+    The two legends have the same classes in the same order. Of each label map a rim of
+    `ignore_border` pixels is left out.
 
     Raises
     ------
     InputError
-        If two files differ in size, or cannot be read.
+        If two files differ in size, or cannot be read, or the rim is all there is.
     LabelError
         If a value means nothing, or a mask has no class where its label map has one.
     """
@@ -45,7 +51,11 @@ def count_pairs(
     with report.progress("scoring", len(pairs)) as advance:
         for pair in pairs:
             report.detail(f"comparing {pair.mask} with {pair.labels}")
-            counts, region_counts = _count(pair, mask_legend, label_legend, with_regions)
+            truth = open_label_map(pair.labels, label_legend)
+            mask = open_label_map(pair.mask, mask_legend)
+            _check_same_size(mask.path, mask.shape, truth)
+            _check_border(truth, ignore_border)
+            counts, region_counts = _count(pair, truth, mask, ignore_border, with_regions)
             masks.append(counts)
             regions.append(region_counts)
             advance(1, pair.name)
@@ -66,17 +76,16 @@ def _can_threshold(pairs: Sequence[Pair], report: Reporter) -> bool:
 
 
 def _count(
-    pair: Pair, mask_legend: Legend, label_legend: Legend, with_regions: bool
+    pair: Pair, truth: LabelMap, mask: LabelMap, ignore_border: int, with_regions: bool
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Confusion matrices of the mask and of Otsu regions, summed over bands of rows."""
-    truth, mask = open_label_map(pair.labels, label_legend), open_label_map(pair.mask, mask_legend)
-    _check_same_size(mask.path, mask.shape, truth)
-    n_classes = len(label_legend.classes)
+    n_classes = len(truth.legend.classes)
     regions = _read_regions(pair, truth, n_classes) if with_regions else None
     counts = np.zeros((2, n_classes, n_classes), np.int64)
     gaps = _Gaps(pair)
     for window in truth.bands():
         truth_band, mask_band = truth.read(window), mask.read(window)
+        truth_band = leave_out_border(truth_band, window.row, truth.shape[0], ignore_border)
         gaps.add(truth_band, mask_band, window.row)
         if not gaps.n_pixels:
             counts[0] += confusion_matrix(truth_band, mask_band, n_classes)
@@ -125,4 +134,12 @@ def _check_same_size(path: Path, shape: tuple[int, int], truth: LabelMap) -> Non
         raise InputError(
             f"{path}: is {shape[0]} x {shape[1]} pixels, its label map {truth.path} is "
             f"{truth.shape[0]} x {truth.shape[1]}; give both in the same size"
+        )
+
+
+def _check_border(truth: LabelMap, ignore_border: int) -> None:
+    if 2 * ignore_border >= min(truth.shape):
+        raise InputError(
+            f"{truth.path}: is {truth.shape[0]} x {truth.shape[1]} pixels, of which "
+            f"--ignore-border {ignore_border} leaves none; take a narrower one"
         )

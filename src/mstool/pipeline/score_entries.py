@@ -10,6 +10,7 @@ from mstool.pipeline.score_counts import Counts
 from mstool.reporting import Reporter
 from mstool.scores.baselines import majority_baseline, match_regions, relabel_regions
 from mstool.scores.metrics import Metrics, compute_metrics
+from mstool.scores.other_tools import CONVENTIONS, convert
 from mstool.scores.statistics import METHOD, bootstrap_intervals
 from mstool.stereology.fractions import phase_fraction_from_counts
 
@@ -81,6 +82,17 @@ def describe_baselines(counts: Counts, names: Sequence[str]) -> dict[str, Any]:
         "majority": {"class": commonest, **describe_confusion(majority, names)},
         "otsu": None if counts.regions is None else _describe_otsu(counts.regions, names),
     }
+
+
+def describe_conventions(
+    confusions: np.ndarray, names: Sequence[str], tools: Sequence[str]
+) -> dict[str, Any] | None:
+    """What each of the other tools would print, and its convention in words; None without one."""
+    found = {
+        tool: {"convention": CONVENTIONS[tool], **convert(tool, confusions, names)}
+        for tool in tools
+    }
+    return found or None
 
 
 def _describe_otsu(regions: np.ndarray, names: Sequence[str]) -> dict[str, Any]:

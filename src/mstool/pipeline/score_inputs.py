@@ -64,8 +64,8 @@ def read_mask_set(operand: Path, report: Reporter) -> MaskSet:
     MissingInputError
         If there is no mask, or stitch has not ended.
     InputError
-        If a record is damaged, a mask is not the one that it was written for, or these are the
-        probabilities of tiles.
+        If a record is damaged, these are the probabilities of tiles, or masks of other runs lie
+        among those that stitch recorded.
     """
     folder = operand if operand.is_dir() else operand.parent
     if (folder / PREDICT_RECORD).is_file():
@@ -79,11 +79,11 @@ def read_mask_set(operand: Path, report: Reporter) -> MaskSet:
     sources = read_sources(record_path) if "sources" in record else {}
     by_stem = {Path(name).stem: source for name, source in sources.items()}
     rows = record.get("trained_on")
-    paths = tuple(_list_masks(operand, by_stem, report))
-    _refuse_foreign_masks(paths, record, record_path)
+    paths = _list_masks(operand, by_stem, report)
+    _refuse_mixed_runs(paths, operand, by_stem, record)
     return MaskSet(
         folder=folder,
-        paths=paths,
+        paths=tuple(paths),
         records=tuple(path for path in (record_path, legend_path) if path.is_file()),
         legend=read_legend(legend_path) if legend_path.is_file() else None,
         label_legend=_recorded_legend(record, record_path),
@@ -202,19 +202,6 @@ def _list_masks(operand: Path, sources: dict[str, SourceImage], report: Reporter
     return paths
 
 
-def _refuse_foreign_masks(paths: Sequence[Path], record: dict[str, Any], record_path: Path) -> None:
-    """Refuse masks of another run, of which the record would say what is not so."""
-    known = record.get("masks")
-    if not isinstance(known, dict):  # of another version, or of no record
-        return
-    for path in paths:
-        if known.get(path.name, "") != sha256_of_file(path):
-            raise InputError(
-                f"{path}: is not the mask that {record_path} was written for; stitch again, or "
-                "score masks that were changed by hand in a folder of their own"
-            )
-
-
 def _recorded_mask(folder: Path, stem: str) -> Path:
     path = folder / f"{stem}.tif"
     if not path.is_file():
@@ -222,6 +209,24 @@ def _recorded_mask(folder: Path, stem: str) -> Path:
             f"{path}: no such mask, though {folder / STITCH_RECORD} names it; stitch again"
         )
     return path
+
+
+def _refuse_mixed_runs(
+    paths: Sequence[Path], operand: Path, sources: dict[str, SourceImage], record: dict[str, Any]
+) -> None:
+    """Refuse masks that are not those that the record beside them speaks of."""
+    remedy = "stitch again, or score masks that are no longer those of stitch without its record"
+    if sources and operand.is_dir():
+        strangers = sorted(path for path in operand.glob("*.tif") if path.stem not in sources)
+        if strangers:
+            raise InputError(
+                f"{strangers[0]}: {operand / STITCH_RECORD} does not name it, so masks of two runs "
+                "are mixed; keep each run in a folder of its own"
+            )
+    known = record.get("mask_sha256")
+    for path in paths if isinstance(known, dict) else ():
+        if known.get(path.name) not in (None, sha256_of_file(path)):
+            raise InputError(f"{path}: is not the mask that {STITCH_RECORD} speaks of; {remedy}")
 
 
 def _recorded_legend(record: dict[str, Any], path: Path) -> Legend | None:

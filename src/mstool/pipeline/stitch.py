@@ -15,7 +15,7 @@ from mstool.geometry.resample import resample_bands
 from mstool.geometry.window import Window
 from mstool.io.atomic import write_text
 from mstool.io.masks import write_indexed_tiff, write_strips
-from mstool.io.records import hash_inputs, read_record, require_keys
+from mstool.io.records import read_record, require_keys, sha256_of_file
 from mstool.io.tiles import (
     MANIFEST,
     PREDICT_RECORD,
@@ -82,8 +82,12 @@ def stitch_masks(probs: Path, settings: StitchSettings, overlay: OverlayInputs, 
                 advance(1, name)
     moved = [source.as_entry(probs, out) for source in sources.values()]
     kept = {key: record[key] for key in ("classes", "label_legend", "models", "trained_on")}
-    kept |= {"folds": record.get("folds"), "masks": hash_inputs(masks, out)}
-    work.finish(work.describe() | {"n_masks": len(sources), **kept, "sources": moved})
+    kept["folds"] = record.get("folds")
+    written = {mask.name: sha256_of_file(mask) for mask in masks}
+    work.finish(
+        work.describe()
+        | {"n_masks": len(sources), **kept, "sources": moved, "mask_sha256": written}
+    )
     job.report.note(f"{out}: {len(sources)} masks; every pixel is covered")
 
 

@@ -8,6 +8,8 @@ confusion : ndarray of int, shape (..., C, C)
     Counts of pixels, rows truth, columns prediction. A stack of matrices gives a stack of scores.
 confusions : ndarray of int, shape (N, C, C)
     A confusion matrix for each image.
+truth, mask : ndarray of uint8, shape (H, W)
+    Label maps to be compared: classes 0 to C - 1, and 255 for what is left out.
 seed : int
     Decides which units are drawn.
 units : sequence, length N, optional
@@ -17,5 +19,6 @@ n_resamples : int, default 2000
 level : float, default 0.95
     Confidence level [1].
 
-Scores are float64 from 0 to 1 [1], and NaN, never 0 or 1, where they are undefined.
+Scores are float64 from 0 to 1 [1] (kappa and mcc may lie below 0), and NaN, never 0 or 1, where
+they are undefined.
 """

@@ -21,6 +21,8 @@ class Metrics:
     precision: np.ndarray
     recall: np.ndarray
     accuracy: float  # high for any prediction when one class is common
+    kappa: float
+    mcc: float
 
 
 def compute_metrics(confusion: np.ndarray) -> Metrics:
@@ -32,6 +34,8 @@ def compute_metrics(confusion: np.ndarray) -> Metrics:
         precision=precision(confusion),
         recall=recall(confusion),
         accuracy=float(accuracy(confusion)),
+        kappa=float(kappa(confusion)),
+        mcc=float(mcc(confusion)),
     )
 
 
@@ -56,24 +60,56 @@ def dice(confusion: np.ndarray) -> np.ndarray:
     NaN where the class is in neither truth nor prediction.
     """
     hits, support, predicted = margins(confusion)
-    return _ratio(2 * hits, support + predicted)
+    return safe_ratio(2 * hits, support + predicted)
 
 
 def precision(confusion: np.ndarray) -> np.ndarray:
     """Share of the pixels predicted as a class that are of it; NaN where it is never predicted."""
     hits, _, predicted = margins(confusion)
-    return _ratio(hits, predicted)
+    return safe_ratio(hits, predicted)
 
 
 def recall(confusion: np.ndarray) -> np.ndarray:
     """Share of the pixels of a class that are predicted as it; NaN where the truth lacks it."""
     hits, support, _ = margins(confusion)
-    return _ratio(hits, support)
+    return safe_ratio(hits, support)
 
 
 def accuracy(confusion: np.ndarray) -> np.ndarray:
     """Share of pixels that are right; NaN where there are no pixels."""
     return accuracy_from_margins(margins(confusion))
+
+
+def kappa(confusion: np.ndarray) -> np.ndarray:
+    """Cohen's kappa [1]_: accuracy beyond what the same shares of classes would reach by chance.
+
+    It is 1 where all is right, 0 at the level of chance, and below 0 where chance does better; NaN
+    where truth and prediction hold one and the same class alone, or nothing.
+
+    References
+    ----------
+    .. [1] Cohen, J. (1960). Educ. Psychol. Meas. 20, 37-46.
+    """
+    hits, support, predicted = _float_margins(confusion)
+    n_pixels = support.sum(axis=-1)
+    by_chance = (support * predicted).sum(axis=-1)
+    return safe_ratio(n_pixels * hits.sum(axis=-1) - by_chance, n_pixels**2 - by_chance)
+
+
+def mcc(confusion: np.ndarray) -> np.ndarray:
+    """Matthews correlation coefficient of any number of classes [1]_, from -1 to 1.
+
+    NaN where the truth, or the prediction, holds one class alone.
+
+    References
+    ----------
+    .. [1] Gorodkin, J. (2004). Comput. Biol. Chem. 28, 367-374.
+    """
+    hits, support, predicted = _float_margins(confusion)
+    n_pixels = support.sum(axis=-1)
+    covariance = n_pixels * hits.sum(axis=-1) - (support * predicted).sum(axis=-1)
+    spreads = [n_pixels**2 - (one**2).sum(axis=-1) for one in (support, predicted)]
+    return safe_ratio(covariance, np.sqrt(spreads[0]) * np.sqrt(spreads[1]))
 
 
 def mean_iou(confusion: np.ndarray) -> np.ndarray:
@@ -102,21 +138,26 @@ def margins(confusion: np.ndarray) -> Margins:
 def iou_from_margins(counts: Margins) -> np.ndarray:
     """`iou` from what `margins` gives."""
     hits, support, predicted = counts
-    return _ratio(hits, support + predicted - hits)
+    return safe_ratio(hits, support + predicted - hits)
 
 
 def accuracy_from_margins(counts: Margins) -> np.ndarray:
     """`accuracy` from what `margins` gives."""
     hits, support, _ = counts
-    return _ratio(hits.sum(axis=-1), support.sum(axis=-1))
+    return safe_ratio(hits.sum(axis=-1), support.sum(axis=-1))
+
+
+def _float_margins(confusion: np.ndarray) -> Margins:
+    """`margins` as floats, since products of counts of pixels would overflow."""
+    return tuple(np.asarray(part, float) for part in margins(confusion))
 
 
 def nan_mean(values: np.ndarray, axis: int) -> np.ndarray:
     """Mean of the values that are defined; like ``numpy.nanmean`` but silent if none is."""
-    return _ratio(np.nansum(values, axis=axis), np.count_nonzero(~np.isnan(values), axis=axis))
+    return safe_ratio(np.nansum(values, axis=axis), np.count_nonzero(~np.isnan(values), axis=axis))
 
 
-def _ratio(numerator, denominator) -> np.ndarray:
+def safe_ratio(numerator, denominator) -> np.ndarray:
     """Quotient; NaN where the denominator is 0."""
     numerator, denominator = np.asarray(numerator, float), np.asarray(denominator, float)
     undefined = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)

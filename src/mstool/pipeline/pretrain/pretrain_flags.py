@@ -5,7 +5,6 @@ from typing import Any
 
 from mstool.errors import UsageError
 from mstool.nn.augment import Augmentation, load_augmentation
-from mstool.nn.cores import available_cores
 from mstool.nn.device import Compute
 from mstool.nn.fit import FitSettings
 from mstool.nn.weights import locate_weights
@@ -80,7 +79,6 @@ def resolve_pretraining(flags: PretrainFlags, compute: Compute) -> PretrainSetti
     """
     if not 0 < flags.lr < 10:
         raise UsageError(f"--lr {flags.lr}: must be above 0 and below 10")
-    is_cpu = compute.device.type == "cpu"
     fit = FitSettings(
         epochs=flags.epochs,
         batch_size=flags.batch_size,
@@ -91,7 +89,7 @@ def resolve_pretraining(flags: PretrainFlags, compute: Compute) -> PretrainSetti
         patience=0,
         validate_every=1,
         max_time_s=flags.max_time_s,
-        workers=0 if is_cpu else min(8, max(1, available_cores() - 1)),
+        workers=compute.usual_workers,
         seed=flags.seed,
     )
     return PretrainSettings(

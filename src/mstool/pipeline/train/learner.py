@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mstool.errors import Interrupted, UsageError
+from mstool.errors import InputError, Interrupted, UsageError
 from mstool.nn.augment import PRESETS
 from mstool.nn.dataset import (
     CropSet,
@@ -29,6 +30,7 @@ from mstool.nn.model import (
     count_parameters,
 )
 from mstool.nn.pixel_bank import PixelBank, fill_bank, head_of
+from mstool.nn.spilling_rows import SpillingRows
 from mstool.nn.threads import ThreadTrial
 from mstool.nn.validate import whole_image_confusions
 from mstool.nn.weights import LoadedWeights, describe_loaded, load_weights
@@ -159,16 +161,30 @@ def _fill_bank(
             if (code := stop_requested()) is not None:
                 raise Interrupted(f"{job.out}: stopped; run the same command to go on", code)
 
-        bank = fill_bank(segmenter, views, settings.pixels, compute, step, is_late)
+        with closing(SpillingRows(segmenter.network.n_features, job.out)) as rows:
+            bank = fill_bank(segmenter, views, settings.pixels, compute, rows, step, is_late)
     if bank.n_views < len(views):
         job.report.note(
             f"--max-time: half of it is spent on {bank.n_views} of {len(views)} views of the "
             "tiles; the others are left out"
         )
     counts = bank.count_classes(len(data.classes))
+    _refuse_poor_bank(counts, data, settings)
     words = ", ".join(f"{name} {n:,}" for name, n in zip(data.classes, counts, strict=True))
     job.report.note(f"{bank.n_features} features of {len(bank.labels):,} pixels: {words}")
     return bank
+
+
+def _refuse_poor_bank(counts: list[int], data: TrainingData, settings: TrainSettings) -> None:
+    """Refuse crops that show no more than one class, though the tiles have more."""
+    shown = [name for name, n in zip(data.classes, counts, strict=True) if n]
+    if len(shown) > 1:
+        return
+    what = f'of one class only, "{shown[0]}"' if shown else "none that is labelled"
+    raise InputError(
+        f"{data.folder.path}: the pixels to learn from are {what}; use a larger --crop, more "
+        "--views or more --pixels"
+    )
 
 
 def _check_batches(settings: TrainSettings, segmenter: Segmenter, crop: int, n_tiles: int) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 from mstool.errors import UsageError
 from mstool.io.records import pick
 from mstool.nn.augment import Augmentation, load_augmentation
-from mstool.nn.cores import available_cores
 from mstool.nn.decoder_width import parse_decoder_width
 from mstool.nn.device import Compute
 from mstool.nn.finetune import parse_finetune
@@ -163,8 +162,7 @@ def resolve_settings(flags: TrainFlags, compute: Compute) -> TrainSettings:
     parse_finetune(values["finetune"])
     _check_numbers(values)
     if flags.workers is None:
-        is_cpu = compute.device.type == "cpu"
-        values["workers"] = 0 if is_cpu else min(8, max(1, available_cores() - 1))
+        values["workers"] = compute.usual_workers
     values |= {
         "class_weights": _parse_class_weights(flags.class_weights),
         "augmentation": load_augmentation(flags.augment),
