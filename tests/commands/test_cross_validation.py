@@ -428,6 +428,7 @@ def test_runs_of_other_micrographs_are_refused(run_mstool, cv):
     for fold in record["folds"]:
         fold["sources"] = [name for name in fold["sources"] if name in names]
     write_record(Path("masks-0/stitch.json"), record)
+    Path("masks-0/img0.tif").unlink()
     ended = run_mstool("score", "masks-1", "masks-0", "labels", "-q")
     assert_one_line(ended, 65, "masks-0: has no mask of img0.tif", "the same micrographs")
 
