@@ -16,16 +16,17 @@ shift "$(($# < 2 ? $# : 2))"
 tta=${TTA:-d4}
 mkdir -p "$work"
 
-# run NAME COMMAND...: note its core-seconds
+# run NAME RECORD COMMAND...: note its core-seconds, unless the record is there already
 run() {
-  local name=$1 status=0
-  shift
+  local name=$1 record=$2 status=0
+  shift 2
+  [ ! -e "$record" ] || { "$@"; return; }
   TIMEFORMAT="$name %U %S"
   { time "$@" 2>&3 || status=$?; } 3>&2 2>>"$work/seconds.txt"
   return "$status"
 }
 
-run tile mstool tile "$data/images" --labels "$data/labels" --size 484 --overlap 64 \
+run tile "$work/tiles/tiles.json" mstool tile "$data/images" --labels "$data/labels" --size 484 --overlap 64 \
   --classes 'matrix=0,network=1,spheroidite=2,widmanstaetten=3' -o "$work/tiles"
 {
   echo source,group,fold
@@ -33,9 +34,9 @@ run tile mstool tile "$data/images" --labels "$data/labels" --size 484 --overlap
 } > "$work/split.csv"
 
 for seed in 0 1; do
-  run "train-$seed" mstool train "$work/tiles" --split "$work/split.csv" --test-fold all \
+  run "train-$seed" "$work/cv-$seed/cv.json" mstool train "$work/tiles" --split "$work/split.csv" --test-fold all \
     --arch pixel-classifier --seed "$seed" "$@" -o "$work/cv-$seed"
-  run "predict-$seed" mstool predict "$work/tiles" --model "$work/cv-$seed" \
+  run "predict-$seed" "$work/probs-$seed/predict.json" mstool predict "$work/tiles" --model "$work/cv-$seed" \
     --select out-of-fold --tta "$tta" -o "$work/probs-$seed"
   mstool stitch "$work/probs-$seed" -o "$work/masks-$seed"
   mstool score "$work/masks-$seed" "$data/labels" --table -o "$work/score-$seed.json"

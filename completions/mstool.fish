@@ -51,7 +51,7 @@ function _shtab_mstool_using
 end
 
 set -g _shtab_mstool_commands phantom tile split pretrain train predict stitch score explain domain-shift
-set -g _shtab_mstool_opts_with_value --alpha --arch --as --augment --batch-size --bit-depth --bits --blend --blur --boundaries --boundary-width --cache --checks --class --class-weights --classes --config --contrast --crop --cue --decoder-width --depth --derive-augmentation --device --discard-ignored --dump-features --ema --encoder --encoder-lr-factor --epochs --etch --fail-above --fail-on --features --fields --files-from --finetune --folds --foreground --grain-size --group-by --holdout --ignore-border --image-suffix --images --label-suffix --labels --lamella-spacing --lath-edge --lath-width --layers --legend --loss --lr --max-images --max-time --method --methods --min-iou --mitigate --model --noise --objects --out --overlap --padding --patience --permutations --pixel-size --pixels --precipitate-radius --precipitates --precision --preview --probs --raters --region --region-size --regions --reinit --rescale-greys --retrain-advice --scale --scratches --seed --select --simulate --simulated-images --size --source-labels --split --target-labels --test-fold --threads --thresholds --tolerance --tta --val-fold --validate-every --views --weight-decay --weights --width --window --workers -o
+set -g _shtab_mstool_opts_with_value --abstain --alpha --arch --as --augment --batch-size --bit-depth --bits --blend --blur --boundaries --boundary-width --cache --checks --class --class-weights --classes --config --contrast --crop --cue --decoder-width --depth --derive-augmentation --device --discard-ignored --dump-features --ema --encoder --encoder-lr-factor --epochs --etch --fail-above --fail-on --features --fields --files-from --finetune --folds --foreground --grain-size --group-by --holdout --ignore-border --image-suffix --images --label-suffix --labels --lamella-spacing --lath-edge --lath-width --layers --legend --loss --lr --max-images --max-time --method --methods --min-iou --mitigate --model --noise --objects --out --overlap --padding --patience --permutations --pixel-size --pixels --precipitate-radius --precipitates --precision --preview --probs --raters --region --region-size --regions --reinit --reliability --rescale-greys --retrain-advice --scale --scratches --seed --select --simulate --simulated-images --size --source-labels --split --target-labels --test-fold --threads --thresholds --tolerance --tta --val-fold --validate-every --views --weight-decay --weights --width --window --workers -o
 
 complete -c mstool -e
 complete -c mstool -f
@@ -186,6 +186,7 @@ complete -c mstool -n '_shtab_mstool_using train' -l weight-decay -x -d 'Of Adam
 complete -c mstool -n '_shtab_mstool_using train' -l ema -x -d 'Decay a step of the running mean of weights that is kept; 0 for none.'
 complete -c mstool -n '_shtab_mstool_using train' -l patience -x -d 'Stop after so many validations without gain; 0 for never.'
 complete -c mstool -n '_shtab_mstool_using train' -l validate-every -x -d 'Epochs between validations; by default 1, and at the end for pixel-classifier.'
+complete -c mstool -n '_shtab_mstool_using train' -l calibrate -d 'In the end fit one temperature to the micrographs of validation, so that probabilities are frequencies: of 100 pixels with 0.8, 80 are right.'
 complete -c mstool -n '_shtab_mstool_using train' -l max-time -x -d 'Budget, such as 45m: the work is fitted to it, and what is left out is said.'
 complete -c mstool -n '_shtab_mstool_using train' -l max-images -x -d 'Train on so many micrographs, drawn with --seed.'
 complete -c mstool -n '_shtab_mstool_using train' -l cache -xka "(__fish_complete_directories)" -d 'For downloaded weights.'
@@ -221,6 +222,7 @@ complete -c mstool -n '_shtab_mstool_using predict' -s h -l help -d 'Show help a
 complete -c mstool -n '_shtab_mstool_using predict; and test $_shtab_mstool_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'Tile folder.'
 complete -c mstool -n '_shtab_mstool_using; and test $_shtab_mstool_npos -eq 0' -a stitch -d 'Blend tiles back into whole label maps'
 complete -c mstool -n '_shtab_mstool_using stitch' -l blend -xka "crop flat hann gaussian" -d 'Weights where tiles overlap: crop (each pixel from the tile it lies deepest in), flat, hann or gaussian.'
+complete -c mstool -n '_shtab_mstool_using stitch' -l abstain -x -d 'Leave pixels whose largest probability is below P without a class (255), for a person to look at; 0 for none.'
 complete -c mstool -n '_shtab_mstool_using stitch' -l confidence -d 'Also write the largest probability of each pixel (0 to 255).'
 complete -c mstool -n '_shtab_mstool_using stitch' -l overlay -d 'Also draw micrograph, prediction and, with --labels, errors into overlays/.'
 complete -c mstool -n '_shtab_mstool_using stitch' -l images -xka "(__fish_complete_directories)" -d 'Folder with the micrographs, where the records do not lead to them.'
@@ -243,6 +245,7 @@ complete -c mstool -n '_shtab_mstool_using score' -l label-suffix -x -d 'What th
 complete -c mstool -n '_shtab_mstool_using score' -l legend -xka "(__fish_complete_path (commandline -ct))" -d 'Legend of the label maps (TOML).'
 complete -c mstool -n '_shtab_mstool_using score' -l classes -x -d 'Short legend, such as '"'"'matrix=*,gamma-prime=#0000ff,tertiary=#ff0000'"'"'.'
 complete -c mstool -n '_shtab_mstool_using score' -l images -xka "(__fish_complete_directories)" -d 'Folder with the micrographs, where the records do not lead to them.'
+complete -c mstool -n '_shtab_mstool_using score' -l probs -xka "(__fish_complete_path (commandline -ct))" -d 'Folder with the probabilities that the masks were stitched from: are they frequencies, and what would stitch --abstain keep?'
 complete -c mstool -n '_shtab_mstool_using score' -l group-by -x -d 'Finds the specimen in a file name (first group in brackets, or the whole match).'
 complete -c mstool -n '_shtab_mstool_using score' -l pixel-size -x -d 'Pixel size in um/px, instead of what the files say.'
 complete -c mstool -n '_shtab_mstool_using score' -l boundaries -x -d 'Compare boundaries of classes too, with this tolerance, such as 2px or 0.5um.'
@@ -252,6 +255,7 @@ complete -c mstool -n '_shtab_mstool_using score' -l ignore-border -x -d 'Leave 
 complete -c mstool -n '_shtab_mstool_using score' -l strict -d 'Refuse label maps that have no mask.'
 complete -c mstool -n '_shtab_mstool_using score' -l min-iou -x -d 'End with 1 if the pooled mean IoU is below X.'
 complete -c mstool -n '_shtab_mstool_using score' -l table -d 'Print a table on stderr as well.'
+complete -c mstool -n '_shtab_mstool_using score' -l reliability -xka "(__fish_complete_path (commandline -ct))" -d 'Draw probabilities against frequencies, and scores against coverage; needs --probs.'
 complete -c mstool -n '_shtab_mstool_using score' -l seed -x -d 'Source of all chance.'
 complete -c mstool -n '_shtab_mstool_using score' -s o -l out -xka "(__fish_complete_path (commandline -ct))" -d 'File to write, instead of stdout.'
 complete -c mstool -n '_shtab_mstool_using score' -l overwrite -d 'Start afresh where the output was made with other settings or inputs.'

@@ -581,6 +581,8 @@ def test_table_shows_large_support_whole():
         },
         "baselines": {"majority": {"class": "matrix", "mean_iou": 1.0}, "otsu": None},
         "phase_fraction": {"matrix": {"truth": 1.0, "predicted": 1.0, "error": 0.0}},
+        "abstention": None,
+        "calibration": None,
     }
     console = Console(width=80)
     with console.capture() as captured:

@@ -114,9 +114,9 @@ LINES = (
     f"{PRETRAIN} --weights none -o pretrained-before",
     f"{PRETRAIN} --weights pretrained-before --split split.csv --test-fold 0",
     "train tiles --split split.csv --test-fold 0 --epochs 1 --arch unet-plain --depth 2 --width 4 "
-    "--device cpu --weights model/model.safetensors -o continued",
+    "--device cpu --weights model/model.safetensors --calibrate -o continued",
     "predict tiles --device cpu",
-    "stitch probs",
+    "stitch probs --abstain 0.6",
     "train tiles --split split.csv --test-fold all --epochs 1 --arch unet-plain --depth 2 "
     "--width 4 --device cpu -o cv",
     "predict tiles --model cv --select out-of-fold --device cpu -o cv-probs",
@@ -133,7 +133,7 @@ LINES = (
 )
 SCORE = (
     "score masks labels --boundaries 2px --objects 1 --as nnunet --as smp --as matseg "
-    "--as micronet --as torchmetrics"
+    "--as micronet --as torchmetrics --probs probs"
 )
 
 

@@ -9,6 +9,7 @@ import typer
 from mstool.commands import options
 from mstool.commands.option_groups import Group
 from mstool.commands.output import emit, emit_plan, make_reporter
+from mstool.errors import UsageError
 
 
 def score(
@@ -27,6 +28,15 @@ def score(
     legend: options.LegendFile = None,
     classes: options.Classes = None,
     images: options.Images = None,
+    probs: Annotated[
+        Path | None,
+        Group.INPUT(
+            "--probs",
+            metavar="PROBS",
+            help="Folder with the probabilities that the masks were stitched from: are they "
+            "frequencies, and what would stitch --abstain keep?",
+        ),
+    ] = None,
     group_by: options.GroupBy = None,
     pixel_size: options.PixelSize = None,
     boundaries: Annotated[
@@ -73,6 +83,16 @@ def score(
     table: Annotated[
         bool, Group.OUTPUT("--table", help="Print a table on stderr as well.")
     ] = False,
+    reliability: Annotated[
+        Path | None,
+        Group.OUTPUT(
+            "--reliability",
+            metavar="PNG",
+            help="Draw probabilities against frequencies, and scores against coverage; needs "
+            "--probs.",
+            callback=options.refuse_irregular,
+        ),
+    ] = None,
     seed: options.Seed = 0,
     out: options.OutFile = None,
     overwrite: options.Overwrite = False,
@@ -98,11 +118,16 @@ def score(
     Example: mstool score masks-seed0/ masks-seed1/ labels/ --table
     """
     given = locals()
+    if reliability is not None and probs is None:
+        raise UsageError("--reliability: give the probabilities too, with --probs")
+    if probs is not None and len(masks) > 1:
+        raise UsageError("--probs: belong to the masks of one run; score each run by itself")
     from mstool.io.records import Run, pick
     from mstool.labels.legend import legend_to_toml
     from mstool.micrographs.find import Naming
     from mstool.micrographs.label_maps import choose_legend
     from mstool.pipeline import score as scoring
+    from mstool.pipeline import score_calibration as calibrating
     from mstool.pipeline import score_inputs as finding
     from mstool.pipeline import score_runs as repeating
 
@@ -114,18 +139,22 @@ def score(
     texts = dict(zip(("mask_legend", "label_legend"), map(legend_to_toml, legends), strict=True))
     settings = pick(scoring.ScoreSettings, given | texts)
     pairs = finding.find_images(pairs, mask_set, images, report)
+    folder = None if probs is None else calibrating.open_behind(probs, mask_set)
     first = repeating.MaskRun(mask_set, tuple(pairs), legends[0])
     more_runs = repeating.find_more_runs(
         masks[1:], labels, naming, group_by, first, legends[1], report
     )
-    inputs = finding.list_inputs(mask_set, pairs, legend)
+    inputs = finding.list_inputs(mask_set, pairs, legend) + (folder.files if folder else [])
     inputs += [path for each in more_runs for path in each.inputs()]
     options.refuse_own_input(out, inputs)
     if dry_run:
         emit_plan("score", asdict(settings), inputs, out)
         return
     hashes = scoring.claim_record(settings, inputs, out, overwrite)
-    record = scoring.score_masks(pairs, mask_set, settings, report, more_runs)
+    behind = calibrating.measure_behind(
+        folder, reliability, pairs, mask_set, legends[1], ignore_border, report
+    )
+    record = scoring.score_masks(pairs, mask_set, settings, report, behind, more_runs)
     text = scoring.finish_record(record, hashes, settings, out, run)
     if out is None:
         emit(text)

@@ -104,6 +104,12 @@ def _caption(record: dict[str, Any]) -> str:
     if variance := record.get("variance"):
         sds = [f"{name} {_number(row['sd'])}" for name, row in variance["components"].items()]
         lines.append(f"mean IoU of a micrograph varies (sd) by {', '.join(sds)}")
+    if abstention := record["abstention"]:
+        lines.append(f"coverage: {abstention['coverage']:.1%} of the labelled pixels have a class")
+    if found := record["calibration"]:
+        lines.append(
+            f"probabilities: calibration error {found['ece']:.3f}, Brier score {found['brier']:.3f}"
+        )
     if record["baselines"]["otsu"]:
         lines.append("Otsu: regions matched to classes with the truth in hand, an upper bound")
     return "\n".join(lines)

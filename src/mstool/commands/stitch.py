@@ -26,6 +26,15 @@ def stitch(
             callback=options.one_of("crop", "flat", "hann", "gaussian"),
         ),
     ] = "hann",
+    abstain: Annotated[
+        float,
+        Group.OUTPUT(
+            "--abstain",
+            metavar="P",
+            help="Leave pixels whose largest probability is below P without a class (255), for a "
+            "person to look at; 0 for none.",
+        ),
+    ] = 0.0,
     confidence: Annotated[
         bool,
         Group.OUTPUT(
@@ -72,7 +81,7 @@ def stitch(
     from mstool.pipeline.stitch import StitchSettings, stitch_masks
 
     job = Job(out, overwrite, make_reporter("stitch", quiet, verbose))
-    settings = StitchSettings(blend, confidence, overlay)
+    settings = StitchSettings(blend, abstain, confidence, overlay)
     if dry_run:
         emit_plan("stitch", asdict(settings), [probs, *(labels or [])], out)
         return

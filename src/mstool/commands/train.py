@@ -234,6 +234,14 @@ def train(
             help="Epochs between validations; by default 1, and at the end for pixel-classifier.",
         ),
     ] = None,
+    calibrate: Annotated[
+        bool,
+        Group.TRAINING(
+            "--calibrate",
+            help="In the end fit one temperature to the micrographs of validation, so that "
+            "probabilities are frequencies: of 100 pixels with 0.8, 80 are right.",
+        ),
+    ] = False,
     max_time_s: options.MaxTime = None,
     max_images: Annotated[
         int | None,

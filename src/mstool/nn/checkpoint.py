@@ -52,6 +52,8 @@ class Checkpoint:
         Settings of the training, versions and provenance.
     greys : tuple of float
         Quantiles of the stored values of the training tiles; empty for models that do not know.
+    temperature : float
+        That logits are divided by; 1 where none was fitted.
     """
 
     spec: ModelSpec
@@ -67,6 +69,7 @@ class Checkpoint:
     metrics: dict[str, Any]
     training: dict[str, Any]
     greys: tuple[float, ...] = ()
+    temperature: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,7 @@ def load_checkpoint(path: Path) -> LoadedModel:
     try:
         segmenter = build_segmenter(checkpoint.spec, list(checkpoint.mean), list(checkpoint.std))
         segmenter.load_state_dict(tensors)
+        segmenter.temperature = checkpoint.temperature
     except (UsageError, TypeError, ValueError) as error:
         raise InputError(f"{path}: cannot be built here ({error}); update mstool") from None
     except RuntimeError as error:
@@ -190,6 +194,8 @@ def _parse(description: str, path: Path) -> Checkpoint:
             raise TypeError("sources")
         if not isinstance(checkpoint.legend, str) or checkpoint.spec.width > 4096:
             raise TypeError("legend or width")
+        if not 0 < checkpoint.temperature < float("inf"):
+            raise ValueError(f"temperature {checkpoint.temperature}")
         return checkpoint
     except (ValueError, KeyError, TypeError, UsageError) as error:
         raise InputError(f"{path}: its description is damaged ({error}); train it again") from None

@@ -86,13 +86,14 @@ class Segmenter(nn.Module):
         super().__init__()
         self.network = network
         self.multiple, self.margin = multiple, margin
+        self.temperature = 1.0  # that logits are divided by; see calibrate
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (N, K, H, W) of images (N, C, H, W); what is missing is filled by reflection."""
         height, width = images.shape[-2:]
-        return self.network(self.prepare(images))[..., :height, :width]
+        return self._soften(self.network(self.prepare(images))[..., :height, :width])
 
     def prepare(self, images: torch.Tensor) -> torch.Tensor:
         """Normalised images, padded by reflection to what the network takes."""
@@ -114,7 +115,7 @@ class Segmenter(nn.Module):
         cut = images[..., start : start + sizes[-1], start : start + sizes[-1]]
         normalised = (cut - self.mean) / self.std
         logits = self.network(normalised.contiguous(memory_format=torch.channels_last))
-        return logits, start + self.margin
+        return self._soften(logits), start + self.margin
 
     def answer(
         self, images: torch.Tensor, labels: torch.Tensor
@@ -137,6 +138,9 @@ class Segmenter(nn.Module):
                 f"--padding valid: crops of {size} pixels are too small at --depth "
                 f"{self.network.depth}; use larger tiles"
             )
+
+    def _soften(self, logits: torch.Tensor) -> torch.Tensor:
+        return logits if self.temperature == 1 else logits / self.temperature
 
     def _pad(self, images: torch.Tensor) -> torch.Tensor:
         height, width = images.shape[-2:]

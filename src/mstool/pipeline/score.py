@@ -13,9 +13,11 @@ from mstool.geometry.length import parse_length
 from mstool.io.atomic import write_text
 from mstool.io.records import Run, hash_inputs, read_record, to_json
 from mstool.labels.legend import Legend, legend_from_toml
+from mstool.pipeline.score_calibration import describe_calibration
 from mstool.pipeline.score_counts import Counts, count_pairs
 from mstool.pipeline.score_entries import (
     compare_fractions,
+    describe_abstention,
     describe_baselines,
     describe_confusion,
     describe_conventions,
@@ -40,6 +42,7 @@ from mstool.pipeline.score_shapes import (
     pool_shapes,
 )
 from mstool.reporting import Reporter
+from mstool.scores.calibration import ConfidenceCounts
 from mstool.scores.contract import DEFINITIONS
 from mstool.scores.metrics import average_metrics
 
@@ -112,11 +115,13 @@ def score_masks(
     mask_set: MaskSet,
     settings: ScoreSettings,
     report: Reporter,
+    behind: Sequence[ConfidenceCounts] | None = None,
     more_runs: Sequence[MaskRun] = (),
 ) -> dict[str, Any]:
     """Compare masks with label maps: the keys of a score record, with NaN where undefined.
 
-    Of several runs the pixels of a micrograph are pooled first, so that it stays one unit.
+    `behind` are counts of the probabilities behind the masks, where these are given. Of
+    several runs the pixels of a micrograph are pooled first, so that it stays one unit.
 
     Raises
     ------
@@ -128,6 +133,7 @@ def score_masks(
     names = label_legend.names
     runs = [MaskRun(mask_set, tuple(pairs), mask_legend), *more_runs]
     counts, by_run = _count_runs(runs, label_legend, settings, report)
+    may_abstain = any(run.may_abstain for run in runs)
     question = settings.ask_shapes()
     shapes = _measure_runs(runs, label_legend, question, report)
     groups, pooled = _drawn_groups(pairs, settings.group_by), counts.masks.sum(axis=0)
@@ -145,6 +151,8 @@ def score_masks(
         "interval": describe_interval(counts.masks, names, groups, settings.seed, report),
         "baselines": describe_baselines(counts, names),
         "phase_fraction": compare_fractions(pooled, names),
+        "abstention": describe_abstention(pairs, counts) if may_abstain else None,
+        "calibration": behind and describe_calibration(pairs, behind, names),
         **describe_shapes(shapes, names, question),
         "as": describe_conventions(counts.masks, names, settings.tools or ()),
         "definitions": DEFINITIONS,
@@ -159,14 +167,14 @@ def _count_runs(
     runs: Sequence[MaskRun], label_legend: Legend, settings: ScoreSettings, report: Reporter
 ) -> tuple[Counts, np.ndarray]:
     """Counts of each micrograph, pooled over runs; and those of masks by run, (R, N, C, C)."""
-    first, *others = runs
     border = settings.ignore_border
-    counts = count_pairs(first.pairs, first.mask_legend, label_legend, border, report)
-    by_run = [counts.masks]
-    for run in others:
-        found = count_pairs(run.pairs, run.mask_legend, label_legend, border, report)
-        by_run.append(found.masks)
-    return replace(counts, masks=np.sum(by_run, axis=0)), np.stack(by_run)
+    each = [
+        count_pairs(run.pairs, run.mask_legend, label_legend, border, report, run.may_abstain)
+        for run in runs
+    ]
+    by_run = np.stack([counts.masks for counts in each])
+    n_abstained = np.sum([counts.n_abstained for counts in each], axis=0)
+    return replace(each[0], masks=by_run.sum(axis=0), n_abstained=n_abstained), by_run
 
 
 def _measure_runs(

@@ -25,6 +25,7 @@ class Counts:
 
     masks: np.ndarray
     regions: np.ndarray | None  # columns Otsu regions; None where a micrograph is not at hand
+    n_abstained: np.ndarray  # labelled pixels that a mask leaves open, int64 (N,)
 
 
 def count_pairs(
@@ -33,21 +34,24 @@ def count_pairs(
     label_legend: Legend,
     ignore_border: int,
     report: Reporter,
+    may_abstain: bool = False,
 ) -> Counts:
     """Compare every mask, and the Otsu regions of every micrograph, with the truth.
 
     The two legends have the same classes in the same order. Of each label map a rim of
-    `ignore_border` pixels is left out.
+    `ignore_border` pixels is left out, and what a mask leaves without a class where it
+    `may_abstain`.
 
     Raises
     ------
     InputError
         If two files differ in size, or cannot be read, or the rim is all there is.
     LabelError
-        If a value means nothing, or a mask has no class where its label map has one.
+        If a value means nothing, or a mask has no class where its label map has one and may not
+        abstain.
     """
     with_regions = _can_threshold(pairs, report)
-    masks, regions = [], []
+    masks, regions, n_abstained = [], [], []
     with report.progress("scoring", len(pairs)) as advance:
         for pair in pairs:
             report.detail(f"comparing {pair.mask} with {pair.labels}")
@@ -55,11 +59,16 @@ def count_pairs(
             mask = open_label_map(pair.mask, mask_legend)
             _check_same_size(mask.path, mask.shape, truth)
             _check_border(truth, ignore_border)
-            counts, region_counts = _count(pair, truth, mask, ignore_border, with_regions)
+            counts, region_counts, n_open = _count(pair, truth, mask, ignore_border, with_regions)
+            if n_open.n_pixels and not may_abstain:
+                n_open.refuse()
             masks.append(counts)
             regions.append(region_counts)
+            n_abstained.append(n_open.n_pixels)
             advance(1, pair.name)
-    return Counts(np.stack(masks), np.stack(regions) if with_regions else None)
+    return Counts(
+        np.stack(masks), np.stack(regions) if with_regions else None, np.array(n_abstained)
+    )
 
 
 def _can_threshold(pairs: Sequence[Pair], report: Reporter) -> bool:
@@ -77,8 +86,8 @@ def _can_threshold(pairs: Sequence[Pair], report: Reporter) -> bool:
 
 def _count(
     pair: Pair, truth: LabelMap, mask: LabelMap, ignore_border: int, with_regions: bool
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Confusion matrices of the mask and of Otsu regions, summed over bands of rows."""
+) -> tuple[np.ndarray, np.ndarray | None, "_Gaps"]:
+    """Confusion matrices of the mask and of Otsu regions, summed over bands, and open pixels."""
     n_classes = len(truth.legend.classes)
     regions = _read_regions(pair, truth, n_classes) if with_regions else None
     counts = np.zeros((2, n_classes, n_classes), np.int64)
@@ -86,13 +95,12 @@ def _count(
     for window in truth.bands():
         truth_band, mask_band = truth.read(window), mask.read(window)
         truth_band = leave_out_border(truth_band, window.row, truth.shape[0], ignore_border)
-        gaps.add(truth_band, mask_band, window.row)
-        if not gaps.n_pixels:
-            counts[0] += confusion_matrix(truth_band, mask_band, n_classes)
         if regions is not None:
             counts[1] += confusion_matrix(truth_band, regions[window.slices], n_classes)
-    gaps.refuse()
-    return counts[0], counts[1] if with_regions else None
+        is_gap = gaps.find(truth_band, mask_band, window.row)
+        closed = np.where(is_gap, IGNORE_INDEX, truth_band) if is_gap.any() else truth_band
+        counts[0] += confusion_matrix(closed, mask_band, n_classes)
+    return counts[0], counts[1] if with_regions else None, gaps
 
 
 class _Gaps:
@@ -103,23 +111,23 @@ class _Gaps:
         self.n_pixels = 0
         self.first: tuple[int, int] | None = None
 
-    def add(self, truth: np.ndarray, mask: np.ndarray, row: int) -> None:
-        """Look through a band that begins at `row`."""
+    def find(self, truth: np.ndarray, mask: np.ndarray, row: int) -> np.ndarray:
+        """Where they are in a band that begins at `row`, bool."""
         is_gap = (truth != IGNORE_INDEX) & (mask == IGNORE_INDEX)
         if is_gap.any():
             self.n_pixels += np.count_nonzero(is_gap)
             down, across = np.unravel_index(np.argmax(is_gap), is_gap.shape)
             self.first = self.first or (row + int(down), int(across))
+        return is_gap
 
     def refuse(self) -> None:
-        """Raise LabelError if there was one."""
-        if self.n_pixels:
-            n_pixels = "1 pixel" if self.n_pixels == 1 else f"{self.n_pixels} pixels"
-            raise LabelError(
-                f"{self.pair.mask}: has no class in {n_pixels}, first at row {self.first[0]}, "
-                f"column {self.first[1]}, where {self.pair.labels} has one; segment these too, or "
-                "set them to an ignored value in the label map"
-            )
+        """Raise LabelError about them."""
+        n_pixels = "1 pixel" if self.n_pixels == 1 else f"{self.n_pixels} pixels"
+        raise LabelError(
+            f"{self.pair.mask}: has no class in {n_pixels}, first at row {self.first[0]}, "
+            f"column {self.first[1]}, where {self.pair.labels} has one; segment these too, or "
+            "set them to an ignored value in the label map"
+        )
 
 
 def _read_regions(pair: Pair, truth: LabelMap, n_classes: int) -> np.ndarray:

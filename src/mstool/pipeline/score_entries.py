@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mstool.pipeline.score_counts import Counts
+from mstool.pipeline.score_inputs import Pair
 from mstool.reporting import Reporter
 from mstool.scores.baselines import majority_baseline, match_regions, relabel_regions
 from mstool.scores.metrics import Metrics, compute_metrics
@@ -42,6 +43,19 @@ def compare_fractions(confusion: np.ndarray, names: Sequence[str]) -> dict[str, 
     rows = np.stack([truth, predicted, predicted - truth], axis=1).tolist()
     keys = ("truth", "predicted", "error")
     return {name: dict(zip(keys, row, strict=True)) for name, row in zip(names, rows, strict=True)}
+
+
+def describe_abstention(pairs: Sequence[Pair], counts: Counts) -> dict[str, Any]:
+    """Share of the labelled pixels [1] that masks give a class, in all and by micrograph."""
+    kept = counts.masks.sum(axis=(1, 2))
+    labelled = kept + counts.n_abstained
+    with np.errstate(invalid="ignore"):
+        shares = (kept / labelled).tolist()
+    rows = zip(pairs, shares, strict=True)
+    return {
+        "coverage": float(kept.sum() / labelled.sum()) if labelled.any() else float("nan"),
+        "per_image": [{"image": pair.name, "coverage": share} for pair, share in rows],
+    }
 
 
 def describe_interval(

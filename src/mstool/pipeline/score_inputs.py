@@ -28,6 +28,15 @@ from mstool.splits.groups import group_of
 
 
 @dataclass(frozen=True)
+class Stitching:
+    """How masks were made from probabilities."""
+
+    blend: str
+    abstain: float  # largest probability below which a pixel was left without a class
+    predict_sha256: str | None  # of the record of the probabilities
+
+
+@dataclass(frozen=True)
 class MaskSet:
     """Masks, and what is known about them.
 
@@ -43,6 +52,7 @@ class MaskSet:
     sources: dict[str, SourceImage] = field(default_factory=dict)  # by stem of the mask
     trained_on: tuple[dict[str, str], ...] | None = None
     folds: tuple[Fold, ...] | None = None
+    stitching: Stitching | None = None  # of masks that mstool wrote
 
 
 @dataclass(frozen=True)
@@ -90,6 +100,7 @@ def read_mask_set(operand: Path, report: Reporter) -> MaskSet:
         sources=by_stem,
         trained_on=None if rows is None else read_training(rows, record_path),
         folds=read_folds(record, [*sources], record_path),
+        stitching=_recorded_stitching(record, record_path) if record else None,
     )
 
 
@@ -235,6 +246,16 @@ def _recorded_legend(record: dict[str, Any], path: Path) -> Legend | None:
         return None
     with named(path):
         return legend_from_toml(str(text))
+
+
+def _recorded_stitching(record: dict[str, Any], path: Path) -> Stitching:
+    try:
+        settings, inputs = record.get("settings", {}), record.get("inputs", {})
+        hashes = [value for name, value in inputs.items() if Path(name).name == PREDICT_RECORD]
+        blend, abstain = str(settings.get("blend", "hann")), float(settings.get("abstain", 0))
+        return Stitching(blend, abstain, hashes[0] if hashes else None)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: damaged settings or inputs ({error}); stitch again") from None
 
 
 def _refuse_unpaired(labels: Path, naming: Naming, paired: set[Path]) -> None:

@@ -28,6 +28,12 @@ class MaskRun:
     pairs: tuple[Pair, ...]  # in the same order in each run
     mask_legend: Legend
 
+    @property
+    def may_abstain(self) -> bool:
+        """Whether its masks were stitched with pixels left out."""
+        stitching = self.mask_set.stitching
+        return bool(stitching and stitching.abstain)
+
     def inputs(self) -> list[Path]:
         """Files that decide its score, beside the label maps."""
         return [*self.mask_set.records, *(pair.mask for pair in self.pairs)]

@@ -9,7 +9,7 @@ import numpy as np
 from mstool.errors import InputError
 from mstool.geometry.length import Length
 from mstool.io.images import open_micrograph
-from mstool.labels.legend import Legend
+from mstool.labels.legend import IGNORE_INDEX, Legend
 from mstool.micrographs.label_maps import open_label_map
 from mstool.pipeline.score_inputs import Pair
 from mstool.reporting import Reporter
@@ -56,8 +56,8 @@ def measure_shapes(
 ) -> list[Shapes]:
     """Compare boundaries and objects of each pair, where asked for.
 
-    The pairs were compared pixel by pixel before, so that they have the same size, and the mask a
-    class wherever the label map has one. `legends` are those of masks and of label maps.
+    The pairs were compared pixel by pixel before, so that they have the same size, and where a mask
+    has no class, it may. `legends` are those of masks and of label maps.
 
     Raises
     ------
@@ -117,6 +117,7 @@ def _measure(pair: Pair, legends: tuple[Legend, Legend], question: ShapeQuestion
     label_map = open_label_map(pair.labels, legends[1])
     truth, mask = label_map.read(), mask_map.read()
     truth = leave_out_border(truth, 0, len(truth), question.ignore_border)
+    truth = np.where(mask == IGNORE_INDEX, mask, truth)  # where the mask abstains
     size = _find_pixel_size(pair, question, mask_map, label_map)
     names, boundaries = label_map.legend.names, None
     if question.tolerance is not None:

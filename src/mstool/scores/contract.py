@@ -3,7 +3,7 @@
 DEFINITIONS = {
     "ignored_pixels": "Pixels that the label map leaves out (255, or what the legend ignores) "
     "count nowhere, whatever the mask says there. A mask without a class where the label map has "
-    "one is an error.",
+    "one is an error, unless stitch --abstain made it.",
     "border": "With --ignore-border N, pixels less than N pixels from the edge of the micrograph "
     "are ignored as well. The edge itself, and the rim of ignored pixels, are no boundary; objects "
     "that they cut are objects as they stand.",
@@ -46,6 +46,13 @@ DEFINITIONS = {
     "phase_fraction": "Share of the pixels that are not ignored; error is mask less label map.",
     "interval": "How far a pooled score would move with other micrographs (or specimens) of the "
     "same kind; interval.method says how it was found.",
+    "abstention": "Pixels that stitch --abstain left without a class count nowhere; coverage is "
+    "the share of the labelled pixels that have one, and every score is of these.",
+    "calibration": "ece is the mean over pixels of the distance between the mean largest "
+    "probability and the share of right pixels in their bin, of 20 equal bins (Guo et al. 2017); "
+    "class_ece the same of the probability of each class. brier is the mean squared difference of "
+    "probabilities and truth, summed over classes, from 0 to 2 (Brier 1950). expected_error is "
+    "the mean of 1 less the largest probability. All are of the stitched probabilities.",
     "baselines": "majority gives the commonest class to every pixel; otsu gives classes to "
     "regions of like brightness with the truth in hand, an upper bound of what thresholds can "
     "reach. None of them learns, since that needs micrographs that are not scored: train --arch "

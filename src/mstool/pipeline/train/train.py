@@ -9,6 +9,7 @@ from typing import Any
 from mstool.io.atomic import write_text
 from mstool.io.tables import history_to_csv
 from mstool.io.tiles import MANIFEST, TILES_RECORD
+from mstool.nn.calibrate import Calibration, calibrate
 from mstool.nn.checkpoint import MODEL, Checkpoint, save_checkpoint, versions
 from mstool.nn.device import Compute
 from mstool.nn.fit import Fit
@@ -77,9 +78,17 @@ def train_model(
         fit = learner.fit
         go_on(fit, work, job)
     run_to_end(fit, job, stop_requested)
+    calibration = _calibrate(learner, data, settings, compute, job) if settings.calibrate else None
     _write_model(out, learner, data, settings)
     begun = work.describe(compute.name, compute.n_threads)
-    work.finish(begun | _facts(learner, data) | {"threads": fit.threads.describe(settings.threads)})
+    work.finish(
+        begun
+        | _facts(learner, data)
+        | {
+            "threads": fit.threads.describe(settings.threads),
+            "calibration": None if calibration is None else asdict(calibration),
+        }
+    )
     shutil.rmtree(out / "resume", ignore_errors=True)
     report.note(_closing_words(out, fit))
 
@@ -121,12 +130,29 @@ def _write_model(out: Path, learner: Learner, data: TrainingData, settings: Trai
             "versions": versions(),
         },
         greys=normalisation.greys,
+        temperature=segmenter.temperature,
     )
     save_checkpoint(out / MODEL, segmenter, checkpoint)
     write_text(out / "history.csv", history_to_csv(fit.state.history))
     title = f"{settings.arch}, {settings.features or settings.encoder or f'depth {settings.depth}'}"
     figure = draw_curves(fit.state.history, fit.state.best_epoch, title)
     save_figure(out / "curves.png", figure)
+
+
+def _calibrate(
+    learner: Learner, data: TrainingData, settings: TrainSettings, compute: Compute, job: Job
+) -> Calibration | None:
+    """Fit a temperature to the micrographs of validation, and say what it is."""
+    seed, batch_size = settings.fit.seed, settings.fit.batch_size
+    found = calibrate(learner.segmenter.eval(), data.val, batch_size, compute, seed)
+    if found is None:
+        job.report.note("warning: not calibrated: no pixel of the validation is labelled")
+    else:
+        job.report.note(
+            f"calibrated: logits are divided by {found.temperature:.3f}; log loss of the "
+            f"validation {found.nll_before:.4f} before, {found.nll_after:.4f} after"
+        )
+    return found
 
 
 def _kept_row(fit: Fit) -> dict[str, Any]:

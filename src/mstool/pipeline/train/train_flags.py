@@ -76,6 +76,8 @@ class TrainSettings:
         As resolved.
     threads : str
         ``auto`` or a number.
+    calibrate : bool
+        Whether to fit a temperature in the end.
     """
 
     arch: str
@@ -99,6 +101,7 @@ class TrainSettings:
     fit: FitSettings
     precision: str
     threads: str
+    calibrate: bool
 
     def as_record(self) -> dict[str, Any]:
         """All that decides the weights; not how many processes or threads help.
@@ -145,6 +148,7 @@ class TrainFlags:
     workers: int | None
     threads: str
     seed: int
+    calibrate: bool
 
 
 def resolve_settings(flags: TrainFlags, compute: Compute) -> TrainSettings:
