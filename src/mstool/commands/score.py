@@ -132,18 +132,15 @@ def score(
     from mstool.pipeline import score_runs as repeating
 
     run, report = Run(), make_reporter("score", quiet, verbose)
-    mask_set = finding.read_mask_set(masks[0], report)
-    naming = pick(Naming, given)
-    pairs = finding.pair_masks(mask_set, labels, naming, group_by, strict, report)
-    legends = finding.choose_legends(mask_set, choose_legend(legend, classes), pairs, report)
+    naming, known = pick(Naming, given), choose_legend(legend, classes)
+    runs, legends = repeating.find_runs(
+        masks, labels, naming, group_by, strict, known, images, report
+    )
+    (first, *more_runs) = runs
+    pairs, mask_set = first.pairs, first.mask_set
     texts = dict(zip(("mask_legend", "label_legend"), map(legend_to_toml, legends), strict=True))
     settings = pick(scoring.ScoreSettings, given | texts)
-    pairs = finding.find_images(pairs, mask_set, images, report)
     folder = None if probs is None else calibrating.open_behind(probs, mask_set)
-    first = repeating.MaskRun(mask_set, tuple(pairs), legends[0])
-    more_runs = repeating.find_more_runs(
-        masks[1:], labels, naming, group_by, first, legends[1], report
-    )
     inputs = finding.list_inputs(mask_set, pairs, legend) + (folder.files if folder else [])
     inputs += [path for each in more_runs for path in each.inputs()]
     options.refuse_own_input(out, inputs)

@@ -120,8 +120,8 @@ def score_masks(
 ) -> dict[str, Any]:
     """Compare masks with label maps: the keys of a score record, with NaN where undefined.
 
-    `behind` are counts of the probabilities behind the masks, where these are given. Of
-    several runs the pixels of a micrograph are pooled first, so that it stays one unit.
+    `behind` are counts of the probabilities behind the masks, where these are given. Of several
+    runs the pixels of a micrograph are pooled first, so that it stays one unit.
 
     Raises
     ------

@@ -12,7 +12,14 @@ from mstool.labels.legend import Legend
 from mstool.micrographs.find import Naming
 from mstool.pipeline.out_of_fold import Fold
 from mstool.pipeline.score_entries import describe_confusion
-from mstool.pipeline.score_inputs import MaskSet, Pair, pair_masks, read_mask_set
+from mstool.pipeline.score_inputs import (
+    MaskSet,
+    Pair,
+    choose_legends,
+    find_images,
+    pair_masks,
+    read_mask_set,
+)
 from mstool.reporting import Reporter
 from mstool.scores.components import REST, variance_components
 from mstool.scores.metrics import mean_iou
@@ -39,32 +46,41 @@ class MaskRun:
         return [*self.mask_set.records, *(pair.mask for pair in self.pairs)]
 
 
-def find_more_runs(
+def find_runs(
     paths: Sequence[Path],
     labels: Path,
     naming: Naming,
     group_by: str | None,
-    first: MaskRun,
-    label_legend: Legend,
+    strict: bool,
+    given: Legend | None,
+    images: Path | None,
     report: Reporter,
-) -> list[MaskRun]:
-    """Masks of further runs, of the same micrographs and classes as those of the first.
+) -> tuple[list[MaskRun], tuple[Legend, Legend]]:
+    """Masks of each run with their truth, and the legends of the first run and of label maps.
+
+    Micrographs are looked for with the masks of the first run alone.
 
     Raises
     ------
     UsageError
         If a folder is given twice.
     InputError
-        If one has other micrographs or classes; and as `read_mask_set` and `pair_masks`.
+        If a run has other micrographs or classes than the first; and as `read_mask_set`,
+        `pair_masks`, `choose_legends` and `find_images`.
     """
-    runs = [first]
-    for path in paths:
+    mask_set = read_mask_set(paths[0], report)
+    pairs = pair_masks(mask_set, labels, naming, group_by, strict, report)
+    legends = choose_legends(mask_set, given, pairs, report)
+    pairs = find_images(pairs, mask_set, images, report)
+    runs = [MaskRun(mask_set, tuple(pairs), legends[0])]
+    for path in paths[1:]:
         mask_set = read_mask_set(path, report)
         if mask_set.paths[0] in [run.mask_set.paths[0] for run in runs]:
             raise UsageError(f"{path}: is given twice; name each run once, and the label maps last")
         pairs = pair_masks(mask_set, labels, naming, group_by, False, report)
-        runs.append(MaskRun(mask_set, tuple(pairs), mask_set.legend or label_legend))
-    return [_in_order(run, first) for run in runs[1:]]
+        run = MaskRun(mask_set, tuple(pairs), mask_set.legend or legends[1])
+        runs.append(_in_order(run, runs[0]))
+    return runs, legends
 
 
 def _in_order(run: MaskRun, first: MaskRun) -> MaskRun:
