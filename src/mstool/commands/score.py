@@ -128,7 +128,6 @@ def score(
     from mstool.micrographs.label_maps import choose_legend
     from mstool.pipeline import score as scoring
     from mstool.pipeline import score_calibration as calibrating
-    from mstool.pipeline import score_inputs as finding
     from mstool.pipeline import score_runs as repeating
 
     run, report = Run(), make_reporter("score", quiet, verbose)
@@ -136,13 +135,11 @@ def score(
     runs, legends = repeating.find_runs(
         masks, labels, naming, group_by, strict, known, images, report
     )
-    (first, *more_runs) = runs
-    pairs, mask_set = first.pairs, first.mask_set
+    pairs, mask_set = runs[0].pairs, runs[0].mask_set
     texts = dict(zip(("mask_legend", "label_legend"), map(legend_to_toml, legends), strict=True))
     settings = pick(scoring.ScoreSettings, given | texts)
     folder = None if probs is None else calibrating.open_behind(probs, mask_set)
-    inputs = finding.list_inputs(mask_set, pairs, legend) + (folder.files if folder else [])
-    inputs += [path for each in more_runs for path in each.inputs()]
+    inputs = repeating.list_all_inputs(runs, legend) + (folder.files if folder else [])
     options.refuse_own_input(out, inputs)
     if dry_run:
         emit_plan("score", asdict(settings), inputs, out)
@@ -151,7 +148,7 @@ def score(
     behind = calibrating.measure_behind(
         folder, reliability, pairs, mask_set, legends[1], ignore_border, report
     )
-    record = scoring.score_masks(pairs, mask_set, settings, report, behind, more_runs)
+    record = scoring.score_masks(runs, settings, report, behind)
     text = scoring.finish_record(record, hashes, settings, out, run)
     if out is None:
         emit(text)

@@ -24,7 +24,7 @@ from mstool.pipeline.score_entries import (
     describe_interval,
     describe_metrics,
 )
-from mstool.pipeline.score_inputs import MaskSet, Pair
+from mstool.pipeline.score_inputs import Pair
 from mstool.pipeline.score_leak import describe_leak
 from mstool.pipeline.score_runs import (
     MaskRun,
@@ -111,12 +111,10 @@ def claim_record(
 
 
 def score_masks(
-    pairs: Sequence[Pair],
-    mask_set: MaskSet,
+    runs: Sequence[MaskRun],
     settings: ScoreSettings,
     report: Reporter,
     behind: Sequence[ConfidenceCounts] | None = None,
-    more_runs: Sequence[MaskRun] = (),
 ) -> dict[str, Any]:
     """Compare masks with label maps: the keys of a score record, with NaN where undefined.
 
@@ -128,10 +126,8 @@ def score_masks(
     InputError, LabelError
         As `count_pairs` and `measure_shapes`.
     """
-    mask_legend = legend_from_toml(settings.mask_legend)
     label_legend = legend_from_toml(settings.label_legend)
-    names = label_legend.names
-    runs = [MaskRun(mask_set, tuple(pairs), mask_legend), *more_runs]
+    names, pairs = label_legend.names, runs[0].pairs
     counts, by_run = _count_runs(runs, label_legend, settings, report)
     may_abstain = any(run.may_abstain for run in runs)
     question = settings.ask_shapes()

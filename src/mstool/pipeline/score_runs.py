@@ -17,6 +17,7 @@ from mstool.pipeline.score_inputs import (
     Pair,
     choose_legends,
     find_images,
+    list_inputs,
     pair_masks,
     read_mask_set,
 )
@@ -40,10 +41,6 @@ class MaskRun:
         """Whether its masks were stitched with pixels left out."""
         stitching = self.mask_set.stitching
         return bool(stitching and stitching.abstain)
-
-    def inputs(self) -> list[Path]:
-        """Files that decide its score, beside the label maps."""
-        return [*self.mask_set.records, *(pair.mask for pair in self.pairs)]
 
 
 def find_runs(
@@ -81,6 +78,12 @@ def find_runs(
         run = MaskRun(mask_set, tuple(pairs), mask_set.legend or legends[1])
         runs.append(_in_order(run, runs[0]))
     return runs, legends
+
+
+def list_all_inputs(runs: Sequence[MaskRun], legend: Path | None) -> list[Path]:
+    """All files that decide the score, each once."""
+    found = [path for run in runs for path in list_inputs(run.mask_set, run.pairs, legend)]
+    return list(dict.fromkeys(found))
 
 
 def _in_order(run: MaskRun, first: MaskRun) -> MaskRun:
