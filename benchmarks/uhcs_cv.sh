@@ -5,28 +5,18 @@
 #
 # DATA is as for benchmarks/uhcs.sh, with the six folds of split_cv.csv. Every micrograph is predicted
 # by the one model of each seed that has not seen it. The tables of both seeds, and of both together,
-# go to standard error, with the core-seconds of training and prediction (user and system time).
-# WORK keeps everything, the times too; a second run goes on where the first one stopped.
-# A quick try: TTA=none benchmarks/uhcs_cv.sh DATA build/try --features filters --views 1
+# go to standard error, and at the end what this run took: user and system time, in seconds of one
+# core, below that of the shell itself. WORK keeps everything; a second run goes on where the first
+# one stopped.
+# A quick try: benchmarks/uhcs_cv.sh DATA build/try --features filters --views 1
 set -euo pipefail
 
 data=${1:?usage: benchmarks/uhcs_cv.sh DATA [WORK] [TRAIN OPTION...] > score.json}
 work=${2:-build/uhcs-cv}
 shift "$(($# < 2 ? $# : 2))"
-tta=${TTA:-d4}
 mkdir -p "$work"
 
-# run NAME RECORD COMMAND...: note its core-seconds, unless the record is there already
-run() {
-  local name=$1 record=$2 status=0
-  shift 2
-  [ ! -e "$record" ] || { "$@"; return; }
-  TIMEFORMAT="$name %U %S"
-  { time "$@" 2>&3 || status=$?; } 3>&2 2>>"$work/seconds.txt"
-  return "$status"
-}
-
-run tile "$work/tiles/tiles.json" mstool tile "$data/images" --labels "$data/labels" --size 484 --overlap 64 \
+mstool tile "$data/images" --labels "$data/labels" --size 484 --overlap 64 \
   --classes 'matrix=0,network=1,spheroidite=2,widmanstaetten=3' -o "$work/tiles"
 {
   echo source,group,fold
@@ -34,14 +24,13 @@ run tile "$work/tiles/tiles.json" mstool tile "$data/images" --labels "$data/lab
 } > "$work/split.csv"
 
 for seed in 0 1; do
-  run "train-$seed" "$work/cv-$seed/cv.json" mstool train "$work/tiles" --split "$work/split.csv" --test-fold all \
-    --arch pixel-classifier --seed "$seed" "$@" -o "$work/cv-$seed"
-  run "predict-$seed" "$work/probs-$seed/predict.json" mstool predict "$work/tiles" --model "$work/cv-$seed" \
-    --select out-of-fold --tta "$tta" -o "$work/probs-$seed"
+  mstool train "$work/tiles" --split "$work/split.csv" --test-fold all --arch pixel-classifier \
+    --seed "$seed" "$@" -o "$work/cv-$seed"
+  mstool predict "$work/tiles" --model "$work/cv-$seed" --select out-of-fold --tta d4 \
+    -o "$work/probs-$seed"
   mstool stitch "$work/probs-$seed" -o "$work/masks-$seed"
   mstool score "$work/masks-$seed" "$data/labels" --table -o "$work/score-$seed.json"
 done
 
 mstool score "$work/masks-0" "$work/masks-1" "$data/labels" --table
-awk '{sum[$1] += $2 + $3} END {for (name in sum) printf "%s %.0f core-seconds\n", name, sum[name]}' \
-  "$work/seconds.txt" | sort >&2
+times >&2
