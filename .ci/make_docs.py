@@ -77,6 +77,8 @@ FILES = {  # what a verb reads and writes by default
         ("model/history.csv, model/curves.png", "Loss and IoU of every epoch."),
         ("model/resume/", "What an unfinished run goes on from."),
         ("model/train.json", "Record; written last."),
+        ("cv/fold-K/", "Such a folder for each fold, with --test-fold all -o cv/."),
+        ("cv/cv.json", "Record of these; written last."),
     ),
     "predict": (
         ("tiles/, model/", "Tile folder and model that are read."),

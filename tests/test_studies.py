@@ -96,7 +96,7 @@ def test_call_is_taken(call):
     verb, *words = call
     flags = ["", *words]  # a number is a path and a word too, but no choice
     words = [
-        {"--select": "test"}.get(flag, "1") if "$" in word else word
+        {"--select": "test", "--crop": "64"}.get(flag, "1") if "$" in word else word
         for flag, word in zip(flags, words, strict=False)
     ]
     COMMANDS[verb].make_context(verb, words)  # parses and converts; does not run

@@ -108,6 +108,20 @@ def check_threads(parameter: typer.CallbackParam, text: str) -> str:
     return text
 
 
+def parse_fold(text: object) -> int | str:
+    """Fold that ``3`` names, or the word ``all``.
+
+    Raises
+    ------
+    UsageError
+        If `text` is neither.
+    """
+    word = str(text)
+    if word != "all" and not re.fullmatch("-?[0-9]{1,6}", word):
+        raise UsageError(f"--test-fold {word}: give the number of a fold, or all")
+    return word if word == "all" else int(word)
+
+
 def parse_duration(text: object) -> float:
     """Seconds of ``90``, ``90s``, ``45m``, ``2h`` or ``1:30:00``.
 

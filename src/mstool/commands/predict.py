@@ -18,7 +18,8 @@ def predict(
         Group.NETWORK(
             "--model",
             metavar="FILE|DIR",
-            help="Model; give it several times for an ensemble. By default model/.",
+            help="Model, or the models of a cross-validation; give it several times for an "
+            "ensemble. By default model/.",
         ),
     ] = None,
     select: Annotated[
@@ -26,8 +27,9 @@ def predict(
         Group.INPUT(
             "--select",
             metavar="PART",
-            help="Micrographs that the model's own record knows as train, val or test; or all.",
-            callback=options.one_of("train", "val", "test", "all"),
+            help="Micrographs that the model's own record knows as train, val or test; "
+            "out-of-fold, each by the models that have not seen it; or all.",
+            callback=options.one_of("train", "val", "test", "out-of-fold", "all"),
         ),
     ] = "all",
     tta: Annotated[
@@ -64,7 +66,14 @@ def predict(
     Several models are an ensemble: the mean of their probabilities. --select test takes the
     micrographs that no model has seen, told by their pixels and not by their names.
 
+    --select out-of-fold is for cross-validation: each micrograph is predicted by the models of
+    which it is in the test fold, and by no others. A model has seen what it was trained on, what
+    chose its weights in validation, and all other micrographs of these specimens. A micrograph that
+    all models have seen is refused; one that none of them knows is predicted by all.
+
     Example: mstool predict tiles/ --model model/ --select test
+
+    Example: mstool predict tiles/ --model cv/ --select out-of-fold
     """
     from mstool.nn.device import choose_compute, make_deterministic, reuse_freed_memory
     from mstool.nn.threads import use_threads

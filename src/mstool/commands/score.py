@@ -13,7 +13,13 @@ from mstool.errors import UsageError
 
 
 def score(
-    masks: Annotated[Path, typer.Argument(metavar="MASKS", help="Folder with masks, or a mask.")],
+    masks: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="MASKS...",
+            help="Folder with masks, or a mask; several are runs of one study, as of two seeds.",
+        ),
+    ],
     labels: Annotated[
         Path, typer.Argument(metavar="LABELS", help="Folder with label maps, or a label map.")
     ],
@@ -125,33 +131,43 @@ def score(
     number of comparisons), and whether so many micrographs could show such a difference. Fewer than
     6 give no p of 5 %.
 
+    Masks of predict --select out-of-fold are scored together and fold by fold, and each micrograph
+    is held against what its own models were trained on. Several folders of masks before the label
+    maps are runs of one study, with other seeds or other splits: their pixels are pooled, and the
+    variance between runs, folds and micrographs is taken apart.
+
     Example: mstool score masks/ labels/
+
+    Example: mstool score masks-seed0/ masks-seed1/ labels/ --table
     """
     given = locals()
     if reliability is not None and probs is None:
         raise UsageError("--reliability: give the probabilities too, with --probs")
+    if (probs or versus) and len(masks) > 1:
+        flag = "--probs" if probs else "--versus"
+        raise UsageError(f"{flag}: is for the masks of one run; score each run by itself")
     from mstool.io.records import Run, pick
     from mstool.labels.legend import legend_to_toml
     from mstool.micrographs.find import Naming
     from mstool.micrographs.label_maps import choose_legend
     from mstool.pipeline import score as scoring
     from mstool.pipeline import score_calibration as calibrating
-    from mstool.pipeline import score_inputs as finding
+    from mstool.pipeline import score_runs as repeating
     from mstool.pipeline.score_versus import list_rival_inputs, read_rivals
 
     run, report = Run(), make_reporter("score", quiet, verbose)
-    mask_set = finding.read_mask_set(masks, report)
-    naming = pick(Naming, given)
-    pairs = finding.pair_masks(mask_set, labels, naming, group_by, strict, report)
-    legends = finding.choose_legends(mask_set, choose_legend(legend, classes), pairs, report)
+    naming, known = pick(Naming, given), choose_legend(legend, classes)
+    runs, legends = repeating.find_runs(
+        masks, labels, naming, group_by, strict, known, images, report
+    )
+    pairs, mask_set = runs[0].pairs, runs[0].mask_set
     texts = dict(zip(("mask_legend", "label_legend"), map(legend_to_toml, legends), strict=True))
     texts["versus"] = [str(folder) for folder in versus or ()]
     settings = pick(scoring.ScoreSettings, given | texts)
     scored = mask_set, pairs, legends[1]
     rivals = read_rivals(versus or (), labels, naming, scored, bool(legend or classes), report)
-    pairs = finding.find_images(pairs, mask_set, images, report)
     folder = None if probs is None else calibrating.open_behind(probs, mask_set)
-    inputs = finding.list_inputs(mask_set, pairs, legend) + (folder.files if folder else [])
+    inputs = repeating.list_all_inputs(runs, legend) + (folder.files if folder else [])
     inputs += list_rival_inputs(rivals, inputs)
     options.refuse_own_input(out, inputs)
     if dry_run:
@@ -161,7 +177,7 @@ def score(
     behind = calibrating.measure_behind(
         folder, reliability, pairs, mask_set, legends[1], ignore_border, report
     )
-    record = scoring.score_masks(pairs, mask_set, rivals, settings, report, behind)
+    record = scoring.score_masks(runs, rivals, settings, report, behind)
     text = scoring.finish_record(record, hashes, settings, out, run)
     if out is None:
         emit(text)

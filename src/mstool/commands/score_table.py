@@ -3,6 +3,7 @@
 import contextlib
 import math
 import sys
+from pathlib import PurePath
 from typing import Any
 
 from rich.console import Console
@@ -26,9 +27,10 @@ def print_table(record: dict[str, Any]) -> None:
 
 def tabulate(record: dict[str, Any]) -> Table:
     """Table of the record of a score, at most 80 columns wide."""
-    n_images = record["n_images"]
+    n_images, runs = record["n_images"], record.get("runs") or ()
+    of_runs = f" in {len(runs)} runs" if runs else ""
     table = Table(
-        title=f"pooled over {n_images} micrograph{'s' * (n_images != 1)}",
+        title=f"pooled over {n_images} micrograph{'s' * (n_images != 1)}{of_runs}",
         caption=Text(_caption(record)),
         caption_justify="left",
         box=None,
@@ -40,6 +42,8 @@ def tabulate(record: dict[str, Any]) -> Table:
     _add_classes(table, record)
     table.add_section()
     _add_means(table, record)
+    table.add_section()
+    _add_parts(table, record)
     return table
 
 
@@ -96,6 +100,24 @@ def _add_means(table: Table, record: dict[str, Any]) -> None:
     table.add_row("mean, Otsu", "-" if otsu is None else _number(otsu["mean_iou"]))
 
 
+def _add_parts(table: Table, record: dict[str, Any]) -> None:
+    """A row a fold, and a row a run."""
+    for row in record.get("folds") or ():
+        name = "folds of several models" if row["fold"] is None else f"fold {row['fold']}"
+        n_pixels = sum(map(sum, row["confusion"]))
+        cells = (_number(row["mean_iou"]), "", "", "", _pixels(n_pixels))
+        table.add_row(f"mean, {name}", *cells)
+    for name, row in zip(_run_names(record), record.get("runs") or (), strict=True):
+        table.add_row(Text(f"mean, {name}"), _number(row["mean_iou"]))
+
+
+def _run_names(record: dict[str, Any]) -> list[str]:
+    """Names of the folders of runs, or whole paths where these are alike."""
+    paths = [row["masks"] for row in record.get("runs") or ()]
+    names = [PurePath(path).name for path in paths]
+    return names if len(set(names)) == len(names) else paths
+
+
 def _caption(record: dict[str, Any]) -> str:
     """Lines below the table that say what its numbers are."""
     lines = ["support: pixels"]
@@ -103,6 +125,9 @@ def _caption(record: dict[str, Any]) -> str:
         lines.append(_interval_line(interval))
         lines.append(f"  that of the mean held in {_held(interval['coverage']['mean_iou'])}")
         lines.append(f"  those of classes held in {_held(interval['coverage']['iou'])}")
+    if variance := record.get("variance"):
+        sds = [f"{name} {_number(row['sd'])}" for name, row in variance["components"].items()]
+        lines.append(f"mean IoU of a micrograph varies (sd) by {', '.join(sds)}")
     if abstention := record["abstention"]:
         lines.append(f"coverage: {abstention['coverage']:.1%} of the labelled pixels have a class")
     if found := record["calibration"]:

@@ -22,8 +22,14 @@ def train(
         Group.INPUT("--split", metavar="CSV", help="Split made by mstool split; needed."),
     ] = None,
     test_fold: Annotated[
-        int | None,
-        Group.INPUT("--test-fold", metavar="K", help="Fold that is left untouched for the test."),
+        str | None,
+        Group.INPUT(
+            "--test-fold",
+            metavar="K|all",
+            help="Fold that is left untouched for the test; all trains one model a fold, each into "
+            "a folder fold-K.",
+            parser=options.parse_fold,
+        ),
     ] = None,
     val_fold: Annotated[
         int | None,
@@ -283,14 +289,22 @@ def train(
     quicker goes on; that may depend on what else the machine does, and so may the rounding of the
     weights, whereas with --threads N they are the same bytes on a busy machine too.
 
+    With --test-fold all, for cross-validation, every fold is the test of one model, which is the
+    same as --test-fold K makes it; predict --select out-of-fold uses them. --max-time is for all of
+    them: each fold gets a like share of what is left. Where a fold fails the others go on, and the
+    run ends with 1 and names it; the same command then trains what is missing.
+
     Example: mstool train tiles/ --split split.csv --test-fold 0
+
+    Example: mstool train tiles/ --split split.csv --test-fold all -o cv/
     """
     given = locals()
     from mstool.io.records import pick
     from mstool.nn.device import choose_compute, make_deterministic, reuse_freed_memory
     from mstool.pipeline.job import Job
+    from mstool.pipeline.train.cross_validation import train_folds
     from mstool.pipeline.train.train import train_model
-    from mstool.pipeline.train.train_flags import TrainFlags, resolve_settings
+    from mstool.pipeline.train.train_flags import ALL_FOLDS, TrainFlags, resolve_settings
 
     job = Job(out, overwrite, make_reporter("train", quiet, verbose))
     if split is None:
@@ -302,10 +316,14 @@ def train(
     if dry_run:
         emit_plan("train", asdict(settings), [tiles, split], out)
         return
+    is_every_fold = settings.test_fold == ALL_FOLDS
     if preview is not None:
+        if is_every_fold:
+            raise UsageError("--preview: shows the crops of one training; give one --test-fold")
         from mstool.pipeline.crop_preview import preview_crops
 
         preview_crops(tiles, split, settings, preview, job.report)
         return
     with stop_between_steps() as stop_requested:
-        train_model(tiles, split, settings, compute, cache.expanduser(), job, stop_requested)
+        train_them = train_folds if is_every_fold else train_model
+        train_them(tiles, split, settings, compute, cache.expanduser(), job, stop_requested)

@@ -18,6 +18,8 @@ from mstool.nn.decoder_width import decoder_arguments
 from mstool.nn.model import ModelSpec, Segmenter, build_segmenter
 from mstool.nn.pretrained import is_encoder_alone, sources_of_encoder
 
+MODEL = "model.safetensors"  # name of the file in a folder that train writes
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -128,7 +130,7 @@ def load_checkpoint(path: Path) -> LoadedModel:
         If it is a pickle, damaged, or not written by mstool.
     """
     if path.is_dir():
-        path = path / "model.safetensors"
+        path = path / MODEL
     if not path.is_file():
         raise MissingInputError(f"{path}: no such model; train one with mstool train")
     _refuse_pickle(path)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,25 +19,22 @@ from mstool.io.tiles import (
     write_probabilities,
 )
 from mstool.micrographs.needs import check_needs
-from mstool.micrographs.tile_folder import open_tile_folder
-from mstool.nn.checkpoint import (
-    LoadedModel,
-    check_same_classes,
-    deciding_sources,
-    load_checkpoint,
-)
+from mstool.micrographs.tile_folder import TileFolder, open_tile_folder
+from mstool.nn.checkpoint import LoadedModel, check_same_classes, load_checkpoint
 from mstool.nn.device import Compute
 from mstool.nn.infer import predict_images
+from mstool.pipeline.fold_models import Part, divide_out_of_fold, find_models, trained_on
 from mstool.pipeline.job import Job
 from mstool.reporting import Advance
-from mstool.splits.roles import UNLABELLED
+
+OUT_OF_FOLD = "out-of-fold"
 
 
 @dataclass(frozen=True)
 class PredictSettings:
     """How to predict."""
 
-    select: str  # "train", "val", "test", by the checkpoint's own record, or "all"
+    select: str  # "train", "val", "test", by the checkpoint's own record, `OUT_OF_FOLD`, or "all"
     tta: str  # "none", "flips" or "d4"
     probs: str  # "uint8" or "float16"
     precision: str  # as resolved
@@ -52,15 +50,18 @@ def predict_tiles(
 ) -> None:
     """Predict the tiles of a folder, some at a time, and write a folder of probabilities.
 
-    Models are checkpoints, or model folders; several are an ensemble.
+    Models are checkpoints, model folders, or folders of a cross-validation; several are an
+    ensemble.
     """
     out = job.out
-    models = [load_checkpoint(path) for path in model_paths]
+    models = [load_checkpoint(path) for path in find_models(model_paths)]
     check_same_classes(models)
     tile_folder = open_tile_folder(tiles)
     check_needs([model.needs for model in models], tile_folder.given(), job.report)
     sources = tile_folder.sources
-    chosen = choose_tiles(tile_folder.tiles, sources, models, settings.select, tiles)
+    parts = _divide(tile_folder, models, settings.select)
+    wanted = {tile.id for part in parts for tile in part.tiles}
+    chosen = [tile for tile in tile_folder.tiles if tile.id in wanted]
     inputs = [*tile_folder.files, *(model.path for model in models)]
     pieces = [out / MANIFEST, *(probabilities_path(out, tile) for tile in chosen)]
     contents = (MANIFEST, "probs")
@@ -69,9 +70,12 @@ def predict_tiles(
         return
     # a damaged tile takes nothing back: with it mended, the same command goes on
     todo = [tile for tile in chosen if not probabilities_path(out, tile).exists()]
+    missing_ids = {tile.id for tile in todo}
     with job.report.progress("predicting", len(chosen)) as advance:
         advance(len(chosen) - len(todo))
-        _predict_all(todo, tiles, models, settings, batch_size, compute, out, advance)
+        for part in parts:
+            missing = [tile for tile in part.tiles if tile.id in missing_ids]
+            _predict_all(missing, tiles, part.models, settings, batch_size, compute, out, advance)
     write_manifest(out, chosen)
     names = {tile.source for tile in chosen}
     megapixels = sum(np.prod(sources[name].scaled_shape) for name in names) / 1e6
@@ -88,6 +92,7 @@ def predict_tiles(
         "models": [{"name": model.path.name, "sha256": model.sha256} for model in models],
         "trained_on": trained_on(models),
         "leaks": leaks_of(models),
+        "folds": _describe_folds(parts, settings.select),
         "tiles": {"settings": tile_folder.settings, "halo": tile_folder.halo},
         "sources": [
             source.as_entry(tiles, out) for name, source in sources.items() if name in names
@@ -123,17 +128,23 @@ def choose_tiles(
     if not chosen:
         raise UsageError(
             f"--select {select}: {tiles} holds no micrograph that the models know as {select}; use "
-            "--select all for new micrographs"
+            "--select all for new micrographs, or out-of-fold for those of a cross-validation"
         )
     return chosen
 
 
-def trained_on(models: Sequence[LoadedModel]) -> list[dict[str, str]]:
-    """Micrographs that decided the weights of any model, and the most that each was."""
-    sources = [source for model in models for source in deciding_sources(model.checkpoint)]
-    sources.sort(key=lambda source: source["part"] != UNLABELLED)  # labels are more than pixels
-    seen = {source["sha256"]: source for source in sources}
-    return sorted(seen.values(), key=lambda source: source["name"])
+def _divide(folder: TileFolder, models: Sequence[LoadedModel], select: str) -> list[Part]:
+    """Tiles to predict, with the models that do."""
+    if select == OUT_OF_FOLD:
+        return divide_out_of_fold(folder, models)
+    chosen = choose_tiles(folder.tiles, folder.sources, models, select, folder.path)
+    return [Part(tuple(models), tuple(chosen))]
+
+
+def _describe_folds(parts: Sequence[Part], select: str) -> list[dict[str, Any]] | None:
+    if select != OUT_OF_FOLD:
+        return None
+    return [part.as_fold().as_entry() for part in parts]
 
 
 def leaks_of(models: Sequence[LoadedModel]) -> list[str]:
@@ -153,6 +164,8 @@ def _predict_all(
     advance: Advance,
 ) -> None:
     (out / "probs").mkdir(exist_ok=True)
+    if not todo:
+        return
     segmenters = [compute.place(model.segmenter) for model in models]
     for start in range(0, len(todo), batch_size):
         batch = todo[start : start + batch_size]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,9 @@ from mstool.errors import CheckFailed, InputError, OutputExistsError, UsageError
 from mstool.geometry.length import parse_length
 from mstool.io.atomic import write_text
 from mstool.io.records import Run, hash_inputs, read_record, to_json
-from mstool.labels.legend import legend_from_toml
+from mstool.labels.legend import Legend, legend_from_toml
 from mstool.pipeline.score_calibration import describe_calibration
-from mstool.pipeline.score_counts import count_pairs
+from mstool.pipeline.score_counts import Counts, count_pairs
 from mstool.pipeline.score_entries import (
     compare_fractions,
     describe_abstention,
@@ -24,13 +24,22 @@ from mstool.pipeline.score_entries import (
     describe_interval,
     describe_metrics,
 )
-from mstool.pipeline.score_inputs import MaskSet, Pair
+from mstool.pipeline.score_inputs import Pair
 from mstool.pipeline.score_leak import describe_leak
+from mstool.pipeline.score_runs import (
+    MaskRun,
+    common_folds,
+    describe_folds,
+    describe_runs,
+    describe_variance,
+)
 from mstool.pipeline.score_shapes import (
     ShapeQuestion,
+    Shapes,
     describe_image_shapes,
     describe_shapes,
     measure_shapes,
+    pool_shapes,
 )
 from mstool.pipeline.score_versus import Rival, describe_least_difference, describe_rivals
 from mstool.reporting import Reporter
@@ -105,8 +114,7 @@ def claim_record(
 
 
 def score_masks(
-    pairs: Sequence[Pair],
-    mask_set: MaskSet,
+    runs: Sequence[MaskRun],
     rivals: Sequence[Rival],
     settings: ScoreSettings,
     report: Reporter,
@@ -114,21 +122,20 @@ def score_masks(
 ) -> dict[str, Any]:
     """Compare masks with label maps: the keys of a score record, with NaN where undefined.
 
-    `behind` are counts of the probabilities behind the masks, where these are given.
+    `behind` are counts of the probabilities behind the masks, where these are given. Of several
+    runs the pixels of a micrograph are pooled first, so that it stays one unit.
 
     Raises
     ------
     InputError, LabelError
         As `count_pairs` and `measure_shapes`.
     """
-    mask_legend = legend_from_toml(settings.mask_legend)
     label_legend = legend_from_toml(settings.label_legend)
-    names = label_legend.names
-    may_abstain = bool(mask_set.stitching and mask_set.stitching.abstain)
-    border = settings.ignore_border
-    counts = count_pairs(pairs, mask_legend, label_legend, border, report, may_abstain)
+    names, pairs = label_legend.names, runs[0].pairs
+    counts, by_run = _count_runs(runs, label_legend, settings, report)
+    may_abstain = any(run.may_abstain for run in runs)
     question = settings.ask_shapes()
-    shapes = measure_shapes(pairs, (mask_legend, label_legend), question, report)
+    shapes = _measure_runs(runs, label_legend, question, report)
     groups, pooled = _drawn_groups(pairs, settings.group_by), counts.masks.sum(axis=0)
     if np.count_nonzero(pooled.sum(axis=1)) == 1:
         report.note("warning: the label maps hold one class alone; a high score shows nothing")
@@ -149,7 +156,10 @@ def score_masks(
         **describe_shapes(shapes, names, question),
         "as": describe_conventions(counts.masks, names, settings.tools or ()),
         "definitions": DEFINITIONS,
-        "leak": describe_leak(pairs, mask_set, report),
+        "folds": describe_folds(pairs, common_folds(runs), counts.masks, names),
+        "runs": describe_runs(runs, by_run, names),
+        "variance": describe_variance(runs, by_run, groups),
+        "leak": describe_leak([(run.pairs, run.mask_set) for run in runs], report),
         "versus": describe_rivals(
             counts.masks,
             rivals,
@@ -163,6 +173,30 @@ def score_masks(
     if settings.min_detectable:
         record["min_detectable"] = describe_least_difference(counts.masks, names, groups)
     return record
+
+
+def _count_runs(
+    runs: Sequence[MaskRun], label_legend: Legend, settings: ScoreSettings, report: Reporter
+) -> tuple[Counts, np.ndarray]:
+    """Counts of each micrograph, pooled over runs; and those of masks by run, (R, N, C, C)."""
+    border = settings.ignore_border
+    each = [
+        count_pairs(run.pairs, run.mask_legend, label_legend, border, report, run.may_abstain)
+        for run in runs
+    ]
+    by_run = np.stack([counts.masks for counts in each])
+    n_abstained = np.sum([counts.n_abstained for counts in each], axis=0)
+    return replace(each[0], masks=by_run.sum(axis=0), n_abstained=n_abstained), by_run
+
+
+def _measure_runs(
+    runs: Sequence[MaskRun], label_legend: Legend, question: ShapeQuestion, report: Reporter
+) -> list[Shapes]:
+    """Boundaries and objects of each micrograph, pooled over runs."""
+    by_run = [
+        measure_shapes(run.pairs, (run.mask_legend, label_legend), question, report) for run in runs
+    ]
+    return [pool_shapes(found) for found in zip(*by_run, strict=True)]
 
 
 def finish_record(

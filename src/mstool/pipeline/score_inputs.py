@@ -22,6 +22,7 @@ from mstool.micrographs.find import (
 from mstool.micrographs.label_maps import named, read_legend
 from mstool.micrographs.label_sets import list_absent_classes, open_label_maps
 from mstool.micrographs.tile_folder import LEGEND
+from mstool.pipeline.out_of_fold import Fold, read_folds, read_training
 from mstool.reporting import Reporter
 from mstool.splits.groups import group_of
 
@@ -40,7 +41,8 @@ class MaskSet:
     """Masks, and what is known about them.
 
     `trained_on` has name, group and content hash of the micrographs that decided the weights; None
-    if unknown. `leaks` says what the roles of the model shared and was let pass in its training.
+    if unknown. `folds` is None unless each micrograph was predicted by the models without it.
+    `leaks` says what the roles of a model shared and was let pass in its training.
     """
 
     folder: Path
@@ -50,6 +52,7 @@ class MaskSet:
     label_legend: Legend | None = None  # of the label maps that the model learnt from
     sources: dict[str, SourceImage] = field(default_factory=dict)  # by stem of the mask
     trained_on: tuple[dict[str, str], ...] | None = None
+    folds: tuple[Fold, ...] | None = None
     leaks: tuple[str, ...] = ()
     stitching: Stitching | None = None  # of masks that mstool wrote
 
@@ -87,6 +90,7 @@ def read_mask_set(operand: Path, report: Reporter) -> MaskSet:
     record = read_record(record_path) if record_path.is_file() else {}
     sources = read_sources(record_path) if "sources" in record else {}
     by_stem = {Path(name).stem: source for name, source in sources.items()}
+    rows = record.get("trained_on")
     paths = _list_masks(operand, by_stem, report)
     _refuse_mixed_runs(paths, operand, by_stem, record)
     return MaskSet(
@@ -96,7 +100,8 @@ def read_mask_set(operand: Path, report: Reporter) -> MaskSet:
         legend=read_legend(legend_path) if legend_path.is_file() else None,
         label_legend=_recorded_legend(record, record_path),
         sources=by_stem,
-        trained_on=_recorded_training(record, record_path),
+        trained_on=None if rows is None else read_training(rows, record_path),
+        folds=read_folds(record, [*sources], record_path),
         leaks=tuple(map(str, record.get("leaks") or ())),
         stitching=_recorded_stitching(record, record_path) if record else None,
     )
@@ -254,19 +259,6 @@ def _recorded_stitching(record: dict[str, Any], path: Path) -> Stitching:
         return Stitching(blend, abstain, hashes[0] if hashes else None)
     except (TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: damaged settings or inputs ({error}); stitch again") from None
-
-
-def _recorded_training(record: dict[str, Any], path: Path) -> tuple[dict[str, str], ...] | None:
-    rows = record.get("trained_on")
-    if rows is None:
-        return None
-    try:
-        keys = ("name", "group", "sha256")
-        return tuple(
-            {"part": row.get("part", "train"), **{key: row[key] for key in keys}} for row in rows
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: damaged list trained_on ({error}); stitch again") from None
 
 
 def _refuse_unpaired(labels: Path, naming: Naming, paired: set[Path]) -> None:

@@ -1,6 +1,6 @@
 """Which of the scored micrographs, or of their specimens, the model has seen before."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mstool.io.tiles import SourceImage
@@ -8,10 +8,15 @@ from mstool.pipeline.score_inputs import MaskSet, Pair
 from mstool.reporting import Reporter
 from mstool.splits.leaks import list_names
 from mstool.splits.roles import UNLABELLED
+from mstool.splits.seen import Rows, find_same_group, find_seen
 
 
-def describe_leak(pairs: Sequence[Pair], mask_set: MaskSet, report: Reporter) -> dict[str, Any]:
-    """Scored micrographs that decided the weights, or whose specimen did.
+def describe_leak(
+    runs: Sequence[tuple[Sequence[Pair], MaskSet]], report: Reporter
+) -> dict[str, Any]:
+    """Scored micrographs that decided the weights of any run, or whose specimen did.
+
+    Where each micrograph was predicted by the models without it, it is held against these alone.
 
     Returns
     -------
@@ -21,67 +26,65 @@ def describe_leak(pairs: Sequence[Pair], mask_set: MaskSet, report: Reporter) ->
         seen in pretraining without labels; ``allowed``, what train --allow-leak let pass. A group
         that is the file name is none.
     """
+    found = [_find_leaks(pairs, mask_set) for pairs, mask_set in runs]
+    names = [pair.name for pair in runs[0][0]]
+    leak: dict[str, Any] = {"checked": all(is_checked for is_checked, _ in found)}
+    trained_on = {name for _, lists in found for name in lists["trained_on"]}
+    for kind in ("trained_on", "same_group", "transductive"):
+        hit = {name for _, lists in found for name in lists[kind]}
+        milder = () if kind == "trained_on" else trained_on
+        leak[kind] = [name for name in names if name in hit and name not in milder]
+    leak["allowed"] = sorted({words for _, mask_set in runs for words in mask_set.leaks})
+    _report(leak, len(names), report)
+    return leak
+
+
+def _find_leaks(pairs: Sequence[Pair], mask_set: MaskSet) -> tuple[bool, dict[str, list[str]]]:
+    """Whether it is known what the models of a run have seen, and names by kind of leak."""
     sources = {pair.name: mask_set.sources.get(pair.mask.stem) for pair in pairs}
     known = {name: source for name, source in sources.items() if source}
-    seen = mask_set.trained_on or ()
-    labelled = [row for row in seen if row["part"] != UNLABELLED]
-    trained_on = _find_trained(known, labelled)
-    rest = {name: source for name, source in known.items() if name not in trained_on}
-    same_group = _find_same_group(rest, labelled)
-    transductive = _find_trained(rest, [row for row in seen if row["part"] == UNLABELLED])
-    is_checked = mask_set.trained_on is not None and None not in sources.values()
-    _report(trained_on, same_group, is_checked, len(pairs), report)
-    if mask_set.leaks:
+    lists: dict[str, list[str]] = {"trained_on": [], "same_group": [], "transductive": []}
+    for some, seen in _by_models(known, mask_set):
+        labelled = [row for row in seen if row["part"] != UNLABELLED]
+        unlabelled = [row for row in seen if row["part"] == UNLABELLED]
+        lists["trained_on"] += find_seen(some, labelled)
+        lists["same_group"] += find_same_group(some, labelled)
+        lists["transductive"] += find_seen(some, unlabelled)
+    return mask_set.trained_on is not None and None not in sources.values(), lists
+
+
+def _by_models(
+    known: dict[str, SourceImage], mask_set: MaskSet
+) -> Iterator[tuple[dict[str, SourceImage], Rows]]:
+    """Micrographs with what the models that predicted them have seen."""
+    if mask_set.folds is None:
+        yield known, mask_set.trained_on or ()
+        return
+    for fold in mask_set.folds:
+        yield {name: known[name] for name in fold.sources if name in known}, fold.trained_on
+
+
+def _report(leak: dict[str, Any], n_pairs: int, report: Reporter) -> None:
+    if allowed := leak["allowed"]:
         report.note(
-            f"warning: the model was trained with --allow-leak, though {mask_set.leaks[0]}; the "
-            "score says nothing about new micrographs"
+            f"warning: the model was trained with --allow-leak, though {allowed[0]}; the score "
+            "says nothing about new micrographs"
         )
-    if transductive:
-        report.note(
-            f"transductive: {len(transductive)} of {len(pairs)} scored micrographs were seen in "
-            f"pretraining, without labels: {list_names(transductive, 5)}; the score is not that of "
-            "new ones"
-        )
-    return {
-        "checked": is_checked,
-        "trained_on": trained_on,
-        "same_group": same_group,
-        "transductive": transductive,
-        "allowed": list(mask_set.leaks),
-    }
-
-
-def _find_trained(sources: dict[str, SourceImage], rows: Sequence[dict[str, str]]) -> list[str]:
-    contents = {row["sha256"] for row in rows}
-    seen = {(row["name"], row["group"]) for row in rows}
-    return [
-        name
-        for name, source in sources.items()
-        if source.sha256 in contents or (source.name, source.group) in seen
-    ]
-
-
-def _find_same_group(sources: dict[str, SourceImage], rows: Sequence[dict[str, str]]) -> list[str]:
-    groups = {row["group"] for row in rows}
-    return [
-        name
-        for name, source in sources.items()
-        if source.group != source.name and source.group in groups
-    ]
-
-
-def _report(
-    trained_on: list[str], same_group: list[str], is_checked: bool, n_pairs: int, report: Reporter
-) -> None:
-    if trained_on:
+    if trained_on := leak["trained_on"]:
         report.note(
             f"warning: {len(trained_on)} of {n_pairs} scored micrographs were trained on: "
             f"{list_names(trained_on, 5)}; the score says nothing about new ones"
         )
-    if same_group:
+    if same_group := leak["same_group"]:
         report.note(
             f"{len(same_group)} of {n_pairs} scored micrographs are new, but of groups that were "
             f"trained on: {list_names(same_group, 5)}; the score says nothing about new groups"
         )
-    if not is_checked:
+    if not leak["checked"]:
         report.note("not checked whether the model was trained on these: no record says so")
+    if transductive := leak["transductive"]:
+        report.note(
+            f"transductive: {len(transductive)} of {n_pairs} scored micrographs were seen in "
+            f"pretraining, without labels: {list_names(transductive, 5)}; the score is not that of "
+            "new ones"
+        )

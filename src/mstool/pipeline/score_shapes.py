@@ -74,6 +74,18 @@ def measure_shapes(
     return shapes
 
 
+def pool_shapes(shapes: Sequence[Shapes]) -> Shapes:
+    """Counts of one micrograph in several runs together."""
+    first = shapes[0]
+    if len(shapes) == 1:
+        return first
+    boundaries = first.boundaries and pool_boundaries([one.boundaries for one in shapes])
+    objects = {
+        name: sum((one.objects[name] for one in shapes), ObjectCounts()) for name in first.objects
+    }
+    return Shapes(first.pixel_size_um, boundaries, objects)
+
+
 def describe_shapes(
     shapes: Sequence[Shapes], names: Sequence[str], question: ShapeQuestion
 ) -> Entry:

@@ -114,7 +114,7 @@ def describe_rivals(
         entry = _describe(versus, corrected, legend.names, "image" if groups is None else "group")
         advice = advise(versus, corrected[0], len(rivals), entry["unit"])
         report.note(f"versus {folder}: {advice}")
-        leak = describe_leak(rival.pairs, rival.mask_set, Reporter())
+        leak = describe_leak([(rival.pairs, rival.mask_set)], Reporter())
         if leak["trained_on"]:
             report.note(
                 f"warning: {folder} is of a model that was trained on {len(leak['trained_on'])} of "

@@ -11,10 +11,11 @@ from mstool.geometry.blend import Blend
 from mstool.io.atomic import write_text
 from mstool.io.masks import write_indexed_tiff, write_strips
 from mstool.io.records import sha256_of_file
-from mstool.io.tiles import STITCH_RECORD, SourceImage, read_sources
+from mstool.io.tiles import PREDICT_RECORD, STITCH_RECORD, SourceImage, read_sources
 from mstool.labels.legend import IGNORE_INDEX, index_legend, legend_to_toml, palette
 from mstool.pipeline.job import Job
 from mstool.pipeline.mask_pictures import OverlayInputs, write_overlay
+from mstool.pipeline.out_of_fold import read_folds
 from mstool.pipeline.stitched import ProbabilityFolder, open_probabilities
 from mstool.reporting import Reporter
 
@@ -48,6 +49,7 @@ def stitch_masks(probs: Path, settings: StitchSettings, overlay: OverlayInputs, 
     out = job.out
     folder = open_probabilities(probs)
     sources = folder.sources
+    read_folds(folder.record, [*sources], probs / PREDICT_RECORD)  # refuse damage before any work
     masks = [out / _mask_name(name) for name in sources]
     work = job.claim(
         STITCH_RECORD,
@@ -71,6 +73,7 @@ def stitch_masks(probs: Path, settings: StitchSettings, overlay: OverlayInputs, 
     record = folder.record
     kept = {key: record[key] for key in ("classes", "label_legend", "models", "trained_on")}
     kept["leaks"] = record.get("leaks", [])
+    kept["folds"] = record.get("folds")
     written = {mask.name: sha256_of_file(mask) for mask in masks}
     doubtful = [{"image": name} | asdict(doubt) for name, doubt in doubts.items()]
     facts = {"sources": moved, "mask_sha256": written, "doubt": doubtful}

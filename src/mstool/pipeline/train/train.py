@@ -10,7 +10,7 @@ from mstool.io.atomic import write_text
 from mstool.io.tables import history_to_csv
 from mstool.io.tiles import MANIFEST, TILES_RECORD
 from mstool.nn.calibrate import Calibration, calibrate
-from mstool.nn.checkpoint import Checkpoint, save_checkpoint, versions
+from mstool.nn.checkpoint import MODEL, Checkpoint, save_checkpoint, versions
 from mstool.nn.device import Compute
 from mstool.nn.fit import Fit
 from mstool.nn.model import PIXEL, build_network, count_parameters
@@ -25,7 +25,6 @@ from mstool.pipeline.train.train_flags import TrainSettings
 from mstool.pipeline.train.training_data import TrainingData, read_training_data
 
 RECORD = "train.json"
-MODEL = "model.safetensors"
 
 
 def train_model(
@@ -65,12 +64,11 @@ def train_model(
     data = read_training_data(tiles, split, settings)
     is_done = (out / RECORD).is_file() and not job.overwrite
     leak = None if is_done else report_leaks(data, split, settings.allow_leak, report)
-    weights = Path(settings.weights)
     work = job.claim(
         RECORD,
         (MODEL, "history.csv", "curves.png", "resume"),
         settings.as_record(),
-        [tiles / TILES_RECORD, tiles / MANIFEST, split, *([weights] if weights.is_file() else [])],
+        training_inputs(tiles, split, settings),
         lambda: [out / MODEL],
     )
     if work is None:
@@ -97,6 +95,13 @@ def train_model(
     )
     shutil.rmtree(out / "resume", ignore_errors=True)
     report.note(_closing_words(out, fit))
+
+
+def training_inputs(tiles: Path, split: Path, settings: TrainSettings) -> list[Path]:
+    """Files that decide the weights."""
+    weights = Path(settings.weights)
+    inputs = [tiles / TILES_RECORD, tiles / MANIFEST, split]
+    return [*inputs, weights] if weights.is_file() else inputs
 
 
 def _write_model(

@@ -16,6 +16,8 @@ from mstool.nn.pixel_classifier import DEFAULT_FEATURES, parse_features
 from mstool.nn.unet_plain import check_depth
 from mstool.nn.weights import locate_weights
 
+ALL_FOLDS = "all"  # each fold of the split is the test in turn
+
 # Options that an architecture has to itself.
 _ONLY = {
     "depth": (PLAIN,),
@@ -65,7 +67,7 @@ class TrainSettings:
     crop : int or None
         Edge of training crops [px]; None for that of the tiles.
     test_fold, val_fold : int or None
-        See `choose_roles`.
+        See `choose_roles`; `test_fold` may be `ALL_FOLDS`.
     max_images : int or None
         Training micrographs to keep.
     fit : FitSettings
@@ -95,7 +97,7 @@ class TrainSettings:
     class_weights: str | tuple[float, ...]
     augmentation: Augmentation
     crop: int | None
-    test_fold: int | None
+    test_fold: int | str | None
     val_fold: int | None
     max_images: int | None
     fit: FitSettings
@@ -136,7 +138,7 @@ class TrainFlags:
     class_weights: str
     augment: str
     crop: int | None
-    test_fold: int | None
+    test_fold: int | str | None
     val_fold: int | None
     max_images: int | None
     epochs: int | None
@@ -164,6 +166,7 @@ def resolve_settings(flags: TrainFlags, compute: Compute) -> TrainSettings:
         If a value is wrong, or an option does not belong to the architecture.
     """
     _check_network(flags)
+    _check_folds(flags)
     values = vars(flags) | _choose_network(flags) | _choose_training(flags)
     parse_loss(values["loss"])
     parse_finetune(values["finetune"])
@@ -200,6 +203,14 @@ def _check_network(flags: TrainFlags) -> None:
     if flags.encoder_lr_factor is not None:
         raise UsageError(
             f"--encoder-lr-factor {flags.encoder_lr_factor}: the encoder of {PIXEL} stays frozen"
+        )
+
+
+def _check_folds(flags: TrainFlags) -> None:
+    if flags.test_fold == ALL_FOLDS and flags.val_fold is not None:
+        raise UsageError(
+            f"--val-fold {flags.val_fold}: with --test-fold all every fold is tested in turn, and "
+            "the one after it validates; leave it out"
         )
 
 

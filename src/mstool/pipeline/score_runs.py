@@ -1,0 +1,231 @@
+"""Several runs of one study: other seeds, or other splits, over the same micrographs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mstool.errors import InputError, UsageError
+from mstool.labels.legend import Legend
+from mstool.micrographs.find import Naming
+from mstool.pipeline.out_of_fold import Fold
+from mstool.pipeline.score_entries import describe_confusion
+from mstool.pipeline.score_inputs import (
+    MaskSet,
+    Pair,
+    choose_legends,
+    find_images,
+    list_inputs,
+    pair_masks,
+    read_mask_set,
+)
+from mstool.reporting import Reporter
+from mstool.scores.components import REST, variance_components
+from mstool.scores.metrics import mean_iou
+
+MICROGRAPH = "micrograph"
+
+
+@dataclass(frozen=True)
+class MaskRun:
+    """Masks of one run, with their truth."""
+
+    mask_set: MaskSet
+    pairs: tuple[Pair, ...]  # in the same order in each run
+    mask_legend: Legend
+
+    @property
+    def may_abstain(self) -> bool:
+        """Whether its masks were stitched with pixels left out."""
+        stitching = self.mask_set.stitching
+        return bool(stitching and stitching.abstain)
+
+
+def find_runs(
+    paths: Sequence[Path],
+    labels: Path,
+    naming: Naming,
+    group_by: str | None,
+    strict: bool,
+    given: Legend | None,
+    images: Path | None,
+    report: Reporter,
+) -> tuple[list[MaskRun], tuple[Legend, Legend]]:
+    """Masks of each run with their truth, and the legends of the first run and of label maps.
+
+    Micrographs are looked for with the masks of the first run alone.
+
+    Raises
+    ------
+    UsageError
+        If a folder is given twice.
+    InputError
+        If a run has other micrographs or classes than the first; and as `read_mask_set`,
+        `pair_masks`, `choose_legends` and `find_images`.
+    """
+    mask_set = read_mask_set(paths[0], report)
+    pairs = pair_masks(mask_set, labels, naming, group_by, strict, report)
+    legends = choose_legends(mask_set, given, pairs, report)
+    pairs = find_images(pairs, mask_set, images, report)
+    runs = [MaskRun(mask_set, tuple(pairs), legends[0])]
+    for path in paths[1:]:
+        mask_set = read_mask_set(path, report)
+        if mask_set.paths[0] in [run.mask_set.paths[0] for run in runs]:
+            raise UsageError(f"{path}: is given twice; name each run once, and the label maps last")
+        pairs = pair_masks(mask_set, labels, naming, group_by, False, report)
+        run = MaskRun(mask_set, tuple(pairs), mask_set.legend or legends[1])
+        runs.append(_in_order(run, runs[0]))
+    return runs, legends
+
+
+def list_all_inputs(runs: Sequence[MaskRun], legend: Path | None) -> list[Path]:
+    """All files that decide the score, each once."""
+    found = [path for run in runs for path in list_inputs(run.mask_set, run.pairs, legend)]
+    return list(dict.fromkeys(found))
+
+
+def _in_order(run: MaskRun, first: MaskRun) -> MaskRun:
+    """The same run, with its pairs in the order of the first."""
+    folder, other = run.mask_set.folder, first.mask_set.folder
+    if run.mask_legend.names != first.mask_legend.names:
+        raise InputError(
+            f"{folder}: classes {', '.join(run.mask_legend.names)} differ from those of {other} "
+            f"({', '.join(first.mask_legend.names)}); score like with like"
+        )
+    by_name = {pair.name: pair for pair in run.pairs}
+    wanted = {pair.name: pair for pair in first.pairs}
+    if differing := sorted(by_name.keys() ^ wanted.keys()):
+        lacking = folder if differing[0] in wanted else other
+        raise InputError(
+            f"{lacking}: has no mask of {differing[0]}, which another run has; runs of one study "
+            "are of the same micrographs"
+        )
+    for name, pair in by_name.items():
+        one, two = (each.mask_set.sources.get(wanted[name].mask.stem) for each in (first, run))
+        if one and two and one.sha256 != two.sha256:
+            raise InputError(
+                f"{pair.mask}: {name} is another picture than in {other}; runs of one study are of "
+                "the same micrographs"
+            )
+    return MaskRun(run.mask_set, tuple(by_name[name] for name in wanted), run.mask_legend)
+
+
+def describe_runs(
+    runs: Sequence[MaskRun], confusions: np.ndarray, names: Sequence[str]
+) -> list[dict[str, Any]] | None:
+    """Score of each run, from confusion matrices (R, N, C, C); None if there is but one run."""
+    if len(runs) == 1:
+        return None
+    return [
+        {
+            "masks": str(run.mask_set.folder),
+            **describe_confusion(counts.sum(axis=0), names),
+            "folds": describe_folds(run.pairs, run.mask_set.folds, counts, names),
+        }
+        for run, counts in zip(runs, confusions, strict=True)
+    ]
+
+
+def describe_folds(
+    pairs: Sequence[Pair],
+    folds: Sequence[Fold] | None,
+    confusions: np.ndarray,
+    names: Sequence[str],
+) -> list[dict[str, Any]] | None:
+    """Score of each fold, its micrographs pooled; None without cross-validation."""
+    if folds is None:
+        return None
+    numbers = _fold_of_each(pairs, folds)
+    rows = []
+    for number in sorted(set(numbers)):
+        where = [place for place, found in enumerate(numbers) if found == number]
+        rows.append(
+            {
+                "fold": folds[number].fold,
+                "n_images": len(where),
+                "images": [pairs[place].name for place in where],
+                **describe_confusion(confusions[where].sum(axis=0), names),
+            }
+        )
+    return rows
+
+
+def common_folds(runs: Sequence[MaskRun]) -> tuple[Fold, ...] | None:
+    """Folds of all runs, where these divide the micrographs alike; otherwise None."""
+    divisions = {
+        None
+        if run.mask_set.folds is None
+        else frozenset(frozenset(fold.sources) for fold in run.mask_set.folds)
+        for run in runs
+    }
+    return runs[0].mask_set.folds if len(divisions) == 1 else None
+
+
+def describe_variance(
+    runs: Sequence[MaskRun], confusions: np.ndarray, groups: Sequence[str] | None
+) -> dict[str, Any] | None:
+    """How much of the variance of a micrograph's mean IoU comes from what.
+
+    Parameters
+    ----------
+    confusions : ndarray of int64, shape (R, N, C, C)
+        Of each micrograph in each run.
+    groups : sequence of str or None
+        Specimen of each micrograph, where there are any.
+
+    Returns
+    -------
+    dict or None
+        None with one run that has no folds: then there is nothing to take apart.
+    """
+    n_runs, n_images = confusions.shape[:2]
+    has_folds = any(run.mask_set.folds is not None for run in runs)
+    if n_runs == 1 and not has_folds:
+        return None
+    factors = _factors(runs, n_images, groups)
+    found = variance_components(mean_iou(confusions).ravel(), factors)
+    n_levels = {name: len(set(levels)) for name, levels in factors.items()}
+    if MICROGRAPH not in found:  # one score of each: what is left is of the micrographs
+        found[MICROGRAPH] = found.pop(REST)
+    return {
+        "of": "mean_iou of a micrograph",
+        "method": "random effects, Henderson's method 1",
+        "components": {
+            name: {
+                "n_levels": n_levels.get(name, n_runs * n_images),
+                "variance": value,
+                "sd": float(np.sqrt(max(value, 0.0))) if np.isfinite(value) else value,
+            }
+            for name, value in found.items()
+        },
+    }
+
+
+def _factors(
+    runs: Sequence[MaskRun], n_images: int, groups: Sequence[str] | None
+) -> dict[str, list[Any]]:
+    """What scores have in common, by run and then by micrograph.
+
+    A training is one fold of one run. Folds that differ between runs have nothing in common.
+    """
+    n_runs = len(runs)
+    trainings = [
+        (number, fold)
+        for number, run in enumerate(runs)
+        for fold in _fold_of_each(run.pairs, run.mask_set.folds)
+    ]
+    factors = {MICROGRAPH: [*range(n_images)] * n_runs}
+    if groups is not None:
+        factors["group"] = [*groups] * n_runs
+    factors["run"] = [number for number in range(n_runs) for _ in range(n_images)]
+    if (folds := common_folds(runs)) is not None:
+        factors["fold"] = _fold_of_each(runs[0].pairs, folds) * n_runs
+    return {**factors, "training": trainings}
+
+
+def _fold_of_each(pairs: Sequence[Pair], folds: Sequence[Fold] | None) -> list[int]:
+    """Number of the fold of each micrograph in the list; 0 without folds."""
+    numbers = {name: number for number, fold in enumerate(folds or ()) for name in fold.sources}
+    return [numbers.get(pair.name, 0) for pair in pairs]

@@ -1,0 +1,73 @@
+"""Which models have not seen a micrograph."""
+
+import pytest
+
+from mstool.io.tiles import SourceImage
+from mstool.splits.seen import Knowledge, find_same_group, find_seen, models_without
+
+
+def source(name, group=None, content=None):
+    shape = (4, 4)
+    return SourceImage(name, group or name, content or f"of {name}", "", "", shape, shape)
+
+
+def model(train=(), val=(), test=(), unlabelled=()):
+    parts = {"train": train, "val": val, "unlabelled": unlabelled}
+    seen = [{**each.identity(), "part": part} for part, some in parts.items() for each in some]
+    return Knowledge(seen, frozenset(each.sha256 for each in test))
+
+
+A, B, C, D = (source(name) for name in "abcd")
+FOLDS = (model([C], [B], [A]), model([A], [C], [B]), model([B], [A], [C]))
+
+
+@pytest.mark.parametrize(("micrograph", "number"), [(A, 0), (B, 1), (C, 2)])
+def test_the_model_that_is_tested_on_it_has_not_seen_it(micrograph, number):
+    assert models_without(micrograph, FOLDS) == (number,)
+
+
+def test_validation_is_seeing():
+    assert models_without(B, [model([C], [B]), model([C], [A])]) == (1,)
+
+
+def test_content_tells_and_not_the_name():
+    assert models_without(source("renamed", content="of a"), FOLDS) == (0,)
+    assert models_without(source("a", content="other"), FOLDS) == (0,)  # as score's leak check
+
+
+def test_specimen_is_seen_in_any_of_its_micrographs():
+    one, two = source("one", "specimen 1"), source("two", "specimen 1")
+    assert models_without(two, [model([one]), model([A])]) == (1,)
+
+
+def test_nobody_is_left_if_all_have_seen_it():
+    assert models_without(A, FOLDS[1:]) == ()
+
+
+def test_all_predict_what_none_knows():
+    assert models_without(D, FOLDS) == (0, 1, 2)
+
+
+def test_models_tested_on_it_come_before_those_that_do_not_know_it():
+    assert models_without(A, [*FOLDS, model([D])]) == (0,)
+
+
+def test_pixels_alone_do_not_count():
+    assert models_without(A, [model([B], unlabelled=[A])]) == (0,)
+
+
+def test_tables_of_what_was_seen():
+    rows = [{"name": "a", "group": "s", "sha256": "x"}, {"name": "b", "group": "t", "sha256": "y"}]
+    sources = {
+        "same content": source("n", "u", "x"),
+        "same name and group": source("a", "s", "z"),
+        "same group": source("m", "t", "w"),
+        "same name": source("b", "other", "v"),
+    }
+    assert find_seen(sources, rows) == ["same content", "same name and group"]
+    assert find_same_group(sources, rows) == ["same name and group", "same group"]
+
+
+def test_group_that_is_the_file_name_is_none():
+    rows = [{"name": "other", "group": "a", "sha256": "x"}]
+    assert find_same_group({"a": A}, rows) == []
