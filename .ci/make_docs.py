@@ -62,7 +62,7 @@ FILES = {  # what a verb reads and writes by default
     ),
     "split": (
         ("tiles/", "Tile folder that is read; or micrographs."),
-        ("standard output", "CSV with the columns source, group and fold."),
+        ("standard output", "CSV with the columns source, group and fold; of pairs with --audit."),
     ),
     "pretrain": (
         ("tiles/", "Tile folders that are read; labels are not looked at."),

@@ -51,7 +51,7 @@ function _shtab_mstool_using
 end
 
 set -g _shtab_mstool_commands phantom tile split pretrain train predict stitch score explain domain-shift
-set -g _shtab_mstool_opts_with_value --abstain --alpha --arch --as --augment --batch-size --bit-depth --bits --blend --blur --boundaries --boundary-width --cache --checks --class --class-weights --classes --config --contrast --crop --cue --decoder-width --depth --derive-augmentation --device --discard-ignored --dump-features --ema --encoder --encoder-lr-factor --epochs --etch --fail-above --fail-on --features --fields --files-from --finetune --folds --foreground --grain-size --group-by --holdout --ignore-border --image-suffix --images --label-suffix --labels --lamella-spacing --lath-edge --lath-width --layers --legend --loss --lr --max-images --max-time --method --methods --min-iou --mitigate --model --noise --objects --out --overlap --padding --patience --permutations --pixel-size --pixels --precipitate-radius --precipitates --precision --preview --probs --raters --region --region-size --regions --reinit --reliability --rescale-greys --retrain-advice --scale --scratches --seed --select --simulate --simulated-images --size --source-labels --split --target-labels --test-fold --threads --thresholds --tolerance --tta --val-fold --validate-every --versus --views --weight-decay --weights --width --window --workers -o
+set -g _shtab_mstool_opts_with_value --abstain --alpha --arch --as --augment --batch-size --bit-depth --bits --blend --blur --boundaries --boundary-width --cache --checks --class --class-weights --classes --config --contrast --crop --cue --decoder-width --depth --derive-augmentation --device --discard-ignored --dump-features --ema --encoder --encoder-lr-factor --epochs --etch --fail-above --fail-on --features --fields --files-from --finetune --folds --foreground --grain-size --group-by --holdout --ignore-border --image-suffix --images --label-suffix --labels --lamella-spacing --lath-edge --lath-width --layers --legend --loss --lr --max-images --max-time --method --methods --min-iou --mitigate --model --noise --objects --out --overlap --padding --patience --permutations --pixel-size --pixels --precipitate-radius --precipitates --precision --preview --probs --raters --region --region-size --regions --reinit --reliability --rescale-greys --retrain-advice --scale --scratches --seed --select --sheet --simulate --simulated-images --size --source-labels --split --target-labels --test-fold --threads --thresholds --tolerance --tta --val-fold --validate-every --versus --views --weight-decay --weights --width --window --workers -o
 
 complete -c mstool -e
 complete -c mstool -f
@@ -120,6 +120,10 @@ complete -c mstool -n '_shtab_mstool_using split' -l folds -x -d 'K folds of lik
 complete -c mstool -n '_shtab_mstool_using split' -l loo -d 'As many folds as groups: leave one out.'
 complete -c mstool -n '_shtab_mstool_using split' -l holdout -x -d 'One split: a share F for test (fold 0), F for validation (1), the rest (2).'
 complete -c mstool -n '_shtab_mstool_using split' -l by-folder -d 'The folder that a micrograph came from is its fold: test 0, val 1, train 2, or by name.'
+complete -c mstool -n '_shtab_mstool_using split' -l join-overlaps -d 'Search as --audit does, and keep micrographs that show the same field in one group.'
+complete -c mstool -n '_shtab_mstool_using split' -l audit -d 'Divide nothing; search all pairs for the same file, the same pixels and overlapping fields of view, and print those found as CSV.'
+complete -c mstool -n '_shtab_mstool_using split' -l split -xka "(__fish_complete_path (commandline -ct))" -d 'With --audit: exit with 1 if a pair lies in two folds of this split.'
+complete -c mstool -n '_shtab_mstool_using split' -l sheet -xka "(__fish_complete_path (commandline -ct))" -d 'With --audit: draw the pairs found side by side.'
 complete -c mstool -n '_shtab_mstool_using split' -l recursive -d 'Search folders with all that lies below them.'
 complete -c mstool -n '_shtab_mstool_using split' -l group-by -x -d 'Finds the specimen in a file name (first group in brackets, or the whole match).'
 complete -c mstool -n '_shtab_mstool_using split' -l seed -x -d 'Source of all chance.'
@@ -189,6 +193,7 @@ complete -c mstool -n '_shtab_mstool_using train' -l validate-every -x -d 'Epoch
 complete -c mstool -n '_shtab_mstool_using train' -l calibrate -d 'In the end fit one temperature to the micrographs of validation, so that probabilities are frequencies: of 100 pixels with 0.8, 80 are right.'
 complete -c mstool -n '_shtab_mstool_using train' -l max-time -x -d 'Budget, such as 45m: the work is fitted to it, and what is left out is said.'
 complete -c mstool -n '_shtab_mstool_using train' -l max-images -x -d 'Train on so many micrographs, drawn with --seed.'
+complete -c mstool -n '_shtab_mstool_using train' -l allow-leak -d 'Train although training, validation and test share something, to show what that does; the records of train, predict, stitch and score say so.'
 complete -c mstool -n '_shtab_mstool_using train' -l cache -xka "(__fish_complete_directories)" -d 'For downloaded weights.'
 complete -c mstool -n '_shtab_mstool_using train' -l seed -x -d 'Source of all chance.'
 complete -c mstool -n '_shtab_mstool_using train' -l device -xka "auto cpu cuda mps" -d 'auto, cpu, cuda, cuda:N or mps.'

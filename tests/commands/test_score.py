@@ -24,7 +24,8 @@ MASK = [[0, 1, 1], [1, 0, 0]]
 
 def leak_of(checked, **found):
     """What the record tells of leaks."""
-    return {"checked": checked, "trained_on": [], "same_group": [], "transductive": []} | found
+    nothing = {key: [] for key in ("trained_on", "same_group", "transductive", "allowed")}
+    return {"checked": checked} | nothing | found
 
 
 @pytest.fixture
@@ -426,6 +427,17 @@ def test_micrographs_that_were_seen_without_labels_are_told_apart(run_mstool, st
         ended.stderr
     )
     assert ended.code == 0
+
+
+def test_leak_that_training_let_pass_is_told(run_mstool, stitched, label_maps):
+    masks, labels = stitched({"x": [[0, 1]]}), label_maps("l", x=in_colours([[0, 1]]))
+    record = json.loads((masks / "stitch.json").read_text())
+    (masks / "stitch.json").write_text(json.dumps(record | {"leaks": ["a and b are one"]}))
+    ended = run_mstool("score", masks, labels)
+    assert json.loads(ended.stdout)["leak"] == leak_of(True, allowed=["a and b are one"])
+    assert "trained with --allow-leak, though a and b are one; the score says nothing" in (
+        ended.stderr
+    )
 
 
 def test_micrograph_that_no_record_names_is_not_called_checked(run_mstool, stitched, label_maps):

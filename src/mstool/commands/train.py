@@ -247,6 +247,14 @@ def train(
         int | None,
         Group.INPUT("--max-images", help="Train on so many micrographs, drawn with --seed."),
     ] = None,
+    allow_leak: Annotated[
+        bool,
+        Group.CHECKS(
+            "--allow-leak",
+            help="Train although training, validation and test share something, to show what that "
+            "does; the records of train, predict, stitch and score say so.",
+        ),
+    ] = False,
     cache: Annotated[
         Path, Group.NETWORK("--cache", metavar="DIR", help="For downloaded weights.")
     ] = Path("~/.cache/mstool"),
@@ -272,9 +280,10 @@ def train(
     """Fit a segmentation network.
 
     Trains on the folds of the split that are neither for the test nor for validation. No group and
-    no micrograph, told by its pixels, may be on two sides. Validation is on whole micrographs, and
-    the best weights are kept. Ctrl-C, SIGTERM and SIGUSR1 save what is needed to go on; the same
-    command goes on, and ends with the same weights.
+    no micrograph, told by its pixels, may be on two sides, and no field of view either, which is
+    searched for as by mstool split --audit, but upright alone. Validation is on whole micrographs,
+    and the best weights are kept. Ctrl-C, SIGTERM and SIGUSR1 save what is needed to go on; the
+    same command goes on, and ends with the same weights.
 
     With --threads auto on a CPU the first steps are timed with many threads and with one, and the
     quicker goes on; that may depend on what else the machine does, and so may the rounding of the

@@ -91,6 +91,7 @@ def predict_tiles(
         "label_legend": models[0].checkpoint.legend,
         "models": [{"name": model.path.name, "sha256": model.sha256} for model in models],
         "trained_on": trained_on(models),
+        "leaks": leaks_of(models),
         "folds": _describe_folds(parts, settings.select),
         "tiles": {"settings": tile_folder.settings, "halo": tile_folder.halo},
         "sources": [
@@ -144,6 +145,12 @@ def _describe_folds(parts: Sequence[Part], select: str) -> list[dict[str, Any]] 
     if select != OUT_OF_FOLD:
         return None
     return [part.as_fold().as_entry() for part in parts]
+
+
+def leaks_of(models: Sequence[LoadedModel]) -> list[str]:
+    """What the roles of any model shared, and was let pass in training."""
+    leaks = [model.checkpoint.training.get("leak") or {} for model in models]
+    return sorted({words for leak in leaks for words in leak.get("found", ())})
 
 
 def _predict_all(

@@ -42,6 +42,7 @@ class MaskSet:
 
     `trained_on` has name, group and content hash of the micrographs that decided the weights; None
     if unknown. `folds` is None unless each micrograph was predicted by the models without it.
+    `leaks` says what the roles of a model shared and was let pass in its training.
     """
 
     folder: Path
@@ -52,6 +53,7 @@ class MaskSet:
     sources: dict[str, SourceImage] = field(default_factory=dict)  # by stem of the mask
     trained_on: tuple[dict[str, str], ...] | None = None
     folds: tuple[Fold, ...] | None = None
+    leaks: tuple[str, ...] = ()
     stitching: Stitching | None = None  # of masks that mstool wrote
 
 
@@ -100,6 +102,7 @@ def read_mask_set(operand: Path, report: Reporter) -> MaskSet:
         sources=by_stem,
         trained_on=None if rows is None else read_training(rows, record_path),
         folds=read_folds(record, [*sources], record_path),
+        leaks=tuple(map(str, record.get("leaks") or ())),
         stitching=_recorded_stitching(record, record_path) if record else None,
     )
 

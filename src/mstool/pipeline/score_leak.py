@@ -23,7 +23,8 @@ def describe_leak(
     dict
         ``checked``; ``trained_on``, names of micrographs that decided the weights; ``same_group``,
         names of others from a group of which some did; ``transductive``, names of those that were
-        seen in pretraining without labels. A group that is the file name is none.
+        seen in pretraining without labels; ``allowed``, what train --allow-leak let pass. A group
+        that is the file name is none.
     """
     found = [_find_leaks(pairs, mask_set) for pairs, mask_set in runs]
     names = [pair.name for pair in runs[0][0]]
@@ -33,6 +34,7 @@ def describe_leak(
         hit = {name for _, lists in found for name in lists[kind]}
         milder = () if kind == "trained_on" else trained_on
         leak[kind] = [name for name in names if name in hit and name not in milder]
+    leak["allowed"] = sorted({words for _, mask_set in runs for words in mask_set.leaks})
     _report(leak, len(names), report)
     return leak
 
@@ -63,6 +65,11 @@ def _by_models(
 
 
 def _report(leak: dict[str, Any], n_pairs: int, report: Reporter) -> None:
+    if allowed := leak["allowed"]:
+        report.note(
+            f"warning: the model was trained with --allow-leak, though {allowed[0]}; the score "
+            "says nothing about new micrographs"
+        )
     if trained_on := leak["trained_on"]:
         report.note(
             f"warning: {len(trained_on)} of {n_pairs} scored micrographs were trained on: "

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +11,13 @@ from mstool.errors import LeakError, OutputExistsError, UsageError
 from mstool.io.atomic import write_text
 from mstool.io.images import open_micrograph
 from mstool.io.split_csv import SplitRow, split_to_csv
+from mstool.micrographs.field_files import open_fields
 from mstool.micrographs.find import SetFiles
 from mstool.micrographs.tile_folder import open_tile_folder
+from mstool.pipeline.shared_fields import describe_pair, find_pairs
 from mstool.reporting import Reporter
 from mstool.splits.folds import assign_folds, folds_of_folders, holdout, leave_one_out
-from mstool.splits.groups import group_of
+from mstool.splits.groups import group_of, join_groups
 from mstool.splits.leaks import Source, find_leaks
 
 
@@ -29,6 +31,7 @@ class SplitSettings:
     by_folder: bool  # whether the folder that a micrograph came from is its fold
     group_by: str | None
     seed: int
+    join_overlaps: bool = False  # whether micrographs of one field become one group
 
     def __post_init__(self):
         n_ways = (self.folds is not None) + self.loo + (self.holdout is not None) + self.by_folder
@@ -61,8 +64,10 @@ def split_micrographs(files: SetFiles, settings: SplitSettings, report: Reporter
         candidates = _read_tile_folder(files.tiles, settings.group_by)
     else:
         candidates = _read_images(files.images, settings.group_by, report)
-    _refuse_twins(candidates)
     candidates = sorted(candidates, key=lambda candidate: candidate.name)
+    if settings.join_overlaps:
+        candidates = _join_overlaps(candidates, files, report)
+    _refuse_twins(candidates)
     folds = _divide(candidates, settings)
     rows = [SplitRow(each.name, each.group, folds[each.group]) for each in candidates]
     _describe(candidates, folds, settings, report)
@@ -118,6 +123,21 @@ def _read_images(paths: Sequence[Path], group_by: str | None, report: Reporter) 
     return candidates
 
 
+def _join_overlaps(
+    candidates: Sequence[Candidate], files: SetFiles, report: Reporter
+) -> list[Candidate]:
+    """Bring micrographs that show the same field into one group."""
+    pairs = find_pairs(open_fields(files, lambda *_: None), report)
+    places = {each.name: place for place, each in enumerate(candidates)}
+    for pair in pairs:
+        report.note(f"{describe_pair(pair)}; they stay together")
+    joined = join_groups(
+        [each.group for each in candidates],
+        [(places[pair.first.name], places[pair.second.name]) for pair in pairs],
+    )
+    return [replace(each, group=group) for each, group in zip(candidates, joined, strict=True)]
+
+
 def _refuse_twins(candidates: Sequence[Candidate]) -> None:
     by_group: dict[str, list[Source]] = {}
     for each in candidates:
@@ -126,7 +146,8 @@ def _refuse_twins(candidates: Sequence[Candidate]) -> None:
         (group, names), (other_group, other_names), *_ = leak.members
         raise LeakError(
             f"{names[0]} and {other_names[0]}: the same picture in two groups ({group}, "
-            f"{other_group}); remove one, or bring both into one group with --group-by"
+            f"{other_group}); remove one, or bring both into one group with --group-by or "
+            "--join-overlaps"
         )
 
 

@@ -72,6 +72,7 @@ def stitch_masks(probs: Path, settings: StitchSettings, overlay: OverlayInputs, 
     moved = [source.as_entry(probs, out) for source in sources.values()]
     record = folder.record
     kept = {key: record[key] for key in ("classes", "label_legend", "models", "trained_on")}
+    kept["leaks"] = record.get("leaks", [])
     kept["folds"] = record.get("folds")
     written = {mask.name: sha256_of_file(mask) for mask in masks}
     doubtful = [{"image": name} | asdict(doubt) for name, doubt in doubts.items()]

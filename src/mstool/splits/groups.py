@@ -1,6 +1,7 @@
 """The group of a micrograph: what must stay on one side of a split."""
 
 import re
+from collections.abc import Iterable, Sequence
 
 from mstool.errors import UsageError
 
@@ -37,3 +38,18 @@ def group_of(source: str, pattern: str | None = None) -> str:
             "that it matches every name"
         )
     return group
+
+
+def join_groups(groups: Sequence[str], pairs: Iterable[tuple[int, int]]) -> list[str]:
+    """Groups of images after those of each pair of images became one, named after the first.
+
+    Examples
+    --------
+    >>> join_groups(["a", "b", "c", "d"], [(0, 2), (2, 3)])
+    ['a', 'b', 'a', 'a']
+    """
+    name_of = {group: group for group in groups}
+    for first, second in pairs:
+        kept, gone = sorted((name_of[groups[first]], name_of[groups[second]]))
+        name_of = {group: kept if name == gone else name for group, name in name_of.items()}
+    return [name_of[group] for group in groups]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 import numpy as np
 
@@ -33,6 +34,7 @@ def choose_roles(
     test_fold: int | None,
     val_fold: int | None,
     split: str,
+    allow_leak: bool = False,
 ) -> Roles:
     """Divide micrographs by fold, and prove that nothing leaks.
 
@@ -42,6 +44,8 @@ def choose_roles(
         Fold that is not touched; None for none.
     val_fold : int or None
         Fold that decides when to stop; None for the one after `test_fold`, cyclically.
+    allow_leak : bool
+        Whether what leaks is let pass; see `list_leaks`.
 
     Raises
     ------
@@ -66,8 +70,40 @@ def choose_roles(
         raise UsageError(
             f"{split}: no fold is left to train on; use more folds, or another --val-fold"
         )
-    _check_leaks(roles, {row.source: row.group for row in rows}, sources, split)
+    leaks = list_leaks(roles, rows, sources)
+    if leaks and not allow_leak:
+        refuse_leak(split, leaks)
     return roles
+
+
+def list_leaks(
+    roles: Roles, rows: Sequence[SplitRow], sources: dict[str, SourceImage]
+) -> list[str]:
+    """Groups and contents that have two roles, in words.
+
+    By the groups of the split; where these leak nothing, by those of the tile folder.
+    """
+    groups = {row.source: row.group for row in rows}
+    for group_of in (groups.__getitem__, lambda name: sources[name].group):
+        sides = {
+            role: [Source(name, group_of(name), sources[name].sha256) for name in names]
+            for role, names in roles.as_dict().items()
+        }
+        if leaks := find_leaks(sides):
+            return [str(leak) for leak in leaks]
+    return []
+
+
+def refuse_leak(split: str, leaks: Sequence[str], option: str = "") -> NoReturn:
+    """Refuse a split that leaks, for want of an `option` of split or not.
+
+    Raises
+    ------
+    LeakError
+        Naming the first leak.
+    """
+    more = f" (and {len(leaks) - 1} more)" if len(leaks) > 1 else ""
+    raise LeakError(f"{split}: {leaks[0]}{more}; make the split again with mstool split{option}")
 
 
 def refuse_inherited_leak(
@@ -202,17 +238,3 @@ def _check_names(rows: Sequence[SplitRow], sources: dict[str, SourceImage], spli
         )
     if left_out := sorted(set(sources) - named):
         raise InputError(f"{split}: {left_out[0]} of the tile folder has no line; give it a fold")
-
-
-def _check_leaks(
-    roles: Roles, groups: dict[str, str], sources: dict[str, SourceImage], split: str
-) -> None:
-    """By the groups of the split, then by those of the tile folder, and by content both times."""
-    for group_of in (groups.__getitem__, lambda name: sources[name].group):
-        sides = {
-            role: [Source(name, group_of(name), sources[name].sha256) for name in names]
-            for role, names in roles.as_dict().items()
-        }
-        if leaks := find_leaks(sides):
-            more = f" (and {len(leaks) - 1} more)" if len(leaks) > 1 else ""
-            raise LeakError(f"{split}: {leaks[0]}{more}; make the split again with mstool split")

@@ -20,6 +20,7 @@ from mstool.pictures.save import save_figure
 from mstool.pipeline.fitting import begin_threads, go_on, run_to_end
 from mstool.pipeline.job import Job
 from mstool.pipeline.train.learner import Learner, network_spec, prepare_learner
+from mstool.pipeline.train.shared_views import LeakReport, report_leaks
 from mstool.pipeline.train.train_flags import TrainSettings
 from mstool.pipeline.train.training_data import TrainingData, read_training_data
 
@@ -61,6 +62,8 @@ def train_model(
     """
     out, report = job.out, job.report
     data = read_training_data(tiles, split, settings)
+    is_done = (out / RECORD).is_file() and not job.overwrite
+    leak = None if is_done else report_leaks(data, split, settings.allow_leak, report)
     work = job.claim(
         RECORD,
         (MODEL, "history.csv", "curves.png", "resume"),
@@ -79,12 +82,13 @@ def train_model(
         go_on(fit, work, job)
     run_to_end(fit, job, stop_requested)
     calibration = _calibrate(learner, data, settings, compute, job) if settings.calibrate else None
-    _write_model(out, learner, data, settings)
+    _write_model(out, learner, data, settings, leak)
     begun = work.describe(compute.name, compute.n_threads)
     work.finish(
         begun
         | _facts(learner, data)
         | {
+            "leak": asdict(leak),
             "threads": fit.threads.describe(settings.threads),
             "calibration": None if calibration is None else asdict(calibration),
         }
@@ -100,7 +104,9 @@ def training_inputs(tiles: Path, split: Path, settings: TrainSettings) -> list[P
     return [*inputs, weights] if weights.is_file() else inputs
 
 
-def _write_model(out: Path, learner: Learner, data: TrainingData, settings: TrainSettings) -> None:
+def _write_model(
+    out: Path, learner: Learner, data: TrainingData, settings: TrainSettings, leak: LeakReport
+) -> None:
     fit, loaded, normalisation = learner.fit, learner.loaded, learner.normalisation
     segmenter = learner.segmenter.cpu().eval()
     spec = network_spec(settings, data)
@@ -128,6 +134,7 @@ def _write_model(out: Path, learner: Learner, data: TrainingData, settings: Trai
             "settings": settings.as_record(),
             "weights": None if loaded is None else asdict(loaded),
             "versions": versions(),
+            "leak": asdict(leak),
         },
         greys=normalisation.greys,
         temperature=segmenter.temperature,

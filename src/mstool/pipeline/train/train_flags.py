@@ -78,6 +78,8 @@ class TrainSettings:
         ``auto`` or a number.
     calibrate : bool
         Whether to fit a temperature in the end.
+    allow_leak : bool
+        Whether to train although the roles share something.
     """
 
     arch: str
@@ -102,6 +104,7 @@ class TrainSettings:
     precision: str
     threads: str
     calibrate: bool
+    allow_leak: bool = False
 
     def as_record(self) -> dict[str, Any]:
         """All that decides the weights; not how many processes or threads help.
@@ -111,6 +114,8 @@ class TrainSettings:
         """
         record = asdict(self)
         del record["fit"]["workers"], record["threads"]
+        if not self.allow_leak:  # which changes no weights
+            del record["allow_leak"]
         return record
 
 
@@ -147,6 +152,7 @@ class TrainFlags:
     max_time_s: float | None
     workers: int | None
     threads: str
+    allow_leak: bool
     seed: int
     calibrate: bool
 

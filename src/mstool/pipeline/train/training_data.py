@@ -10,7 +10,7 @@ from mstool.io.tiles import LabelledTileReader, Tile
 from mstool.micrographs.tile_folder import TileFolder, open_tile_folder
 from mstool.nn.dataset import TileStore
 from mstool.pipeline.train.train_flags import TrainSettings
-from mstool.splits.roles import Roles, choose_roles, keep_first_images
+from mstool.splits.roles import Roles, choose_roles, keep_first_images, list_leaks
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,15 @@ class TrainingData:
         Names of the micrographs.
     folder : TileFolder
         What is known of all tiles.
+    leaks : tuple of str
+        What is in two roles and was let pass.
     """
 
     train: TileStore
     val: TileStore
     roles: Roles
     folder: TileFolder
+    leaks: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -44,7 +47,14 @@ def read_training_data(tiles: Path, split: Path, settings: TrainSettings) -> Tra
     if folder.legend is None:
         raise InputError(f"{tiles}: was cut without labels; run mstool tile with --labels")
     rows = read_split(split)
-    roles = choose_roles(rows, folder.sources, settings.test_fold, settings.val_fold, str(split))
+    roles = choose_roles(
+        rows,
+        folder.sources,
+        settings.test_fold,
+        settings.val_fold,
+        str(split),
+        settings.allow_leak,
+    )
     roles = keep_first_images(roles, settings.max_images, settings.fit.seed)
     decode = LabelledTileReader(tiles, len(folder.legend.classes))
     stores = {
@@ -58,7 +68,8 @@ def read_training_data(tiles: Path, split: Path, settings: TrainSettings) -> Tra
                 "--discard-ignored"
             )
     _refuse_one_class(stores["train"].tiles, tiles)
-    return TrainingData(stores["train"], stores["val"], roles, folder)
+    leaks = tuple(list_leaks(roles, rows, folder.sources))
+    return TrainingData(stores["train"], stores["val"], roles, folder, leaks)
 
 
 def _refuse_one_class(train: Sequence[Tile], folder: Path) -> None:

@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from mstool.splits.audit.overlaps import (
+    ALL_TURNS,
+    UPRIGHT,
+    Field,
+    find_overlaps,
+    shared_windows,
+    small_scale,
+)
+from mstool.splits.audit.structure import turned
+
+
+def blobs(shape, seed, width=4.0):
+    """Grey values 0..1 with structure of one width [px], as of grains."""
+    rng = np.random.default_rng(seed)
+    noise = ndimage.gaussian_filter(rng.normal(size=shape), width)
+    return (1 / (1 + np.exp(-3 * noise / noise.std()))).astype(np.float32)
+
+
+def stripes(shape, seed):
+    """Lamellae of one spacing and direction, and camera noise."""
+    rng = np.random.default_rng(seed)
+    rows, cols = np.indices(shape)
+    wave = np.sin((rows * np.cos(0.6) + cols * np.sin(0.6)) * 0.5 + rng.uniform(0, 6))
+    return (0.5 + 0.4 * wave + rng.normal(0, 0.05, shape)).astype(np.float32)
+
+
+def compare(one, other, turns=ALL_TURNS):
+    """Overlap of two micrographs; half their scale is small."""
+    images = [Field(one), Field(other)]
+    small = {k: Field(ndimage.zoom(image.grey, 0.5, order=1)) for k, image in enumerate(images)}
+    (overlap,) = find_overlaps(small, [(0, 1)], images.__getitem__, 0.5, turns)
+    return overlap
+
+
+def test_strip_that_two_micrographs_share_is_found_where_it_is():
+    field = blobs((300, 500), seed=1)
+    overlap = compare(field[:, :300], field[:, 240:500])
+    assert overlap.offset == pytest.approx((0, 240), abs=0.5)
+    assert (overlap.turn, overlap.scale) == (0, pytest.approx(1, abs=0.002))
+    assert overlap.share == pytest.approx(60 / 260, abs=0.005)
+
+
+def test_corner_that_two_micrographs_share_is_found():
+    field = blobs((500, 500), seed=2)
+    overlap = compare(field[:300, 200:], field[180:480, :320])
+    assert overlap.offset == pytest.approx((180, -200), abs=0.5)
+
+
+@pytest.mark.parametrize("turn", ALL_TURNS)
+def test_turn_by_which_the_second_lies_on_the_first_is_named(turn):
+    field = blobs((260, 460), seed=3)
+    one, other = field[:, :300], field[:, 200:]
+    back = next(t for t in ALL_TURNS if np.array_equal(turned(turned(other, t), turn), other))
+    overlap = compare(one, turned(other, back))
+    assert overlap.turn == turn
+    assert overlap.offset == pytest.approx((0, 200), abs=0.5)
+
+
+def test_gamma_noise_contrast_and_scale_are_no_hindrance():
+    rng, field = np.random.default_rng(4), blobs((300, 520), seed=4)
+    other = ndimage.zoom(field[:, 220:], 1.02, order=1) ** 2.0
+    other = 40 + 30 * np.rot90(other + rng.normal(0, 0.08, other.shape))
+    overlap = compare(field[:, :300], other.astype(np.float32))
+    assert overlap.scale == pytest.approx(1.02, abs=0.003)
+    assert overlap.turn == 3
+    assert overlap.offset == pytest.approx((0, 220), abs=1.5)
+
+
+@pytest.mark.parametrize("texture", [blobs, stripes])
+def test_fields_with_nothing_in_common_are_told_apart(texture):
+    pairs = [(texture((260, 300), seed), texture((260, 300), seed + 50)) for seed in range(6)]
+    assert [compare(*pair) for pair in pairs] == [None] * 6
+
+
+def test_information_bar_that_all_share_is_no_overlap():
+    bar = blobs((60, 300), seed=5)
+    images = [np.vstack([blobs((240, 300), seed), bar]) for seed in (6, 7)]
+    assert compare(*images) is None
+
+
+def test_blank_micrographs_are_no_overlap():
+    blank = np.full((200, 200), 7, np.float32)
+    assert compare(blank, blank + 1) is None
+
+
+def test_what_is_not_known_is_not_compared():
+    same = blobs((300, 300), seed=8)
+    one, other = (
+        np.where(np.indices(same.shape)[0] < 40, blobs(same.shape, s), same) for s in (9, 10)
+    )  # the rest is the same
+    is_known = np.indices(same.shape)[0] < 40
+    fields = [Field(one, is_known), Field(other, is_known)]
+    small = {k: Field(field.grey[::2, ::2], is_known[::2, ::2]) for k, field in enumerate(fields)}
+    assert list(find_overlaps(small, [(0, 1)], fields.__getitem__, 0.5)) == [None]
+
+
+def test_turned_copies_are_not_looked_for_upright():
+    field = blobs((300, 300), seed=11)
+    assert compare(field, np.rot90(field), UPRIGHT) is None
+
+
+def test_shared_windows_show_the_same():
+    field = blobs((300, 500), seed=12)
+    one, other = field[:, :300], np.rot90(field[:, 200:], -1)
+    overlap = compare(one, other)
+    lying = turned(other, overlap.turn)
+    ours, theirs = shared_windows(one.shape, lying.shape, overlap)
+    np.testing.assert_array_equal(one[ours], lying[theirs])
+
+
+def test_small_scale_keeps_the_smallest_legible():
+    assert small_scale([(1000, 800)]) == pytest.approx(0.192)
+    assert small_scale([(100, 90)]) == 1
+    assert small_scale([(2000, 2000), (256, 256)]) == pytest.approx(0.25)
+    assert small_scale([(20000, 20000), (256, 256)]) == pytest.approx(512 / 20000)
