@@ -3,7 +3,7 @@
 #
 #   benchmarks/uhcs_cv.sh DATA [WORK] [TRAIN OPTION...] > score.json
 #
-# DATA is as for benchmarks/uhcs.sh, with the six folds of split_cv.csv. Every micrograph is predicted
+# DATA is as for benchmarks/uhcs.sh. Every micrograph is predicted
 # by the one model of each seed that has not seen it. The tables of both seeds, and of both together,
 # go to standard error, and at the end what this run took: user and system time, in seconds of one
 # core, below that of the shell itself. WORK keeps everything; a second run goes on where the first
@@ -18,10 +18,8 @@ mkdir -p "$work"
 
 mstool tile "$data/images" --labels "$data/labels" --size 484 --overlap 64 \
   --classes 'matrix=0,network=1,spheroidite=2,widmanstaetten=3' -o "$work/tiles"
-{
-  echo source,group,fold
-  tr -d '\r' < "$data/split_cv.csv" | awk -F, 'NR > 1 {print $1 "," $1 "," $2}'
-} > "$work/split.csv"
+# two of the micrographs show a strip of the same field, and belong into one fold
+mstool split "$work/tiles" --folds 6 --join-overlaps > "$work/split.csv"
 
 for seed in 0 1; do
   mstool train "$work/tiles" --split "$work/split.csv" --test-fold all --arch pixel-classifier \
