@@ -150,10 +150,10 @@ def score(
     from mstool.labels.legend import legend_to_toml
     from mstool.micrographs.find import Naming
     from mstool.micrographs.label_maps import choose_legend
-    from mstool.pipeline import score as scoring
-    from mstool.pipeline import score_calibration as calibrating
-    from mstool.pipeline import score_runs as repeating
-    from mstool.pipeline.score_versus import list_rival_inputs, read_rivals
+    from mstool.pipeline.score import behind_masks as calibrating
+    from mstool.pipeline.score import runs as repeating
+    from mstool.pipeline.score import score as scoring
+    from mstool.pipeline.score.rivals import list_rival_inputs, read_rivals
 
     run, report = Run(), make_reporter("score", quiet, verbose)
     naming, known = pick(Naming, given), choose_legend(legend, classes)

@@ -11,8 +11,8 @@ from mstool.errors import InputError, UsageError
 from mstool.labels.legend import Legend
 from mstool.micrographs.find import Naming
 from mstool.pipeline.out_of_fold import Fold
-from mstool.pipeline.score_entries import describe_confusion
-from mstool.pipeline.score_inputs import (
+from mstool.pipeline.score.entries import describe_confusion
+from mstool.pipeline.score.inputs import (
     MaskSet,
     Pair,
     choose_legends,

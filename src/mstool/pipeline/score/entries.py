@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from mstool.chance.intervals import LEAST_UNITS, METHOD, simulated_coverage
-from mstool.pipeline.score_counts import Counts
-from mstool.pipeline.score_inputs import Pair
+from mstool.pipeline.score.counts import Counts
+from mstool.pipeline.score.inputs import Pair
 from mstool.reporting import Reporter
 from mstool.scores.baselines import majority_baseline, match_regions, relabel_regions
 from mstool.scores.metrics import Metrics, compute_metrics

@@ -13,9 +13,9 @@ from mstool.chance.swaps import is_enumerated
 from mstool.errors import InputError, UsageError
 from mstool.labels.legend import Legend
 from mstool.micrographs.find import Naming
-from mstool.pipeline.score_counts import count_pairs
-from mstool.pipeline.score_entries import describe_scored
-from mstool.pipeline.score_inputs import (
+from mstool.pipeline.score.counts import count_pairs
+from mstool.pipeline.score.entries import describe_scored
+from mstool.pipeline.score.inputs import (
     MaskSet,
     Pair,
     choose_legends,
@@ -23,7 +23,7 @@ from mstool.pipeline.score_inputs import (
     pair_masks,
     read_mask_set,
 )
-from mstool.pipeline.score_leak import describe_leak
+from mstool.pipeline.score.leak import describe_leak
 from mstool.reporting import Reporter
 from mstool.scores.statistics import Scored
 from mstool.scores.versus import (

@@ -13,9 +13,9 @@ from mstool.geometry.length import parse_length
 from mstool.io.atomic import write_text
 from mstool.io.records import Run, hash_inputs, read_record, to_json
 from mstool.labels.legend import Legend, legend_from_toml
-from mstool.pipeline.score_calibration import describe_calibration
-from mstool.pipeline.score_counts import Counts, count_pairs
-from mstool.pipeline.score_entries import (
+from mstool.pipeline.score.behind_masks import describe_calibration
+from mstool.pipeline.score.counts import Counts, count_pairs
+from mstool.pipeline.score.entries import (
     compare_fractions,
     describe_abstention,
     describe_baselines,
@@ -24,16 +24,17 @@ from mstool.pipeline.score_entries import (
     describe_interval,
     describe_metrics,
 )
-from mstool.pipeline.score_inputs import Pair
-from mstool.pipeline.score_leak import describe_leak
-from mstool.pipeline.score_runs import (
+from mstool.pipeline.score.inputs import Pair
+from mstool.pipeline.score.leak import describe_leak
+from mstool.pipeline.score.rivals import Rival, describe_least_difference, describe_rivals
+from mstool.pipeline.score.runs import (
     MaskRun,
     common_folds,
     describe_folds,
     describe_runs,
     describe_variance,
 )
-from mstool.pipeline.score_shapes import (
+from mstool.pipeline.score.shapes import (
     ShapeQuestion,
     Shapes,
     describe_image_shapes,
@@ -41,7 +42,6 @@ from mstool.pipeline.score_shapes import (
     measure_shapes,
     pool_shapes,
 )
-from mstool.pipeline.score_versus import Rival, describe_least_difference, describe_rivals
 from mstool.reporting import Reporter
 from mstool.scores.calibration import ConfidenceCounts
 from mstool.scores.contract import DEFINITIONS

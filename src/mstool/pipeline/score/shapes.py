@@ -11,7 +11,7 @@ from mstool.geometry.length import Length
 from mstool.io.images import open_micrograph
 from mstool.labels.legend import IGNORE_INDEX, Legend
 from mstool.micrographs.label_maps import open_label_map
-from mstool.pipeline.score_inputs import Pair
+from mstool.pipeline.score.inputs import Pair
 from mstool.reporting import Reporter
 from mstool.scores.boundary_agreement import (
     BoundaryCounts,

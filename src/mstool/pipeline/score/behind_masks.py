@@ -15,7 +15,7 @@ from mstool.labels.legend import Legend
 from mstool.micrographs.label_maps import LabelMap, open_label_map
 from mstool.pictures.reliability import draw_reliability
 from mstool.pictures.save import save_figure
-from mstool.pipeline.score_inputs import MaskSet, Pair
+from mstool.pipeline.score.inputs import MaskSet, Pair
 from mstool.pipeline.stitched import ProbabilityFolder, open_probabilities
 from mstool.reporting import Reporter
 from mstool.scores import calibration

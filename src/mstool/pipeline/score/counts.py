@@ -10,7 +10,7 @@ from mstool.errors import InputError, LabelError
 from mstool.io.images import open_micrograph
 from mstool.labels.legend import IGNORE_INDEX, Legend
 from mstool.micrographs.label_maps import LabelMap, named, open_label_map
-from mstool.pipeline.score_inputs import Pair
+from mstool.pipeline.score.inputs import Pair
 from mstool.reporting import Reporter
 from mstool.scores.baselines import otsu_labels
 from mstool.scores.confusion import confusion_matrix

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mstool.io.tiles import SourceImage
-from mstool.pipeline.score_inputs import MaskSet, Pair
+from mstool.pipeline.score.inputs import MaskSet, Pair
 from mstool.reporting import Reporter
 from mstool.splits.leaks import list_names
 from mstool.splits.roles import UNLABELLED

@@ -1,0 +1,1 @@
+"""Masks against label maps: what is found, counted, and written into a record."""
