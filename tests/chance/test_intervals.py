@@ -130,3 +130,45 @@ def test_simulated_studies_are_covered_as_the_table_says(benchmark, monkeypatch,
             promised = [float(line[method]) for line in lines if line["n"] == str(n)]
             measured = [float(fact["coverage"]) for fact in facts]
             np.testing.assert_allclose(measured, promised, atol=0.02)
+
+
+@pytest.mark.parametrize(("n_runs", "spread_of_runs"), [(2, 0.1), (3, 0.3), (5, 0.6)])
+def test_intervals_of_several_runs_hold_for_other_runs(n_runs, spread_of_runs):
+    rng = np.random.default_rng(3)
+    n_studies, n_units = 4000, 8
+    of_units = rng.normal(0, 0.5, (n_units, 1, n_studies))
+    of_runs = rng.normal(0, spread_of_runs, (1, n_runs, n_studies))
+    values = of_units + of_runs + rng.normal(0, 0.1, (n_units, n_runs, n_studies))
+    means = values.mean(axis=1)
+    found = jackknife_interval(
+        (means.sum(axis=0) - means) / (n_units - 1),
+        means.mean(axis=0),
+        is_share=False,
+        by_run=values.mean(axis=0),
+    )
+    held = np.mean((found[:, 0] <= 0) & (found[:, 1] >= 0))
+    assert 0.93 <= held <= 0.985
+    alone = jackknife_interval(
+        (means.sum(axis=0) - means) / (n_units - 1), means.mean(axis=0), is_share=False
+    )
+    if spread_of_runs > 0.2:  # without them the interval is one for these very runs
+        assert np.mean((alone[:, 0] <= 0) & (alone[:, 1] >= 0)) < 0.92
+
+
+def test_one_run_changes_nothing():
+    left_out = np.array([0.5, 0.6, 0.55, 0.7, 0.62])
+    alone = jackknife_interval(left_out, np.array(0.6))
+    assert np.array_equal(
+        jackknife_interval(left_out, np.array(0.6), by_run=np.array([0.6])), alone
+    )
+
+
+def test_runs_that_agree_hardly_widen_and_others_do():
+    left_out, estimate = np.array([0.5, 0.6, 0.55, 0.7, 0.62]), np.array(0.6)
+    widths = [
+        np.ptp(jackknife_interval(left_out, estimate, by_run=np.array(runs)))
+        for runs in ([0.6, 0.6], [0.601, 0.599], [0.65, 0.55])
+    ]
+    assert widths[0] == pytest.approx(np.ptp(jackknife_interval(left_out, estimate)))
+    assert widths[1] == pytest.approx(widths[0], rel=0.01)
+    assert widths[2] > 1.05 * widths[0]

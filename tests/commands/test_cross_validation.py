@@ -407,6 +407,9 @@ def test_runs_are_pooled_and_their_variance_is_taken_apart(run_mstool, cv):
     assert [row["masks"] for row in both["runs"]] == ["masks-0", "masks-1"]
     assert [row["fold"] for row in both["folds"]] == [0, 1, 2]
     assert both["runs"][1]["folds"] == one["folds"]
+    assert (one["interval"]["n_runs"], both["interval"]["n_runs"]) == (1, 2)
+    # two runs that differ so much tell little of others
+    assert np.ptp(both["interval"]["mean_iou"]) > np.ptp(one["interval"]["mean_iou"])
     parts = both["variance"]["components"]
     n_levels = {"micrograph": 6, "run": 2, "fold": 3, "training": 6, "rest": 12}
     assert {name: row["n_levels"] for name, row in parts.items()} == n_levels

@@ -17,7 +17,11 @@ _EDGE = 1e-6  # scores nearer to 0 or 1 have no finite logit
 
 
 def jackknife_interval(
-    left_out: np.ndarray, estimate: np.ndarray, level: float = 0.95, is_share: bool = True
+    left_out: np.ndarray,
+    estimate: np.ndarray,
+    level: float = 0.95,
+    is_share: bool = True,
+    by_run: np.ndarray | None = None,
 ) -> np.ndarray:
     """Interval of Student's t with the standard error of the jackknife [1]_.
 
@@ -25,12 +29,18 @@ def jackknife_interval(
     stays between 0 and 1. The degrees of freedom are those of the units that make the error: with
     one micrograph that is unlike the others there is little to go by, however many the others are.
 
+    Where the same was measured in several runs, which share the units and differ in seeds or
+    splits, the variance of their mean is added, and degrees of freedom are combined [2]_: the
+    interval is then one for other units and other runs.
+
     Parameters
     ----------
     estimate : ndarray of float, shape (...)
         What is measured of all units.
     is_share : bool
         Whether it is a share; otherwise, such as a difference, it is taken as it is.
+    by_run : ndarray of float, shape (R, ...), optional
+        What is measured in each run; of one run, as without.
 
     Returns
     -------
@@ -41,16 +51,17 @@ def jackknife_interval(
     References
     ----------
     .. [1] Efron, B. & Tibshirani, R. J. (1993). An Introduction to the Bootstrap, chapter 11.
+    .. [2] Satterthwaite, F. E. (1946). Biometrics Bull. 2, 110-114.
     """
     estimate = np.asarray(estimate, float)
     interval = np.full((*estimate.shape, 2), np.nan)
     if len(left_out) < LEAST_UNITS:
         return interval
-    if is_share:
-        left_out, middle = _to_logit(left_out), _to_logit(estimate)
-    else:
-        middle = estimate
-    error, freedom = jackknife_error(left_out)
+    scaled = _to_logit if is_share else np.asarray
+    middle = scaled(estimate)
+    error, freedom = jackknife_error(scaled(left_out))
+    if by_run is not None and len(by_run) > 1:
+        error, freedom = _with_runs(error, freedom, scaled(by_run))
     is_known = np.isfinite(error) & np.isfinite(middle) & (error > _ROUNDING)
     reach = stats.t.ppf((1 + level) / 2, freedom[is_known]) * error[is_known]
     ends = middle[is_known][..., None] + reach[..., None] * np.array([-1, 1])
@@ -72,6 +83,18 @@ def jackknife_error(left_out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         total**2, fourth, out=np.full(np.shape(total), float(n_units)), where=fourth > 0
     )
     return error, np.clip(_FREEDOM_PER_UNIT * n_that_matter, _LEAST_FREEDOM, n_units - 1)
+
+
+def _with_runs(
+    error: np.ndarray, freedom: np.ndarray, by_run: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Standard error and degrees of freedom with the variance of the mean of R runs, (R, ...)."""
+    of_units, n_runs = error**2, len(by_run)
+    of_runs = by_run.var(axis=0, ddof=1) / n_runs
+    total = of_units + of_runs
+    shares = of_units**2 / freedom + of_runs**2 / (n_runs - 1)
+    combined = np.divide(total**2, shares, out=np.array(freedom, float), where=shares > 0)
+    return np.sqrt(total), combined
 
 
 def simulated_coverage(score: str, n_units: int) -> tuple[float, float]:

@@ -165,9 +165,10 @@ def _versus_caption(entry: dict[str, Any]) -> str:
 
 
 def _interval_line(entry: dict[str, Any]) -> str:
+    runs = f" and {n_runs} runs" if (n_runs := entry.get("n_runs", 1)) > 1 else ""
     return (
         f"interval: {entry['level']:.0%}, {entry['method']}, over {entry['n_units']} "
-        f"{entry['unit']}s"
+        f"{entry['unit']}s{runs}"
     )
 
 

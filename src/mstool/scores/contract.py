@@ -45,8 +45,9 @@ DEFINITIONS = {
     "map, f1 = 2 matched / (all of both), matched_iou the mean IoU of the pairs.",
     "phase_fraction": "Share of the pixels that are not ignored; error is mask less label map.",
     "interval": "How far a pooled score would move with other micrographs (or specimens) of the "
-    "same kind; interval.method says how it was found, and interval.coverage how often such an "
-    "interval held the true score in simulated studies. null below four of them.",
+    "same kind and, of several runs, in other runs; interval.method says how it was found, and "
+    "interval.coverage how often such an interval held the true score in simulated studies. null "
+    "below four of them.",
     "versus": "Scores of these masks less those of others of the same micrographs. p is the share "
     "of the ways to swap the two in whole micrographs (or specimens) that give as large a "
     "difference or a larger one, in either direction; p_holm is corrected for the number of "

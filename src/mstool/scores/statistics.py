@@ -95,15 +95,21 @@ def count_units_with(sums: np.ndarray) -> np.ndarray:
 
 
 def score_intervals(
-    confusions: np.ndarray, units: Sequence | None = None, level: float = 0.95
+    confusions: np.ndarray,
+    units: Sequence | None = None,
+    level: float = 0.95,
+    by_run: np.ndarray | None = None,
 ) -> Intervals:
     """Intervals over images, or over groups of images; see `jackknife_interval`.
 
     A class that fewer than four units have, in truth or prediction, has none. The mean IoU is that
-    of the classes that there are.
+    of the classes that there are. Where `confusions` are the sums over several runs, their own,
+    shape (R, N, C, C), add what differs between runs.
     """
     sums = unit_sums(confusions, units)
-    found = jackknife_interval(*leave_out(sums, scores_of_sums), level)
+    runs = () if by_run is None else by_run
+    of_runs = np.array([scores_of_sums(unit_sums(one, units).sum(axis=0)) for one in runs])
+    found = jackknife_interval(*leave_out(sums, scores_of_sums), level, by_run=of_runs)
     found[3:][count_units_with(sums) < LEAST_UNITS] = np.nan
     return Intervals(level, len(sums), Scored.from_vector(found))
 

@@ -59,13 +59,17 @@ def describe_abstention(pairs: Sequence[Pair], counts: Counts) -> dict[str, Any]
 
 
 def describe_interval(
-    confusions: np.ndarray, names: Sequence[str], groups: Sequence[str] | None, report: Reporter
+    confusions: np.ndarray,
+    by_run: np.ndarray,
+    names: Sequence[str],
+    groups: Sequence[str] | None,
+    report: Reporter,
 ) -> dict[str, Any] | None:
-    """Intervals of the metrics; None if there are too few units.
+    """Intervals of the metrics, from counts summed over runs and by run; None of too few units.
 
     Whole groups are the units if the group of each micrograph is given, otherwise micrographs.
     """
-    found = score_intervals(confusions, groups)
+    found = score_intervals(confusions, groups, by_run=by_run)
     unit = "image" if groups is None else "group"
     if found.n_units < LEAST_UNITS:
         units = f"{found.n_units} {unit}{'s' * (found.n_units != 1)}"
@@ -79,6 +83,7 @@ def describe_interval(
         "method": METHOD,
         "unit": unit,
         "n_units": found.n_units,
+        "n_runs": len(by_run),
         "coverage": {name: simulated_coverage(name, found.n_units) for name in scores},
         **describe_scored(found.scores, names),
     }

@@ -148,7 +148,7 @@ def score_masks(
             for pair, confusion, shape in zip(pairs, counts.masks, shapes, strict=True)
         ],
         "image_mean": describe_metrics(average_metrics(counts.masks), names),
-        "interval": describe_interval(counts.masks, names, groups, report),
+        "interval": describe_interval(counts.masks, by_run, names, groups, report),
         "baselines": describe_baselines(counts, names),
         "phase_fraction": compare_fractions(pooled, names),
         "abstention": describe_abstention(pairs, counts) if may_abstain else None,
