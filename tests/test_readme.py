@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", TEXT, re.M | re.S)
-MOST_WORDS = 1350
+MOST_WORDS = 1450
 SMALL = "--images 6 --size 160 --region-size 5 --grain-size 2.5 -q"
 
 
