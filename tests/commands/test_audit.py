@@ -100,6 +100,15 @@ def test_sheet_is_drawn_and_not_replaced_unasked(run_mstool, raw):
     assert run_mstool("split", "--audit", raw, "--sheet", "sheet.png", "--overwrite").code == 0
 
 
+def test_sheet_takes_the_place_of_no_micrograph(run_mstool, raw):
+    picture = raw / "z.png"
+    Image.fromarray(np.zeros((64, 64), np.uint8)).save(picture)
+    before = picture.read_bytes()
+    ended = run_mstool("split", "--audit", raw, "--sheet", picture, "--overwrite")
+    assert (ended.code, "is one of the inputs" in ended.stderr) == (2, True)
+    assert picture.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

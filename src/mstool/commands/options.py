@@ -162,9 +162,7 @@ def refuse_irregular(path: Path | None) -> Path | None:
     return path
 
 
-def refuse_own_input(
-    out: Path | None, inputs: Iterable[Path], flag: str = "--out"
-) -> None:
+def refuse_own_input(out: Path | None, inputs: Iterable[Path], flag: str = "--out") -> None:
     """See that the output file is not one of the inputs.
 
     Raises
