@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,6 +101,15 @@ def test_sheet_is_drawn_and_not_replaced_unasked(run_mstool, raw):
     assert run_mstool("split", "--audit", raw, "--sheet", "sheet.png", "--overwrite").code == 0
 
 
+def test_sheet_takes_the_place_of_no_micrograph(run_mstool, raw):
+    picture = raw / "z.png"
+    Image.fromarray(np.zeros((64, 64), np.uint8)).save(picture)
+    before = picture.read_bytes()
+    ended = run_mstool("split", "--audit", raw, "--sheet", picture, "--overwrite")
+    assert (ended.code, "is one of the inputs" in ended.stderr) == (2, True)
+    assert picture.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -168,6 +178,18 @@ def test_leak_that_is_allowed_is_stamped_on_every_record(run_mstool, tiles):
         assert json.loads((tiles.parent / path).read_text())["leaks"] == [words]
     assert json.loads(ended.stdout)["leak"]["allowed"] == [words]
     assert "trained with --allow-leak" in ended.stderr
+
+
+def test_leak_is_allowed_in_every_fold(run_mstool, tiles):
+    rows = ("a.tif,x,0", "b.tif,x,1", "c.tif,x,2", "d.tif,x,2")
+    Path("split.csv").write_text("\n".join(("source,group,fold", *rows)) + "\n")
+    call = ("train", tiles, "--split", "split.csv", "--test-fold", "all", "-o", "cv", *TINY)
+    ended = run_mstool(*call)
+    assert (ended.code, "group 'x' is in" in ended.stderr) == (65, True)
+    assert run_mstool(*call, "--allow-leak").code == 0
+    for fold in range(3):
+        record = json.loads(Path(f"cv/fold-{fold}/train.json").read_text())
+        assert "group 'x' is in" in record["leak"]["found"][0]
 
 
 def test_clean_split_is_searched_and_says_so(run_mstool, tiles):

@@ -141,8 +141,46 @@ def test_reliability_is_drawn(run_mstool, stitched):
     score(run_mstool, "--probs", "probs", "--reliability", "pictures/reliability.png")
     with Image.open("pictures/reliability.png") as picture:
         assert picture.size[0] > 500
+    call = ("score", "masks", "labels", "--probs", "probs", "--reliability")
+    ended = run_mstool(*call, "pictures/reliability.png")
+    assert (ended.code, "already there" in ended.stderr) == (73, True)
+    assert run_mstool(*call, "pictures/reliability.png", "--overwrite").code == 0
     ended = run_mstool("score", "masks", "labels", "--reliability", "other.png")
     assert (ended.code, "--probs" in ended.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("picture", "words"),
+    [
+        ("label map", "is one of the inputs"),
+        ("a.jpg", "ending in .png"),
+        ("s.png", "--reliability s.png: is --out too"),
+    ],
+)
+def test_reliability_takes_the_place_of_nothing_else(run_mstool, stitched, picture, words):
+    label_map = next(Path("labels").glob("*.png"))
+    before = label_map.read_bytes()
+    picture = str(label_map) if picture == "label map" else picture
+    call = ("--probs", "probs", "--overwrite", "-o", "s.png")
+    ended = run_mstool("score", "masks", "labels", "--reliability", picture, *call)
+    assert (ended.code, words in ended.stderr) == (2, True)
+    assert label_map.read_bytes() == before
+
+
+def test_label_map_of_another_size_is_named_and_nothing_is_drawn(run_mstool, stitched):
+    for path in Path("labels").glob("*.png"):
+        Image.fromarray(np.array(Image.open(path))[:-3]).save(path)
+    ended = run_mstool("score", "masks", "labels", "--probs", "probs", "--reliability", "r.png")
+    assert (ended.code, "its label map labels/" in ended.stderr) == (65, True)
+    assert not Path("r.png").exists()
+
+
+def test_baselines_are_of_the_pixels_that_are_scored(run_mstool, stitched):
+    assert run_mstool("stitch", "probs", "--abstain", 0.9, "-o", "masks", "--overwrite").code == 0
+    found = score(run_mstool)
+    truth = np.sum(found["pooled"]["confusion"], axis=1)
+    for one in found["baselines"].values():
+        np.testing.assert_array_equal(np.sum(one["confusion"], axis=1), truth)
 
 
 def test_temperature_lowers_the_error_on_new_micrographs(run_mstool, study):

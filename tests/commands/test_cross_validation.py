@@ -18,6 +18,7 @@ import tifffile
 
 from mstool.errors import InputError
 from mstool.io.records import Run, sha256_of_file, write_record
+from mstool.labels.legend import index_legend, legend_from_toml, legend_to_toml
 from mstool.nn.checkpoint import load_checkpoint, save_checkpoint
 from mstool.nn.fit import FitSettings
 from mstool.pipeline.job import Job
@@ -299,6 +300,14 @@ def exchange_a_model(folder):
     shutil.copy(folder / "model" / "model.safetensors", folder / "cv-1" / "fold-1")
 
 
+def remove_the_record(folder):
+    (folder / "cv-1" / "cv.json").unlink()
+
+
+def empty_the_record(folder):
+    write_record(folder / "cv-1" / "cv.json", {"folds": []})
+
+
 def damage_the_record(folder):
     write_record(folder / "cv-1" / "cv.json", {"folds": [{"fold": "first"}]})
 
@@ -308,6 +317,8 @@ def damage_the_record(folder):
     [
         (remove_a_model, 66, "cv-1/fold-1/model.safetensors: no such model, though"),
         (exchange_a_model, 65, "cv-1/fold-1/model.safetensors: is not the model that"),
+        (remove_the_record, 66, "cv-1/cv.json: no such file"),
+        (empty_the_record, 65, "cv-1/cv.json: damaged list of folds"),
         (damage_the_record, 65, "cv-1/cv.json: damaged list of folds"),
     ],
 )
@@ -315,6 +326,13 @@ def test_broken_cross_validation_is_told(run_mstool, cv, change, code, words):
     change(cv)
     call = ("predict", "tiles", "--model", "cv-1", "--select", "out-of-fold", "-o", "none")
     assert_one_line(run_mstool(*call), code, words, "train --test-fold all")
+    assert not Path("none").exists()
+
+
+@pytest.mark.parametrize("again", ["cv-1", "cv-1/fold-1"])
+def test_model_that_would_count_twice_is_refused(run_mstool, cv, again):
+    ended = run_mstool("predict", "tiles", "--model", "cv-1", "--model", again, "-o", "none")
+    assert_one_line(ended, 2, f"--model {again}", "is the same model as cv-1/fold-")
     assert not Path("none").exists()
 
 
@@ -449,7 +467,33 @@ def test_runs_of_other_classes_are_refused(run_mstool, cv):
     legend = Path("masks-0/legend.toml")
     legend.write_text(legend.read_text().replace('name = "1"', 'name = "bainite"'))
     ended = run_mstool("score", "masks-1", "masks-0", "labels", "-q")
-    assert_one_line(ended, 65, "masks-0: classes 0, bainite differ from those of masks-1 (0, 1)")
+    assert_one_line(ended, 65, "masks-0/legend.toml: the masks have classes 0, bainite")
+
+
+def test_runs_that_read_the_label_maps_otherwise_are_refused(run_mstool, cv):
+    record = read("masks-0/stitch.json")
+    swapped = index_legend(legend_from_toml(record["label_legend"]))
+    first, second = swapped.classes
+    swapped = replace(
+        swapped,
+        classes=(replace(first, value=second.value), replace(second, value=first.value)),
+    )
+    write_record(Path("masks-0/stitch.json"), record | {"label_legend": legend_to_toml(swapped)})
+    ended = run_mstool("score", "masks-1", "masks-0", "labels", "-q")
+    assert_one_line(ended, 65, "masks-0: was made with another legend of the label maps")
+    assert run_mstool("score", "masks-1", "masks-0", "labels", "--classes", "0=0,1=1").code == 0
+
+
+def test_run_under_another_name_is_given_twice(run_mstool, cv):
+    Path("again").symlink_to("masks-1")
+    ended = run_mstool("score", "masks-1", "again", "labels", "-q")
+    assert_one_line(ended, 2, "again: is given twice")
+
+
+def test_runs_of_one_micrograph_do_not_say_how_micrographs_vary(run_mstool, cv):
+    one = ("masks-0/img0.tif", "masks-1/img0.tif", "labels")
+    found, _ = score(run_mstool, *one)
+    assert [*found["variance"]["components"]] == ["rest"]
 
 
 def test_boundaries_and_objects_of_runs_are_pooled_too(run_mstool, cv):

@@ -440,16 +440,45 @@ def test_leak_that_training_let_pass_is_told(run_mstool, stitched, label_maps):
     )
 
 
-def test_micrograph_that_no_record_names_is_not_called_checked(run_mstool, stitched, label_maps):
+def test_mask_that_the_record_beside_it_does_not_name_is_refused(run_mstool, stitched, label_maps):
     masks = stitched({"x": [[0, 1]], "y": [[0, 1]]})
     record = json.loads((masks / "stitch.json").read_text())
     record["sources"] = [one for one in record["sources"] if one["name"] == "x.png"]
     (masks / "stitch.json").write_text(json.dumps(record))
     labels = label_maps("l", y=in_colours([[0, 1]]))
     ended = run_mstool("score", masks / "y.tif", labels)
-    leak = json.loads(ended.stdout)["leak"]
-    assert leak == leak_of(False)
-    assert "not checked whether the model was trained on these" in ended.stderr
+    assert (ended.code, "y.tif: " in ended.stderr) == (65, True)
+    assert "stitch.json does not name it" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("leaks", 3), ("mask_sha256", 3), ("settings", {"blend": "none"})]
+)
+def test_damaged_values_of_the_record_are_told(run_mstool, stitched, label_maps, key, value):
+    masks = stitched({"x": [[0, 1]]})
+    record = json.loads((masks / "stitch.json").read_text())
+    (masks / "stitch.json").write_text(json.dumps(record | {key: value}))
+    ended = run_mstool("score", masks, label_maps("l", x=in_colours([[0, 1]])))
+    assert (ended.code, "masks/stitch.json: damaged" in ended.stderr) == (65, True)
+
+
+def test_numbers_that_no_record_holds_are_told(run_mstool, stitched, label_maps):
+    masks = stitched({"x": [[0, 1]]})
+    text = (masks / "stitch.json").read_text()
+    for number in ("NaN", "Infinity", "1e400"):
+        (masks / "stitch.json").write_text(text.replace("{", f'{{"elapsed_s": {number}, ', 1))
+        ended = run_mstool("score", masks, label_maps(number, x=in_colours([[0, 1]])))
+        assert (ended.code, "not a finite number" in ended.stderr) == (65, True)
+
+
+def test_label_maps_that_ignore_all_are_told(run_mstool, label_maps):
+    nothing = label_maps("l", x=np.full((4, 4), 255))
+    masks, others = (label_maps(name, x=np.eye(4)) for name in ("m", "n"))
+    call = ("score", masks, nothing, *AB[:1], f"{AB[1]},ignore=255", "--versus", others, "--table")
+    ended = run_mstool(*call)
+    assert ended.code == 0 and json.loads(ended.stdout)["pooled"]["mean_iou"] is None
+    assert "warning: no pixel with a class" in ended.stderr
+    assert "there is nothing to compare" in ended.stderr
 
 
 def test_same_file_name_alone_is_no_specimen(run_mstool, stitched, label_maps):
@@ -532,6 +561,10 @@ def test_masks_in_the_place_of_label_maps_are_told(run_mstool, stitched, label_m
     ended = run_mstool("score", label_maps("l", x=in_colours([[0, 1]])), masks)
     assert ended.code == 2
     assert "masks: was written by mstool stitch" in ended.stderr
+    ended = run_mstool("score", masks, masks)  # the label maps were forgotten
+    assert (ended.code, "the label maps last" in ended.stderr) == (2, True)
+    ended = run_mstool("score", masks, masks / "x.tif")
+    assert (ended.code, "the label maps last" in ended.stderr) == (2, True)
 
 
 def test_probabilities_in_the_place_of_masks_are_told(run_mstool, label_maps):

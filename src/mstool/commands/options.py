@@ -162,7 +162,7 @@ def refuse_irregular(path: Path | None) -> Path | None:
     return path
 
 
-def refuse_own_input(out: Path | None, inputs: Iterable[Path]) -> None:
+def refuse_own_input(out: Path | None, inputs: Iterable[Path], flag: str = "--out") -> None:
     """See that the output file is not one of the inputs.
 
     Raises
@@ -171,7 +171,7 @@ def refuse_own_input(out: Path | None, inputs: Iterable[Path]) -> None:
         If it is.
     """
     if out is not None and out.resolve() in {path.resolve() for path in inputs}:
-        raise UsageError(f"--out {out}: is one of the inputs; name another file")
+        raise UsageError(f"{flag} {out}: is one of the inputs; name another file")
 
 
 FilesFrom = Annotated[

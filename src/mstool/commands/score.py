@@ -143,6 +143,8 @@ def score(
     given = locals()
     if reliability is not None and probs is None:
         raise UsageError("--reliability: give the probabilities too, with --probs")
+    if reliability is not None and out is not None and reliability.resolve() == out.resolve():
+        raise UsageError(f"--reliability {reliability}: is --out too; name another file")
     if (probs or versus) and len(masks) > 1:
         flag = "--probs" if probs else "--versus"
         raise UsageError(f"{flag}: is for the masks of one run; score each run by itself")
@@ -150,11 +152,13 @@ def score(
     from mstool.labels.legend import legend_to_toml
     from mstool.micrographs.find import Naming
     from mstool.micrographs.label_maps import choose_legend
+    from mstool.pictures.save import refuse_picture
     from mstool.pipeline.score import behind_masks as calibrating
     from mstool.pipeline.score import runs as repeating
     from mstool.pipeline.score import score as scoring
     from mstool.pipeline.score.rivals import list_rival_inputs, read_rivals
 
+    refuse_picture("--reliability", reliability, overwrite)
     run, report = Run(), make_reporter("score", quiet, verbose)
     naming, known = pick(Naming, given), choose_legend(legend, classes)
     runs, legends = repeating.find_runs(
@@ -170,14 +174,17 @@ def score(
     inputs = repeating.list_all_inputs(runs, legend) + (folder.files if folder else [])
     inputs += list_rival_inputs(rivals, inputs)
     options.refuse_own_input(out, inputs)
+    options.refuse_own_input(reliability, inputs, "--reliability")
     if dry_run:
         emit_plan("score", asdict(settings), inputs, out)
         return
     hashes = scoring.claim_record(settings, inputs, out, overwrite)
-    behind = calibrating.measure_behind(
-        folder, reliability, pairs, mask_set, legends[1], ignore_border, report
+    behind = folder and calibrating.count_behind(
+        pairs, mask_set, folder, legends[1], ignore_border, report
     )
     record = scoring.score_masks(runs, rivals, settings, report, behind)
+    if reliability is not None:
+        calibrating.write_reliability(reliability, behind, legends[1])
     text = scoring.finish_record(record, hashes, settings, out, run)
     if out is None:
         emit(text)

@@ -129,10 +129,12 @@ def _caption(record: dict[str, Any]) -> str:
         sds = [f"{name} {_number(row['sd'])}" for name, row in variance["components"].items()]
         lines.append(f"mean IoU of a micrograph varies (sd) by {', '.join(sds)}")
     if abstention := record["abstention"]:
-        lines.append(f"coverage: {abstention['coverage']:.1%} of the labelled pixels have a class")
+        share = _number(100 * abstention["coverage"], 1)
+        lines.append(f"coverage: {share} % of the labelled pixels have a class")
     if found := record["calibration"]:
         lines.append(
-            f"probabilities: calibration error {found['ece']:.3f}, Brier score {found['brier']:.3f}"
+            f"probabilities: calibration error {_number(found['ece'])}, Brier score "
+            f"{_number(found['brier'])}"
         )
     if found := record.get("min_detectable"):
         lines.append(_least_line(found, record))

@@ -118,6 +118,7 @@ def split(
     operands = options.read_operands(inputs, files_from, null)
     files = find_set(operands, None, Naming(recursive=recursive), report)
     options.refuse_own_input(out, files.files())
+    options.refuse_own_input(sheet, files.files(), "--sheet")
     if dry_run:
         emit_plan("split", asdict(settings), files.files(), out)
         return

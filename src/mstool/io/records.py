@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import sys
 import time
@@ -66,10 +67,11 @@ def read_record(path: Path, verb: str = "") -> dict[str, Any]:
     MissingInputError
         If there is no such file.
     InputError
-        If the file is not a JSON object.
+        If the file is not a JSON object, or holds NaN or infinity, which `write_record` never does.
     """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        record = json.loads(text, parse_float=_finite, parse_constant=_finite)
     except FileNotFoundError:
         remedy = "the step before has not ended, run it again"
         if verb:
@@ -82,6 +84,13 @@ def read_record(path: Path, verb: str = "") -> dict[str, Any]:
     if not isinstance(record, dict):
         raise InputError(f"{path}: not a JSON object; make it again")
     return record
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is not a finite number")
+    return value
 
 
 def require_keys(record: Any, path: Path, *keys: str) -> tuple[Any, ...]:

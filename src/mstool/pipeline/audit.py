@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mstool.errors import CheckFailed, InputError, OutputExistsError, UsageError
+from mstool.errors import CheckFailed, InputError
 from mstool.io.split_csv import read_split
 from mstool.io.tables import to_csv
 from mstool.micrographs.field_files import FieldFile, open_fields
 from mstool.micrographs.find import SetFiles
 from mstool.pictures.overlap_sheet import MOST_ROWS, SharedField, draw_overlap_sheet
-from mstool.pictures.save import save_figure
+from mstool.pictures.save import refuse_picture, save_figure
 from mstool.pipeline.shared_fields import FoundPair, describe_pair, find_pairs
 from mstool.reporting import Reporter
 from mstool.splits.audit.overlaps import shared_windows
@@ -31,10 +31,6 @@ class AuditSettings:
     split: Path | None  # with a line for every micrograph
     sheet: Path | None  # picture
 
-    def __post_init__(self):
-        if self.sheet is not None and self.sheet.suffix.lower() != ".png":
-            raise UsageError(f"--sheet {self.sheet}: is drawn as PNG; give a name ending in .png")
-
 
 def audit_micrographs(
     files: SetFiles, settings: AuditSettings, overwrite: bool, report: Reporter
@@ -50,21 +46,19 @@ def audit_micrographs(
 
     Raises
     ------
-    OutputExistsError
-        If the picture is there already and not to be overwritten.
+    UsageError, OutputExistsError
+        As `refuse_picture`.
     InputError
         If the split leaves out a micrograph, or a micrograph cannot be read.
     """
     split, sheet = settings.split, settings.sheet
-    if sheet is not None and sheet.exists() and not overwrite:
-        raise OutputExistsError(f"{sheet}: already there; choose another --sheet or --overwrite")
+    refuse_picture("--sheet", sheet, overwrite)
     with report.progress("reading", len(files.images)) as advance:
         fields = open_fields(files, advance)
     folds = {} if split is None else _read_folds(split, fields)
     pairs = find_pairs(fields, report)
     leaks = [pair for pair in pairs if folds and folds[pair.first.name] != folds[pair.second.name]]
     if sheet is not None and pairs:
-        sheet.parent.mkdir(parents=True, exist_ok=True)
         _draw(sheet, sorted(pairs, key=lambda pair: pair not in leaks), folds)
     n = len(fields)
     drawn = f"; see {sheet}" if sheet is not None and pairs else ""

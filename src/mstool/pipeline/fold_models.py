@@ -74,8 +74,8 @@ def _knowledge(model: LoadedModel) -> Knowledge:
     return Knowledge(deciding_sources(model.checkpoint), tested)
 
 
-def fold_folder(fold: int) -> str:
-    """Name of the folder of a fold's model."""
+def fold_folder(fold: int | str) -> str:
+    """Name of the folder of a fold's model, or of all that a pattern in its place matches."""
     return f"fold-{fold}"
 
 
@@ -96,7 +96,7 @@ def _models_of(path: Path) -> list[Path]:
     record = path / CV_RECORD
     if record.is_file():
         return _models_of_folds(path, record)
-    if is_unfinished(path, CV_RECORD):
+    if is_unfinished(path, CV_RECORD) or any(path.glob(f"{fold_folder('*')}/{MODEL}")):
         raise MissingInputError(
             f"{record}: no such file; a fold is not trained yet, {_TRAIN_AGAIN}"
         )
@@ -108,6 +108,8 @@ def _models_of_folds(path: Path, record: Path) -> list[Path]:
     models = []
     try:
         known = [(fold_folder(int(row["fold"])), row["sha256"]) for row in rows]
+        if not known:
+            raise ValueError("it is empty")
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{record}: damaged list of folds ({error}); {_TRAIN_AGAIN}, with --overwrite"

@@ -55,6 +55,7 @@ def predict_tiles(
     """
     out = job.out
     models = [load_checkpoint(path) for path in find_models(model_paths)]
+    _refuse_repeated(models)
     check_same_classes(models)
     tile_folder = open_tile_folder(tiles)
     check_needs([model.needs for model in models], tile_folder.given(), job.report)
@@ -145,6 +146,17 @@ def _describe_folds(parts: Sequence[Part], select: str) -> list[dict[str, Any]] 
     if select != OUT_OF_FOLD:
         return None
     return [part.as_fold().as_entry() for part in parts]
+
+
+def _refuse_repeated(models: Sequence[LoadedModel]) -> None:
+    """Refuse a model that is there twice, and would count twice in the mean."""
+    known: dict[str, Path] = {}
+    for model in models:
+        if model.sha256 in known:
+            raise UsageError(
+                f"--model {model.path}: is the same model as {known[model.sha256]}; name each once"
+            )
+        known[model.sha256] = model.path
 
 
 def leaks_of(models: Sequence[LoadedModel]) -> list[str]:

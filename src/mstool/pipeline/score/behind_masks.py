@@ -15,6 +15,7 @@ from mstool.labels.legend import Legend
 from mstool.micrographs.label_maps import LabelMap, open_label_map
 from mstool.pictures.reliability import draw_reliability
 from mstool.pictures.save import save_figure
+from mstool.pipeline.score.counts import check_same_size
 from mstool.pipeline.score.inputs import MaskSet, Pair
 from mstool.pipeline.stitched import ProbabilityFolder, open_probabilities
 from mstool.reporting import Reporter
@@ -54,33 +55,22 @@ def count_behind(
     ignore_border: int,
     report: Reporter,
 ) -> list[ConfidenceCounts]:
-    """Compare the probabilities of each micrograph, stitched, with its label map."""
+    """Compare the probabilities of each micrograph, stitched, with its label map.
+
+    Raises
+    ------
+    InputError
+        If a label map has another size.
+    """
     found = []
     with report.progress("calibration", len(pairs)) as advance:
         for pair in pairs:
             bands = folder.bands(pair.name, mask_set.stitching.blend)
             truth = open_label_map(pair.labels, label_legend)
+            check_same_size(pair.mask, folder.sources[pair.name].shape, truth)
             found.append(_count(bands, truth, ignore_border))
             advance(1, pair.name)
     return found
-
-
-def measure_behind(
-    folder: ProbabilityFolder | None,
-    picture: Path | None,
-    pairs: Sequence[Pair],
-    mask_set: MaskSet,
-    label_legend: Legend,
-    ignore_border: int,
-    report: Reporter,
-) -> list[ConfidenceCounts] | None:
-    """Counts of the probabilities in `folder`, drawn into `picture`; None without a folder."""
-    if folder is None:
-        return None
-    counts = count_behind(pairs, mask_set, folder, label_legend, ignore_border, report)
-    if picture is not None:
-        write_reliability(picture, counts, label_legend)
-    return counts
 
 
 def describe_calibration(
@@ -114,7 +104,6 @@ def write_reliability(path: Path, counts: Sequence[ConfidenceCounts], legend: Le
         calibration.calibration_error(pooled),
         vars(calibration.coverage_curve(pooled)),
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
     save_figure(path, figure)
 
 

@@ -57,7 +57,7 @@ def count_pairs(
             report.detail(f"comparing {pair.mask} with {pair.labels}")
             truth = open_label_map(pair.labels, label_legend)
             mask = open_label_map(pair.mask, mask_legend)
-            _check_same_size(mask.path, mask.shape, truth)
+            check_same_size(mask.path, mask.shape, truth)
             _check_border(truth, ignore_border)
             counts, region_counts, n_open = _count(pair, truth, mask, ignore_border, with_regions)
             if n_open.n_pixels and not may_abstain:
@@ -95,11 +95,11 @@ def _count(
     for window in truth.bands():
         truth_band, mask_band = truth.read(window), mask.read(window)
         truth_band = leave_out_border(truth_band, window.row, truth.shape[0], ignore_border)
-        if regions is not None:
-            counts[1] += confusion_matrix(truth_band, regions[window.slices], n_classes)
         is_gap = gaps.find(truth_band, mask_band, window.row)
         closed = np.where(is_gap, IGNORE_INDEX, truth_band) if is_gap.any() else truth_band
         counts[0] += confusion_matrix(closed, mask_band, n_classes)
+        if regions is not None:  # a baseline is of the pixels that the mask is scored on
+            counts[1] += confusion_matrix(closed, regions[window.slices], n_classes)
     return counts[0], counts[1] if with_regions else None, gaps
 
 
@@ -132,12 +132,19 @@ class _Gaps:
 
 def _read_regions(pair: Pair, truth: LabelMap, n_classes: int) -> np.ndarray:
     image = open_micrograph(pair.image)
-    _check_same_size(image.path, (image.height, image.width), truth)
+    check_same_size(image.path, (image.height, image.width), truth)
     with named(pair.image):
         return otsu_labels(image.read(), n_classes)
 
 
-def _check_same_size(path: Path, shape: tuple[int, int], truth: LabelMap) -> None:
+def check_same_size(path: Path, shape: tuple[int, int], truth: LabelMap) -> None:
+    """See that what `path` holds, of `shape` (rows, columns), covers its label map.
+
+    Raises
+    ------
+    InputError
+        If it does not.
+    """
     if shape != truth.shape:
         raise InputError(
             f"{path}: is {shape[0]} x {shape[1]} pixels, its label map {truth.path} is "

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from mstool.errors import InputError, MissingInputError, UsageError
+from mstool.geometry.blend import Blend
 from mstool.io.outputs import is_unfinished
 from mstool.io.records import read_record, sha256_of_file
 from mstool.io.tiles import PREDICT_RECORD, STITCH_RECORD, SourceImage, read_sources
@@ -31,7 +32,7 @@ from mstool.splits.groups import group_of
 class Stitching:
     """How masks were made from probabilities."""
 
-    blend: str
+    blend: Blend
     abstain: float  # largest probability below which a pixel was left without a class
     predict_sha256: str | None  # of the record of the probabilities
 
@@ -102,7 +103,7 @@ def read_mask_set(operand: Path, report: Reporter) -> MaskSet:
         sources=by_stem,
         trained_on=None if rows is None else read_training(rows, record_path),
         folds=read_folds(record, [*sources], record_path),
-        leaks=tuple(map(str, record.get("leaks") or ())),
+        leaks=_recorded_leaks(record, record_path),
         stitching=_recorded_stitching(record, record_path) if record else None,
     )
 
@@ -126,10 +127,10 @@ def pair_masks(
     InputError
         If a mask has no label map or, with `strict`, a label map has no mask.
     """
-    if not mask_set.records and (labels / STITCH_RECORD).is_file():
+    if ((labels if labels.is_dir() else labels.parent) / STITCH_RECORD).is_file():
         raise UsageError(
-            f"{labels}: was written by mstool stitch, and {mask_set.folder} was not; give the "
-            "masks first, and then the label maps"
+            f"{labels}: was written by mstool stitch, and stands where the label maps belong; give "
+            "the masks first, and the label maps last"
         )
     sources = {path: mask_set.sources.get(path.stem) for path in mask_set.paths}
     hashes = {path: source.file_sha256 for path, source in sources.items() if source}
@@ -176,6 +177,26 @@ def choose_legends(
             "names in the same order"
         )
     return mask_legend, known
+
+
+def choose_mask_legend(
+    mask_set: MaskSet, legend: Legend, is_given: bool, pairs: Sequence[Pair]
+) -> Legend:
+    """Legend of masks that are held against the same label maps as others, read through `legend`.
+
+    Raises
+    ------
+    InputError
+        If they were made with another one, unless this is the one that the user has given.
+    InputError, LabelError
+        As `choose_legends`.
+    """
+    if not is_given and mask_set.label_legend not in (None, legend):
+        raise InputError(
+            f"{mask_set.folder}: was made with another legend of the label maps; give the one that "
+            "holds for all masks with --legend"
+        )
+    return choose_legends(mask_set, legend, pairs, Reporter())[0]
 
 
 def find_images(
@@ -230,15 +251,17 @@ def _refuse_mixed_runs(
 ) -> None:
     """Refuse masks that are not those that the record beside them speaks of."""
     remedy = "stitch again, or score masks that are no longer those of stitch without its record"
-    if sources and operand.is_dir():
-        strangers = sorted(path for path in operand.glob("*.tif") if path.stem not in sources)
-        if strangers:
-            raise InputError(
-                f"{strangers[0]}: {operand / STITCH_RECORD} does not name it, so masks of two runs "
-                "are mixed; keep each run in a folder of its own"
-            )
-    known = record.get("mask_sha256")
-    for path in paths if isinstance(known, dict) else ():
+    there = operand.glob("*.tif") if operand.is_dir() else paths
+    strangers = sorted(path for path in there if path.stem not in sources)
+    if sources and strangers:
+        raise InputError(
+            f"{strangers[0]}: {strangers[0].parent / STITCH_RECORD} does not name it, so masks of "
+            "two runs are mixed; keep each run in a folder of its own"
+        )
+    known = record.get("mask_sha256", {})
+    if not isinstance(known, dict):
+        raise InputError(f"{paths[0].parent / STITCH_RECORD}: damaged mask_sha256; stitch again")
+    for path in paths:
         if known.get(path.name) not in (None, sha256_of_file(path)):
             raise InputError(f"{path}: is not the mask that {STITCH_RECORD} speaks of; {remedy}")
 
@@ -251,11 +274,20 @@ def _recorded_legend(record: dict[str, Any], path: Path) -> Legend | None:
         return legend_from_toml(str(text))
 
 
+def _recorded_leaks(record: dict[str, Any], path: Path) -> tuple[str, ...]:
+    leaks = record.get("leaks") or []
+    if not isinstance(leaks, list):
+        raise InputError(f"{path}: damaged list leaks; stitch again")
+    return tuple(map(str, leaks))
+
+
 def _recorded_stitching(record: dict[str, Any], path: Path) -> Stitching:
     try:
         settings, inputs = record.get("settings", {}), record.get("inputs", {})
         hashes = [value for name, value in inputs.items() if Path(name).name == PREDICT_RECORD]
         blend, abstain = str(settings.get("blend", "hann")), float(settings.get("abstain", 0))
+        if blend not in get_args(Blend):
+            raise ValueError(f"no blend {blend}")
         return Stitching(blend, abstain, hashes[0] if hashes else None)
     except (TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: damaged settings or inputs ({error}); stitch again") from None

@@ -18,7 +18,7 @@ from mstool.pipeline.score.entries import describe_scored
 from mstool.pipeline.score.inputs import (
     MaskSet,
     Pair,
-    choose_legends,
+    choose_mask_legend,
     list_inputs,
     pair_masks,
     read_mask_set,
@@ -75,12 +75,7 @@ def read_rivals(
             _refuse_open_pixels(one)
         theirs = pair_masks(found, labels, naming, None, False, Reporter())
         ordered = _same_micrographs(operand, pairs, theirs, mask_set, found)
-        if not is_given and found.label_legend not in (None, legend):
-            raise InputError(
-                f"{operand}: was made with another legend of the label maps; give the one that "
-                "holds for both with --legend"
-            )
-        legend_of_masks, _ = choose_legends(found, legend, ordered, Reporter())
+        legend_of_masks = choose_mask_legend(found, legend, is_given, ordered)
         rivals.append(Rival(found, tuple(ordered), legend_of_masks))
     return rivals
 
@@ -127,14 +122,17 @@ def describe_rivals(
 def advise(versus: Versus, corrected: float, n_comparisons: int, unit: str) -> str:
     """What a comparison of mean IoU comes to, in plain words."""
     n_units, difference, least = versus.n_units, versus.difference[0], versus.least_difference[0]
-    units = f"{n_units} {unit}s" if n_units != 1 else f"1 {unit}"
+    units = f"{n_units} {unit}{'s' * (n_units != 1)}"
     if np.isfinite(corrected) and corrected <= ALPHA:
         word = "better" if difference > 0 else "worse"
         return f"distinguishable: {word} by {abs(difference):.3f} of mean IoU, p {corrected:.2g}"
+    if np.isnan(difference):
+        return "not distinguishable: no pixel has a label, so that there is nothing to compare"
     if difference == 0 and least == 0:
         return "not distinguishable: no unit differs"
     if np.isnan(least):
-        return f"not distinguishable; {units} are too few to tell, 6 may be enough"
+        are = "is" if n_units == 1 else "are"
+        return f"not distinguishable; {units} {are} too few to tell, 6 may be enough"
     needed = versus.n_needed[0]
     seen = (
         ""

@@ -16,6 +16,7 @@ from mstool.pipeline.score.inputs import (
     MaskSet,
     Pair,
     choose_legends,
+    choose_mask_legend,
     find_images,
     list_inputs,
     pair_masks,
@@ -72,10 +73,11 @@ def find_runs(
     runs = [MaskRun(mask_set, tuple(pairs), legends[0])]
     for path in paths[1:]:
         mask_set = read_mask_set(path, report)
-        if mask_set.paths[0] in [run.mask_set.paths[0] for run in runs]:
+        if mask_set.paths[0].resolve() in [run.mask_set.paths[0].resolve() for run in runs]:
             raise UsageError(f"{path}: is given twice; name each run once, and the label maps last")
         pairs = pair_masks(mask_set, labels, naming, group_by, False, report)
-        run = MaskRun(mask_set, tuple(pairs), mask_set.legend or legends[1])
+        legend = choose_mask_legend(mask_set, legends[1], given is not None, pairs)
+        run = MaskRun(mask_set, tuple(pairs), legend)
         runs.append(_in_order(run, runs[0]))
     return runs, legends
 
@@ -89,11 +91,6 @@ def list_all_inputs(runs: Sequence[MaskRun], legend: Path | None) -> list[Path]:
 def _in_order(run: MaskRun, first: MaskRun) -> MaskRun:
     """The same run, with its pairs in the order of the first."""
     folder, other = run.mask_set.folder, first.mask_set.folder
-    if run.mask_legend.names != first.mask_legend.names:
-        raise InputError(
-            f"{folder}: classes {', '.join(run.mask_legend.names)} differ from those of {other} "
-            f"({', '.join(first.mask_legend.names)}); score like with like"
-        )
     by_name = {pair.name: pair for pair in run.pairs}
     wanted = {pair.name: pair for pair in first.pairs}
     if differing := sorted(by_name.keys() ^ wanted.keys()):
@@ -187,7 +184,7 @@ def describe_variance(
     factors = _factors(runs, n_images, groups)
     found = variance_components(mean_iou(confusions).ravel(), factors)
     n_levels = {name: len(set(levels)) for name, levels in factors.items()}
-    if MICROGRAPH not in found:  # one score of each: what is left is of the micrographs
+    if n_runs == 1:  # and one score of each micrograph: what is left is of the micrographs
         found[MICROGRAPH] = found.pop(REST)
     return {
         "of": "mean_iou of a micrograph",

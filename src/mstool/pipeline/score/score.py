@@ -137,8 +137,7 @@ def score_masks(
     question = settings.ask_shapes()
     shapes = _measure_runs(runs, label_legend, question, report)
     groups, pooled = _drawn_groups(pairs, settings.group_by), counts.masks.sum(axis=0)
-    if np.count_nonzero(pooled.sum(axis=1)) == 1:
-        report.note("warning: the label maps hold one class alone; a high score shows nothing")
+    _warn_of_labels(pooled, report)
     record = {
         "n_images": len(pairs),
         "classes": list(names),
@@ -241,6 +240,15 @@ def _drawn_groups(pairs: Sequence[Pair], group_by: str | None) -> list[str] | No
     """Group of each micrograph, if intervals are over groups: asked for, or recorded."""
     groups = [pair.group for pair in pairs]
     return groups if group_by is not None or len(set(groups)) < len(groups) else None
+
+
+def _warn_of_labels(pooled: np.ndarray, report: Reporter) -> None:
+    """Say where the label maps have too little in them for a score to show anything."""
+    n_classes = np.count_nonzero(pooled.sum(axis=1))
+    if n_classes == 1:
+        report.note("warning: the label maps hold one class alone; a high score shows nothing")
+    if n_classes == 0:
+        report.note("warning: no pixel with a class in mask and label map; nothing is scored")
 
 
 def _describe_image(pair: Pair, confusion: np.ndarray, names: Sequence[str]) -> dict[str, Any]:

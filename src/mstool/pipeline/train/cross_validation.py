@@ -44,7 +44,7 @@ def train_folds(
     Interrupted
         If stopped; the same command goes on in the same fold.
     """
-    folds, out = _read_folds(tiles, split), job.out
+    folds, out = _read_folds(tiles, split, settings.allow_leak), job.out
     names = [fold_folder(fold) for fold in folds]
     earlier = [path.name for path in sorted(out.glob(fold_folder("[0-9]*")))]  # of another split
     work = job.claim(
@@ -124,12 +124,12 @@ def _training_s(records: dict[int, dict[str, Any]]) -> float:
     return sum(record["train_s"] for record in records.values())
 
 
-def _read_folds(tiles: Path, split: Path) -> list[int]:
+def _read_folds(tiles: Path, split: Path, allow_leak: bool) -> list[int]:
     """Folds of a split, each of which can be the test; what stops all of them is found here."""
     rows, sources = read_split(split), open_tile_folder(tiles).sources
     folds = sorted({row.fold for row in rows})
     for fold in folds:
-        choose_roles(rows, sources, fold, None, str(split))
+        choose_roles(rows, sources, fold, None, str(split), allow_leak)
     return folds
 
 
