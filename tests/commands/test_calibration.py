@@ -206,6 +206,16 @@ def test_temperature_lowers_the_error_on_new_micrographs(run_mstool, study):
         assert np.mean(one == tifffile.imread(path)) > 0.99  # blended where tiles overlap
 
 
+def test_temperature_at_its_limit_is_told(run_mstool, study, monkeypatch):
+    monkeypatch.setattr("mstool.nn.calibrate.fit_temperature", lambda logits, labels: 19.99)
+    words = [word for word in TRAIN if word != "-q"]
+    ended = run_mstool(*words, "--calibrate", "-o", "limit")
+    assert (ended.code, "as far as a temperature goes" in ended.stderr) == (0, True)
+    monkeypatch.setattr("mstool.nn.calibrate.fit_temperature", lambda logits, labels: 1.5)
+    ended = run_mstool(*words, "--calibrate", "-o", "usual")
+    assert (ended.code, "as far as a temperature goes" in ended.stderr) == (0, False)
+
+
 def test_without_labels_to_validate_nothing_is_calibrated(run_mstool, study):
     assert run_mstool(*TRAIN, "-o", "plain").code == 0
     assert load_checkpoint(Path("plain")).checkpoint.temperature == 1

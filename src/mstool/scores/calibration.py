@@ -20,7 +20,7 @@ from mstool.scores.metrics import accuracy, mean_iou
 
 N_BINS = 20  # of calibration errors, each of 0.05
 _N_FINE = 200  # in which pixels are counted, each of 0.005
-_MOST = 20.0  # times that a temperature may sharpen or soften
+MOST_SHARPENED = 20.0  # times that a temperature may sharpen or soften
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +211,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     .. [1] Guo, C. et al. (2017). ICML, PMLR 70, 1321-1330.
     """
     logits = np.asarray(logits, np.float64)
-    limits = -np.log(_MOST), np.log(_MOST)
+    limits = -np.log(MOST_SHARPENED), np.log(MOST_SHARPENED)
     found = minimize_scalar(
         lambda power: negative_log_likelihood(logits / np.exp(power), labels),
         bounds=limits,

@@ -23,6 +23,7 @@ from mstool.pipeline.train.learner import Learner, network_spec, prepare_learner
 from mstool.pipeline.train.shared_views import LeakReport, report_leaks
 from mstool.pipeline.train.train_flags import TrainSettings
 from mstool.pipeline.train.training_data import TrainingData, read_training_data
+from mstool.scores.calibration import MOST_SHARPENED
 
 RECORD = "train.json"
 
@@ -159,6 +160,11 @@ def _calibrate(
             f"calibrated: logits are divided by {found.temperature:.3f}; log loss of the "
             f"validation {found.nll_before:.4f} before, {found.nll_after:.4f} after"
         )
+        if not 1.05 / MOST_SHARPENED < found.temperature < 0.95 * MOST_SHARPENED:
+            job.report.note(
+                "warning: that is as far as a temperature goes; the network tells little, or the "
+                "validation too little: train longer, or with more micrographs"
+            )
     return found
 
 
