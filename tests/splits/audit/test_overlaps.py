@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from mstool.splits.audit.blocks import Match
 from mstool.splits.audit.overlaps import (
     ALL_TURNS,
     UPRIGHT,
@@ -9,6 +10,7 @@ from mstool.splits.audit.overlaps import (
     find_overlaps,
     shared_windows,
     small_scale,
+    verify,
 )
 from mstool.splits.audit.structure import turned
 
@@ -117,3 +119,26 @@ def test_small_scale_keeps_the_smallest_legible():
     assert small_scale([(100, 90)]) == 1
     assert small_scale([(2000, 2000), (256, 256)]) == pytest.approx(0.25)
     assert small_scale([(20000, 20000), (256, 256)]) == pytest.approx(512 / 20000)
+
+
+@pytest.mark.parametrize(
+    ("agreement", "n_votes", "is_clear", "is_shared"),
+    [
+        (1.0, 3, True, True),  # small overlaps of coarse lamellae have few blocks
+        (1.0, 3, False, False),
+        (0.9, 3, True, False),
+        (1.0, 2, True, False),
+        (0.8, 5, False, True),
+        (0.7, 9, True, False),
+    ],
+)
+def test_clear_peak_needs_fewer_blocks_of_one_mind(
+    monkeypatch, agreement, n_votes, is_clear, is_shared
+):
+    match = Match(agreement, n_votes, (30.0, 0.0), 1.0)
+    monkeypatch.setattr("mstool.splits.audit.overlaps.match_blocks", lambda *_, **__: match)
+    one, other = np.zeros((2, 100, 100), np.float32)
+    found = verify(one, other, 0, (30, 0), 1.0, is_clear)
+    assert (found is not None) == is_shared
+    if is_shared:
+        assert found.share == pytest.approx(0.7)

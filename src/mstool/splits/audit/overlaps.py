@@ -17,6 +17,8 @@ _PEAKS = 3  # of each pair that are looked at closely
 # Over 1 000 pairs with nothing in common, parallel stripes among them, none agrees by more than
 # 0.55, or with more than 5 votes; fields that share 15 % start at 12.6 in height, 1.0 and 6.
 _HEIGHT, _AGREEMENT, _VOTES = 8.0, 0.75, 5
+# Small overlaps of coarse lamellae have few blocks to vote: a clear peak and one mind will do.
+_CLEAR_HEIGHT, _CLEAR_AGREEMENT, _CLEAR_VOTES = 12.0, 0.95, 3
 _FINEST, _COARSEST = 1.2, 8.0  # px; passes grain, and not noise, blocks of JPEG, or shading
 _ELBOW_ROOM = 14  # px around a block, so that finding it in its place says something
 _SMALL, _LEGIBLE, _MOST_SMALL = 192, 64, 512  # px
@@ -127,7 +129,14 @@ def find_overlaps(
         spectra = upright(first), lying(second)
         peaks = find_candidates(*spectra, shapes, turns, _LEAST, _PEAKS)
         found = [
-            verify(structure(first), structure(second), peak.turn, peak.offset, scale)
+            verify(
+                structure(first),
+                structure(second),
+                peak.turn,
+                peak.offset,
+                scale,
+                is_clear=peak.height >= _CLEAR_HEIGHT,
+            )
             for peak in peaks
             if peak.height >= _HEIGHT
         ]
@@ -135,16 +144,25 @@ def find_overlaps(
 
 
 def verify(
-    one: np.ndarray, other: np.ndarray, turn: int, offset: tuple[int, int], scale: float
+    one: np.ndarray,
+    other: np.ndarray,
+    turn: int,
+    offset: tuple[int, int],
+    scale: float,
+    is_clear: bool = False,
 ) -> Overlap | None:
     """See whether two structures at full scale overlap as small copies of them say.
 
-    None if they do not.
+    None if they do not. Where the copies say it clearly, fewer blocks need to agree.
     """
     lying = turned(other, turn)
     rough = offset[0] / scale, offset[1] / scale
     match = match_blocks(one, lying, rough, doubt=1.5 / scale + _ELBOW_ROOM)
-    if match is None or match.agreement < _AGREEMENT or match.n_votes < _VOTES:
+    if match is None:
+        return None
+    agrees = match.agreement >= _AGREEMENT and match.n_votes >= _VOTES
+    is_one_mind = match.agreement >= _CLEAR_AGREEMENT and match.n_votes >= _CLEAR_VOTES
+    if not (agrees or (is_clear and is_one_mind)):
         return None
     share = _shared_area(one.shape, lying.shape, match)
     return Overlap(share, match.offset, turn, match.scale, match.agreement)
