@@ -156,7 +156,7 @@ def score(
     from mstool.pipeline.score import behind_masks as calibrating
     from mstool.pipeline.score import runs as repeating
     from mstool.pipeline.score import score as scoring
-    from mstool.pipeline.score.rivals import list_rival_inputs, read_rivals
+    from mstool.pipeline.score.rivals import read_rivals
 
     refuse_picture("--reliability", reliability, overwrite)
     run, report = Run(), make_reporter("score", quiet, verbose)
@@ -171,8 +171,8 @@ def score(
     scored = mask_set, pairs, legends[1]
     rivals = read_rivals(versus or (), labels, naming, scored, bool(legend or classes), report)
     folder = None if probs is None else calibrating.open_behind(probs, mask_set)
-    inputs = repeating.list_all_inputs(runs, legend) + (folder.files if folder else [])
-    inputs += list_rival_inputs(rivals, inputs)
+    inputs = repeating.list_all_inputs([*runs, *rivals], legend)
+    inputs += folder.files if folder else []
     options.refuse_own_input(out, inputs)
     options.refuse_own_input(reliability, inputs, "--reliability")
     if dry_run:

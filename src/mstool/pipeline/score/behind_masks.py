@@ -1,6 +1,8 @@
 """Whether the probabilities behind masks are frequencies, and what leaving out the unsure buys."""
 
 from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from mstool.micrographs.label_maps import LabelMap, open_label_map
 from mstool.pictures.reliability import draw_reliability
 from mstool.pictures.save import save_figure
 from mstool.pipeline.score.counts import check_same_size
+from mstool.pipeline.score.entries import by_class
 from mstool.pipeline.score.inputs import MaskSet, Pair
 from mstool.pipeline.stitched import ProbabilityFolder, open_probabilities
 from mstool.reporting import Reporter
@@ -77,15 +80,15 @@ def describe_calibration(
     pairs: Sequence[Pair], counts: Sequence[ConfidenceCounts], names: Sequence[str]
 ) -> dict[str, Any]:
     """Entry of the record: errors of all micrographs, and how well doubt ranks them."""
-    pooled = _sum(counts)
+    pooled = reduce(add, counts)
     squares = calibration.brier_scores(pooled)
     errors = calibration.class_calibration_errors(pooled)
     return {
         "n_pixels": pooled.n_pixels,
         "ece": calibration.calibration_error(pooled),
         "brier": float(squares.sum()),
-        "class_ece": dict(zip(names, errors.tolist(), strict=True)),
-        "class_brier": dict(zip(names, squares.tolist(), strict=True)),
+        "class_ece": by_class(errors, names),
+        "class_brier": by_class(squares, names),
         "bins": _describe_bins(pooled),
         "coverage": _describe_coverage(pooled),
         "per_image": [_describe_image(p, c) for p, c in zip(pairs, counts, strict=True)],
@@ -95,7 +98,7 @@ def describe_calibration(
 
 def write_reliability(path: Path, counts: Sequence[ConfidenceCounts], legend: Legend) -> None:
     """Draw reliability and coverage of all micrographs into a PNG."""
-    pooled, title = _sum(counts), f"probabilities of {len(counts)} micrographs"
+    pooled, title = reduce(add, counts), f"probabilities of {len(counts)} micrographs"
     rows = zip(legend.classes, *calibration.class_reliability(pooled), strict=True)
     figure = draw_reliability(
         title,
@@ -114,23 +117,14 @@ def _count(bands: Iterable[np.ndarray], truth: LabelMap, ignore_border: int) -> 
         labels = leave_out_border(truth.read(window), row, truth.shape[0], ignore_border)
         counts.append(calibration.count_confidence(band, labels))
         row += window.height
-    return _sum(counts)
-
-
-def _sum(counts: Sequence[ConfidenceCounts]) -> ConfidenceCounts:
-    total = counts[0]
-    for one in counts[1:]:
-        total = total + one
-    return total
+    return reduce(add, counts)
 
 
 def _describe_bins(counts: ConfidenceCounts) -> list[dict[str, Any]]:
     edges = np.linspace(0, 1, calibration.N_BINS + 1).round(4)
     rows = zip(edges, edges[1:], *calibration.reliability(counts), strict=False)
     keys = ("from", "to", "n_pixels", "confidence", "accuracy")
-    return [
-        dict(zip(keys, map(np.ndarray.item, map(np.asarray, row)), strict=True)) for row in rows
-    ]
+    return [dict(zip(keys, (value.item() for value in row), strict=True)) for row in rows]
 
 
 def _describe_coverage(counts: ConfidenceCounts) -> list[dict[str, float]]:

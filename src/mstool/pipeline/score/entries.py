@@ -32,8 +32,13 @@ def describe_metrics(metrics: Metrics, names: Sequence[str]) -> dict[str, Any]:
     """Metrics as plain values; those of each class by its name."""
     values = {entry.name: getattr(metrics, entry.name) for entry in fields(metrics)}
     return {
-        key: _by_class(value, names) if np.ndim(value) else value for key, value in values.items()
+        key: by_class(value, names) if np.ndim(value) else value for key, value in values.items()
     }
+
+
+def by_class(values: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+    """Values of classes, shape (C,), as plain ones by name."""
+    return dict(zip(names, values.tolist(), strict=True))
 
 
 def compare_fractions(confusion: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
@@ -92,8 +97,8 @@ def describe_interval(
 def describe_scored(scored: Scored, names: Sequence[str]) -> dict[str, Any]:
     """A value or an interval of each score; intervals that are undefined are None."""
     plain = {name: _plain(value) for name, value in vars(scored).items() if name != "iou"}
-    by_class = zip(names, map(_plain, scored.iou), strict=True)
-    return {**plain, "iou": dict(by_class)}
+    rows = zip(names, map(_plain, scored.iou), strict=True)
+    return {**plain, "iou": dict(rows)}
 
 
 def describe_baselines(counts: Counts, names: Sequence[str]) -> dict[str, Any]:
@@ -125,10 +130,6 @@ def _describe_otsu(regions: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
         "classes_dark_to_bright": [names[index] for index in classes],
         **describe_confusion(relabel_regions(pooled, classes), names),
     }
-
-
-def _by_class(values: np.ndarray, names: Sequence[str]) -> dict[str, float]:
-    return dict(zip(names, values.tolist(), strict=True))
 
 
 def _plain(value: Any) -> Any:

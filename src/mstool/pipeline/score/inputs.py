@@ -57,6 +57,11 @@ class MaskSet:
     leaks: tuple[str, ...] = ()
     stitching: Stitching | None = None  # of masks that mstool wrote
 
+    @property
+    def may_abstain(self) -> bool:
+        """Whether they were stitched with pixels left out."""
+        return bool(self.stitching and self.stitching.abstain)
+
 
 @dataclass(frozen=True)
 class Pair:

@@ -1,7 +1,7 @@
 """Other masks of the same micrographs, and how the scores differ."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,11 @@ from mstool.pipeline.score.inputs import (
     MaskSet,
     Pair,
     choose_mask_legend,
-    list_inputs,
     pair_masks,
     read_mask_set,
 )
 from mstool.pipeline.score.leak import describe_leak
+from mstool.pipeline.score.runs import MaskRun
 from mstool.reporting import Reporter
 from mstool.scores.statistics import Scored
 from mstool.scores.versus import (
@@ -36,15 +36,6 @@ from mstool.scores.versus import (
 )
 
 
-@dataclass(frozen=True)
-class Rival:
-    """Other masks of the same micrographs, in the same order."""
-
-    mask_set: MaskSet
-    pairs: tuple[Pair, ...]
-    legend: Legend  # of its masks
-
-
 def read_rivals(
     operands: Sequence[Path],
     labels: Path,
@@ -52,7 +43,7 @@ def read_rivals(
     scored: tuple[MaskSet, Sequence[Pair], Legend],
     is_given: bool,
     report: Reporter,
-) -> list[Rival]:
+) -> list[MaskRun]:
     """Find masks to compare with; `scored` are masks, pairs and the legend of their label maps.
 
     Raises
@@ -76,19 +67,13 @@ def read_rivals(
         theirs = pair_masks(found, labels, naming, None, False, Reporter())
         ordered = _same_micrographs(operand, pairs, theirs, mask_set, found)
         legend_of_masks = choose_mask_legend(found, legend, is_given, ordered)
-        rivals.append(Rival(found, tuple(ordered), legend_of_masks))
+        rivals.append(MaskRun(found, tuple(ordered), legend_of_masks))
     return rivals
-
-
-def list_rival_inputs(rivals: Sequence[Rival], known: Sequence[Path]) -> list[Path]:
-    """All files of other masks that decide how they compare, without those that are known."""
-    paths = [path for one in rivals for path in list_inputs(one.mask_set, one.pairs, None)]
-    return [*dict.fromkeys(path for path in paths if path not in known)]
 
 
 def describe_rivals(
     confusions: np.ndarray,
-    rivals: Sequence[Rival],
+    rivals: Sequence[MaskRun],
     legend: Legend,
     groups: Sequence[str] | None,
     border: int,
@@ -101,7 +86,9 @@ def describe_rivals(
     """
     if not rivals:
         return []
-    counted = [count_pairs(one.pairs, one.legend, legend, border, report).masks for one in rivals]
+    counted = [
+        count_pairs(one.pairs, one.mask_legend, legend, border, report).masks for one in rivals
+    ]
     found = [compare_scores(confusions, theirs, groups, seed) for theirs in counted]
     entries = []
     for rival, versus, corrected in zip(rivals, found, correct_for_number(found), strict=True):
@@ -164,7 +151,7 @@ def describe_least_difference(
 
 def _refuse_open_pixels(mask_set: MaskSet) -> None:
     """Only scores of the same pixels can be compared."""
-    if mask_set.stitching and mask_set.stitching.abstain:
+    if mask_set.may_abstain:
         raise InputError(
             f"{mask_set.folder}: leaves pixels without a class, so that its scores are of other "
             "pixels; stitch without --abstain to compare"

@@ -31,17 +31,11 @@ MICROGRAPH = "micrograph"
 
 @dataclass(frozen=True)
 class MaskRun:
-    """Masks of one run, with their truth."""
+    """Masks of one run, or to compare with, and their truth."""
 
     mask_set: MaskSet
     pairs: tuple[Pair, ...]  # in the same order in each run
     mask_legend: Legend
-
-    @property
-    def may_abstain(self) -> bool:
-        """Whether its masks were stitched with pixels left out."""
-        stitching = self.mask_set.stitching
-        return bool(stitching and stitching.abstain)
 
 
 def find_runs(

@@ -26,7 +26,7 @@ from mstool.pipeline.score.entries import (
 )
 from mstool.pipeline.score.inputs import Pair
 from mstool.pipeline.score.leak import describe_leak
-from mstool.pipeline.score.rivals import Rival, describe_least_difference, describe_rivals
+from mstool.pipeline.score.rivals import describe_least_difference, describe_rivals
 from mstool.pipeline.score.runs import (
     MaskRun,
     common_folds,
@@ -115,7 +115,7 @@ def claim_record(
 
 def score_masks(
     runs: Sequence[MaskRun],
-    rivals: Sequence[Rival],
+    rivals: Sequence[MaskRun],
     settings: ScoreSettings,
     report: Reporter,
     behind: Sequence[ConfidenceCounts] | None = None,
@@ -133,7 +133,7 @@ def score_masks(
     label_legend = legend_from_toml(settings.label_legend)
     names, pairs = label_legend.names, runs[0].pairs
     counts, by_run = _count_runs(runs, label_legend, settings, report)
-    may_abstain = any(run.may_abstain for run in runs)
+    may_abstain = any(run.mask_set.may_abstain for run in runs)
     question = settings.ask_shapes()
     shapes = _measure_runs(runs, label_legend, question, report)
     groups, pooled = _drawn_groups(pairs, settings.group_by), counts.masks.sum(axis=0)
@@ -180,7 +180,9 @@ def _count_runs(
     """Counts of each micrograph, pooled over runs; and those of masks by run, (R, N, C, C)."""
     border = settings.ignore_border
     each = [
-        count_pairs(run.pairs, run.mask_legend, label_legend, border, report, run.may_abstain)
+        count_pairs(
+            run.pairs, run.mask_legend, label_legend, border, report, run.mask_set.may_abstain
+        )
         for run in runs
     ]
     by_run = np.stack([counts.masks for counts in each])

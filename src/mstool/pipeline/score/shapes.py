@@ -11,6 +11,7 @@ from mstool.geometry.length import Length
 from mstool.io.images import open_micrograph
 from mstool.labels.legend import IGNORE_INDEX, Legend
 from mstool.micrographs.label_maps import open_label_map
+from mstool.pipeline.score.entries import by_class
 from mstool.pipeline.score.inputs import Pair
 from mstool.reporting import Reporter
 from mstool.scores.boundary_agreement import (
@@ -174,12 +175,12 @@ def _describe_boundaries(shapes: Sequence[Shapes], names: Sequence[str]) -> Entr
     nowhere = np.full(len(names), np.nan)
     for one in fields(scores):
         if one.name not in _DISTANCES:
-            entry[one.name] = _by_class(getattr(scores, one.name), names)
+            entry[one.name] = by_class(getattr(scores, one.name), names)
             continue
         for unit, found in lengths.items():
             values = nowhere if found is None else getattr(found, one.name)
-            entry[f"{one.name}_{unit}"] = _by_class(values, names)
-    return entry | {key: _by_class(getattr(counts, key), names) for key in _COUNTS}
+            entry[f"{one.name}_{unit}"] = by_class(values, names)
+    return entry | {key: by_class(getattr(counts, key), names) for key in _COUNTS}
 
 
 def _describe_all_objects(shapes: Sequence[Shapes]) -> Entry:
@@ -198,7 +199,3 @@ def _describe_all_objects(shapes: Sequence[Shapes]) -> Entry:
 def _describe_objects(counts: ObjectCounts) -> Entry:
     numbers = {key: getattr(counts, key) for key in ("n_truth", "n_mask", "n_matched")}
     return vars(score_objects(counts)) | numbers
-
-
-def _by_class(values: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
-    return dict(zip(names, values.tolist(), strict=True))
