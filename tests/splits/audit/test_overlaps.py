@@ -142,3 +142,10 @@ def test_clear_peak_needs_fewer_blocks_of_one_mind(
     assert (found is not None) == is_shared
     if is_shared:
         assert found.share == pytest.approx(0.7)
+
+
+def test_share_is_of_the_smaller_field_and_not_of_the_fewer_pixels(monkeypatch):
+    match = Match(1.0, 9, (0.0, 75.0), 2.0)  # the second shows half as much in as many pixels
+    monkeypatch.setattr("mstool.splits.audit.overlaps.match_blocks", lambda *_, **__: match)
+    one, other = np.zeros((2, 100, 100), np.float32)
+    assert verify(one, other, 0, (0, 75), 1.0).share == pytest.approx(25 * 50 / 50**2)
