@@ -3,6 +3,7 @@ import pytest
 from scipy import ndimage
 
 from mstool.splits.audit.blocks import Match
+from mstool.splits.audit.coarse import find_candidates, transform_size, whitened_spectra
 from mstool.splits.audit.overlaps import (
     ALL_TURNS,
     UPRIGHT,
@@ -60,6 +61,24 @@ def test_turn_by_which_the_second_lies_on_the_first_is_named(turn):
     overlap = compare(one, turned(other, back))
     assert overlap.turn == turn
     assert overlap.offset == pytest.approx((0, 200), abs=0.5)
+
+
+def test_long_micrograph_is_found_where_it_lies_once_turned():
+    field = blobs((450, 300), seed=13)
+    overlap = compare(field[150:], np.rot90(field[:300, 100:220], -1))
+    assert overlap.turn == 1
+    assert overlap.offset == pytest.approx((-150, 100), abs=0.5)
+
+
+@pytest.mark.parametrize(("least", "is_found"), [(0.04, True), (0.08, False)])
+def test_overlap_below_the_least_is_no_candidate(least, is_found):
+    field = blobs((250, 488), seed=14, width=2.0)
+    one, other = field[:, :250], field[:, 238:]  # which share 12 of 250 columns
+    size = transform_size([one.shape, other.shape])
+    first, second = (whitened_spectra(each, None, size, UPRIGHT) for each in (one, other))
+    peaks = find_candidates(first[0], second, (one.shape, other.shape), UPRIGHT, least, 3)
+    off = [np.abs(np.subtract(peak.offset, (0, 238))).max() for peak in peaks]
+    assert (min(off) <= 1) == is_found
 
 
 def test_gamma_noise_contrast_and_scale_are_no_hindrance():
