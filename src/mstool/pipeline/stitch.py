@@ -18,6 +18,7 @@ from mstool.pipeline.mask_pictures import OverlayInputs, write_overlay
 from mstool.pipeline.out_of_fold import read_folds
 from mstool.pipeline.stitched import ProbabilityFolder, open_probabilities
 from mstool.reporting import Reporter
+from mstool.scores.calibration import ROUNDING
 
 _N_UNSURE = 3  # micrographs that are named
 
@@ -120,7 +121,7 @@ class _Tally:
     def label(self, band: np.ndarray) -> np.ndarray:
         """Class of each pixel of a band of probabilities (C, rows, W), uint8."""
         labels, highest = band.argmax(axis=0).astype(np.uint8), band.max(axis=0)
-        is_unsure = highest < self.least
+        is_unsure = highest < self.least - ROUNDING
         labels[is_unsure] = IGNORE_INDEX
         self.n_pixels += labels.size
         self.n_unsure += np.count_nonzero(is_unsure)
