@@ -24,6 +24,7 @@ from mstool.nn.fit import FitSettings
 from mstool.pipeline.job import Job
 from mstool.pipeline.train import cross_validation, train
 from mstool.reporting import Reporter
+from mstool.scores.statistics import score_intervals
 
 TINY = ("--arch", "unet-plain", "--depth", "2", "--width", "4", "--augment", "spatial")
 TINY += ("--device", "cpu", "--lr", "0.02", "-q")
@@ -455,8 +456,13 @@ def test_runs_are_pooled_and_their_variance_is_taken_apart(run_mstool, cv):
     assert [row["fold"] for row in both["folds"]] == [0, 1, 2]
     assert both["runs"][1]["folds"] == one["folds"]
     assert (one["interval"]["n_runs"], both["interval"]["n_runs"]) == (1, 2)
+    by_run = np.array([[row["confusion"] for row in each["per_image"]] for each in (zero, one)])
+    for_others, for_these = (
+        score_intervals(by_run.sum(axis=0), by_run=runs).scores.mean_iou for runs in (by_run, None)
+    )
+    assert both["interval"]["mean_iou"] == pytest.approx(for_others)
     # two runs that differ so much tell little of others
-    assert np.ptp(both["interval"]["mean_iou"]) > np.ptp(one["interval"]["mean_iou"])
+    assert np.ptp(for_others) > np.ptp(for_these)
     parts = both["variance"]["components"]
     n_levels = {"micrograph": 6, "run": 2, "fold": 3, "training": 6, "rest": 12}
     assert {name: row["n_levels"] for name, row in parts.items()} == n_levels
