@@ -25,6 +25,7 @@ from mstool.nn.device import Compute
 from mstool.nn.infer import predict_images
 from mstool.pipeline.fold_models import Part, divide_out_of_fold, find_models, trained_on
 from mstool.pipeline.job import Job
+from mstool.pipeline.made_with import describe_making
 from mstool.reporting import Advance
 
 OUT_OF_FOLD = "out-of-fold"
@@ -94,6 +95,12 @@ def predict_tiles(
         "trained_on": trained_on(models),
         "leaks": leaks_of(models),
         "folds": _describe_folds(parts, settings.select),
+        "made_with": describe_making(
+            settings.tta,
+            tile_folder.settings,
+            [model.checkpoint for model in models],
+            [len(part.models) for part in parts],
+        ),
         "tiles": {"settings": tile_folder.settings, "halo": tile_folder.halo},
         "sources": [
             source.as_entry(tiles, out) for name, source in sources.items() if name in names

@@ -75,11 +75,12 @@ def stitch_masks(probs: Path, settings: StitchSettings, overlay: OverlayInputs, 
     kept = {key: record[key] for key in ("classes", "label_legend", "models", "trained_on")}
     kept["leaks"] = record.get("leaks", [])
     kept["folds"] = record.get("folds")
+    kept["made_with"] = record.get("made_with")
     written = {mask.name: sha256_of_file(mask) for mask in masks}
     doubtful = [{"image": name} | asdict(doubt) for name, doubt in doubts.items()]
     facts = {"sources": moved, "mask_sha256": written, "doubt": doubtful}
     work.finish(work.describe() | {"n_masks": len(sources)} | kept | facts)
-    job.report.note(f"{out}: {len(sources)} masks; every pixel is covered")
+    job.report.note(f"{out}: {len(sources)} masks; tiles cover every pixel")
     _note_doubts(doubts, sources, settings, job.report)
 
 
@@ -147,7 +148,10 @@ def _note_doubts(
     if settings.abstain:
         n_pixels = [np.prod(sources[name].shape) for name in doubts]
         share = np.average([doubt.abstained for doubt in doubts.values()], weights=n_pixels)
-        report.note(f"{share:.1%} of the pixels are below {settings.abstain:g}, and have no class")
+        report.note(
+            f"{share:.1%} of the pixels are left without a class (255): their largest probability "
+            f"is below {settings.abstain:g}"
+        )
     if len(doubts) > 1:
         report.note(f"least sure, to be annotated next: {_name_unsure(doubts)}")
 
