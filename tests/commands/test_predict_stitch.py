@@ -122,6 +122,8 @@ def test_ensemble_selects_what_all_its_models_left_for_the_test(run_mstool, stud
 
 
 def test_scaled_tiles_come_back_in_the_size_of_the_micrograph(run_mstool, study):
+    for path in (study / "raw").iterdir():  # micrographs of another magnification than training
+        tifffile.imwrite(path, tifffile.imread(path)[::-1])
     command = ("tile", "raw", "--size", 48, "--overlap", 16, "--scale", 1.5, "--pixel-size", 0.3)
     run_mstool(*command, "-o", "scaled")
     run_mstool("predict", "scaled", "-o", "p")
