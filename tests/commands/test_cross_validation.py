@@ -491,6 +491,7 @@ def test_table_shows_folds_runs_and_variance(run_mstool, cv):
     assert "pooled over 6 micrographs in 2 runs" in table
     for words in ("mean, fold 2", "mean, masks-1", "varies (sd) by micrograph 0."):
         assert words in table
+    assert "training: chance in fitting one model; one fold of one run" in table
     assert max(map(len, table.splitlines())) <= 80
 
 

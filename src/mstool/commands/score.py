@@ -191,5 +191,5 @@ def score(
     if table:
         from mstool.commands.score_table import print_table
 
-        print_table(record)
+        print_table(record, masks[0])
     scoring.check_min_iou(record, min_iou)

@@ -127,13 +127,13 @@ def advise(versus: Versus, corrected: float, n_comparisons: int, unit: str) -> s
         if needed is None or needed <= n_units
         else f"; the {abs(difference):.3f} seen would take {needed}"
     )
-    shown = f"show a difference of {least:.3f} or more"
+    shown = f"show a difference of {least:.3f} or more in {100 * POWER:.0f} of 100 studies"
     if can_distinguish(n_units, n_comparisons):
-        return f"not distinguishable; {units} can {shown}{seen}"
+        return f"not distinguishable; {units} can {shown} of two that vary as these{seen}"
     smallest = min(1.0, versus.smallest_p * n_comparisons)
     return (
         f"not distinguishable; {units} give no p below {smallest:.2g}, their interval alone can "
-        f"{shown}{seen}"
+        f"{shown} of two that vary as these{seen}"
     )
 
 
