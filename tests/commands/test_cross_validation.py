@@ -288,6 +288,12 @@ def test_seeds_are_averaged_over_the_models_that_have_not_seen_it(run_mstool, cv
         assert np.abs(both - (zero + one) / 2).max() <= 1  # each of the three is rounded
 
 
+def test_models_that_have_seen_the_micrographs_are_told_of(run_mstool, cv):
+    ended = run_mstool("predict", "tiles", "--model", "cv-0", "--device", "cpu", "-o", "seen")
+    (line,) = (line for line in ended.stderr.splitlines() if "out-of-fold" in line)
+    assert "6 of 6 micrographs were trained or validated on by some of the models" in line
+
+
 def test_micrograph_that_all_have_seen_is_named(run_mstool, cv):
     call = ("predict", "tiles", "--select", "out-of-fold", "-o", "none")
     ended = run_mstool(*call, "--model", "cv-1/fold-0", "--model", "cv-1/fold-1")

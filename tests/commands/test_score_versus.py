@@ -239,6 +239,13 @@ def test_masks_against_themselves_are_wrong_usage(run_mstool, folders):
     assert run_mstool("score", good, labels, "--versus", bad, "--versus", bad, *AB).code == 2
 
 
+def test_label_maps_are_no_other_masks(run_mstool, folders):
+    labels, good, _ = folders
+    ended = run_mstool("score", good, labels, "--versus", labels, *AB, "-q")
+    assert (ended.code, ended.stderr.count("\n")) == (2, 1)
+    assert f"--versus {labels}: holds the label maps" in ended.stderr
+
+
 def test_missing_folder_is_named(run_mstool, folders, tmp_path):
     labels, good, _ = folders
     ended = run_mstool("score", good, labels, "--versus", tmp_path / "none", *AB)

@@ -165,6 +165,8 @@ def test_split_round_trip_with_awkward_names(tmp_path):
     ("text", "message"),
     [
         ("a,b\n", "the first line is 'a,b'; it must be source,group,fold"),
+        ("source;group;fold\na.tif;a;0\n", "save it with commas between the columns"),
+        ("source\tgroup\tfold\n", "save it with commas between the columns"),
         ("source,group,fold\n", "names no micrograph"),
         ("source,group,fold\na,a,x\n", ":2"),
         ("source,group,fold\na,a\n", ":2"),

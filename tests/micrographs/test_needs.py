@@ -67,7 +67,9 @@ def test_another_scale_is_told_where_no_pixel_size_can(capsys):
     model = needs(scale=0.5)
     words = "net was trained on tiles cut with --scale 0.5, those of set were cut with 1, and"
     assert words in notes(capsys, model, given())
-    assert "mstool tile --scale 0.5 makes" in notes(capsys, model, given(pixel_size_um=0.1))
+    assert "magnification, --scale 0.5 makes them so" in notes(
+        capsys, model, given(pixel_size_um=0.1)
+    )
     assert notes(capsys, model, given(scale=0.5)) == ""
     assert notes(capsys, needs(), given(scale=0.5)) == ""  # models that do not know
     known = needs(scale=0.5, pixel_size_um=0.1)

@@ -165,8 +165,8 @@ def _size_in_words(needs: Needs, given: Given, scale: float) -> str:
     if _is_size_unknown(needs, given):
         return (
             f"warning: {_scales_in_words(needs, given)}, and no pixel size tells whether they are "
-            f"alike; if they come from one microscope and magnification, mstool tile --scale "
-            f"{scale:.4g} makes them so"
+            f"alike; if they come from one microscope and magnification, --scale {scale:.4g} makes "
+            "them so"
         )
     return (
         f"{needs.name}: was trained at {needs.pixel_size_um:.4g} um/px, {given.name} has "

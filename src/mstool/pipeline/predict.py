@@ -26,7 +26,7 @@ from mstool.nn.infer import predict_images
 from mstool.pipeline.fold_models import Part, divide_out_of_fold, find_models, trained_on
 from mstool.pipeline.job import Job
 from mstool.pipeline.made_with import describe_making
-from mstool.reporting import Advance
+from mstool.reporting import Advance, Reporter
 
 OUT_OF_FOLD = "out-of-fold"
 
@@ -62,6 +62,7 @@ def predict_tiles(
     check_needs([model.needs for model in models], tile_folder.given(), job.report)
     sources = tile_folder.sources
     parts = _divide(tile_folder, models, settings.select)
+    _note_seen(parts, models, sources, settings.select, job.report)
     wanted = {tile.id for part in parts for tile in part.tiles}
     chosen = [tile for tile in tile_folder.tiles if tile.id in wanted]
     inputs = [*tile_folder.files, *(model.path for model in models)]
@@ -147,6 +148,25 @@ def _divide(folder: TileFolder, models: Sequence[LoadedModel], select: str) -> l
         return divide_out_of_fold(folder, models)
     chosen = choose_tiles(folder.tiles, folder.sources, models, select, folder.path)
     return [Part(tuple(models), tuple(chosen))]
+
+
+def _note_seen(
+    parts: Sequence[Part],
+    models: Sequence[LoadedModel],
+    sources: dict[str, SourceImage],
+    select: str,
+    report: Reporter,
+) -> None:
+    """Say that an ensemble predicts micrographs that decided its weights."""
+    if select != "all" or len(models) == 1:
+        return
+    known = {row["sha256"] for row in trained_on(models)}
+    names = {tile.source for part in parts for tile in part.tiles}
+    if n_seen := sum(sources[name].sha256 in known for name in names):
+        report.note(
+            f"{n_seen} of {len(names)} micrographs were trained or validated on by some of the "
+            f"models; --select out-of-fold leaves these models out, micrograph by micrograph"
+        )
 
 
 def _describe_folds(parts: Sequence[Part], select: str) -> list[dict[str, Any]] | None:
