@@ -11,6 +11,7 @@ from mstool.errors import CheckFailed
 from mstool.io.tiles import Tile
 from mstool.nn import fit as fit_module
 from mstool.nn.augment import PRESETS
+from mstool.io.records import Run
 from mstool.nn.dataset import CropSet, TileStore, fit_normalisation
 from mstool.nn.device import Compute
 from mstool.nn.fit import Fit, FitSettings
@@ -59,7 +60,7 @@ def make_fit(tmp_path):
             FitSettings(**chosen | settings),
             Compute(torch.device("cpu"), torch.float32),
             tmp_path / "model" / "resume",
-            0.0,
+            Run(clock=0.0),
             threads or ThreadTrial(1),
         )
 
