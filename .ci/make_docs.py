@@ -455,7 +455,7 @@ def _record_section(section: Section) -> str:
 
 
 def _named(term: str) -> str:
-    """A name in bold, which may be broken after a comma or a dot if it is long, and what follows."""
+    """A name in bold, if long broken after a comma or a dot, and what follows it."""
     name, blank, rest = term.partition(" ")
     return re.sub(r"[,.](?=.)", r"\g<0>\:", _bold(name)) + blank + roff(rest)
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from mstool.errors import UsageError
+from mstool.io.records import Run
 from mstool.io.tiles import Tile
 from mstool.nn.augment import PRESETS
-from mstool.io.records import Run
 from mstool.nn.dataset import CropSet, TileStore, fit_normalisation
 from mstool.nn.device import Compute
 from mstool.nn.fit import Fit, FitSettings

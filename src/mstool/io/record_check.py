@@ -199,6 +199,9 @@ def _beginning(word: str) -> str | None:
 
 
 def _kind_of(value: Any) -> str:
-    """Kind of a value in a word, as a finding tells it."""
+    """Kind of a value, as a finding tells it."""
+    if isinstance(value, list):
+        kinds = dict.fromkeys(map(_kind_of, value))
+        return _LIST + " or ".join(kinds) if kinds else "an empty list"
     kinds = ("null", "boolean", "integer", "number", "string", "table")
-    return next((kind for kind in kinds if fits(value, kind)), "list")
+    return next(kind for kind in kinds if fits(value, kind))

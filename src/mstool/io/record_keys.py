@@ -88,6 +88,4 @@ def _read_section(table: dict) -> Section:
         Key(path, kind.removesuffix(_SOMETIMES), not kind.endswith(_SOMETIMES), text)
         for path, (kind, text) in table.get("keys", {}).items()
     )
-    return Section(
-        table["heading"], table.get("about", ""), table.get("is_record", False), keys
-    )
+    return Section(table["heading"], table.get("about", ""), table.get("is_record", False), keys)

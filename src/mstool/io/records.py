@@ -22,7 +22,7 @@ from mstool.errors import InputError, MissingInputError
 from mstool.io.atomic import write_text
 from mstool.io.plain import to_plain
 
-SCHEMA = 1  # of all records; grows when a key is removed, renamed or given another meaning
+SCHEMA = 1  # of all records; a release that changes any of record_keys.toml has the next
 
 
 def core_seconds() -> float | None:

@@ -247,7 +247,7 @@ class Fit:
         self._saved = time.monotonic()
 
     def spent(self) -> dict[str, float | None]:
-        """Time [s] and core-seconds of all sessions, up to the last `save`, as records name them."""
+        """Time and core-seconds [s] of all sessions, up to the last `save`, by key of a record."""
         core_s = self.state.core_s
         return {
             "train_s": round(self.state.elapsed_s, 1),
