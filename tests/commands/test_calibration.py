@@ -54,13 +54,13 @@ def test_calibration_error_is_that_of_the_stitched_probabilities(run_mstool, sti
 def test_error_of_a_micrograph_is_that_of_its_mask(run_mstool, stitched, rim):
     for path in Path("labels").glob("*.png"):
         labels = np.array(Image.open(path))
-        labels[:40] = 1 - labels[:40]  # so that rows are not alike
+        labels[:20] = 1 - labels[:20]  # so that rows are not alike
         Image.fromarray(labels).save(path)
     found = score(run_mstool, "--probs", "probs", "--ignore-border", rim)
     errors = {row["image"]: row["error"] for row in found["calibration"]["per_image"]}
     right = {row["image"]: row["accuracy"] for row in found["per_image"]}
     assert errors == pytest.approx({name: 1 - share for name, share in right.items()})
-    assert 0.3 < min(errors.values()) < max(errors.values()) < 0.7
+    assert 0.1 < min(errors.values()) <= max(errors.values()) < 0.4
 
 
 def test_doubt_of_the_record_is_the_missing_confidence(stitched):
