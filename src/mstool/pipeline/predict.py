@@ -23,7 +23,13 @@ from mstool.micrographs.tile_folder import TileFolder, open_tile_folder
 from mstool.nn.checkpoint import LoadedModel, check_same_classes, load_checkpoint
 from mstool.nn.device import Compute
 from mstool.nn.infer import predict_images
-from mstool.pipeline.fold_models import Part, divide_out_of_fold, find_models, trained_on
+from mstool.pipeline.fold_models import (
+    Part,
+    divide_out_of_fold,
+    find_models,
+    know_specimens,
+    trained_on,
+)
 from mstool.pipeline.job import Job
 from mstool.reporting import Advance
 
@@ -57,7 +63,7 @@ def predict_tiles(
     models = [load_checkpoint(path) for path in find_models(model_paths)]
     _refuse_repeated(models)
     check_same_classes(models)
-    tile_folder = open_tile_folder(tiles)
+    tile_folder = know_specimens(open_tile_folder(tiles), models)
     check_needs([model.needs for model in models], tile_folder.given(), job.report)
     sources = tile_folder.sources
     parts = _divide(tile_folder, models, settings.select)
