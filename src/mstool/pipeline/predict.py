@@ -32,6 +32,7 @@ from mstool.pipeline.fold_models import (
 )
 from mstool.pipeline.job import Job
 from mstool.reporting import Advance
+from mstool.splits.leaks import all_searched
 
 OUT_OF_FOLD = "out-of-fold"
 
@@ -99,6 +100,7 @@ def predict_tiles(
         "models": [{"name": model.path.name, "sha256": model.sha256} for model in models],
         "trained_on": trained_on(models),
         "leaks": leaks_of(models),
+        "searched": all_searched(_was_searched(model) for model in models),
         "folds": _describe_folds(parts, settings.select),
         "tiles": {"settings": tile_folder.settings, "halo": tile_folder.halo},
         "sources": [
@@ -169,6 +171,11 @@ def leaks_of(models: Sequence[LoadedModel]) -> list[str]:
     """What the roles of any model shared, and was let pass in training."""
     leaks = [model.checkpoint.training.get("leak") or {} for model in models]
     return sorted({words for leak in leaks for words in leak.get("found", ())})
+
+
+def _was_searched(model: LoadedModel) -> bool | None:
+    """Whether training compared micrographs of different roles; None where it is not known."""
+    return (model.checkpoint.training.get("leak") or {}).get("searched")
 
 
 def _predict_all(
