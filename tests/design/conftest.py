@@ -4,7 +4,8 @@ import tomllib
 
 import pytest
 
-from mstool.design.plan import Option, parse_plan
+from mstool.design.plan_table import parse_plan
+from mstool.design.study_plan import Option
 
 VALUE, SWITCH, VALUES = Option("value"), Option("switch", False), Option("values")
 OPTIONS = {

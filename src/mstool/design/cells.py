@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from mstool.design.plan import (
+from mstool.design.study_plan import (
     BASE,
     DataSet,
     Factor,

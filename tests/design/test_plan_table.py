@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from mstool.design.plan import level_name
+from mstool.design.study_plan import level_name
 from mstool.errors import UsageError
 
 
