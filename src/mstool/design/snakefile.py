@@ -10,7 +10,7 @@ from mstool.errors import UsageError
 _HEAD = """\
 # The study of {plan}: {n_cells} cells, {n_jobs} commands. Written by mstool study.
 #
-#   snakemake --cores 2 --rerun-incomplete --rerun-triggers mtime
+#   snakemake --rerun-triggers mtime --rerun-incomplete --cores 2
 #
 # Run it in the folder of the plan. Records are marked as updated, not made, so that snakemake
 # leaves them where they are, and the commands can tell what is done.
@@ -65,9 +65,11 @@ def _rule(name: str, needs: Sequence[str], target: str, argv: Sequence[str]) -> 
 
 
 def _file(name: str) -> str:
-    if re.search(r"[\n\r\0]", name):
-        raise UsageError(f"{name!r}: a file name with a line break; rename it")
-    return repr(_tame_braces(name))
+    if re.search(r"[\n\r\0{}]", name):
+        raise UsageError(
+            f"{name!r}: snakemake cannot name this file; rename it, or give a link to it"
+        )
+    return repr(name)
 
 
 def _tame_braces(text: str) -> str:
