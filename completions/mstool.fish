@@ -358,7 +358,7 @@ complete -c mstool -n '_shtab_mstool_using domain-shift; and test $_shtab_mstool
 complete -c mstool -n '_shtab_mstool_using domain-shift; and test $_shtab_mstool_npos -eq 1' -ka "(__fish_complete_path (commandline -ct))" -d 'The new batch: micrographs or tiles.'
 complete -c mstool -n '_shtab_mstool_using; and test $_shtab_mstool_npos -eq 0' -a study -d 'Turn a table of factors into a Makefile that runs the whole study'
 complete -c mstool -n '_shtab_mstool_using study' -l engine -xka "make snakemake slurm" -d 'What is to run the study: a Makefile, a Snakefile, or a shell script that submits job arrays.'
-complete -c mstool -n '_shtab_mstool_using study' -l estimate -d 'Print core-hours and disk of each verb as CSV, from earlier records or from a short trial of each training.'
+complete -c mstool -n '_shtab_mstool_using study' -l estimate -d 'Print core-hours and disk, at most, of each verb as CSV, from earlier records or from a short trial of each training.'
 complete -c mstool -n '_shtab_mstool_using study' -s o -l out -xka "(__fish_complete_path (commandline -ct))" -d 'File to write, instead of stdout.'
 complete -c mstool -n '_shtab_mstool_using study' -l overwrite -d 'Start afresh where the output was made with other settings or inputs.'
 complete -c mstool -n '_shtab_mstool_using study' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'TOML file with options of this verb; flags on the command line win.'

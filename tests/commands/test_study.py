@@ -1,4 +1,4 @@
-"""A plan is checked as a whole before anything runs, and run by make to the end, whatever stops it."""
+"""A plan is checked before anything runs, and make runs it to the end, whatever stops it."""
 
 import csv
 import io
@@ -154,7 +154,7 @@ def read_scores(folder="."):
     found = {}
     for path in sorted(Path(folder).glob("scores/**/*.json")):
         record = json.loads(path.read_text())
-        del record["mstool"]
+        del record["mstool"], record["inputs"]  # times, and hashes of records with times
         found[path.relative_to(folder).as_posix()] = record
     return found
 
@@ -234,7 +234,7 @@ def test_twelve_cells_killed_at_three_moments_equal_the_undisturbed_study(write,
 
 
 @pytest.mark.slow
-def test_estimate_is_within_a_third_of_what_it_takes(write, run_mstool):
+def test_estimate_is_within_thirty_percent_of_what_it_takes(write, run_mstool):
     plan = PLAN.replace("epochs = 1\n", "epochs = 30\n").replace("folds = [0]", "")
     ended = run_mstool("study", write(plan), "--estimate")
     total = [*csv.DictReader(io.StringIO(ended.stdout))][-1]

@@ -28,8 +28,8 @@ def study(
         bool,
         Group.CHECKS(
             "--estimate",
-            help="Print core-hours and disk of each verb as CSV, from earlier records or from a "
-            "short trial of each training.",
+            help="Print core-hours and disk, at most, of each verb as CSV, from earlier records or "
+            "from a short trial of each training.",
         ),
     ] = False,
     out: options.OutFile = None,
