@@ -49,10 +49,10 @@ def estimate_study(study: Study, trainings: Mapping[str, TrainSettings], report:
     """
     plain = {target: settings.as_record() for target, settings in trainings.items()}
     kinds = kinds_of(study.jobs, plain)
-    done = {job.target: cost for job in study.jobs if (cost := _recorded(study, job))}
-    known = {kinds[target]: (cost, "records") for target, cost in done.items()}
     with tempfile.TemporaryDirectory(prefix="mstool-trial-") as folder:
         trials = Trials(study, trainings, Path(folder), report)
+        done = {job.target: cost for job in study.jobs if (cost := trials.recorded(job))}
+        known = {kinds[target]: (cost, "records") for target, cost in done.items()}
         for job in study.jobs:
             if kinds[job.target] not in known and job.stage not in _UNTRIED:
                 known[kinds[job.target]] = trials.estimate(job), "a trial"
@@ -84,6 +84,17 @@ class Trials:
     report: Reporter
     _costs: dict[str, Cost] = field(default_factory=dict)
     _starts: dict[str, float] = field(default_factory=dict)
+
+    def recorded(self, job: Job) -> Cost | None:
+        """Cost of a job that is done; its record does not know how long the program loads."""
+        target = self.study.folder / job.target
+        if not target.is_file():
+            return None
+        if job.stage not in self._starts:
+            self._starts[job.stage] = self._measure(job, [*job.argv, "--dry-run"])
+        core_s = 0.0 if job.stage == "split" else _core_seconds(read_record(target, job.stage))
+        n_bytes = _size_of(self.study.folder / job.made)
+        return Cost(self._starts[job.stage] + core_s, n_bytes)
 
     def estimate(self, job: Job) -> Cost:
         """Cost of a job as a whole; what it needs and is not there is made on one fold."""
@@ -209,17 +220,14 @@ class Trials:
         return len(rows) / sum(row.fold == first for row in rows)
 
 
-def _recorded(study: Study, job: Job) -> Cost | None:
-    """Cost of a job that is done, by its record; of a split, which has none, the disk alone."""
-    target = study.folder / job.target
-    if not target.is_file():
-        return None
-    n_bytes = _size_of(study.folder / job.made)
-    if job.stage == "split":
-        return Cost(0.0, n_bytes)
-    facts = read_record(target, job.stage).get("mstool", {})
-    core_s = facts.get("core_s", facts.get("elapsed_s", 0.0) * (facts.get("threads") or 1))
-    return Cost(core_s, n_bytes)
+def _core_seconds(record: dict[str, Any]) -> float:
+    """Time of a core that a verb took [s], of all sessions if it was stopped in between."""
+    facts = record.get("mstool", {})
+    core_s = facts.get("core_s")
+    if core_s is None:  # written by a system, or a version, that does not tell
+        core_s = facts.get("elapsed_s", 0.0) * (facts.get("threads") or 1)
+    parts = [record, *record.get("folds", ())]
+    return max(core_s, sum(part.get("train_core_s") or 0.0 for part in parts))
 
 
 def _size_of(path: Path) -> int:
