@@ -56,8 +56,35 @@ def shortened(block):
 
 def test_every_block_is_tried_here():
     kinds = ("make demo", "mstool tile raw/", "mstool tile set/", "--test-fold all")
-    kinds += ("mstool explain", "domain-shift")
+    kinds += ("mstool explain", "domain-shift", "mstool study")
     assert sorted(BLOCKS) == sorted(block_with(kind) for kind in kinds)
+
+
+PLAN = """
+[data.small]
+images = "phantom/images"
+labels = "phantom/labels"
+folds = 3
+[base.tile]
+size = 96
+[base.train]
+arch = "pixel-classifier"
+features = "filters"
+views = 1
+epochs = 1
+[factors.micrographs]
+option = "train.max-images"
+levels = [1, 2]
+"""
+
+
+def test_plan_becomes_a_makefile(tmp_path, shell):
+    shell(f"mstool phantom {SMALL}")
+    (tmp_path / "plan.toml").write_text(PLAN)
+    estimate, write, run = block_with("mstool study").splitlines()
+    assert shell(estimate).splitlines()[-1].startswith("total,")
+    shell(write)
+    assert shell(f"{run} --dry-run").count("mstool train") == 3
 
 
 def test_short_study_runs_as_printed(tmp_path, shell):

@@ -27,6 +27,12 @@ def starts_like_tiff(path: Path) -> bool:
         return stream.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
+def uncompressed_bytes(path: Path) -> int:
+    """Bytes that the pixels of a TIFF take when they are not compressed."""
+    with tifffile.TiffFile(path, _multifile=False) as tiff:
+        return sum(series.nbytes for series in tiff.series)
+
+
 def open_tiff(path: Path, is_label: bool) -> Stored:
     """Open the one image of a TIFF; a label map in lossy compression is refused."""
     with tifffile.TiffFile(path, _multifile=False) as tiff:
