@@ -11,7 +11,16 @@ from mstool.cli import VERBS
 
 PACKAGE = Path(mstool.__file__).parent
 JUDGEMENTS = ("shift", "explanations")  # are made of scores
-SUBJECTS = ("geometry", "labels", "phantoms", "scores", "splits", "stereology", "pictures")
+SUBJECTS = (
+    "design",
+    "geometry",
+    "labels",
+    "phantoms",
+    "scores",
+    "splits",
+    "stereology",
+    "pictures",
+)
 CHANCE = ("chance",)  # intervals and permutations of anything, which all the others use
 TOPICS = (*JUDGEMENTS, *SUBJECTS, *CHANCE)
 LAYERS = (  # a module imports from layers below its own, and from its own folder

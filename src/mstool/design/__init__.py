@@ -1,0 +1,1 @@
+"""What a study consists of: its cells, and the commands that make them."""

@@ -1,0 +1,93 @@
+"""A plan is read whole, or refused with one line that names the key."""
+
+import re
+
+import pytest
+
+from mstool.design.study_plan import level_name
+from mstool.errors import UsageError
+
+
+def test_small_plan_is_read(read, small):
+    plan = read(small)
+    assert plan.seeds == (0, 1)
+    assert plan.folds is None
+    assert plan.base["train.epochs"] == 12
+    assert plan.data[0].settings == {
+        "data.images": "phantom/images",
+        "data.labels": "phantom/labels",
+        "split.folds": 4,
+    }
+    assert [level.name for level in plan.factors[1].levels] == ["small", "blended"]
+    assert plan.factors[1].levels[0].settings == {"tile.size": 128, "train.crop": 96}
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [(True, "true"), (0.5, "0.5"), (2, "2"), (["a", 1], "a,1"), ("ce+0.3*dice", "ce+0.3*dice")],
+)
+def test_levels_are_called_as_the_plan_spells_them(value, name):
+    assert level_name(value) == name
+
+
+def test_base_of_a_factor_is_said_in_one_place(read, small):
+    said = small.replace('encoder = "efficientnet-lite0"\n', "").replace(
+        "[factors.encoder]\n", "[factors.encoder]\nbase = 'efficientnet-lite0'\n"
+    )
+    assert read(said).base == read(small).base
+    twice = small.replace("[factors.encoder]\n", "[factors.encoder]\nbase = 'tu-vgg16'\n")
+    with pytest.raises(UsageError, match=r"^factors\.encoder\.base: is tu-vgg16, but base\.train"):
+        read(twice)
+
+
+WRONG = {
+    "extra": ("[study]", "[extra]\n[study]", "extra: unknown key"),
+    "study": ("seeds = [0, 1]", "seed = 1", "study.seed: unknown key"),
+    "seeds": ("seeds = [0, 1]", "seeds = [0, 0]", "study.seeds: names a number twice"),
+    "seeds that are none": ("seeds = [0, 1]", "seeds = []", "study.seeds: give a list"),
+    "yes for a seed": ("seeds = [0, 1]", "seeds = [true]", "study.seeds: give a list"),
+    "folds": ("seeds = [0, 1]", "folds = 'some'", "study.folds: give a list of whole numbers"),
+    "design": ("seeds = [0, 1]", "design = 'full'", "study.design: 'full' is not known"),
+    "verb": ("[base.tile]", "[base.segment]", "base.segment: unknown key"),
+    "option": ("size = 256", "sise = 256", "base.tile.sise: mstool tile has no option --sise"),
+    "own option": ("epochs = 12", "seed = 12", "base.train.seed: the study sets --seed itself"),
+    "own out": ("size = 256", "out = 'a'", "base.tile.out: the study sets --out itself"),
+    "switch": ("size = 256", "grey = 'yes'", "base.tile.grey: --grey takes true or false"),
+    "no switch": ("size = 256", "size = true", "base.tile.size: --size takes a value, not true"),
+    "list": ("size = 256", "size = [1, 2]", "base.tile.size: give one text or number"),
+    "no images": ('images = "phantom/images"\n', "", "data.phantoms: has no images"),
+    "empty labels": ('"phantom/labels"', '""', "data.phantoms.labels: name a file or folder"),
+    "no division": ("folds = 4", "", "data.phantoms: is not divided"),
+    "two divisions": ("folds = 4", "folds = 4\nsplit = 'a.csv'", "data.phantoms: has a split and"),
+    "key of data": ("folds = 4", "folds = 4\nfold = 3", "data.phantoms.fold: is no key of a data"),
+    "name of data": ("[data.phantoms]", "[data.'a b']", "data.a b: use letters, digits and"),
+    "one level": (', "tu-vgg16"]', "]", "factors.encoder: has 1 level"),
+    "no level": ('["efficientnet-lite0", "tu-vgg16"]', "[]", "factors.encoder: has 0 level"),
+    "level twice": ('"tu-vgg16"', '"efficientnet-lite0"', "factors.encoder: level efficientnet"),
+    "level base": ('"tu-vgg16"', '"base"', "factors.encoder: no level may be called base"),
+    "no levels": ("levels = [", "level = [", "factors.encoder.level: unknown key"),
+    "unknown verb": ("train.encoder", "fit.encoder", "factors.encoder.option: 'fit' is not known"),
+    "no verb": ('"train.encoder"', '"encoder"', "factors.encoder.option: 'encoder' is not known"),
+    "unknown option": ("train.encoder", "train.enc", "factors.encoder.option.train.enc: mstool"),
+    "unknown level option": ("train.crop", "train.cut", "context.levels.small.train.cut: mstool"),
+    "unknown data": ('data = ["phantoms"]', 'data = ["steel"]', "context.data: 'steel' is not"),
+    "cells": ("[study]", "[[cell]]\n[study]", "cell: tables [[cell]] and design"),
+    "no data": ("[data.phantoms]", "[base.stitch]", "base.stitch.images: "),
+    "after": ("[base.tile]", "[after.measure]\n[base.tile]", "after.measure: unknown key"),
+    "explain": ("[base.tile]", "[after.explain]\n[base.tile]", "after.explain: has no class"),
+    "shift": ("[base.tile]", "[after.domain-shift]\n[base.tile]", "domain-shift: has no target"),
+    "table": ("[base.tile]\nsize = 256", "[base]\ntile = 256", "base.tile: must be a table"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "message"), WRONG.values(), ids=WRONG)
+def test_wrong_plan_is_refused_by_the_key(read, small, old, new, message):
+    assert old in small
+    with pytest.raises(UsageError, match=re.escape(message)) as refused:
+        read(small.replace(old, new, 1))
+    assert "\n" not in str(refused.value)
+
+
+def test_plan_without_data_is_refused(read):
+    with pytest.raises(UsageError, match="^data: names no data set"):
+        read("")
