@@ -18,24 +18,14 @@ from mstool.commands.score import score
 from mstool.commands.split import split
 from mstool.commands.stitch import stitch
 from mstool.commands.stopping import raise_on_signals
+from mstool.commands.study import study
 from mstool.commands.tile import tile
 from mstool.commands.train import train
 from mstool.errors import Interrupted, MstoolError, UsageError
 from mstool.reporting import say
 
-VERBS = (
-    phantom,
-    tile,
-    split,
-    pretrain,
-    train,
-    predict,
-    stitch,
-    score,
-    explain_verb,
-    domain_shift,
-    report,
-)
+VERBS = (phantom, tile, split, pretrain, train, predict, stitch, score, explain_verb, domain_shift)
+VERBS += (study, report)
 
 app = typer.Typer(
     name="mstool",

@@ -102,7 +102,8 @@ def split(
     Example: mstool split tiles/ --folds 6 > split.csv
     """
     from mstool.micrographs.find import Naming, find_set
-    from mstool.pipeline.split import SplitSettings, split_micrographs, write_split
+    from mstool.pipeline.plain_output import write_output
+    from mstool.pipeline.split import SplitSettings, split_micrographs
 
     report = make_reporter("split", quiet, verbose)
     if audit:
@@ -129,6 +130,6 @@ def split(
     if out is None:
         emit(table)
     else:
-        write_split(out, table, overwrite, report)
+        write_output(out, table, overwrite, report)
     if leaks:
         refuse_leaks(leaks, split_csv)

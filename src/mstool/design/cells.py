@@ -8,12 +8,14 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from mstool.design.study_plan import (
     BASE,
     DataSet,
     Factor,
     Level,
+    Options,
     Plan,
     Settings,
     default_of,
@@ -162,18 +164,38 @@ def list_cells(plan: Plan) -> tuple[Cell, ...]:
     return tuple(cells)
 
 
-def _cells_of(plan: Plan, data: DataSet) -> Iterator[Cell]:
-    base = {**plan.base, **data.settings}
+def dividing_cell(plan: Plan, cell: Cell) -> Cell:
+    """Cell on whose tiles the split of `cell` is made.
+
+    It has the base's levels of all factors that do not touch the split, so that cells which differ
+    in them have one split, and are compared on the same folds.
+    """
+    data = next(each for each in plan.data if each.name == cell.data)
     factors = [factor for factor in plan.factors if data.name in factor.data]
-    places = {factor.name: _place_levels(factor, base, plan) for factor in factors}
+    moved = {
+        factor.name: level
+        for factor in factors
+        for level in factor.levels
+        if level.name == cell.levels[factor.name] and "split" in cell.touched[factor.name]
+    }
+    return _make_cell(plan, data, factors, moved)
+
+
+def _cells_of(plan: Plan, data: DataSet) -> Iterator[Cell]:
+    factors = [factor for factor in plan.factors if data.name in factor.data]
+    base = _base_of(plan, data)
+    for factor in factors:
+        _refuse_same(factor, base)
     seen: set[tuple[tuple[str, str], ...]] = set()
     for chosen in _combinations(plan, factors):
         # a level that says what the base says is the base's
-        moved = {name: level for name, level in chosen.items() if places[name][level.name]}
+        moved = {
+            name: level for name, level in chosen.items() if _touches(level, base, plan.options)
+        }
         key = tuple((name, level.name) for name, level in moved.items())
         if key not in seen:
             seen.add(key)
-            yield _make_cell(plan, data, base, factors, moved, places)
+            yield _make_cell(plan, data, factors, moved)
 
 
 def _combinations(plan: Plan, factors: list[Factor]) -> Iterator[dict[str, Level]]:
@@ -196,43 +218,32 @@ def _combinations(plan: Plan, factors: list[Factor]) -> Iterator[dict[str, Level
                 }
 
 
-def _place_levels(factor: Factor, base: Settings, plan: Plan) -> dict[str, frozenset[str]]:
-    """Verbs that each level sets otherwise than the base; no verbs where it is the base's."""
-    moved = {}
-    for level in factor.levels:
-        changes = {
-            key: value
-            for key, value in level.settings.items()
-            if value != base.get(key, default_of(key, plan.options))
-        }
-        moved[level.name] = frozenset(map(verb_of, changes))
+def _base_of(plan: Plan, data: DataSet) -> dict[str, Any]:
+    return {**plan.base, **data.settings}
+
+
+def _touches(level: Level, base: Settings, options: Options) -> frozenset[str]:
+    """Verbs that a level sets otherwise than the base; none where it is the base's."""
+    return frozenset(
+        verb_of(key)
+        for key, value in level.settings.items()
+        if value != base.get(key, default_of(key, options))
+    )
+
+
+def _refuse_same(factor: Factor, base: Settings) -> None:
     for first, second in itertools.combinations(factor.levels, 2):
         if {**base, **first.settings} == {**base, **second.settings}:
             raise UsageError(
                 f"factors.{factor.name}: levels {first.name} and {second.name} are the same; "
                 "keep one"
             )
-    return moved
 
 
 def _make_cell(
-    plan: Plan,
-    data: DataSet,
-    base: Settings,
-    factors: list[Factor],
-    moved: Mapping[str, Level],
-    places: Mapping[str, Mapping[str, frozenset[str]]],
+    plan: Plan, data: DataSet, factors: list[Factor], moved: Mapping[str, Level]
 ) -> Cell:
-    settings, said = {**base}, {}
-    for name, level in moved.items():
-        for key, value in level.settings.items():
-            if key in said and said[key][1] != value:
-                raise UsageError(
-                    f"factors: {said[key][0]} and {name} both set {key}, to "
-                    f"{level_name(said[key][1])} and {level_name(value)}; vary it in one of them"
-                )
-            said[key] = name, value
-        settings |= level.settings
+    base = _base_of(plan, data)
     levels = {
         factor.name: moved[factor.name].name if factor.name in moved else BASE for factor in factors
     }
@@ -243,9 +254,23 @@ def _make_cell(
         differs=tuple(moved),
         seeds=plan.seeds,
         folds=plan.folds,
-        settings=settings,
-        touched={name: places[name][level.name] for name, level in moved.items()},
+        settings={**base, **_merge(moved)},
+        touched={name: _touches(level, base, plan.options) for name, level in moved.items()},
     )
+
+
+def _merge(moved: Mapping[str, Level]) -> dict[str, Any]:
+    """Settings of levels by factor; two of them may not say different things of one option."""
+    said: dict[str, tuple[str, Any]] = {}
+    for name, level in moved.items():
+        for key, value in level.settings.items():
+            other, before = said.setdefault(key, (name, value))
+            if before != value:
+                raise UsageError(
+                    f"factors: {other} and {name} both set {key}, to {level_name(before)} and "
+                    f"{level_name(value)}; vary it in one of them"
+                )
+    return {key: value for key, (_, value) in said.items()}
 
 
 def _join(levels: Iterable[tuple[str, str]]) -> str:

@@ -1,4 +1,4 @@
-"""The plan of a study as its TOML file has it: every key is known and has a sense, or is refused."""
+"""A plan as its TOML file has it: every key is known and has a sense, or is refused."""
 
 import re
 from collections.abc import Iterable, Mapping

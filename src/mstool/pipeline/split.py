@@ -1,14 +1,12 @@
 """Divide micrographs into folds, group by group."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from mstool.errors import LeakError, OutputExistsError, UsageError
-from mstool.io.atomic import write_text
+from mstool.errors import LeakError, UsageError
 from mstool.io.images import open_micrograph
 from mstool.io.split_csv import SplitRow, split_to_csv
 from mstool.micrographs.field_files import open_fields
@@ -72,27 +70,6 @@ def split_micrographs(files: SetFiles, settings: SplitSettings, report: Reporter
     rows = [SplitRow(each.name, each.group, folds[each.group]) for each in candidates]
     _describe(candidates, folds, settings, report)
     return split_to_csv(rows)
-
-
-def write_split(path: Path, table: str, overwrite: bool, report: Reporter) -> None:
-    """Write the CSV, unless another split is there already.
-
-    Raises
-    ------
-    OutputExistsError
-        If so, and `overwrite` is not set.
-    """
-    if path.exists() and not overwrite:
-        if not path.is_file() or path.read_bytes() != table.encode():
-            raise OutputExistsError(
-                f"{path}: already there, with another content; choose another --out, or replace it "
-                "with --overwrite"
-            )
-        os.utime(path)  # make compares times
-        report.note(f"{path}: nothing left to do")
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, table)
 
 
 def _read_tile_folder(path: Path, group_by: str | None) -> list[Candidate]:

@@ -1,0 +1,41 @@
+"""Commands of a study, as the verbs themselves would read them."""
+
+from contextlib import chdir
+from typing import Any
+
+import typer
+
+from mstool.errors import MstoolError, UsageError
+from mstool.pipeline.study.plan_file import Study
+
+
+def parse_calls(ctx: typer.Context, study: Study) -> dict[str, dict[str, Any]]:
+    """Values of the parameters of every command, by target; nothing is run.
+
+    Parameters
+    ----------
+    ctx : typer.Context
+        Of any verb of the program.
+    study : Study
+        The study.
+
+    Raises
+    ------
+    UsageError
+        If a verb would refuse its options; the message names the artefact and the option.
+    """
+    commands = ctx.find_root().command.commands  # type: ignore[attr-defined]
+    values = {}
+    with chdir(study.folder):
+        for job in study.jobs:
+            where = f"{study.path}: for {job.made}: mstool {job.stage}"
+            try:
+                context = commands[job.stage].make_context(job.stage, [*job.argv[1:]])
+            except MstoolError as error:
+                raise UsageError(f"{where}: {error}") from None
+            except Exception as error:  # typer has its own copy of click, or click's
+                if not hasattr(error, "format_message"):
+                    raise
+                raise UsageError(f"{where}: {error.format_message().rstrip('.')}") from None
+            values[job.target] = context.params
+    return values
