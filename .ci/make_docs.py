@@ -19,6 +19,7 @@ import shtab
 import typer
 
 from mstool.commands.option_groups import Group
+from mstool.io.record_keys import Section, record_keys
 from mstool.scores.contract import DEFINITIONS
 from mstool.scores.other_tools import CONVENTIONS
 
@@ -409,8 +410,9 @@ def make_text_page(name: str, section: str, text: str) -> str:
     name, section : str
         Of the page.
     text : str
-        First line "NAME - summary". Then headings after "# ", terms before ":: ", lines of a block
-        after four blanks, and paragraphs, each on a line.
+        First line "NAME - summary". Then headings after "# ", terms before ":: " (a name, and what
+        follows it after a blank), lines of a block after four blanks, and paragraphs, each on a
+        line.
 
     Returns
     -------
@@ -433,6 +435,29 @@ def make_text_page(name: str, section: str, text: str) -> str:
             else:
                 lines += [*_break_after(lines), *_wrap(roff(line))]
     return "\n".join(lines) + "\n"
+
+
+def fill_in_records(text: str) -> str:
+    """Put the keys of all records where a text of a page asks for them."""
+    known = record_keys()
+    words = [f"{word} for {meaning}" for word, meaning in known.any_key.items()]
+    sections = "\n\n".join(map(_record_section, known.sections.values()))
+    any_key = f"{', '.join(words)}.".replace(" for", " stands for", 1)
+    return text.replace("@any-key@", any_key).replace("@records@", sections)
+
+
+def _record_section(section: Section) -> str:
+    lines = [f"# {section.heading}", section.about]
+    for key in section.keys:
+        kind = key.kind if key.is_always else f"{key.kind}, sometimes"
+        lines.append(f"{key.path} ({kind}):: {key.text}")
+    return "\n".join(filter(None, lines))
+
+
+def _named(term: str) -> str:
+    """A name in bold, if long broken after a comma or a dot, and what follows it."""
+    name, blank, rest = term.partition(" ")
+    return re.sub(r"[,.](?=.)", r"\g<0>\:", _bold(name)) + blank + roff(rest)
 
 
 def _break_after(lines: list[str]) -> list[str]:
@@ -617,7 +642,7 @@ def make_documents(app: typer.Typer) -> dict[str, str]:
         documents[f"man/mstool-{verb.name}.1"] = make_page(verb, neighbours)
     for path in sorted(PAGES.glob("*.txt")):
         name, _, section = path.stem.rpartition(".")
-        text = path.read_text(encoding="utf-8")
+        text = fill_in_records(path.read_text(encoding="utf-8"))
         documents[f"man/{path.stem}"] = make_text_page(name, section, text)
     parser = make_parser(program, verbs)
     for name, shell in SHELLS.items():

@@ -1,13 +1,13 @@
-"""mstool-formats(5) names every key of every record, and no other."""
+"""record_keys.toml, of which mstool-formats(5) is made, names every key, and no other."""
 
 import collections
-import itertools
 import json
 import re
 import shutil
 import struct
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -15,63 +15,44 @@ import pytest
 import tifffile
 from PIL import Image
 
+from mstool.io.record_check import check_keys, check_record
+from mstool.io.record_keys import record_keys
+
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / ".ci" / "pages" / "mstool-formats.5.txt"
+PAGE = ROOT / ".ci" / "pages" / "mstool-legend.5.txt"
 if not PAGE.exists():
     pytest.skip("not a checkout", allow_module_level=True)
 
-COMMON = "EVERY RECORD"
+KNOWN = record_keys()
+KIND = re.compile(
+    r"(list of )*(null|any|integer|number|string|boolean|table|interval)"
+    r"( or (list of )*(null|any|integer|number|string|boolean|table|interval))*"
+)
 
 
-def expand(pattern):
-    """Patterns that braces stand for."""
-    parts = re.split(r"\{([^}]*)\}", pattern)
-    choices = [part.split(",") if number % 2 else [part] for number, part in enumerate(parts)]
-    return {"".join(words) for words in itertools.product(*choices)}
-
-
-def documented():
-    """Patterns of keys by section of the page."""
-    sections, title = {}, ""
-    for line in PAGE.read_text(encoding="utf-8").splitlines():
-        if line.startswith("# "):
-            title = line[2:]
-        elif ":: " in line:
-            sections.setdefault(title, set()).update(expand(line.partition(":: ")[0]))
-    return sections
-
-
-SECTIONS = documented()
-
-
-def leaves(value, path=()):
-    """Paths of all values that hold no others, lists of tables being one step."""
-    if isinstance(value, dict) and value:
+def paths_in(value, path=()):
+    """Paths of all keys, those of tables in a list with brackets after the name of the list."""
+    if path:
+        yield path
+    if isinstance(value, dict):
         for key, item in value.items():
-            yield from leaves(item, (*path, key))
+            yield from paths_in(item, (*path, key))
     elif isinstance(value, list) and value and isinstance(value[0], dict):
         for item in value:
-            yield from leaves(item, (*path[:-1], f"{path[-1]}[]"))
-    else:
-        yield path
+            yield from paths_in(item, (*path[:-1], f"{path[-1]}[]"))
 
 
-def fits(pattern, path, is_whole=False):
-    """Whether a pattern names a path, or goes on where the path ends with null or nothing.
-
-    With `is_whole` it may not go on. Words in capitals stand for any key, also after a beginning in
-    small letters.
-    """
+def names(pattern, path):
+    """Whether a path is what a pattern stands for, words in capitals being any key."""
     words = pattern.split(".")
-    if len(path) > len(words) or (is_whole and len(path) < len(words)):
-        return False
-    for number, (word, key) in enumerate(zip(words, path, strict=False), 1):
-        prefix = re.match(r"[a-z_]*", word)[0]
-        is_free = word[len(prefix) :].isupper()
-        known = {word, word.removesuffix("[]")} if number == len(path) else {word}
-        if not (key.startswith(prefix) if is_free else key in known):
-            return False
-    return True
+    return len(words) == len(path) and all(map(stands_for, words, path))
+
+
+def stands_for(word, key):
+    prefix = re.match(r"[a-z_]*", word)[0]
+    if word.removeprefix(prefix) in KNOWN.any_key:
+        return key.startswith(prefix)
+    return key == word
 
 
 def add_batches(folder):
@@ -89,21 +70,19 @@ def add_batches(folder):
 
 
 def read_records(folder):
-    """Paths of the values of every record below a folder, by section of the page."""
-    section_of = {Path(name).name: name for name in SECTIONS} | {"score.json": "score JSON"}
-    found = collections.defaultdict(set)
+    """All that was written as JSON below a folder, by section of record_keys.toml."""
+    found = collections.defaultdict(list)
     for path in folder.rglob("*.json"):
-        name = section_of.get(path.name, path.name)
-        found[name].update(leaves(json.loads(path.read_text())))
+        record = json.loads(path.read_text())
+        found[record.get("mstool", {}).get("record", path.stem)].append(record)
     for path in folder.rglob("tiles.jsonl"):
-        for line in path.read_text().splitlines():
-            found["tiles/tiles.jsonl"].update(leaves(json.loads(line)))
-    for kind, name in (("checkpoint", "model"), ("encoder", "encoder")):
+        found["tile"] += map(json.loads, path.read_text().splitlines())
+    for section, name in (("checkpoint", "model"), ("encoder", "encoder")):
         for path in folder.rglob(f"{name}.safetensors"):
             data = path.read_bytes()
             (size,) = struct.unpack("<Q", data[:8])
             metadata = json.loads(data[8 : 8 + size])["__metadata__"]
-            found[f"{kind} metadata"].update(leaves(json.loads(metadata["mstool"])))
+            found[section].append(json.loads(metadata["mstool"]))
     return found
 
 
@@ -162,30 +141,45 @@ def records(trained_study, tmp_path_factory):
     return read_records(folder)
 
 
-def test_every_key_is_documented(records):
-    missing = {}
-    for name, paths in records.items():
-        patterns = SECTIONS.get(name, set()) | SECTIONS[COMMON]
-        lacking = {".".join(p) for p in paths if not any(fits(q, p) for q in patterns)}
-        if lacking:
-            missing[name] = sorted(lacking)
-    assert not missing
+def test_records_hold_what_is_documented_and_no_more(records):
+    assert set(records) == {*KNOWN.sections} - {"common", "split"}
+    findings = collections.defaultdict(set)
+    for section, tables in records.items():
+        is_record = KNOWN.sections[section].is_record
+        for table in tables:
+            findings[section].update(
+                check_record(table) if is_record else check_keys(table, section)
+            )
+    assert not {section: sorted(found) for section, found in findings.items() if found}
 
 
 def test_every_documented_key_occurs(records):
     invented = {}
-    for name, patterns in SECTIONS.items():
-        paths = records[name] if name != COMMON else set().union(*records.values())
-        unused = {q for q in patterns if not any(fits(q, path, is_whole=True) for path in paths)}
+    for section in KNOWN.sections:
+        tables = records[section] if section != "common" else chain(*records.values())
+        paths = {path for table in tables for path in paths_in(table)}
+        patterns = {path for key in KNOWN.sections[section].keys for path in key.expand()}
+        unused = {each for each in patterns if not any(names(each, path) for path in paths)}
+        # a list of tables may be named where it is null
+        unused = {each for each in unused if (each.removesuffix("[]"),) not in paths}
         if unused:
-            invented[name] = sorted(unused)
+            invented[section] = sorted(unused)
     assert not invented
+
+
+def test_keys_are_named_once_with_a_kind_and_a_sentence():
+    for name, section in KNOWN.sections.items():
+        paths = [path for key in section.keys for path in key.expand()]
+        assert len(paths) == len(set(paths)), name
+        for key in section.keys:
+            assert KIND.fullmatch(key.kind), f"{name}: {key}"
+            assert key.text[-1] == ".", f"{name}: {key}"
 
 
 def test_example_of_the_legend_page_is_a_legend():
     from mstool.labels.legend import legend_from_toml, parse_classes
 
-    text = (PAGE.parent / "mstool-legend.5.txt").read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     blocks = re.findall(r"(?:^    .*\n)+", text, re.M)
     example = "".join(line[4:] for line in blocks[0].splitlines(keepends=True))
     legend = legend_from_toml(example)

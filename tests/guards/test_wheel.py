@@ -40,8 +40,10 @@ def shared_folder(wheel):
 
 
 def test_package_is_whole(wheel):
-    modules = {path.relative_to(ROOT / "src").as_posix() for path in ROOT.glob("src/**/*.py")}
-    assert names_under(wheel, "mstool/") == modules
+    paths = [*ROOT.glob("src/**/*.py"), ROOT / "src/mstool/io/record_keys.toml"]
+    assert names_under(wheel, "mstool/") == {
+        path.relative_to(ROOT / "src").as_posix() for path in paths
+    }
 
 
 def test_man_pages_and_completions_are_in_place(wheel):

@@ -1,11 +1,15 @@
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
 from mstool.errors import InputError, OutputError, OutputExistsError, UsageError
+from mstool.io import records
 from mstool.io.atomic import atomic_path, write_text
 from mstool.io.outputs import OutputFolder, is_unfinished
+from mstool.io.record_keys import record_keys
 from mstool.io.records import Run, read_record, to_json
 
 SETTINGS, INPUTS = {"size": 512, "legend": None}, {"a.tif": "00ff"}
@@ -190,17 +194,29 @@ def test_undefined_numbers_are_null_in_json():
 
 
 def test_run_tells_what_every_record_carries():
-    facts = Run().facts("cpu", 2)
-    assert set(facts) == {
-        "version",
-        "argv",
-        "started",
-        "elapsed_s",
-        "peak_rss_mb",
-        "device",
-        "threads",
-    }
+    facts = Run().facts("train", "cpu", 2)
+    documented = {key.path for key in record_keys().sections["common"].keys}
+    assert {f"mstool.{key}" for key in facts} == {p for p in documented if p.startswith("mstool.")}
+    assert (facts["schema"], facts["record"]) == (1, "train")
     assert facts["elapsed_s"] >= 0
+
+
+def test_core_seconds_are_those_of_the_process_and_its_children():
+    run = Run()
+    busy = "import time\nwhile time.process_time() < 0.3: pass"
+    subprocess.run([sys.executable, "-c", busy], check=True)
+    of_child = run.core_s()
+    assert of_child >= 0.3
+    while run.core_s() < of_child + 0.2:
+        pass
+    assert run.facts("tiles")["core_s"] >= 0.5
+    assert Run().core_s() < 0.2
+
+
+def test_core_seconds_are_null_where_the_system_does_not_tell(monkeypatch):
+    monkeypatch.setattr(records, "resource", None)
+    facts = Run().facts("tiles")
+    assert facts["core_s"] is facts["peak_rss_mb"] is None
 
 
 def test_damaged_record_is_refused(tmp_path):

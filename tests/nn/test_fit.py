@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mstool.errors import CheckFailed
+from mstool.io.records import Run
 from mstool.io.tiles import Tile
 from mstool.nn import fit as fit_module
 from mstool.nn.augment import PRESETS
@@ -16,7 +17,7 @@ from mstool.nn.device import Compute
 from mstool.nn.fit import Fit, FitSettings
 from mstool.nn.losses import build_loss
 from mstool.nn.model import ModelSpec, build_segmenter
-from mstool.nn.resume import read_state
+from mstool.nn.resume import load_tensors, read_state, save_tensors
 from mstool.nn.threads import ThreadTrial
 from mstool.reporting import Reporter
 
@@ -59,7 +60,7 @@ def make_fit(tmp_path):
             FitSettings(**chosen | settings),
             Compute(torch.device("cpu"), torch.float32),
             tmp_path / "model" / "resume",
-            0.0,
+            Run(clock=0.0),
             threads or ThreadTrial(1),
         )
 
@@ -118,6 +119,32 @@ def test_steps_in_a_row_are_counted_across_an_interruption(make_fit):
     assert again.resume()
     with pytest.raises(CheckFailed, match="at step 8;"):
         again.run(Reporter(), never)
+
+
+def test_time_and_core_seconds_of_all_sessions_add_up(make_fit):
+    fit = make_fit(epochs=3)
+    assert not fit.run(Reporter(), iter([False, True]).__next__)
+    fit.state.elapsed_s, fit.state.core_s = 1e6, 1e5
+    fit.save()
+    again = make_fit(epochs=3)
+    before = again.spent()
+    assert again.resume()
+    assert again.run(Reporter(), never)
+    assert before == {"train_s": 0.0, "train_core_s": 0.0}
+    assert again.state.elapsed_s > 1e6
+    assert 1e5 < again.state.core_s < 1e5 + 600
+    assert again.spent()["train_core_s"] == round(again.state.core_s, 1)
+
+
+def test_sessions_of_versions_that_kept_no_core_seconds_are_gone_on_from(make_fit):
+    fit = make_fit(epochs=3)
+    assert not fit.run(Reporter(), iter([False, True]).__next__)
+    tensors, state = load_tensors(fit.folder)
+    save_tensors(fit.folder, tensors, {k: v for k, v in state.items() if k != "core_s"})
+    again = make_fit(epochs=3)
+    assert again.resume()
+    assert again.run(Reporter(), never)
+    assert again.state.core_s > 0
 
 
 def test_running_means_that_are_not_finite_end_the_run(make_fit):

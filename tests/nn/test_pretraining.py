@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from mstool.errors import UsageError
+from mstool.io.records import Run
 from mstool.io.tiles import Tile
 from mstool.nn.augment import PRESETS
 from mstool.nn.dataset import CropSet, TileStore, fit_normalisation
@@ -217,7 +218,7 @@ def make_fit(method, folder, epochs=12):
         FitSettings(epochs, 2, 2e-3, 1.0, 0.0, 0.9, 0, 1, None, 0, 0),
         Compute(torch.device("cpu"), torch.float32),
         folder,
-        0.0,
+        Run(clock=0.0),
         ThreadTrial(1),
     )
 

@@ -13,26 +13,57 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 from mstool.errors import InputError, MissingInputError
 from mstool.io.atomic import write_text
 from mstool.io.plain import to_plain
 
+SCHEMA = 1  # of all records; a release that changes any of record_keys.toml has the next
+
+
+def core_seconds() -> float | None:
+    """Time on CPUs so far, user and system [s]; None where the system does not tell.
+
+    Of this process and of those that it has started, once they have ended.
+    """
+    if resource is None:
+        return None
+    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in spent)
+
 
 @dataclass(frozen=True)
 class Run:
-    """One call of a verb: what was typed, and when by the UTC and the monotonic clock [s]."""
+    """One call of a verb: what was typed, when, and the time on CPUs until then.
+
+    `clock` is a reading of the monotonic clock [s]; `cores` one of `core_seconds`.
+    """
 
     argv: tuple[str, ...] = field(default_factory=lambda: ("mstool", *sys.argv[1:]))
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     clock: float = field(default_factory=time.monotonic)
+    cores: float | None = field(default_factory=core_seconds)
 
-    def facts(self, device: str = "cpu", threads: int = 1) -> dict[str, Any]:
-        """Give the ``mstool`` entry that every record carries."""
+    def core_s(self) -> float | None:
+        """Time on CPUs since the verb began [s]; None where the system does not tell."""
+        now = core_seconds()
+        return None if now is None or self.cores is None else now - self.cores
+
+    def facts(self, record: str, device: str = "cpu", threads: int = 1) -> dict[str, Any]:
+        """Give the ``mstool`` entry that every record carries; `record` is its kind."""
+        core_s = self.core_s()
         return {
+            "schema": SCHEMA,
+            "record": record,
             "version": version("mstool"),
             "argv": list(self.argv),
             "started": self.started,
             "elapsed_s": round(time.monotonic() - self.clock, 3),
+            "core_s": None if core_s is None else round(core_s, 3),
             "peak_rss_mb": peak_rss_mb(),
             "device": device,
             "threads": threads,
@@ -41,9 +72,7 @@ class Run:
 
 def peak_rss_mb() -> float | None:
     """Largest resident memory of this process so far [MiB]; None where the system does not tell."""
-    try:
-        import resource
-    except ImportError:  # Windows
+    if resource is None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (1024 if sys.platform != "darwin" else 1024**2), 1)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from mstool.errors import CheckFailed, InputError
+from mstool.io.records import Run, core_seconds
 from mstool.nn.dataset import CropSet, derive_seed, epoch_batches
 from mstool.nn.device import Compute
 from mstool.nn.finetune import train_mode
@@ -96,6 +97,8 @@ class FitState:
         Validations since then.
     elapsed_s : float
         Time spent in earlier sessions [s].
+    core_s : float or None
+        Time spent on CPUs in earlier sessions [s]; None where the system does not tell.
     training_s, validation_s : float
         Time spent in steps, and in validations [s].
     n_validations : int
@@ -120,6 +123,7 @@ class FitState:
     best_epoch: int | None = None
     n_worse: int = 0
     elapsed_s: float = 0.0
+    core_s: float | None = 0.0
     training_s: float = 0.0
     validation_s: float = 0.0
     n_validations: int = 0
@@ -152,8 +156,8 @@ class Fit:
         Where.
     folder : Path
         For what is needed to go on.
-    started : float
-        Reading of the monotonic clock from which the budget counts [s].
+    run : Run
+        From whose start the budget counts.
     threads : ThreadTrial
         From `begin_trial`, which knows those of the unfinished run in `folder`.
     """
@@ -167,7 +171,7 @@ class Fit:
         settings: FitSettings,
         compute: Compute,
         folder: Path,
-        started: float,
+        run: Run,
         threads: ThreadTrial,
     ):
         self.segmenter, self.crops, self.loss = segmenter, crops, loss
@@ -180,7 +184,7 @@ class Fit:
         )
         self.mean_weights = _copy_weights(segmenter) if settings.ema else None
         self.best_weights: dict[str, torch.Tensor] | None = None
-        self._started, self._saved = started, time.monotonic()
+        self._started, self._cores, self._saved = run.clock, run.cores, time.monotonic()
         self._step_s: float | None = None  # with what cuts crops, in the epoch under way
         self._has_told_time, self._has_warned = False, False
 
@@ -231,6 +235,7 @@ class Fit:
     def save(self) -> None:
         """Write what is needed to go on."""
         self.state.elapsed_s, self._started = self._elapsed(), time.monotonic()
+        self.state.core_s, self._cores = self._core_s(), core_seconds()
         self.state.scaler = self.scaler.state_dict()
         self.state.threads = asdict(self.threads)
         tensors = {"weights": self.segmenter.state_dict(), "optimizer": _flatten(self.optimizer)}
@@ -240,6 +245,14 @@ class Fit:
             tensors["best"] = self.best_weights
         save_tensors(self.folder, tensors, asdict(self.state))
         self._saved = time.monotonic()
+
+    def spent(self) -> dict[str, float | None]:
+        """Time and core-seconds [s] of all sessions, up to the last `save`, by key of a record."""
+        core_s = self.state.core_s
+        return {
+            "train_s": round(self.state.elapsed_s, 1),
+            "train_core_s": None if core_s is None else round(core_s, 1),
+        }
 
     def resume(self) -> bool:
         """Go on where `save` left off; False if there is nothing to go on from."""
@@ -448,6 +461,12 @@ class Fit:
 
     def _elapsed(self) -> float:
         return self.state.elapsed_s + time.monotonic() - self._started
+
+    def _core_s(self) -> float | None:
+        now = core_seconds()
+        if now is None or self._cores is None:
+            return None
+        return (self.state.core_s or 0.0) + now - self._cores
 
     def _to_device(self, weights: dict[str, torch.Tensor] | None) -> dict | None:
         device = self.compute.device

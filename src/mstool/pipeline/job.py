@@ -57,7 +57,7 @@ class Work:
     def describe(self, device: str = "cpu", threads: int = 1) -> dict[str, Any]:
         """Give the keys that every record begins with; the time in them ends now."""
         return {
-            "mstool": self.run.facts(device, threads),
+            "mstool": self.run.facts(Path(self.folder.record).stem, device, threads),
             "status": "done",
             "inputs": self.inputs,
             "settings": self.settings,

@@ -31,7 +31,7 @@ def describe_cost(steps: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, A
         "train": seconds["train"],
         "predict": seconds["predict"],
         "total": sum(seconds[verb] or 0.0 for verb in STEPS) if is_whole else None,
-        "is_bound": any("core_s" not in fact for fact in facts),
+        "is_bound": any(fact.get("core_s") is None for fact in facts),
         "predict_s_per_megapixel": _per_megapixel(of["predict"], seconds["predict"]),
         "peak_rss_mb": max((f["peak_rss_mb"] for f in facts if f.get("peak_rss_mb")), default=None),
         "devices": sorted({str(f["device"]) for f in facts if f.get("device", "cpu") != "cpu"}),

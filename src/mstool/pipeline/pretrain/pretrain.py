@@ -129,7 +129,7 @@ def _prepare(
         settings.fit,
         compute,
         job.out / "resume",
-        job.run.clock,
+        job.run,
         threads,
     )
     return Pretraining(fit, crops, loaded)
@@ -195,7 +195,7 @@ def _facts(learning: Pretraining, pool: Pool) -> dict[str, Any]:
         "n_tiles": len(pool.store),
         "crop_px": learning.crops.size,
         "n_steps": fit.state.n_steps,
-        "train_s": round(fit.state.elapsed_s, 1),
+        **fit.spent(),
         "loss": fit.state.history[-1]["train_loss"],
         "weights": None if loaded is None else asdict(loaded),
         "sources": {

@@ -91,7 +91,7 @@ def make_report(
     write_text(files.table, to_csv(*_split(csv_rows(content["cells"], content["factors"]))))
     n_missing = sum(cell["status"] == "missing" for cell in content["cells"])
     status = "check failed" if n_missing and settings.strict else "done"
-    common = {"mstool": run.facts(), "status": status, "inputs": hashes}
+    common = {"mstool": run.facts("report"), "status": status, "inputs": hashes}
     record = to_plain(common | {"settings": asdict(settings)} | content)
     write_text(files.record, to_json(record))
     return record

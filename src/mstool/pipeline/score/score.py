@@ -211,7 +211,7 @@ def finish_record(
 ) -> str:
     """Add the common keys, give JSON, and write it to `out` if that is set."""
     common = {
-        "mstool": run.facts(),
+        "mstool": run.facts("score"),
         "status": "done" if _passes(record, settings.min_iou) else "check failed",
         "inputs": hashes,
         "settings": asdict(settings),

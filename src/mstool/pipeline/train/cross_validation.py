@@ -155,6 +155,7 @@ def _describe(fold: int, out: Path) -> dict[str, Any]:
         "fold": fold,
         "sha256": sha256_of_file(folder / MODEL),
         "train_s": record["train_s"],
+        "train_core_s": record.get("train_core_s"),  # records of older versions lack it
         "validation": record["validation"],
         "test": record["sources"]["test"],
     }

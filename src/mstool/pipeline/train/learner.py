@@ -107,7 +107,7 @@ def prepare_learner(
         settings.fit,
         compute,
         job.out / "resume",
-        job.run.clock,
+        job.run,
         threads,
     )
     return Learner(segmenter, fit, normalisation, loaded, transductive)

@@ -180,7 +180,7 @@ def _facts(learner: Learner, data: TrainingData) -> dict[str, Any]:
     return {
         "n_parameters": count_parameters(learner.segmenter),
         "n_steps": fit.state.n_steps,
-        "train_s": round(fit.state.elapsed_s, 1),
+        **fit.spent(),
         "best_epoch": fit.state.best_epoch,
         "validation": _kept_row(fit),
         "weights": None if loaded is None else asdict(loaded),
