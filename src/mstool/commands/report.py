@@ -2,17 +2,21 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mstool.commands import options
 from mstool.commands.option_groups import Group
-from mstool.commands.output import emit_plan, make_reporter
-from mstool.errors import UsageError
+from mstool.commands.output import emit, emit_plan, make_reporter
+from mstool.errors import CheckFailed, UsageError
+
+if TYPE_CHECKING:
+    from mstool.pipeline.report.reported_cells import Findings
 
 
 def report(
+    ctx: typer.Context,
     inputs: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -29,6 +33,14 @@ def report(
             callback=options.refuse_empty,
         ),
     ] = None,
+    check: Annotated[
+        bool,
+        Group.CHECKS(
+            "--check",
+            help="Report nothing; say what records of any verb lack, or hold beside what they "
+            "should, and end with 1 if there is anything.",
+        ),
+    ] = False,
     strict: Annotated[
         bool, Group.CHECKS("--strict", help="End with 1 if a cell of the plan has no score.")
     ] = False,
@@ -78,19 +90,23 @@ def report(
     Example: mstool report study.toml -o report.html
 
     Example: mstool report base.json focal.json dice.json --title 'Which loss?'
+
+    Example: mstool report --check masks/stitch.json
     """
+    given = locals()
+    operands = options.read_operands(inputs, files_from, null)
+    if check:
+        _check(operands)
+        return
     if out.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"--out {out}: is a page; give a name ending in .html")
     from mstool.io.records import Run, pick
     from mstool.pipeline.report import report as reporting
-    from mstool.pipeline.report.reported_cells import find_records
 
-    given = locals()
     run, reporter = Run(), make_reporter("report", quiet, verbose)
     settings = pick(reporting.ReportSettings, given)
-    operands = options.read_operands(inputs, files_from, null)
     files = reporting.ReportFiles.beside(out)
-    findings = find_records(operands)
+    findings = _find(ctx, operands)
     for path in (files.page, files.table, files.record):
         options.refuse_own_input(path, findings.files)
     if dry_run:
@@ -99,3 +115,35 @@ def report(
     hashes = reporting.claim_files(files, settings, findings.files, overwrite)
     record = reporting.make_report(findings, settings, files, hashes, run, reporter)
     reporting.refuse_missing(record, strict, reporter)
+
+
+def _find(ctx: typer.Context, operands: list[Path]) -> "Findings":
+    """Cells of the plan that is named, or of the records."""
+    from mstool.pipeline.report.reported_cells import find_records, find_study
+
+    plans = [path for path in operands if path.suffix.lower() == ".toml"]
+    if not plans:
+        return find_records(operands)
+    if len(operands) > 1:
+        raise UsageError(f"{plans[0]}: is a plan; report it alone, without other plans or records")
+    from mstool.commands.verb_options import list_verb_options
+    from mstool.pipeline.study.plan_file import read_study
+
+    return find_study(read_study(plans[0], list_verb_options(ctx)))
+
+
+def _check(paths: list[Path]) -> None:
+    """Print what is wrong with records.
+
+    Raises
+    ------
+    CheckFailed
+        If anything is.
+    """
+    from mstool.io.record_check import check_file
+
+    findings = [finding for path in paths for finding in check_file(path)]
+    emit("".join(f"{finding}\n" for finding in findings))
+    if findings:
+        count = f"{len(findings)} finding{'s' * (len(findings) != 1)}"
+        raise CheckFailed(f"{count} in {len(paths)} record{'s' * (len(paths) != 1)}; see above")

@@ -92,10 +92,10 @@ def say_of_table(entries: Sequence[Entry], n_comparisons: int) -> list[str]:
             f"The best of {len(done)} cells was picked by the scores that are shown, so that its "
             "own score flatters it a little; confirm it on micrographs that played no part here."
         )
-    if any(entry["cost"]["is_bound"] for entry in done):
+    if any(entry["cost"]["is_estimate"] for entry in done):
         said.append(
-            "Core-seconds marked ≤ are time multiplied by threads, where a record has nothing "
-            "better: the true number is not larger."
+            "Core-seconds marked ~ are time multiplied by threads, where a record has nothing "
+            "better; as a rule that is too many."
         )
     if any(entry["cost"]["devices"] for entry in done):
         said.append("Work on a graphics processor is not in the core-seconds.")

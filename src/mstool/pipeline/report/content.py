@@ -11,7 +11,7 @@ from mstool.pipeline.report.origins import Training
 from mstool.pipeline.report.reported_cells import Findings, FoundRecord, ReportedCell
 from mstool.reports import sentences
 from mstool.reports.cell_entries import describe_comparison, describe_scores
-from mstool.reports.cost import describe_cost
+from mstool.reports.core_time import describe_cost
 from mstool.reports.pairing import Comparison, compare_with_base, why_not_paired
 
 Entry = dict[str, Any]

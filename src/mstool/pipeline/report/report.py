@@ -12,9 +12,9 @@ from mstool.io.records import Run, hash_inputs, read_record, to_json
 from mstool.io.tables import to_csv
 from mstool.pipeline.report.content import describe_findings
 from mstool.pipeline.report.figures import plot_calibration, plot_cells, plot_trainings
+from mstool.pipeline.report.micrograph_views import class_colours, view_micrograph
 from mstool.pipeline.report.page import render_page
 from mstool.pipeline.report.reported_cells import Findings, ReportedCell
-from mstool.pipeline.report.views import class_colours, view_micrograph
 from mstool.reporting import Reporter
 from mstool.reports import sentences
 from mstool.reports.cell_entries import csv_rows

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mstool.design.cells import Cell, list_cells
-from mstool.design.study_plan import Plan
+from mstool.design.cells import Cell
 from mstool.errors import InputError, UsageError
 from mstool.io.records import read_record
 from mstool.pipeline.report.origins import Origins, trace_origins
+from mstool.pipeline.study.plan_file import Study
 from mstool.reports.scored_cell import ScoredCell, scored_cell
 
 KINDS = {  # what tells the records apart that a report reads
@@ -79,20 +79,19 @@ class Findings:
     files: list[Path] = field(default_factory=list)  # that were read, and decide the report
 
 
-def find_plan(path: Path, plan: Plan) -> Findings:
-    """Cells of a plan with the records that are there; paths are relative to that of the plan.
+def find_study(study: Study) -> Findings:
+    """Cells of a plan, with the records that are there.
 
     Raises
     ------
     InputError
         If a record is damaged.
     """
-    folder, files = path.parent, [path]
-    planned = list_cells(plan)
-    cells = tuple(_planned_cell(cell, folder, files) for cell in planned)
-    explanations = _beside(planned, folder, "explain", files)
-    shifts = _beside(planned, folder, "domain-shift", files)
-    factors = tuple(factor.name for factor in plan.factors)
+    files = [study.path]
+    cells = tuple(_planned_cell(cell, study.folder, files) for cell in study.cells)
+    explanations = _beside(study.cells, study.folder, "explain", files)
+    shifts = _beside(study.cells, study.folder, "domain-shift", files)
+    factors = tuple(factor.name for factor in study.plan.factors)
     return Findings(cells, explanations, shifts, factors, files)
 
 

@@ -18,9 +18,9 @@ def describe_cost(steps: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, A
     -------
     dict
         ``train``, ``predict`` and ``total`` core-seconds, None where no record is at hand;
-        ``is_bound``, whether a record gave no core-seconds, so that its time times its threads was
-        taken, which it cannot have exceeded; ``predict_s_per_megapixel``; ``peak_rss_mb``;
-        ``devices``, those that are no CPU.
+        ``is_estimate``, whether a record gave no core-seconds, so that its time times its threads
+        stands for them; ``predict_s_per_megapixel``; ``peak_rss_mb``; ``devices``, those that are
+        no CPU.
     """
     known = [(verb, record) for verb, record in steps if verb in STEPS]
     of = {verb: [record for name, record in known if name == verb] for verb in STEPS}
@@ -31,7 +31,7 @@ def describe_cost(steps: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, A
         "train": seconds["train"],
         "predict": seconds["predict"],
         "total": sum(seconds[verb] or 0.0 for verb in STEPS) if is_whole else None,
-        "is_bound": any(fact.get("core_s") is None for fact in facts),
+        "is_estimate": any(fact.get("core_s") is None for fact in facts),
         "predict_s_per_megapixel": _per_megapixel(of["predict"], seconds["predict"]),
         "peak_rss_mb": max((f["peak_rss_mb"] for f in facts if f.get("peak_rss_mb")), default=None),
         "devices": sorted({str(f["device"]) for f in facts if f.get("device", "cpu") != "cpu"}),
@@ -39,9 +39,11 @@ def describe_cost(steps: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, A
 
 
 def _core_s(record: Mapping[str, Any]) -> float:
+    """Core-seconds of a step; of a training that was resumed with those of earlier runs."""
     facts = record["mstool"]
-    spent = facts.get("core_s")
-    return float(facts["elapsed_s"] * facts["threads"] if spent is None else spent)
+    known = [facts.get("core_s"), record.get("train_core_s")]
+    spent = [float(seconds) for seconds in known if seconds is not None]
+    return max(spent) if spent else float(facts["elapsed_s"] * facts["threads"])
 
 
 def _sum(values) -> float | None:
