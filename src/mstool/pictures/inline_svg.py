@@ -86,5 +86,6 @@ def _own_identifiers(text: str, key: str) -> str:
 def _follow_page(text: str) -> str:
     for colour, name in _BY_PAGE.items():
         text = re.sub(rf"{colour}\b", name, text, flags=re.I)
-    # matplotlib names its own fonts; the page has others
-    return re.sub(r"font: (?:[a-z]+ )?([\d.]+)px [^;\"]*", r"font-size: \1px", text)
+    # matplotlib names its own fonts, in one of two ways; the page has others
+    text = re.sub(r'font-family: [^;"]*(?:; |(?="))', "", text)
+    return re.sub(r'font: (?:[a-z]+ )?([\d.]+)px [^;"]*', r"font-size: \1px", text)
