@@ -21,7 +21,7 @@ def report(
         list[Path] | None,
         typer.Argument(
             metavar="PLAN|RECORDS...",
-            help="Plan of a study (TOML), or records of score, explain and domain-shift.",
+            help="Plan of a study (TOML), or records of scores and of what came after (JSON).",
         ),
     ] = None,
     base: Annotated[
