@@ -312,8 +312,14 @@ def test_what_is_no_record_is_refused(score, run_mstool, folder):
     record["per_image"][0]["confusion"] = [[1]]
     (folder / "damaged.json").write_text(json.dumps(record))
     (folder / "text.json").write_text("no")
+    del record["variance"]
+    record["per_image"][0]["confusion"] = record["per_image"][1]["confusion"]
+    (folder / "old.json").write_text(json.dumps(record))
     assert_refused(run_mstool("report", "other.json"), 65, "other.json: no record that a report")
     assert_refused(run_mstool("report", "damaged.json"), 65, "damaged.json: not what mstool score")
+    assert_refused(
+        run_mstool("report", "old.json"), 65, "old.json: it, or a record behind", "varia"
+    )
     assert_refused(run_mstool("report", "text.json"), 65, "text.json: not a JSON record")
     assert_refused(run_mstool("report", "none.json"), 66, "none.json: no such file")
     assert_refused(run_mstool("report", path, path), 2, "named twice")

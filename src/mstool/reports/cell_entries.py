@@ -64,9 +64,8 @@ def describe_micrographs(record: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     ranked = sorted(scored, key=lambda row: (row["mean_iou"], row["image"]))
     chosen = {"worst": ranked[0], "median": ranked[(len(ranked) - 1) // 2]}
-    return {
-        place: {"image": row["image"], "mean_iou": row["mean_iou"]} for place, row in chosen.items()
-    }
+    keys = ("image", "mean_iou", "iou")
+    return {place: {key: row[key] for key in keys} for place, row in chosen.items()}
 
 
 def describe_comparison(comparison: Comparison, base: str, n_comparisons: int) -> dict[str, Any]:

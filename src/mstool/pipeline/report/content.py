@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mstool.errors import UsageError
+from mstool.errors import InputError, UsageError
 from mstool.io.plain import to_plain
-from mstool.io.records import relative_to
+from mstool.io.records import relative_to, sha256_of_file
 from mstool.pipeline.report.origins import Training
 from mstool.pipeline.report.reported_cells import Findings, FoundRecord, ReportedCell
 from mstool.reports import sentences
@@ -30,12 +30,21 @@ def describe_findings(findings: Findings, base: str | None, seed: int, folder: P
     ------
     UsageError
         If no cell is called so.
+    InputError
+        If a record lacks what one of its kind has.
     """
     bases = choose_bases(findings.cells, base)
     reasons, comparisons = _compare(findings.cells, bases, seed)
-    entries = to_plain(
-        [_describe_cell(cell, bases, reasons, comparisons, folder) for cell in findings.cells]
-    )
+    entries = []
+    for cell in findings.cells:
+        try:
+            entry = _describe_cell(cell, bases, reasons, comparisons, folder)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(
+                f"{cell.path}: it, or a record behind it, is not what mstool writes ({error}); "
+                "make it again, and see report --check"
+            ) from None
+        entries.append(to_plain(entry))
     return to_plain(
         {
             "factors": list(findings.factors),
@@ -177,6 +186,7 @@ def _describe_shift(found: FoundRecord, folder: Path) -> Entry:
         "cell": found.cell,
         "record": relative_to(found.path, folder),
         "n": {key: (record.get("n") or {}).get(key) for key in ("source", "target")},
+        "can_detect": (record.get("tests") or {}).get("can_detect"),
         "shift_detected": verdict.get("shift_detected"),
         "harmful": verdict.get("harmful"),
         "label_shift_suspected": verdict.get("label_shift_suspected"),
@@ -207,6 +217,7 @@ def _describe_step(verb: str, path: Path, record: Mapping[str, Any], folder: Pat
     return {
         "verb": verb,
         "record": relative_to(path, folder),
+        "sha256": sha256_of_file(path),
         **{key: facts.get(key) for key in keys},
         "versions": record.get("versions") or {},
         "n_inputs": len(record.get("inputs") or {}),
