@@ -66,7 +66,7 @@ def say_answer(entries: Sequence[Entry], n_comparisons: int) -> list[str]:
     base = next((entry for entry in done if entry["is_base"]), None)
     if base is None:
         return ["The base is not scored, so that nothing can be compared with it."]
-    said = [_say_level(base, "The base" if len(entries) > 1 else "It")]
+    said = [_say_level(base, len(entries) > 1)]
     compared = [entry for entry in done if entry["versus"]]
     if compared:
         said += _say_differences(compared, n_comparisons)
@@ -152,7 +152,7 @@ def say_of_classes(entry: Entry) -> list[str]:
     if rare:
         said.append(f"Too few micrographs have a class for an interval: {', '.join(rare)}.")
     biased = [
-        f"{name} ({row['predicted_share'] - row['true_share']:+.1%} of the area)"
+        f"{name} ({100 * (row['predicted_share'] - row['true_share']):+.1f} % of the area)"
         for name, row in entry["classes"].items()
         if None not in (row["predicted_share"], row["true_share"])
         and abs(row["predicted_share"] - row["true_share"]) > 0.2 * max(row["true_share"], 1e-9)
@@ -230,8 +230,11 @@ def _say_held_out(done: Sequence[Entry]) -> str:
     return "None of these micrographs had been trained on."
 
 
-def _say_level(base: Entry, subject: str) -> str:
-    level = f"{subject} ({base['label']}) reaches a mean IoU of {_number(base['mean_iou'])}"
+def _say_level(base: Entry, is_among_others: bool) -> str:
+    subject = base["label"]
+    if is_among_others:
+        subject = "The base" if subject == "base" else f"The base, {subject},"
+    level = f"{subject} reaches a mean IoU of {_number(base['mean_iou'])}"
     if base["interval"]:
         return f"{level}, 95 % interval {_range(base['interval'])}; {_say_trivial(base)}."
     unit = "specimen" if base["unit"] == "group" else "micrograph"
