@@ -1,5 +1,8 @@
 """Plans as a user writes them, and what the verbs of a small program take."""
 
+import json
+import os
+import sys
 import tomllib
 
 import pytest
@@ -58,3 +61,59 @@ def read():
 def small():
     """Text of a plan of four cells, of which one is the base."""
     return SMALL
+
+
+# Writes what the verbs write, and a line of its arguments into calls.jsonl; fails where FAIL says.
+STAND_IN = """\
+#!{python}
+import json, os, pathlib, signal, sys, time
+
+RECORDS = {{
+    "tile": "tiles.json", "train": "train.json", "predict": "predict.json",
+    "stitch": "stitch.json", "explain": "explain.json", "domain-shift": "shift.json",
+}}
+argv = sys.argv[1:]
+with open("calls.jsonl", "a") as log:
+    log.write(json.dumps(argv) + "\\n")
+if os.environ.get("FAIL", "nothing") in " ".join(argv):
+    sys.exit(65)
+signal.signal(signal.SIGUSR1, lambda *_: sys.exit(75))
+if argv[0] == os.environ.get("SLOW") and not pathlib.Path("asked").exists():
+    pathlib.Path("asked").touch()
+    time.sleep(20)
+target = pathlib.Path(argv[argv.index("-o") + 1])
+if argv[0] in RECORDS:
+    name = "cv.json" if "all" in argv else RECORDS[argv[0]]
+    target = target / name
+target.parent.mkdir(parents=True, exist_ok=True)
+target.write_text(" ".join(argv))
+"""
+
+
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch):
+    """A folder with the data of the small plan, and a program that stands in for mstool."""
+    folder = tmp_path / "study"
+    (folder / "phantom/images").mkdir(parents=True)
+    (folder / "phantom/labels").mkdir()
+    (folder / "plan.toml").touch()
+    program = tmp_path / "bin" / "mstool"
+    program.parent.mkdir()
+    program.write_text(STAND_IN.format(python=sys.executable))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def calls(stand_in):
+    """Calls of the stand-in since it was last asked, as lists of words."""
+    log = stand_in / "calls.jsonl"
+
+    def read():
+        lines = log.read_text().splitlines() if log.exists() else []
+        log.unlink(missing_ok=True)
+        return [json.loads(line) for line in lines]
+
+    return read

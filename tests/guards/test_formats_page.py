@@ -31,11 +31,14 @@ KIND = re.compile(
 
 
 def paths_in(value, path=()):
-    """Paths of all keys, those of tables in a list with brackets after the name of the list."""
+    """Paths of all keys, those of tables in a list with brackets after the name of the list.
+
+    An empty table has one without a name, which stands for any.
+    """
     if path:
         yield path
     if isinstance(value, dict):
-        for key, item in value.items():
+        for key, item in (value or {"": None}).items():
             yield from paths_in(item, (*path, key))
     elif isinstance(value, list) and value and isinstance(value[0], dict):
         for item in value:

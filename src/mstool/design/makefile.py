@@ -98,8 +98,8 @@ def _rule(job: Job, made: set[str]) -> str:
     if not any(need in made for need in needs):
         needs.insert(0, "$(PLAN)")
     out = "$@" if job.made == job.target else "$(@D)"
-    words = [*map(_in_recipe, job.argv[:-1]), out, "$(FLAGS)"]
     names = [need if need in made or need == "$(PLAN)" else escape(need) for need in needs]
+    words = [*map(_in_recipe, job.argv[:-1]), out, "$(FLAGS)"]
     recipe = _wrap("\t$(MSTOOL)", _pair_up(words), "\t  ")
     return _wrap(f"{job.target}:", names, "  ") + f"\n{recipe}\n"
 

@@ -3,13 +3,15 @@
 from pathlib import Path
 
 from mstool.design.makefile import render_makefile
+from mstool.design.slurm import render_slurm
+from mstool.design.snakefile import render_snakefile
 from mstool.errors import UsageError
 from mstool.io.tables import to_csv
 from mstool.pipeline.plain_output import write_output
 from mstool.pipeline.study.plan_file import Study
 from mstool.reporting import Reporter
 
-_RENDERERS = {"make": render_makefile}
+_RENDERERS = {"make": render_makefile, "slurm": render_slurm, "snakemake": render_snakefile}
 
 
 def cells_as_csv(study: Study) -> str:
