@@ -37,6 +37,10 @@ def test_holm_by_hand():
     assert corrected == pytest.approx({"a": 0.9, "b": 0.04, "c": 0.04, "d": 0.04})
 
 
+def test_corrected_p_values_stay_at_or_below_1():
+    assert holm({"a": 0.6, "b": 0.7}) == {"a": 1, "b": 1}
+
+
 def test_many_units_are_drawn_at_random_with_the_seed():
     real = np.arange(30) < 12
     one, same, other = (draw_sides(real, 50, seed) for seed in (1, 1, 2))

@@ -52,9 +52,11 @@ def test_interval_of_a_share_is_that_of_its_logit():
 
 def test_unit_unlike_the_others_leaves_few_degrees_of_freedom():
     even, odd = np.tile([1.0, 3.0], 6), np.r_[np.ones(11), 30.0]
-    _, freedom = jackknife_error(np.stack([means_without(even), means_without(odd)], axis=1))
-    assert freedom[0] == 11
-    assert freedom[1] < 2
+    two = np.r_[np.zeros(10), 1.0, -1.0]
+    samples = [means_without(values) for values in (even, odd, two)]
+    _, freedom = jackknife_error(np.stack(samples, axis=1))
+    # 1.2 for each that matters, from 1.5 to one less than there are, as in the table of coverage
+    assert freedom == pytest.approx([11, 1.5, 2.4])
 
 
 def test_undefined_where_a_unit_makes_or_breaks_the_score():
@@ -153,6 +155,15 @@ def test_intervals_of_several_runs_hold_for_other_runs(n_runs, spread_of_runs):
     )
     if spread_of_runs > 0.2:  # without them the interval is one for these very runs
         assert np.mean((alone[:, 0] <= 0) & (alone[:, 1] >= 0)) < 0.92
+
+
+def test_interval_of_several_runs_agrees_with_hand_calculation():
+    units, runs = np.array([1.0, 3.0, 1.0, 3.0, 1.0, 3.0]), np.array([1.7, 2.0, 2.3])
+    found = jackknife_interval(means_without(units), units.mean(), is_share=False, by_run=runs)
+    of_units, of_runs = 1.2 / 6, 0.09 / 3  # variances of the two means, with 5 and 2 degrees
+    freedom = (of_units + of_runs) ** 2 / (of_units**2 / 5 + of_runs**2 / 2)
+    expected = stats.t.interval(0.95, freedom, 2, np.sqrt(of_units + of_runs))
+    assert found == pytest.approx(expected)
 
 
 def test_one_run_changes_nothing():

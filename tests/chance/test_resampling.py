@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mstool.chance.resampling import percentile_interval, resample_mean
+from mstool.chance.resampling import chance_difference, percentile_interval, resample_mean
 from mstool.chance.units import number_of_each, sum_by_unit
 
 
@@ -46,3 +46,12 @@ def test_mean_of_a_resample_is_over_the_images_that_were_drawn():
 
 def test_mean_without_units_draws_images():
     assert sorted(set(resample_mean(VALUES, 0)[:, 0])) == [0, 0.25, 0.5, 0.75, 1]
+
+
+def test_chance_difference_agrees_with_hand_calculation():
+    two, three = np.array([[0.0], [2.0]]), np.array([[1.0], [1.0], [4.0]])  # variances 2 and 3
+    assert chance_difference(two, three) == pytest.approx(np.sqrt(2 / 2 + 3 / 3))
+    assert chance_difference(two[:1], three) == pytest.approx(np.sqrt(3 / 1 + 3 / 3))
+    assert chance_difference(two[:1], three[:1]) == 0
+    columns = chance_difference(np.hstack([two, 3 * two]), np.hstack([two, two]))
+    assert columns == pytest.approx(np.sqrt(((1 + 1) + (9 + 1)) / 2))

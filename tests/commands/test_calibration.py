@@ -50,6 +50,19 @@ def test_calibration_error_is_that_of_the_stitched_probabilities(run_mstool, sti
     assert found["rank_correlation"] is None  # of two micrographs
 
 
+@pytest.mark.parametrize("rim", [0, 5])
+def test_error_of_a_micrograph_is_that_of_its_mask(run_mstool, stitched, rim):
+    for path in Path("labels").glob("*.png"):
+        labels = np.array(Image.open(path))
+        labels[:20] = 1 - labels[:20]  # so that rows are not alike
+        Image.fromarray(labels).save(path)
+    found = score(run_mstool, "--probs", "probs", "--ignore-border", rim)
+    errors = {row["image"]: row["error"] for row in found["calibration"]["per_image"]}
+    right = {row["image"]: row["accuracy"] for row in found["per_image"]}
+    assert errors == pytest.approx({name: 1 - share for name, share in right.items()})
+    assert 0.1 < min(errors.values()) <= max(errors.values()) < 0.4
+
+
 def test_doubt_of_the_record_is_the_missing_confidence(stitched):
     record = json.loads(Path("masks/stitch.json").read_text())
     for row in record["doubt"]:
@@ -65,12 +78,13 @@ def test_least_sure_micrograph_is_named_first(run_mstool, stitched):
     assert f"annotated next: {worst['image']} (expected" in ended.stderr
 
 
-def test_pixels_below_the_threshold_have_no_class_and_do_not_count(run_mstool, stitched):
+@pytest.mark.parametrize("least", [0.8, 0.9])  # 0.8 is 204 of 255, which some pixels have
+def test_pixels_below_the_threshold_have_no_class_and_do_not_count(run_mstool, stitched, least):
     whole = score(run_mstool, "--probs", "probs")
-    assert run_mstool("stitch", "probs", "--abstain", 0.9, "-o", "masks", "--overwrite").code == 0
+    assert run_mstool("stitch", "probs", "--abstain", least, "-o", "masks", "--overwrite").code == 0
     found = score(run_mstool)
     assert whole["abstention"] is None
-    row = next(row for row in whole["calibration"]["coverage"] if row["threshold"] == 0.9)
+    row = next(row for row in whole["calibration"]["coverage"] if row["threshold"] == least)
     assert 0 < found["abstention"]["coverage"] < 1
     assert found["abstention"]["coverage"] == pytest.approx(row["coverage"])
     assert found["pooled"]["mean_iou"] == pytest.approx(row["mean_iou"])
@@ -83,18 +97,19 @@ def test_pixels_below_the_threshold_have_no_class_and_do_not_count(run_mstool, s
 
 
 def test_coverage_counts_labelled_pixels_alone(run_mstool, stitched):
-    for path in Path("labels").glob("*.png"):
+    for number, path in enumerate(sorted(Path("labels").glob("*.png"))):
         labels = np.array(Image.open(path))
-        labels[:40] = 255
+        labels[: 40 + 5 * number] = 255
         Image.fromarray(labels).save(path)
     assert run_mstool("stitch", "probs", "--abstain", 0.9, "-o", "masks", "--overwrite").code == 0
     found = score(run_mstool)["abstention"]
-    share = [
-        np.mean(tifffile.imread(f"masks/{Path(one['image']).stem}.tif")[40:] != 255)
-        for one in found["per_image"]
-    ]
-    assert share == pytest.approx([one["coverage"] for one in found["per_image"]])
-    assert found["coverage"] == pytest.approx(np.mean(share))
+    kept = []
+    for one in found["per_image"]:
+        stem = Path(one["image"]).stem
+        is_labelled = np.array(Image.open(f"labels/{stem}.png")) != 255
+        kept.append(tifffile.imread(f"masks/{stem}.tif")[is_labelled] != 255)
+        assert one["coverage"] == pytest.approx(kept[-1].mean())
+    assert found["coverage"] == pytest.approx(np.concatenate(kept).mean())
 
 
 def test_open_pixels_of_masks_that_do_not_abstain_are_refused(run_mstool, stitched):
@@ -107,6 +122,19 @@ def test_open_pixels_of_masks_that_do_not_abstain_are_refused(run_mstool, stitch
     Path("masks/stitch.json").write_text(json.dumps(record))
     ended = run_mstool("score", "masks", "labels", "-q")
     assert (ended.code, "has no class in 1 pixel" in ended.stderr) == (65, True)
+
+
+def test_open_share_is_of_all_pixels(run_mstool, study):
+    for name, width in (("wide", 96), ("narrow", 48)):
+        image = tifffile.imread("raw/img0.tif")[:48, :width]
+        Path("new").mkdir(exist_ok=True)
+        tifffile.imwrite(f"new/{name}.tif", image if width == 96 else image[:, ::-1] // 2 + 60)
+    run_mstool("tile", "new", "--size", 48, "--overlap", 16, "-o", "new-tiles", "-q")
+    run_mstool("predict", "new-tiles", "-o", "p2", "-q")
+    ended = run_mstool("stitch", "p2", "--abstain", 0.9, "-o", "m2")
+    is_open = [tifffile.imread(path).ravel() == 255 for path in sorted(Path("m2").glob("*.tif"))]
+    assert abs(np.mean([one.mean() for one in is_open]) - np.concatenate(is_open).mean()) > 0.01
+    assert f"{np.concatenate(is_open).mean():.1%} of the pixels are below 0.9" in ended.stderr
 
 
 @pytest.mark.parametrize("value", [-0.1, 1, 5])

@@ -24,6 +24,7 @@ from mstool.nn.fit import FitSettings
 from mstool.pipeline.job import Job
 from mstool.pipeline.train import cross_validation, train
 from mstool.reporting import Reporter
+from mstool.scores.statistics import score_intervals
 
 TINY = ("--arch", "unet-plain", "--depth", "2", "--width", "4", "--augment", "spatial")
 TINY += ("--device", "cpu", "--lr", "0.02", "-q")
@@ -402,6 +403,35 @@ def test_leak_within_a_fold_is_found(run_mstool, cv):
     assert score(run_mstool, "masks-1", "labels")[0]["leak"]["trained_on"] == ["img3.tif"]
 
 
+def test_leak_of_any_run_is_found(run_mstool, cv):
+    record = read("masks-0/stitch.json")
+    (leaked,) = [each for each in record["sources"] if each["name"] == "img3.tif"]
+    for fold in record["folds"]:
+        if "img3.tif" in fold["sources"]:
+            fold["trained_on"].append({key: leaked[key] for key in ("name", "group", "sha256")})
+    write_record(Path("masks-0/stitch.json"), record)
+    leak = score(run_mstool, "masks-1", "masks-0", "labels")[0]["leak"]
+    assert (leak["checked"], leak["trained_on"]) == (True, ["img3.tif"])
+    del record["trained_on"]
+    write_record(Path("masks-0/stitch.json"), record)
+    assert not score(run_mstool, "masks-1", "masks-0", "labels")[0]["leak"]["checked"]
+
+
+def test_open_pixels_of_runs_are_pooled(run_mstool, cv):
+    masks = []
+    for seed in (0, 1):
+        masks.append(f"open-{seed}")
+        assert run_mstool("stitch", f"probs-{seed}", "--abstain", 0.9, "-o", masks[-1]).code == 0
+    alone = [score(run_mstool, folder, "labels")[0]["abstention"] for folder in masks]
+    both = score(run_mstool, *masks, "labels")[0]["abstention"]
+    assert alone[0]["coverage"] < alone[1]["coverage"]
+    # the same pixels are labelled in each
+    assert both["coverage"] == pytest.approx(np.mean([one["coverage"] for one in alone]))
+    for rows in zip(*(one["per_image"] for one in (both, *alone)), strict=True):
+        mean, *each = (row["coverage"] for row in rows)
+        assert mean == pytest.approx(np.mean(each))
+
+
 @pytest.mark.parametrize("damage", ["unknown name", "no models"])
 def test_damaged_folds_are_told(run_mstool, cv, damage):
     record = read("masks-1/stitch.json")
@@ -426,8 +456,13 @@ def test_runs_are_pooled_and_their_variance_is_taken_apart(run_mstool, cv):
     assert [row["fold"] for row in both["folds"]] == [0, 1, 2]
     assert both["runs"][1]["folds"] == one["folds"]
     assert (one["interval"]["n_runs"], both["interval"]["n_runs"]) == (1, 2)
+    by_run = np.array([[row["confusion"] for row in each["per_image"]] for each in (zero, one)])
+    for_others, for_these = (
+        score_intervals(by_run.sum(axis=0), by_run=runs).scores.mean_iou for runs in (by_run, None)
+    )
+    assert both["interval"]["mean_iou"] == pytest.approx(for_others)
     # two runs that differ so much tell little of others
-    assert np.ptp(both["interval"]["mean_iou"]) > np.ptp(one["interval"]["mean_iou"])
+    assert np.ptp(for_others) > np.ptp(for_these)
     parts = both["variance"]["components"]
     n_levels = {"micrograph": 6, "run": 2, "fold": 3, "training": 6, "rest": 12}
     assert {name: row["n_levels"] for name, row in parts.items()} == n_levels

@@ -439,6 +439,16 @@ def test_micrographs_that_were_seen_without_labels_are_told_apart(run_mstool, st
     assert ended.code == 0
 
 
+def test_micrographs_that_are_not_recorded_are_not_checked(run_mstool, stitched, label_maps):
+    masks, labels = stitched({"x": [[0, 1]]}), label_maps("l", x=in_colours([[0, 1]]))
+    record = json.loads((masks / "stitch.json").read_text())
+    del record["sources"]
+    (masks / "stitch.json").write_text(json.dumps(record))
+    ended = run_mstool("score", masks, labels)
+    assert json.loads(ended.stdout)["leak"] == leak_of(False)
+    assert "not checked whether the model was trained on these" in ended.stderr
+
+
 def test_leak_that_training_let_pass_is_told(run_mstool, stitched, label_maps):
     masks, labels = stitched({"x": [[0, 1]]}), label_maps("l", x=in_colours([[0, 1]]))
     record = json.loads((masks / "stitch.json").read_text())

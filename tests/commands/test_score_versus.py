@@ -30,7 +30,9 @@ def save(folder, maps):
     return folder
 
 
-def save_stitched(folder, maps, classes="a=0,b=1", trained_on=(), contents="p", **settings):
+def save_stitched(
+    folder, maps, classes="a=0,b=1", trained_on=(), contents="p", groups=None, **settings
+):
     """Masks as stitch writes them."""
     folder.mkdir()
     legend, sources = parse_classes(classes), []
@@ -39,9 +41,9 @@ def save_stitched(folder, maps, classes="a=0,b=1", trained_on=(), contents="p", 
         write_indexed_tiff(folder / f"{name}.tif", [mask], mask.shape, palette(legend))
         shape = list(mask.shape)
         sources.append(
-            {"name": f"{name}.png", "group": f"{name}.png", "sha256": f"{contents}{name}",
-             "path": f"../raw/{name}.png", "file_sha256": "0", "shape": shape,
-             "scaled_shape": shape}
+            {"name": f"{name}.png", "group": (groups or {}).get(name, f"{name}.png"),
+             "sha256": f"{contents}{name}", "path": f"../raw/{name}.png",
+             "file_sha256": "0", "shape": shape, "scaled_shape": shape}
         )  # fmt: skip
     (folder / "legend.toml").write_text(legend_to_toml(index_legend(legend)))
     record = {
@@ -164,6 +166,19 @@ def test_p_is_corrected_for_the_number_of_comparisons(run_mstool, folders, truth
         assert entry["p_holm"]["mean_iou"] == 2 * entry["p"]["mean_iou"] == 2.0**-5
 
 
+def test_two_comparisons_of_six_images_decide_nothing(run_mstool, folders, truth, tmp_path):
+    labels, good, bad = folders
+    worse = save(tmp_path / "worse", noisy(truth, 0.4, 4))
+    for folder in (good, bad, worse):
+        (folder / "i6.png").unlink()
+    flags = ("--versus", bad, "--versus", worse, *AB)
+    entries = json.loads(run_mstool("score", good, labels, *flags).stdout)["versus"]
+    for entry in entries:  # a p of 1/32 is the smallest, and counts twice
+        assert (entry["p"]["mean_iou"], entry["p_holm"]["mean_iou"]) == (1 / 32, 1 / 16)
+        assert entry["is_distinguishable"] is False
+        assert "not distinguishable; 6 images give no p below 0.062" in entry["advice"]
+
+
 def test_masks_of_other_micrographs_are_refused(run_mstool, folders):
     labels, good, bad = folders
     (bad / "i3.png").unlink()
@@ -236,8 +251,30 @@ def test_model_that_has_seen_the_micrographs_is_named(run_mstool, tmp_path, trut
     other = save_stitched(tmp_path / "other", noisy(truth, 0.1, 2), trained_on=seen)
     ended = run_mstool("score", one, labels, "--versus", other)
     assert ended.code == 0
-    assert "was trained on 1 of 7 scored micrographs; the comparison is not fair" in ended.stderr
+    assert "was trained on 1 of 7 scored micrographs, or on" in ended.stderr
+    assert "the comparison is not fair" in ended.stderr
     assert only(json.loads(ended.stdout)["versus"])["leak"]["trained_on"] == ["i0.png"]
+
+
+def test_model_that_has_seen_their_specimens_is_named(run_mstool, tmp_path, truth):
+    labels = save(tmp_path / "l", truth)
+    one = save_stitched(tmp_path / "one", noisy(truth, 0.1, 1))
+    seen = [{"name": "old.png", "group": "s1", "sha256": "unlike", "part": "train"}]
+    groups = {"i0": "s1", "i1": "s1"}
+    other = save_stitched(tmp_path / "other", noisy(truth, 0.1, 2), trained_on=seen, groups=groups)
+    ended = run_mstool("score", one, labels, "--versus", other)
+    assert "trained on 2 of 7 scored micrographs, or on others of their groups" in ended.stderr
+
+
+def test_runs_whose_files_sort_otherwise_are_paired_by_name(run_mstool, tmp_path, truth):
+    truth = {"a": truth["i0"], "a-1": 1 - truth["i0"]}  # as files a-1.png is before a.png
+    labels, right = save(tmp_path / "l", truth), save(tmp_path / "right", truth)
+    wrong = save_stitched(tmp_path / "wrong", {name: 1 - one for name, one in truth.items()})
+    record = json.loads(run_mstool("score", right, wrong, labels, *AB).stdout)
+    assert [row["accuracy"] for row in record["per_image"]] == [0.5, 0.5]
+    for row in record["per_image"]:
+        n_true = np.bincount(truth[row["image"].removesuffix(".png")].ravel())
+        np.testing.assert_array_equal(np.sum(row["confusion"], axis=1), 2 * n_true)
 
 
 def test_other_comparison_is_another_output(run_mstool, folders, tmp_path):

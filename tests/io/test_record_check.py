@@ -1,5 +1,6 @@
 import copy
 import json
+from contextlib import contextmanager
 from string import ascii_lowercase
 
 import pytest
@@ -62,18 +63,14 @@ def whole(section):
     return record
 
 
-def without(record, path):
+@contextmanager
+def changed(record, path):
+    """The table in which a path ends, and the name there; all is as before afterwards."""
     *words, last = path.split(".")
-    changed = copy.deepcopy(record)
-    del table_at(changed, words)[last.removesuffix("[]")]
-    return changed
-
-
-def replaced(record, path, value):
-    *words, last = path.split(".")
-    changed = copy.deepcopy(record)
-    table_at(changed, words)[last.removesuffix("[]")] = value
-    return changed
+    name, table = last.removesuffix("[]"), table_at(record, words)
+    before = table[name]
+    yield table, name
+    table[name] = before
 
 
 @pytest.mark.parametrize("section", SECTIONS)
@@ -87,9 +84,11 @@ def test_whole_record_has_no_findings(section):
 def test_each_missing_key_is_found_unless_it_may_be_missing(section):
     record = whole(section)
     for path, key in keys_of(section):
-        found = check_keys(without(record, path), section)
         is_free = path.split(".")[-1].lstrip(f"{ascii_lowercase}_") in record_keys().any_key
         where = path.removesuffix("[]")
+        with changed(record, path) as (table, name):
+            del table[name]
+            found = check_keys(record, section)
         assert found == ([f"{where}: missing"] if key.is_always and not is_free else [])
 
 
@@ -97,11 +96,13 @@ def test_each_missing_key_is_found_unless_it_may_be_missing(section):
 def test_each_wrong_value_is_found(section):
     record = whole(section)
     for path, key in keys_of(section):
-        for value in VALUES:
-            if not fits(value, key.kind):
-                (found,) = check_keys(replaced(record, path, value), section)
-                assert found.startswith(f"{path.removesuffix('[]')}: is ")
-                assert found.endswith(f", not {key.kind}")
+        wrong = [value for value in VALUES if not fits(value, key.kind)]
+        for value in wrong[:1] + wrong[-1:]:
+            with changed(record, path) as (table, name):
+                table[name] = value
+                (found,) = check_keys(record, section)
+            assert found.startswith(f"{path.removesuffix('[]')}: is ")
+            assert found.endswith(f", not {key.kind}")
 
 
 def test_unknown_keys_are_found_once_wherever_they_are():

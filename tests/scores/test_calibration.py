@@ -96,6 +96,15 @@ def test_coverage_agrees_with_scores_of_the_kept_pixels():
         assert curve.accuracy[index] == pytest.approx(np.trace(kept) / kept.sum())
 
 
+def test_confidence_at_a_threshold_is_kept():
+    sure = np.array(
+        [[[0.29, 0.58, 0.8, 0.8 - 3e-7, 0.8 - 3e-3]]]
+    )  # 0.29 * 200 < 58, as 0.58 * 200 < 116
+    probabilities = np.concatenate([sure, *[(1 - sure) / 4] * 4])
+    curve = coverage_curve(count_confidence(probabilities, np.zeros((1, 5), np.uint8)))
+    assert curve.coverage[[58, 59, 116, 117, 160, 161]] == pytest.approx([1, 0.8, 0.8, 0.6, 0.4, 0])
+
+
 def test_ignored_pixels_do_not_count():
     probabilities, labels = as_image(*drawn(100, 2))
     half = labels.copy()

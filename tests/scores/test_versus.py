@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from mstool.chance.power import least_difference
 from mstool.chance.swaps import smallest_swap_p
 from mstool.scores.statistics import Scored
 from mstool.scores.versus import (
@@ -73,6 +74,10 @@ def test_class_of_three_units_has_no_interval():
     found = compare_scores(ours, theirs, None, 0)
     assert np.isnan(found.interval[5]).all() and np.isfinite(found.interval[:5]).all()
     assert found.difference[5] > 0
+    theirs[3, 0, 0] -= 5
+    theirs[3, 0, 2] += 5  # a fourth unit, in which one side alone sees the class
+    assert np.isfinite(compare_scores(ours, theirs, None, 0).interval).all()
+    assert np.isfinite(compare_scores(theirs, ours, None, 0).interval).all()
 
 
 def test_swaps_that_leave_a_score_undefined_do_not_make_p_small():
@@ -126,4 +131,7 @@ def test_assumed_difference_is_that_of_a_model_as_variable():
     ours, _ = draw_two(20, 0, 0)
     found = assumed_least_difference(ours, None)
     assert isinstance(found, Scored)
-    assert 0 < found.accuracy < 0.1
+    shares = np.trace(ours, axis1=1, axis2=2) / 10_000
+    # two that vary alike and correlate by 3/4 differ with half the variance of either
+    expected = least_difference(shares.std(ddof=1) * np.sqrt(0.5), 20)
+    assert found.accuracy == pytest.approx(expected)

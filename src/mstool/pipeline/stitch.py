@@ -18,6 +18,7 @@ from mstool.pipeline.mask_pictures import OverlayInputs, write_overlay
 from mstool.pipeline.out_of_fold import read_folds
 from mstool.pipeline.stitched import ProbabilityFolder, open_probabilities
 from mstool.reporting import Reporter
+from mstool.scores.calibration import ROUNDING
 
 _N_UNSURE = 3  # micrographs that are named
 
@@ -79,7 +80,7 @@ def stitch_masks(probs: Path, settings: StitchSettings, overlay: OverlayInputs, 
     facts = {"sources": moved, "mask_sha256": written, "doubt": doubtful}
     work.finish(work.describe() | {"n_masks": len(sources)} | kept | facts)
     job.report.note(f"{out}: {len(sources)} masks; every pixel is covered")
-    _note_doubts(doubts, settings, job.report)
+    _note_doubts(doubts, sources, settings, job.report)
 
 
 def _masks(sources: dict[str, SourceImage], out: Path) -> list[str]:
@@ -120,7 +121,7 @@ class _Tally:
     def label(self, band: np.ndarray) -> np.ndarray:
         """Class of each pixel of a band of probabilities (C, rows, W), uint8."""
         labels, highest = band.argmax(axis=0).astype(np.uint8), band.max(axis=0)
-        is_unsure = highest < self.least
+        is_unsure = highest < self.least - ROUNDING
         labels[is_unsure] = IGNORE_INDEX
         self.n_pixels += labels.size
         self.n_unsure += np.count_nonzero(is_unsure)
@@ -136,10 +137,16 @@ def _highest(bands: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
     return (np.rint(band.max(axis=0) * 255).astype(np.uint8) for band in bands)
 
 
-def _note_doubts(doubts: dict[str, Doubt], settings: StitchSettings, report: Reporter) -> None:
+def _note_doubts(
+    doubts: dict[str, Doubt],
+    sources: dict[str, SourceImage],
+    settings: StitchSettings,
+    report: Reporter,
+) -> None:
     """Name the micrographs that a person should look at, or annotate, first."""
     if settings.abstain:
-        share = np.mean([doubt.abstained for doubt in doubts.values()])
+        n_pixels = [np.prod(sources[name].shape) for name in doubts]
+        share = np.average([doubt.abstained for doubt in doubts.values()], weights=n_pixels)
         report.note(f"{share:.1%} of the pixels are below {settings.abstain:g}, and have no class")
     if len(doubts) > 1:
         report.note(f"least sure, to be annotated next: {_name_unsure(doubts)}")

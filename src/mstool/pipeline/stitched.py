@@ -61,9 +61,10 @@ class ProbabilityFolder:
         """Probabilities of a micrograph, float32 (C, rows, W), band by band, in its geometry."""
         source = self.sources[name]
         bands = stitch_bands(self._read_tiles(name), *source.scaled_shape, blend)
-        if source.shape == source.scaled_shape:
-            return bands
-        return resample_bands(bands, source.scaled_shape, source.shape)
+        if source.shape != source.scaled_shape:
+            bands = resample_bands(bands, source.scaled_shape, source.shape)
+        # stored in 8 bits they do not quite sum to 1
+        return (band / band.sum(axis=0) for band in bands)
 
     def _read_tiles(self, name: str) -> Iterator[tuple[Window, np.ndarray]]:
         n_classes = len(self.legend.classes)

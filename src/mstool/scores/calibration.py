@@ -20,6 +20,7 @@ from mstool.scores.metrics import accuracy, mean_iou
 
 N_BINS = 20  # of calibration errors, each of 0.05
 _N_FINE = 200  # in which pixels are counted, each of 0.005
+ROUNDING = 1e-6  # of blended probabilities; what is so near to a threshold has reached it
 MOST_SHARPENED = 20.0  # times that a temperature may sharpen or soften
 
 
@@ -239,7 +240,7 @@ def _count_class(values: np.ndarray, is_class: np.ndarray) -> tuple:
 
 
 def _bin(values: np.ndarray) -> np.ndarray:
-    return np.minimum((values * _N_FINE).astype(np.int64), _N_FINE - 1)
+    return np.minimum(((values + ROUNDING) * _N_FINE).astype(np.int64), _N_FINE - 1)
 
 
 def _coarse(fine: np.ndarray) -> np.ndarray:

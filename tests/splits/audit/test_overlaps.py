@@ -3,6 +3,7 @@ import pytest
 from scipy import ndimage
 
 from mstool.splits.audit.blocks import Match
+from mstool.splits.audit.coarse import find_candidates, transform_size, whitened_spectra
 from mstool.splits.audit.overlaps import (
     ALL_TURNS,
     UPRIGHT,
@@ -60,6 +61,24 @@ def test_turn_by_which_the_second_lies_on_the_first_is_named(turn):
     overlap = compare(one, turned(other, back))
     assert overlap.turn == turn
     assert overlap.offset == pytest.approx((0, 200), abs=0.5)
+
+
+def test_long_micrograph_is_found_where_it_lies_once_turned():
+    field = blobs((450, 300), seed=13)
+    overlap = compare(field[150:], np.rot90(field[:300, 100:220], -1))
+    assert overlap.turn == 1
+    assert overlap.offset == pytest.approx((-150, 100), abs=0.5)
+
+
+@pytest.mark.parametrize(("least", "is_found"), [(0.04, True), (0.08, False)])
+def test_overlap_below_the_least_is_no_candidate(least, is_found):
+    field = blobs((250, 488), seed=14, width=2.0)
+    one, other = field[:, :250], field[:, 238:]  # which share 12 of 250 columns
+    size = transform_size([one.shape, other.shape])
+    first, second = (whitened_spectra(each, None, size, UPRIGHT) for each in (one, other))
+    peaks = find_candidates(first[0], second, (one.shape, other.shape), UPRIGHT, least, 3)
+    off = [np.abs(np.subtract(peak.offset, (0, 238))).max() for peak in peaks]
+    assert (min(off) <= 1) == is_found
 
 
 def test_gamma_noise_contrast_and_scale_are_no_hindrance():
@@ -142,3 +161,10 @@ def test_clear_peak_needs_fewer_blocks_of_one_mind(
     assert (found is not None) == is_shared
     if is_shared:
         assert found.share == pytest.approx(0.7)
+
+
+def test_share_is_of_the_smaller_field_and_not_of_the_fewer_pixels(monkeypatch):
+    match = Match(1.0, 9, (0.0, 75.0), 2.0)  # the second shows half as much in as many pixels
+    monkeypatch.setattr("mstool.splits.audit.overlaps.match_blocks", lambda *_, **__: match)
+    one, other = np.zeros((2, 100, 100), np.float32)
+    assert verify(one, other, 0, (0, 75), 1.0).share == pytest.approx(25 * 50 / 50**2)

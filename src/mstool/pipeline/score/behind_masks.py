@@ -129,7 +129,7 @@ def _describe_bins(counts: ConfidenceCounts) -> list[dict[str, Any]]:
 
 def _describe_coverage(counts: ConfidenceCounts) -> list[dict[str, float]]:
     curve = vars(calibration.coverage_curve(counts))
-    places = np.searchsorted(curve["threshold"], np.array(_THRESHOLDS) - 1e-9)
+    places = np.searchsorted(curve["threshold"], _THRESHOLDS)
     return [{key: float(values[place]) for key, values in curve.items()} for place in places]
 
 

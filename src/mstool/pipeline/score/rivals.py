@@ -97,10 +97,11 @@ def describe_rivals(
         advice = advise(versus, corrected[0], len(rivals), entry["unit"])
         report.note(f"versus {folder}: {advice}")
         leak = describe_leak([(rival.pairs, rival.mask_set)], Reporter())
-        if leak["trained_on"]:
+        if known := leak["trained_on"] + leak["same_group"]:
             report.note(
-                f"warning: {folder} is of a model that was trained on {len(leak['trained_on'])} of "
-                f"{len(rival.pairs)} scored micrographs; the comparison is not fair"
+                f"warning: {folder} is of a model that was trained on {len(known)} of "
+                f"{len(rival.pairs)} scored micrographs, or on others of their groups; the "
+                "comparison is not fair"
             )
         entries.append({"masks": folder, **entry, "advice": advice, "leak": leak})
     return entries
