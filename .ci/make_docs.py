@@ -131,6 +131,10 @@ FILES = {  # what a verb reads and writes by default
         ("augment.toml", "Ranges for train, where --derive-augmentation says."),
         ("shift/shift.json", "Record with every measurement and verdict; written last."),
     ),
+    "study": (
+        ("PLAN", "Plan that is read; see mstool-plan(5)."),
+        ("standard output", "Makefile, Snakefile or script; CSV with --dry-run or --estimate."),
+    ),
 }
 
 MEANINGS = {  # sections of terms that a verb's record explains in the same words

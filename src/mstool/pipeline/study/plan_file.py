@@ -82,7 +82,7 @@ def check_inputs(study: Study) -> None:
 
 def _read_toml(path: Path) -> dict[str, object]:
     if not path.is_file():
-        raise MissingInputError(f"{path}: no such plan; see man mstool-study for how to write one")
+        raise MissingInputError(f"{path}: no such plan; see man mstool-plan for how to write one")
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

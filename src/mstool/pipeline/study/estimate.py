@@ -1,0 +1,252 @@
+"""What a study will cost, from records that are there and from short trials."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mstool.design.costs import Cost, extend, kinds_of
+from mstool.design.jobs import Job
+from mstool.errors import InputError
+from mstool.io.records import read_record
+from mstool.io.split_csv import read_split
+from mstool.io.tables import to_csv
+from mstool.pipeline.study.plan_file import Study
+from mstool.pipeline.train.train_flags import TrainSettings
+from mstool.reporting import Reporter
+
+_SHORT, _LONGER = 1, 3  # epochs of a trial
+_UNTRIED = ("explain", "domain-shift")  # are as long as they are; only records tell
+_HEADER = ("verb", "commands", "done", "core_hours", "core_hours_left", "disk_gb", "known_from")
+
+
+def estimate_study(study: Study, trainings: Mapping[str, TrainSettings], report: Reporter) -> str:
+    """Core-hours and disk of each verb and of all, as CSV.
+
+    What is done is taken from its record, what is like something done costs as much, and of the
+    rest one job of each kind is tried: a training on one fold for a few epochs, and what comes
+    after it on the micrographs of that fold.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    trainings : mapping
+        Settings of each training by target.
+    report : Reporter
+        Who is told what is tried.
+
+    Raises
+    ------
+    InputError
+        If a trial fails.
+    """
+    plain = {target: settings.as_record() for target, settings in trainings.items()}
+    kinds = kinds_of(study.jobs, plain)
+    done = {job.target: cost for job in study.jobs if (cost := _recorded(study, job))}
+    known = {kinds[target]: (cost, "records") for target, cost in done.items()}
+    with tempfile.TemporaryDirectory(prefix="mstool-trial-") as folder:
+        trials = Trials(study, trainings, Path(folder), report)
+        for job in study.jobs:
+            if kinds[job.target] not in known and job.stage not in _UNTRIED:
+                known[kinds[job.target]] = trials.estimate(job), "a trial"
+    rows = [
+        _row(stage, [job for job in study.jobs if job.stage == stage], done, kinds, known)
+        for stage in dict.fromkeys(job.stage for job in study.jobs)
+    ]
+    for row in rows:
+        if row[-1] == "nothing":
+            report.note(f"{row[0]}: has no record to go by yet, and is not in the sum")
+    return to_csv(_HEADER, [*map(_round, rows), _round(_sum(rows))])
+
+
+@dataclass
+class Trials:
+    """Short runs of jobs in a temporary folder, of which nothing stays but what they cost.
+
+    Attributes
+    ----------
+    study, trainings, report
+        As for `estimate_study`.
+    folder : Path
+        Where they write.
+    """
+
+    study: Study
+    trainings: Mapping[str, TrainSettings]
+    folder: Path
+    report: Reporter
+    _costs: dict[str, Cost] = field(default_factory=dict)
+    _starts: dict[str, float] = field(default_factory=dict)
+
+    def estimate(self, job: Job) -> Cost:
+        """Cost of a job as a whole; what it needs is made in the temporary folder."""
+        cost = self._try(job)
+        if job.stage in ("tile", "split"):
+            return cost
+        start_s = self._start(job)
+        if job.stage == "train":
+            n_folds = len(self._folds(job)) if "all" in job.argv else 1
+            return cost.times(n_folds, start_s)
+        if job.stage == "score":
+            masks = [need for need in job.needs if need.endswith("/stitch.json")]
+            return cost.times(len(masks) * self._share(job), start_s)
+        return cost.times(self._share(job), start_s)
+
+    def _try(self, job: Job) -> Cost:
+        """Cost of a job on one fold; of training, extended to all its epochs."""
+        if job.target not in self._costs:
+            self.report.detail(f"trying {' '.join(job.argv)}")
+            for need in self._needed(job):
+                self._try(need)
+            self._costs[job.target] = (
+                self._train(job) if job.stage == "train" else self._run(job, self._words(job))
+            )
+        return self._costs[job.target]
+
+    def _train(self, job: Job) -> Cost:
+        n_epochs = self.trainings[job.target].fit.epochs
+        short, longer = min(_SHORT, n_epochs), min(_LONGER, n_epochs)
+        fold = str(self._folds(job)[0])
+        words = self._words(job)
+        words[words.index("--test-fold") + 1] = fold
+        costs = [
+            self._run(job, [*words, "--epochs", str(n), "--overwrite"]) for n in (short, longer)
+        ]
+        return extend(*costs, short, longer, n_epochs)
+
+    def _run(self, job: Job, words: Sequence[str]) -> Cost:
+        core_s = self._measure(job, [*words, "-q"])
+        return Cost(core_s, _size_of(self._place(job.made)))
+
+    def _measure(self, job: Job, words: Sequence[str]) -> float:
+        """Run a verb; give the time that it took of a core [s], with its children."""
+        with tempfile.TemporaryFile() as said:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "mstool", *words],
+                cwd=self.study.folder,
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+            )
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            said.seek(0)
+            lines = said.read().decode(errors="replace").split("\n")
+        if process.returncode:
+            last = [line for line in lines if line][-1:] or ["it said nothing"]
+            raise InputError(f"{self.study.path}: the trial of {job.made} failed: {last[0]}")
+        return usage.ru_utime + usage.ru_stime
+
+    def _start(self, job: Job) -> float:
+        """Time that a verb takes to begin [core-s]."""
+        if job.stage not in self._starts:
+            self._starts[job.stage] = self._measure(job, [*self._words(job), "--dry-run"])
+        return self._starts[job.stage]
+
+    def _words(self, job: Job) -> list[str]:
+        """Command line of a job that writes into the temporary folder, on one fold."""
+        made = {each.made for each in self.study.jobs} - {*self._spared(job)}
+        words = [str(self._place(word)) if word in made else word for word in job.argv]
+        if job.stage == "predict":
+            words[words.index("--select") + 1] = "test"
+        return [word for word in words if word not in self._spared(job)]
+
+    def _spared(self, job: Job) -> list[str]:
+        """Folders that a trial does without: masks of all runs of a score but the first."""
+        if job.stage != "score":
+            return []
+        needs = [each for each in self.study.jobs if each.target in job.needs]
+        return [each.made for each in needs if each.stage == "stitch"][1:]
+
+    def _needed(self, job: Job) -> list[Job]:
+        """Jobs whose artefacts a trial of this one needs."""
+        spared = self._spared(job)
+        jobs = [each for each in self.study.jobs if each.target in job.needs]
+        return [each for each in jobs if each.made not in spared]
+
+    def _place(self, made: str) -> Path:
+        """Where an artefact lies: tiles and splits that are there are used."""
+        owner = next((job for job in self.study.jobs if job.made == made), None)
+        is_there = owner is not None and (self.study.folder / owner.target).is_file()
+        if is_there and owner.stage in ("tile", "split"):
+            return Path(made)
+        return self.folder / made
+
+    def _split_of(self, job: Job) -> Path:
+        """Split that a job's model was trained on."""
+        while job.stage != "train":
+            job = self._needed(job)[-1]
+        name = job.argv[job.argv.index("--split") + 1]
+        made = {each.made for each in self.study.jobs}
+        return self.study.folder / (self._place(name) if name in made else name)
+
+    def _folds(self, job: Job) -> list[int]:
+        rows = read_split(self._split_of(job))
+        if self.study.plan.folds is not None:
+            return list(self.study.plan.folds)
+        return sorted({row.fold for row in rows})
+
+    def _share(self, job: Job) -> float:
+        """Micrographs of a job for each one of the trial."""
+        rows = read_split(self._split_of(job))
+        if self.study.plan.folds is not None:
+            return 1.0
+        first = self._folds(job)[0]
+        return len(rows) / sum(row.fold == first for row in rows)
+
+
+def _recorded(study: Study, job: Job) -> Cost | None:
+    """Cost of a job that is done, by its record; of a split, which has none, the disk alone."""
+    target = study.folder / job.target
+    if not target.is_file():
+        return None
+    n_bytes = _size_of(study.folder / job.made)
+    if job.stage == "split":
+        return Cost(0.0, n_bytes)
+    facts = read_record(target, job.stage).get("mstool", {})
+    core_s = facts.get("core_s", facts.get("elapsed_s", 0.0) * (facts.get("threads") or 1))
+    return Cost(core_s, n_bytes)
+
+
+def _size_of(path: Path) -> int:
+    """Bytes of a file, or of all files below a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(each.stat().st_size for each in files if each.is_file())
+
+
+def _row(
+    stage: str,
+    jobs: Sequence[Job],
+    done: Mapping[str, Cost],
+    kinds: Mapping[str, Hashable],
+    known: Mapping[Hashable, tuple[Cost, str]],
+) -> list[Any]:
+    costs, sources = {}, []
+    for job in jobs:
+        alike, source = known.get(kinds[job.target], (None, "nothing"))
+        costs[job.target] = done.get(job.target, alike)
+        sources.append(source)
+    told = {target: cost for target, cost in costs.items() if cost is not None}
+    left_s = sum(cost.core_s for target, cost in told.items() if target not in done)
+    return [
+        stage,
+        len(jobs),
+        sum(target in done for target in costs),
+        sum(cost.core_s for cost in told.values()) / 3600,
+        left_s / 3600,
+        sum(cost.n_bytes for cost in told.values()) / 1e9,
+        " and ".join(sorted({*sources})),
+    ]
+
+
+def _sum(rows: Sequence[Sequence[Any]]) -> list[Any]:
+    columns = zip(*(row[1:-1] for row in rows), strict=True)
+    return ["total", *(sum(column) for column in columns), ""]
+
+
+def _round(row: Sequence[Any]) -> list[Any]:
+    return [float(f"{value:.3g}") if isinstance(value, float) else value for value in row]
