@@ -226,7 +226,7 @@ def _core_seconds(record: dict[str, Any]) -> float:
     core_s = facts.get("core_s")
     if core_s is None:  # written by a system, or a version, that does not tell
         core_s = facts.get("elapsed_s", 0.0) * (facts.get("threads") or 1)
-    parts = [record, *record.get("folds", ())]
+    parts = [record, *(record.get("folds") or ())]
     return max(core_s, sum(part.get("train_core_s") or 0.0 for part in parts))
 
 
