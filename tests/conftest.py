@@ -15,8 +15,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-# Networks here are tiny: more threads than one wait for each other longer than they compute.
-os.environ["OMP_NUM_THREADS"] = "1"
+# Networks here are tiny: more threads than one wait for each other longer than they compute,
+# and where a test asks for more, their waiting takes the core that others need.
+os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 # A loaded machine may be slow, and that is no failure; the same examples on every run.
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)

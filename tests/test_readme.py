@@ -82,6 +82,7 @@ size = 96
 [base.train]
 arch = "pixel-classifier"
 features = "filters"
+pixels = 2000
 views = 1
 epochs = 1
 [factors.micrographs]

@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,15 +44,21 @@ def test_quick_maps_are_stamped_and_written(run_mstool, study):
     assert not list((study / "explain").glob(".*"))
 
 
-def test_all_checks_end_in_verdicts_with_reasons(run_mstool, study):
-    ended = run_mstool(
-        *("explain", "raw", *COMMON, *SMALL, "--boundary", "--receptive-field"),
-        *("--labels", "labels", "--dump-features", "encoder.0"),
-    )
-    assert (ended.code, ended.stderr) == (0, "")
-    record = record_of()
+@pytest.fixture(scope="module")
+def explained_study(trained_study, mstool_in, tmp_path_factory):
+    """The small study, explained with every check; read only."""
+    folder = tmp_path_factory.mktemp("explained") / "study"
+    shutil.copytree(trained_study, folder)
+    words = ("explain", "raw", *COMMON, *SMALL, "--boundary", "--receptive-field")
+    words += ("--labels", "labels", "--dump-features", "encoder.0")
+    mstool_in(folder, " ".join(map(str, (*words, "--checks", ",".join(ALL_CHECKS)))))
+    return folder
+
+
+def test_all_checks_end_in_verdicts_with_reasons(explained_study):
+    record = record_of(explained_study / "explain")
     pictures = ("sanity", "faithfulness", "boundary", "counterfactual", "receptive_field")
-    assert all((study / "explain" / f"{name}.png").is_file() for name in pictures)
+    assert all((explained_study / "explain" / f"{name}.png").is_file() for name in pictures)
     verdict = record["verdict"]
     assert set(verdict["methods"]) == {"integrated-gradients", "hirescam@encoder.0"}
     assert verdict["controls"]["control: edge detector"] == "not_supported"
@@ -71,25 +78,22 @@ def test_all_checks_end_in_verdicts_with_reasons(run_mstool, study):
 
 
 def test_same_seed_same_numbers_and_done_work_is_not_done_again(run_mstool, study):
+    call = ("explain", "raw/img0.tif", *COMMON, "--window", 64, "--regions", 2)
+    call += ("--methods", "smoothgrad", "--checks", "sanity")
     for out in ("a", "b"):
-        run_mstool("explain", "raw/img0.tif", *COMMON, *SMALL, "--checks", "sanity", "-o", out)
+        run_mstool(*call, "-o", out)
     first, second = record_of("a"), record_of("b")
     assert first["sanity"] == second["sanity"]
     assert (study / "a/sanity.png").read_bytes() == (study / "b/sanity.png").read_bytes()
     before = (study / "a/sanity.png").stat().st_mtime_ns
-    again = ("explain", "raw/img0.tif", *COMMON, *SMALL, "--checks", "sanity", "-o", "a")
-    assert run_mstool(*again).code == 0
+    assert run_mstool(*call, "-o", "a").code == 0
     assert (study / "a/sanity.png").stat().st_mtime_ns == before
-    other = run_mstool(*again, "--seed", 9)
+    other = run_mstool(*call, "-o", "a", "--seed", 9)
     assert (other.code, "seed" in other.stderr) == (73, True)
 
 
-def test_label_randomisation_compares_networks_that_learnt(run_mstool, study):
-    ended = run_mstool(
-        *("explain", "raw", *COMMON, *SMALL, "--labels", "labels", "--checks", "labels")
-    )
-    assert (ended.code, ended.stderr) == (0, "")
-    record = record_of()
+def test_label_randomisation_compares_networks_that_learnt(explained_study):
+    record = record_of(explained_study / "explain")
     found = record["label_randomisation"]
     assert (found["source"], found["n_units"], found["n_windows"]) == ("labels", 3, 6)
     assert found["accuracy"]["retrained"] > 0.9
@@ -124,12 +128,11 @@ def test_random_weights_are_never_trustworthy(run_mstool, study):
 
 
 def test_tiles_carry_their_own_labels(run_mstool, study):
-    ended = run_mstool("explain", "tiles", *COMMON, "--quick", "--methods", "saliency")
-    assert ended.code == 0
+    cut = ("--size", 80, "--overlap", 64, "-o", "large", "-q")
+    assert run_mstool("tile", "raw", "--labels", "labels", *cut).code == 0
+    arguments = ("--regions", 8, "--window", 64, "--checks", "patch", "--methods", "saliency")
+    assert run_mstool("explain", "large", *COMMON, *arguments).code == 0
     assert len(record_of()["images"]) > 6
-    arguments = ("--regions", 8, "--window", 64, "--checks", "patch", "--overwrite")
-    arguments += ("--methods", "saliency")
-    assert run_mstool("explain", "tiles", *COMMON, *arguments).code == 0
     assert record_of()["units"] == {
         "n_micrographs": 6,
         "n_units": 6,
