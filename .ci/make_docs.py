@@ -96,6 +96,13 @@ FILES = {  # what a verb reads and writes by default
         ("masks/, labels/", "Masks and label maps that are read."),
         ("standard output", "Scores as JSON."),
     ),
+    "report": (
+        ("PLAN, RECORDS", "Plan with its score records, or records, that are read."),
+        ("masks/, probs/, model/", "Records behind these scores, and pictures, where unchanged."),
+        ("report.html", "The page; everything is in it."),
+        ("report.csv", "A row a cell."),
+        ("report.json", "Record with all numbers and sentences; written last."),
+    ),
     "explain": (
         ("model/", "Model that is read."),
         ("explain/overlays/", "Each map over its micrograph, beside the controls."),

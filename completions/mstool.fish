@@ -50,8 +50,8 @@ function _shtab_mstool_using
   test "$_shtab_mstool_cmdpath" = "$argv"
 end
 
-set -g _shtab_mstool_commands phantom tile split pretrain train predict stitch score explain domain-shift study
-set -g _shtab_mstool_opts_with_value --abstain --alpha --arch --as --augment --batch-size --bit-depth --bits --blend --blur --boundaries --boundary-width --cache --checks --class --class-weights --classes --config --contrast --crop --cue --decoder-width --depth --derive-augmentation --device --discard-ignored --dump-features --ema --encoder --encoder-lr-factor --engine --epochs --etch --fail-above --fail-on --features --fields --files-from --finetune --folds --foreground --grain-size --group-by --holdout --ignore-border --image-suffix --images --label-suffix --labels --lamella-spacing --lath-edge --lath-width --layers --legend --loss --lr --max-images --max-time --method --methods --min-iou --mitigate --model --noise --objects --out --overlap --padding --patience --permutations --pixel-size --pixels --precipitate-radius --precipitates --precision --preview --probs --raters --region --region-size --regions --reinit --reliability --rescale-greys --retrain-advice --scale --scratches --seed --select --sheet --simulate --simulated-images --size --source-labels --split --target-labels --test-fold --threads --thresholds --tolerance --tta --val-fold --validate-every --versus --views --weight-decay --weights --width --window --workers -o
+set -g _shtab_mstool_commands phantom tile split pretrain train predict stitch score explain domain-shift study report
+set -g _shtab_mstool_opts_with_value --abstain --alpha --arch --as --augment --base --batch-size --bit-depth --bits --blend --blur --boundaries --boundary-width --cache --checks --class --class-weights --classes --config --contrast --crop --cue --decoder-width --depth --derive-augmentation --device --discard-ignored --dump-features --ema --encoder --encoder-lr-factor --engine --epochs --etch --fail-above --fail-on --features --fields --files-from --finetune --folds --foreground --grain-size --group-by --holdout --ignore-border --image-suffix --images --label-suffix --labels --lamella-spacing --lath-edge --lath-width --layers --legend --loss --lr --max-images --max-time --method --methods --min-iou --mitigate --model --noise --objects --out --overlap --padding --patience --permutations --pixel-size --pixels --precipitate-radius --precipitates --precision --preview --probs --raters --region --region-size --regions --reinit --reliability --rescale-greys --retrain-advice --scale --scratches --seed --select --sheet --simulate --simulated-images --size --source-labels --split --target-labels --test-fold --threads --thresholds --title --tolerance --tta --val-fold --validate-every --versus --views --weight-decay --weights --width --window --workers -o
 
 complete -c mstool -e
 complete -c mstool -f
@@ -367,3 +367,20 @@ complete -c mstool -n '_shtab_mstool_using study' -s q -l quiet -d 'No notes on 
 complete -c mstool -n '_shtab_mstool_using study' -s v -l verbose -d 'More detail; -vv also shows tracebacks.'
 complete -c mstool -n '_shtab_mstool_using study' -s h -l help -d 'Show help and exit.'
 complete -c mstool -n '_shtab_mstool_using study; and test $_shtab_mstool_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'Plan of the study (TOML).'
+complete -c mstool -n '_shtab_mstool_using; and test $_shtab_mstool_npos -eq 0' -a report -d 'Compare the cells of a study on one page, with what may be concluded and what not'
+complete -c mstool -n '_shtab_mstool_using report' -l base -x -d 'Compare with this cell, instead of that of the plan, or the first record.'
+complete -c mstool -n '_shtab_mstool_using report' -l check -d 'Report nothing; say what records of any verb lack, or hold beside what they should, and end with 1 if there is anything.'
+complete -c mstool -n '_shtab_mstool_using report' -l strict -d 'End with 1 if a cell of the plan has no score.'
+complete -c mstool -n '_shtab_mstool_using report' -l seed -x -d 'Source of all chance.'
+complete -c mstool -n '_shtab_mstool_using report' -l title -x -d 'Title of the page.'
+complete -c mstool -n '_shtab_mstool_using report' -l no-pictures -d 'Show no micrographs.'
+complete -c mstool -n '_shtab_mstool_using report' -s o -l out -xka "(__fish_complete_path (commandline -ct))" -d 'Page to write; a CSV and a JSON of the same name go beside it.'
+complete -c mstool -n '_shtab_mstool_using report' -l files-from -xka "(__fish_complete_path (commandline -ct))" -d 'Read more paths from FILE, a line each; - is stdin.'
+complete -c mstool -n '_shtab_mstool_using report' -s 0 -l null -d 'Paths in --files-from end with NUL, not a line.'
+complete -c mstool -n '_shtab_mstool_using report' -l overwrite -d 'Start afresh where the output was made with other settings or inputs.'
+complete -c mstool -n '_shtab_mstool_using report' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'TOML file with options of this verb; flags on the command line win.'
+complete -c mstool -n '_shtab_mstool_using report' -s n -l dry-run -d 'Print the resolved settings as JSON, and do nothing.'
+complete -c mstool -n '_shtab_mstool_using report' -s q -l quiet -d 'No notes on stderr, errors only.'
+complete -c mstool -n '_shtab_mstool_using report' -s v -l verbose -d 'More detail; -vv also shows tracebacks.'
+complete -c mstool -n '_shtab_mstool_using report' -s h -l help -d 'Show help and exit.'
+complete -c mstool -n '_shtab_mstool_using report; and test $_shtab_mstool_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'Plan of a study (TOML), or records of scores and of what came after (JSON).'

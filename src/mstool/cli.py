@@ -13,6 +13,7 @@ from mstool.commands.option_groups import GroupedCommand
 from mstool.commands.phantom import phantom
 from mstool.commands.predict import predict
 from mstool.commands.pretrain import pretrain
+from mstool.commands.report import report
 from mstool.commands.score import score
 from mstool.commands.split import split
 from mstool.commands.stitch import stitch
@@ -24,7 +25,7 @@ from mstool.errors import Interrupted, MstoolError, UsageError
 from mstool.reporting import say
 
 VERBS = (phantom, tile, split, pretrain, train, predict, stitch, score, explain_verb, domain_shift)
-VERBS += (study,)
+VERBS += (study, report)
 
 app = typer.Typer(
     name="mstool",

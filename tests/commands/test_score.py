@@ -111,7 +111,8 @@ def test_record_has_the_keys_of_the_design(run_mstool, label_maps):
     metrics = {"mean_iou", "iou", "dice", "precision", "recall", "accuracy", "kappa", "mcc"}
     assert {"mstool", "status", "inputs", "settings", "n_images", "classes"} <= {*record}
     assert {*record["pooled"]} == metrics | {"confusion"}
-    assert {*record["per_image"][0]} == metrics | {"confusion", "image", "phase_fraction"}
+    keys = {"confusion", "files", "group", "image", "phase_fraction"}
+    assert {*record["per_image"][0]} == metrics | keys
     assert {*record["image_mean"]} == metrics
     assert record["interval"] is None and record["versus"] == []
     assert {*record["baselines"]} == {"majority", "otsu"}
@@ -119,6 +120,15 @@ def test_record_has_the_keys_of_the_design(run_mstool, label_maps):
     assert record["definitions"] == DEFINITIONS
     assert record["leak"] == leak_of(False)
     assert [row["image"] for row in record["per_image"]] == ["x.png", "y.png"]
+
+
+def test_record_leads_to_what_was_compared(run_mstool, label_maps, tmp_path):
+    masks, labels = label_maps("m", x=MASK), label_maps("l", x=TRUTH)
+    run_mstool("score", masks, labels, *AB, "-o", tmp_path / "scores" / "x.json")
+    record = json.loads((tmp_path / "scores" / "x.json").read_text())
+    files = {"mask": "../m/x.png", "labels": "../l/x.png", "micrograph": None}
+    assert record["per_image"][0]["files"] == files
+    assert {files["mask"], files["labels"]} == {*record["inputs"]}
 
 
 def test_large_image_weighs_more_in_the_pool_than_in_the_mean(run_mstool, label_maps):

@@ -119,6 +119,21 @@ SCORE = (
     "--probs all-probs"
 )
 
+REPORTS = (
+    "score cv-masks labels -o base.json",
+    "score all labels --probs all-probs -o other.json",
+    "report base.json other.json explain/explain.json shift/shift.json",
+)
+PLAN = """
+[data.steel]
+images = "raw"
+labels = "labels"
+folds = 3
+[factors.loss]
+option = "train.loss"
+levels = ["ce", "focal"]
+"""
+
 
 @pytest.fixture(scope="module")
 def records(trained_study, tmp_path_factory):
@@ -141,6 +156,12 @@ def records(trained_study, tmp_path_factory):
     (folder / "score.json").write_text(mstool(SCORE))
     for name, masks in (("cv", "cv-masks"), ("probs", "masks cv-masks")):
         (folder / name / "score.json").write_text(mstool(f"score {masks} labels"))
+    for line in REPORTS:
+        mstool(line)
+    (folder / "scores" / "steel").mkdir(parents=True)
+    shutil.copy(folder / "base.json", folder / "scores" / "steel" / "base.json")
+    (folder / "plan.toml").write_text(PLAN)
+    mstool("report plan.toml -o of-plan.html")
     return read_records(folder)
 
 

@@ -19,6 +19,7 @@ HEAVY = {
     "imagecodecs",
     "PIL",
     "matplotlib",
+    "jinja2",
     "rich",
     "safetensors",
 }

@@ -10,7 +10,7 @@ import mstool
 from mstool.cli import VERBS
 
 PACKAGE = Path(mstool.__file__).parent
-JUDGEMENTS = ("shift", "explanations")  # are made of scores
+JUDGEMENTS = ("shift", "explanations", "reports")  # are made of scores
 SUBJECTS = (
     "design",
     "geometry",

@@ -41,6 +41,7 @@ def shared_folder(wheel):
 
 def test_package_is_whole(wheel):
     paths = [*ROOT.glob("src/**/*.py"), ROOT / "src/mstool/io/record_keys.toml"]
+    paths += ROOT.glob("src/mstool/pipeline/report/templates/*")
     assert names_under(wheel, "mstool/") == {
         path.relative_to(ROOT / "src").as_posix() for path in paths
     }

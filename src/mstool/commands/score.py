@@ -182,7 +182,8 @@ def score(
     behind = folder and calibrating.count_behind(
         pairs, mask_set, folder, legends[1], ignore_border, report
     )
-    record = scoring.score_masks(runs, rivals, settings, report, behind)
+    folder_of_record = out.parent if out else Path()
+    record = scoring.score_masks(runs, rivals, settings, report, behind, folder_of_record)
     if reliability is not None:
         calibrating.write_reliability(reliability, behind, legends[1])
     text = scoring.finish_record(record, hashes, settings, out, run)

@@ -38,26 +38,41 @@ def draw_overlay(
     figure = Figure(figsize=(5.2 * n_panels, 5.2 * height / width + 1.3), layout="constrained")
     figure.suptitle(title)
     panels = figure.subplots(1, n_panels)
-    grey = stretch(image)
-    panels[0].imshow(grey)
+    painted = paint_panels(image, prediction, truth, colours)
+    ignored = np.zeros(prediction.shape, bool) if truth is None else truth == 255
+    panels[0].imshow(painted[0])
     panels[0].set_title("micrograph")
     draw_scale_bar(panels[0], pixel_size_um)
-    ignored = np.zeros(prediction.shape, bool) if truth is None else truth == 255
-    panels[1].imshow(_stripe(outline(grey, prediction, colours), grey, ignored))
+    panels[1].imshow(painted[1])
     panels[1].set_title("prediction")
     _add_legend(panels[1], classes, colours, prediction[~ignored], "", ignored.any())
     if truth is not None:
         wrong = (truth != prediction) & ~ignored
         share = wrong.sum() / max(1, (~ignored).sum())
-        faint = 0.35 + 0.6 * grey
-        painted = _paint_errors(faint, prediction, wrong, colours)
-        panels[2].imshow(_stripe(painted, faint, ignored))
+        panels[2].imshow(painted[2])
         panels[2].set_title(f"errors: {share:.1%} of the labelled area")
         wrongly = "wrong, taken for "
         _add_legend(panels[2], classes, colours, prediction[wrong], wrongly, ignored.any())
     for axes in panels:
         axes.set(xticks=[], yticks=[])
     return figure
+
+
+def paint_panels(
+    image: np.ndarray, prediction: np.ndarray, truth: np.ndarray | None, colours: np.ndarray
+) -> list[np.ndarray]:
+    """Micrograph, outlines of its prediction and, given the truth, where it is wrong.
+
+    Each is float RGB from 0 to 1, (H, W, 3); arguments as in `draw_overlay`.
+    """
+    grey = stretch(image)
+    ignored = np.zeros(prediction.shape, bool) if truth is None else truth == 255
+    panels = [grey, _stripe(outline(grey, prediction, colours), grey, ignored)]
+    if truth is not None:
+        faint = 0.35 + 0.6 * grey
+        wrong = (truth != prediction) & ~ignored
+        panels.append(_stripe(_paint_errors(faint, prediction, wrong, colours), faint, ignored))
+    return panels
 
 
 def stretch(image: np.ndarray) -> np.ndarray:

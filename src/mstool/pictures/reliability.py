@@ -40,16 +40,17 @@ def draw_reliability(
     figure = Figure(figsize=(10, 5), layout="constrained")
     figure.suptitle(title)
     left, right = figure.subplots(1, 2)
-    _draw_bins(left, overall, by_class, error)
-    _draw_coverage(right, curve)
+    draw_bins(left, overall, by_class, error)
+    draw_coverage(right, curve)
     for axes in (left, right):
         axes.grid(alpha=0.3)
     return figure
 
 
-def _draw_bins(
+def draw_bins(
     axes: Axes, overall: Bins, by_class: Mapping[str, tuple[np.ndarray, Bins]], error: float
 ) -> None:
+    """Draw how often the class of a probability is right; arguments as in `draw_reliability`."""
     pixels, confidence, hits = overall
     total = max(pixels.sum(), 1)
     axes.plot([0, 1], [0, 1], ":", color=BLACK, lw=1, label="frequencies")
@@ -72,7 +73,8 @@ def _draw_bins(
     axes.legend(fontsize=8, loc="upper left")
 
 
-def _draw_coverage(axes: Axes, curve: Mapping[str, Any]) -> None:
+def draw_coverage(axes: Axes, curve: Mapping[str, Any]) -> None:
+    """Draw what leaving out the unsure buys; `curve` as in `draw_reliability`."""
     coverage, mean_iou = curve["coverage"], curve["mean_iou"]
     axes.plot(coverage, mean_iou, "-", color=BLUE, lw=2, label="mean IoU")
     axes.plot(coverage, curve["accuracy"], "--", color=ORANGE, lw=1.5, label="accuracy")

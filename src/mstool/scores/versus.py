@@ -41,7 +41,12 @@ class Versus:
 
 
 def compare_scores(
-    ours: np.ndarray, theirs: np.ndarray, units: Sequence | None, seed: int, level: float = 0.95
+    ours: np.ndarray,
+    theirs: np.ndarray,
+    units: Sequence | None,
+    seed: int,
+    level: float = 0.95,
+    by_run: np.ndarray | None = None,
 ) -> Versus:
     """Differences of scores with intervals and permutation tests.
 
@@ -49,6 +54,9 @@ def compare_scores(
     ----------
     ours, theirs : ndarray of int, shape (N, C, C)
         Confusion matrices of the same micrographs, segmented in two ways.
+    by_run : ndarray of float, shape (R, S), optional
+        Difference of each score in each run, where the matrices are sums over several: what differs
+        between runs is then added to the interval, and to nothing else.
 
     Raises
     ------
@@ -61,7 +69,7 @@ def compare_scores(
     sums = [unit_sums(one, units) for one in (ours, theirs)]
     (left_ours, of_ours), (left_theirs, of_theirs) = (leave_out(s, scores_of_sums) for s in sums)
     left_out, difference = left_ours - left_theirs, of_ours - of_theirs
-    interval = jackknife_interval(left_out, difference, level, is_share=False)
+    interval = jackknife_interval(left_out, difference, level, False, by_run)
     interval[3:][count_units_with(sums[0] + sums[1]) < LEAST_UNITS] = np.nan
     spread = jackknife_error(left_out)[0] * np.sqrt(len(left_out))
     n_units = len(left_out)

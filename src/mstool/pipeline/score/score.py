@@ -11,7 +11,7 @@ import numpy as np
 from mstool.errors import CheckFailed, InputError, OutputExistsError, UsageError
 from mstool.geometry.length import parse_length
 from mstool.io.atomic import write_text
-from mstool.io.records import Run, hash_inputs, read_record, to_json
+from mstool.io.records import Run, hash_inputs, read_record, relative_to, to_json
 from mstool.labels.legend import Legend, legend_from_toml
 from mstool.pipeline.score.behind_masks import describe_calibration
 from mstool.pipeline.score.counts import Counts, count_pairs
@@ -119,11 +119,13 @@ def score_masks(
     settings: ScoreSettings,
     report: Reporter,
     behind: Sequence[ConfidenceCounts] | None = None,
+    folder: Path = Path(),
 ) -> dict[str, Any]:
     """Compare masks with label maps: the keys of a score record, with NaN where undefined.
 
-    `behind` are counts of the probabilities behind the masks, where these are given. Of several
-    runs the pixels of a micrograph are pooled first, so that it stays one unit.
+    `behind` are counts of the probabilities behind the masks, where these are given; `folder` is
+    that of the record. Of several runs the pixels of a micrograph are pooled first, so that it
+    stays one unit.
 
     Raises
     ------
@@ -143,7 +145,7 @@ def score_masks(
         "classes": list(names),
         "pooled": describe_confusion(pooled, names),
         "per_image": [
-            _describe_image(pair, confusion, names) | describe_image_shapes(shape, names)
+            _describe_image(pair, confusion, names, folder) | describe_image_shapes(shape, names)
             for pair, confusion, shape in zip(pairs, counts.masks, shapes, strict=True)
         ],
         "image_mean": describe_metrics(average_metrics(counts.masks), names),
@@ -253,9 +255,14 @@ def _warn_of_labels(pooled: np.ndarray, report: Reporter) -> None:
         report.note("warning: no pixel with a class in mask and label map; nothing is scored")
 
 
-def _describe_image(pair: Pair, confusion: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+def _describe_image(
+    pair: Pair, confusion: np.ndarray, names: Sequence[str], folder: Path
+) -> dict[str, Any]:
+    files = {"mask": pair.mask, "labels": pair.labels, "micrograph": pair.image}
     return {
         "image": pair.name,
+        "group": pair.group,
+        "files": {kind: path and relative_to(path, folder) for kind, path in files.items()},
         **describe_confusion(confusion, names),
         "phase_fraction": compare_fractions(confusion, names),
     }

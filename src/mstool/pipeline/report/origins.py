@@ -1,0 +1,147 @@
+"""What the masks of a score record were made from: the records of the steps before it.
+
+A record names its inputs with their hashes. A record of which a later one speaks is read only if
+its bytes are those: other bytes are another run, or of nobody knows whom.
+"""
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mstool.errors import InputError, MissingInputError
+from mstool.io.records import read_record, sha256_of_file
+from mstool.io.tiles import PREDICT_RECORD, STITCH_RECORD
+
+TRAIN_RECORD = "train.json"
+_HISTORY = "history.csv"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A record behind a score.
+
+    Attributes
+    ----------
+    verb : str
+        That wrote it.
+    path : Path
+        Where it lies.
+    record : mapping
+        What it says.
+    repeat : int
+        Number of the run, from 0.
+    """
+
+    verb: str
+    path: Path
+    record: Mapping[str, Any]
+    repeat: int
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training behind a score.
+
+    Attributes
+    ----------
+    step : Step
+        Its record.
+    history : list of dict
+        A row an epoch, numbers, None where there is none; empty where it is not at hand.
+    """
+
+    step: Step
+    history: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Steps behind a score, those that are at hand.
+
+    Attributes
+    ----------
+    steps : tuple of Step
+        Of stitch, predict and train, in this order, each record once.
+    trainings : tuple of Training
+        Those of train, with their histories.
+    lost : tuple of str
+        What is not where it was, or has changed, in words.
+    """
+
+    steps: tuple[Step, ...]
+    trainings: tuple[Training, ...]
+    lost: tuple[str, ...]
+
+
+def trace_origins(path: Path, record: Mapping[str, Any]) -> Origins:
+    """Find the steps behind a score record, as far as they are at hand."""
+    lost: list[str] = []
+    stitched = [*_follow(path, record, STITCH_RECORD, "stitch", lost)]
+    stitched = [
+        Step("stitch", where, found, place) for place, (where, found) in enumerate(stitched)
+    ]
+    predicted = [
+        Step("predict", where, found, step.repeat)
+        for step in stitched
+        for where, found in _follow(step.path, step.record, PREDICT_RECORD, "predict", lost)
+    ]
+    trained = [
+        Step("train", where, found, step.repeat)
+        for step in predicted
+        for where, found in _trainings(step, lost)
+    ]
+    steps = {step.path.resolve(): step for step in (*stitched, *predicted, *trained)}
+    trainings = [step for step in steps.values() if step.verb == "train"]
+    return Origins(
+        tuple(steps.values()),
+        tuple(Training(step, _read_history(step.path.parent / _HISTORY)) for step in trainings),
+        tuple(dict.fromkeys(lost)),
+    )
+
+
+def recorded_file(path: Path, record: Mapping[str, Any], name: str | None) -> Path | None:
+    """Input of a record, by its name there, if it is where it was, unchanged; None otherwise."""
+    known = record.get("inputs", {}).get(name) if name else None
+    where = path.parent / name if name else path
+    return where if known and where.is_file() and sha256_of_file(where) == known else None
+
+
+def _follow(
+    path: Path, record: Mapping[str, Any], wanted: str, verb: str, lost: list[str]
+) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Records of this name among the inputs of a record."""
+    for name in record.get("inputs", {}):
+        if Path(name).name != wanted:
+            continue
+        where = recorded_file(path, record, name)
+        if where is None:
+            lost.append(f"{path.parent / name} is not there, or has changed since")
+            continue
+        try:
+            yield where, read_record(where, verb)
+        except (InputError, MissingInputError) as error:
+            lost.append(str(error))
+
+
+def _trainings(step: Step, lost: list[str]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Records beside the models that a prediction names; no record holds their hash."""
+    for name in step.record.get("inputs", {}):
+        if Path(name).suffix != ".safetensors":
+            continue
+        where = step.path.parent / Path(name).parent / TRAIN_RECORD
+        try:
+            yield where, read_record(where, "train")
+        except (InputError, MissingInputError) as error:
+            lost.append(str(error))
+
+
+def _read_history(path: Path) -> list[dict[str, Any]]:
+    """Rows of a learning curve; none where the file is not there, or no such table."""
+    try:
+        with open(path, encoding="utf-8", newline="") as stream:
+            rows = [*csv.DictReader(stream)]
+        return [{key: float(text) if text else None for key, text in row.items()} for row in rows]
+    except (OSError, ValueError, TypeError, AttributeError, csv.Error):
+        return []

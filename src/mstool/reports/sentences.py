@@ -1,0 +1,357 @@
+"""What may be concluded from the numbers of a report, and what not, in plain words.
+
+Each function takes entries of the report and gives sentences. They claim no more than the test and
+the interval allow: a difference is told only where both agree, and what is not told apart is not
+called equal.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mstool.chance.intervals import LEAST_UNITS
+from mstool.chance.power import ALPHA
+
+BETTER, WORSE, NETWORKS_ONLY, NOT_TOLD, TOO_FEW = (
+    "better",
+    "worse",
+    "differs, but no more than repeats do",
+    "not told apart",
+    "too few to tell",
+)
+_MANY_RUNS = 5  # from here on the spread of runs is no longer a guess
+
+Entry = Mapping[str, Any]
+
+
+def judge(versus: Entry) -> str:
+    """What a comparison comes to, in a word or two.
+
+    A difference is told where the corrected p is at most 5 % and the interval excludes 0; the
+    interval may be the wider of the two, since it has in it what differs between runs.
+    """
+    p, interval = versus["p_holm"], versus["interval"]
+    if p is not None and p <= ALPHA:
+        if interval is None or interval[0] <= 0 <= interval[1]:
+            return NETWORKS_ONLY
+        return BETTER if versus["difference"] > 0 else WORSE
+    return NOT_TOLD if versus["can_distinguish"] else TOO_FEW
+
+
+def say_what_was_compared(entries: Sequence[Entry], data: str) -> list[str]:
+    """Size and kind of the comparison on one data set."""
+    done = [entry for entry in entries if entry["status"] == "done"]
+    of_data = f" on {data}" if data else ""
+    said = [f"{_count(len(entries), 'cell')}{of_data}, of which {len(done)} scored."]
+    if len(done) == len(entries):
+        said = [f"{_count(len(done), 'cell')}{of_data}."]
+    if not done:
+        return said
+    sizes = sorted({(e["n_images"], e["n_units"], e["unit"], e["n_runs"]) for e in done})
+    if len(sizes) == 1:
+        images, units, unit, runs = sizes[0]
+        of_units = f" of {_count(units, 'specimen')}" if unit == "group" else ""
+        repeats = f", trained {runs} times over" if runs > 1 else ", trained once"
+        said.append(f"Each is scored on {_count(images, 'micrograph')}{of_units}{repeats}.")
+    else:
+        said.append("They differ in the number of micrographs or of repeats: see the table.")
+    said.append(_say_held_out(done))
+    return said
+
+
+def say_answer(entries: Sequence[Entry], n_comparisons: int) -> list[str]:
+    """The answer in a paragraph: of the cells of one data set, and of all comparisons made."""
+    done = [entry for entry in entries if entry["status"] == "done"]
+    if not done:
+        return ["Nothing is scored yet, so that there is no answer."]
+    base = next((entry for entry in done if entry["is_base"]), None)
+    if base is None:
+        return ["The base is not scored, so that nothing can be compared with it."]
+    said = [_say_level(base, len(entries) > 1)]
+    compared = [entry for entry in done if entry["versus"]]
+    if compared:
+        said += _say_differences(compared, n_comparisons)
+    elif len(entries) > 1:
+        said.append("No other cell could be compared with it.")
+    return said
+
+
+def say_of_table(entries: Sequence[Entry], n_comparisons: int) -> list[str]:
+    """What to keep in mind when reading the main table."""
+    done = [entry for entry in entries if entry["status"] == "done"]
+    compared = [entry for entry in done if entry["versus"]]
+    said = _say_of_intervals(done)
+    if compared:
+        said.append(
+            "Intervals of two cells may overlap though the cells differ: both saw the same "
+            "micrographs, easy and hard ones alike, so that the paired difference decides."
+        )
+        said += _say_of_p(compared, n_comparisons)
+    said += _say_of_runs(done)
+    if len(done) > 2:
+        said.append(
+            f"The best of {len(done)} cells was picked by the scores that are shown, so that its "
+            "own score flatters it a little; confirm it on micrographs that played no part here."
+        )
+    if any(entry["cost"]["is_estimate"] for entry in done):
+        said.append(
+            "Core-seconds marked ~ are time multiplied by threads, where a record has nothing "
+            "better; as a rule that is too many."
+        )
+    if any(entry["cost"]["devices"] for entry in done):
+        said.append("Work on a graphics processor is not in the core-seconds.")
+    return said
+
+
+def say_of_figure(entries: Sequence[Entry]) -> list[str]:
+    """What a plot of cells and their differences shows, and does not."""
+    n_runs = sorted({entry["n_runs"] for entry in entries})
+    said = []
+    if n_runs[-1] > 1:
+        said.append(
+            f"Each repeat is a small diamond; {_count(n_runs[-1], 'repeat')} "
+            f"{'show' if n_runs[-1] > 1 else 'shows'} roughly, not surely, how far chance in "
+            "training moves a score."
+            if n_runs[-1] < _MANY_RUNS
+            else "Each repeat is a small diamond."
+        )
+    else:
+        said.append("Each cell was trained once, so that chance in training does not show.")
+    judged = [(entry["label"], entry["versus"]["verdict"]) for entry in entries if entry["versus"]]
+    told = [f"{name} ({verdict})" for name, verdict in judged if verdict in (BETTER, WORSE)]
+    if told:
+        said.append(f"Told from the base: {', '.join(told)}.")
+    open_ = [name for name, verdict in judged if verdict not in (BETTER, WORSE)]
+    if open_:
+        said.append(f"Not told from it: {', '.join(open_)}. That is no proof of being equal.")
+    return said
+
+
+def say_of_curves(trainings: Sequence[Entry]) -> list[str]:
+    """What learning curves show of a cell, and do not."""
+    said = [
+        "The validation micrographs decided which epoch was kept, so that their score flatters; "
+        "the main table is of other micrographs."
+    ]
+    late = [one for one in trainings if one["best_epoch"] is not None and one["is_last"]]
+    if late:
+        said.append(
+            f"In {len(late)} of {_count(len(trainings), 'training')} the last epoch was the best: "
+            "longer training may reach more."
+        )
+    return said
+
+
+def say_of_classes(entry: Entry) -> list[str]:
+    """What the scores of classes show, and do not."""
+    said = ["A class counts as much as any other in the mean, however small its share."]
+    rare = [
+        f"{name} ({_count(row['n_images'], 'micrograph')})"
+        for name, row in entry["classes"].items()
+        if row["n_images"] < LEAST_UNITS
+    ]
+    if rare:
+        said.append(f"Too few micrographs have a class for an interval: {', '.join(rare)}.")
+    biased = [
+        f"{name} ({100 * (row['predicted_share'] - row['true_share']):+.1f} % of the area)"
+        for name, row in entry["classes"].items()
+        if None not in (row["predicted_share"], row["true_share"])
+        and abs(row["predicted_share"] - row["true_share"]) > 0.2 * max(row["true_share"], 1e-9)
+    ]
+    if biased:
+        said.append(f"Phase fractions are off by more than a fifth: {', '.join(biased)}.")
+    return said
+
+
+def say_of_pictures(n_images: int) -> list[str]:
+    """What pictures of single micrographs show, and do not."""
+    return [
+        f"Chosen by the mean IoU of a micrograph, out of {n_images}: the lowest, and the middle. "
+        "They show how it fails, not how often."
+    ]
+
+
+def say_of_calibration(entry: Entry) -> list[str]:
+    """What a calibration shows, and does not."""
+    found = entry["calibration"]
+    said = [
+        f"On average a probability is off by {found['ece']:.3f} from the share of right pixels. "
+        "That is an average over all pixels: single micrographs, and rare classes, may be far off."
+    ]
+    rank = found["rank_correlation"]
+    if rank is not None:
+        said.append(
+            f"Micrographs that the model is unsure of are those with more errors to a rank "
+            f"correlation of {rank:.2f} (1: always, 0: not at all)."
+        )
+    return said
+
+
+def say_of_leak(entry: Entry) -> list[str]:
+    """What is known of micrographs that a model had seen."""
+    leak, said = entry["leak"], []
+    if leak["trained_on"]:
+        said.append(
+            f"{len(leak['trained_on'])} of {_count(entry['n_images'], 'scored micrograph')} had "
+            "been trained on: the score says nothing about new micrographs."
+        )
+    if leak["same_group"]:
+        said.append(
+            f"{len(leak['same_group'])} are new, but of specimens that were trained on: the score "
+            "says nothing about new specimens."
+        )
+    if leak["transductive"]:
+        said.append(f"{len(leak['transductive'])} had been seen in pretraining, without labels.")
+    if leak["allowed"]:
+        said.append(f"Training was let pass with --allow-leak though {leak['allowed'][0]}.")
+    if not leak["checked"]:
+        said.append("Not checked: no record says what the model was trained on.")
+    return said or ["None of the scored micrographs had been trained on, nor had their specimens."]
+
+
+def say_of_missing(entries: Sequence[Entry]) -> list[str]:
+    """Which cells have no record."""
+    missing = [entry["name"] for entry in entries if entry["status"] == "missing"]
+    if not missing:
+        return []
+    return [
+        f"Missing: {', '.join(missing)}. Nothing here is said of them, and p-values are corrected "
+        "for the comparisons that were made, which are fewer than planned."
+    ]
+
+
+def _say_held_out(done: Sequence[Entry]) -> str:
+    leaks = [entry["leak"] for entry in done]
+    if any(leak["trained_on"] or leak["allowed"] for leak in leaks):
+        return "Some micrographs had been trained on: see the leak audit before anything else."
+    if not all(leak["checked"] for leak in leaks):
+        return "Whether the micrographs had been trained on is not known of all cells."
+    if all(entry["is_out_of_fold"] for entry in done):
+        return "Every micrograph was segmented by networks that had not seen it (out of fold)."
+    return "None of these micrographs had been trained on."
+
+
+def _say_level(base: Entry, is_among_others: bool) -> str:
+    subject = base["label"]
+    if is_among_others:
+        subject = "The base" if subject == "base" else f"The base, {subject},"
+    level = f"{subject} reaches a mean IoU of {_number(base['mean_iou'])}"
+    if base["interval"]:
+        return f"{level}, 95 % interval {_range(base['interval'])}; {_say_trivial(base)}."
+    unit = "specimen" if base["unit"] == "group" else "micrograph"
+    return (
+        f"{level}; {_count(base['n_units'], unit)} {'is' if base['n_units'] == 1 else 'are'} too "
+        f"few for an interval, which needs {LEAST_UNITS}; {_say_trivial(base)}."
+    )
+
+
+def _say_trivial(entry: Entry) -> str:
+    otsu = "" if entry["otsu"] is None else f", thresholds {_number(entry['otsu'])}"
+    return f"the commonest class everywhere would reach {_number(entry['majority'])}{otsu}"
+
+
+def _say_differences(compared: Sequence[Entry], n_comparisons: int) -> list[str]:
+    judged = [(entry, entry["versus"]["verdict"]) for entry in compared]
+    told = [(entry, verdict) for entry, verdict in judged if verdict in (BETTER, WORSE)]
+    said = [
+        f"{entry['label']} is {verdict} by {abs(entry['versus']['difference']):.3f} "
+        f"({_signed_range(entry['versus']['interval'])}; p {_p(entry['versus']['p_holm'])})."
+        for entry, verdict in sorted(told, key=lambda pair: -pair[0]["versus"]["difference"])
+    ]
+    for kind, words in (
+        (NETWORKS_ONLY, "differ as trained here, but no more than repeats of one cell do"),
+        (TOO_FEW, "cannot be told from the base by a test of so few micrographs, whatever they do"),
+    ):
+        names = [entry["label"] for entry, verdict in judged if verdict == kind]
+        if names:
+            said.append(f"{_names(names)} {words}.")
+    open_ = [entry for entry, verdict in judged if verdict == NOT_TOLD]
+    if open_:
+        said.append(_say_open([entry["label"] for entry in open_], open_))
+    if n_comparisons > 1:
+        said.append(f"P-values are corrected for {n_comparisons} comparisons (Holm).")
+    return said
+
+
+def _say_open(names: Sequence[str], entries: Sequence[Entry]) -> str:
+    least = [entry["versus"]["least_difference"] for entry in entries]
+    least = [value for value in least if value is not None]
+    isnt = "is" if len(names) == 1 else "are"
+    seen = ""
+    if least:
+        between = f"{min(least):.3f}"
+        if f"{max(least):.3f}" != between:
+            between += f" to {max(least):.3f}"
+        seen = f", since so many micrographs show only differences of {between} or more"
+    return f"{_names(names)} {isnt} not told from the base; that is no proof of being equal{seen}."
+
+
+def _say_of_intervals(done: Sequence[Entry]) -> list[str]:
+    said = []
+    without = [entry["label"] for entry in done if entry["interval"] is None]
+    if without:
+        said.append(
+            f"No interval ({_names(without)}): fewer than {LEAST_UNITS} micrographs or specimens "
+            "do not tell how they vary."
+        )
+    with_interval = [entry for entry in done if entry["interval"]]
+    if with_interval:
+        said.append(
+            "Intervals (95 %) say how far a score would move on other micrographs of the same "
+            "kind; they say nothing of other materials, microscopes or etchings."
+        )
+    return said
+
+
+def _say_of_p(compared: Sequence[Entry], n_comparisons: int) -> list[str]:
+    smallest = max(entry["versus"]["smallest_p"] for entry in compared)
+    said = [
+        "p: how often swapping the two cells in whole micrographs gives as large a difference; "
+        f"with so many micrographs it cannot be below {smallest:.2g}"
+        + (
+            f", after correction below {min(1.0, smallest * n_comparisons):.2g}."
+            if n_comparisons > 1
+            else "."
+        )
+    ]
+    if not all(entry["versus"]["can_distinguish"] for entry in compared):
+        said.append(
+            "So few micrographs allow no corrected p of 5 %: the table cannot show a difference, "
+            "however large."
+        )
+    return said
+
+
+def _say_of_runs(done: Sequence[Entry]) -> list[str]:
+    if all(entry["n_runs"] == 1 for entry in done):
+        return [
+            "Each cell was trained once: intervals and p-values are those of these very networks, "
+            "and chance in training is in none of them."
+        ]
+    has_all = all(entry["versus"]["has_run_variance"] for entry in done if entry["versus"])
+    words = "are in the intervals of scores"
+    words += " and of differences" if has_all else ", not in all of those of differences"
+    return [f"Differences between repeats {words}; p-values are those of the networks as trained."]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def _names(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _range(bounds: Sequence[float]) -> str:
+    return f"{bounds[0]:.3f} to {bounds[1]:.3f}"
+
+
+def _signed_range(bounds: Sequence[float]) -> str:
+    return f"{bounds[0]:+.3f} to {bounds[1]:+.3f}"
+
+
+def _p(value: float) -> str:
+    return f"{value:.2g}"
