@@ -379,6 +379,7 @@ def test_no_leak_is_cried_where_each_model_is_tested_on_what_it_has_not_seen(run
         "same_group": [],
         "transductive": [],
         "allowed": [],
+        "searched": True,
     }
     assert "trained on" not in said
 

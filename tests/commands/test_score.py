@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from mstool.chance.intervals import simulated_coverage
 from mstool.commands.score_table import tabulate
 from mstool.io.masks import write_indexed_tiff
 from mstool.io.records import sha256_of_file, write_record
@@ -25,7 +26,7 @@ MASK = [[0, 1, 1], [1, 0, 0]]
 def leak_of(checked, **found):
     """What the record tells of leaks."""
     nothing = {key: [] for key in ("trained_on", "same_group", "transductive", "allowed")}
-    return {"checked": checked} | nothing | found
+    return {"checked": checked, "searched": None} | nothing | found
 
 
 @pytest.fixture
@@ -197,6 +198,23 @@ def test_interval_says_how_it_was_made_and_how_often_such_held(run_mstool, label
     assert 0.9 < low <= high < 1
     again = json.loads(run_mstool("score", masks, labels, *AB, "--seed", 2).stdout)["interval"]
     assert again == interval  # nothing is drawn
+
+
+def test_coverage_of_a_class_is_that_of_the_units_that_have_it(run_mstool, label_maps):
+    rng = np.random.default_rng(0)
+    maps = [{f"i{n}": rng.integers(0, 2, (4, 5)) for n in range(20)} for _ in range(2)]
+    for one in maps:
+        one["i0"][0, 0] = 2
+        one["i1"][0], one["i2"][0], one["i3"][0], one["i4"][0] = 3, 3, 3, 3
+    masks, labels = label_maps("m", **maps[0]), label_maps("l", **maps[1])
+    classes = ("--classes", "a=0,b=1,rare=2,rarish=3")
+    ended = run_mstool("score", masks, labels, *classes, "--table")
+    coverage = json.loads(ended.stdout)["interval"]["coverage"]["iou"]
+    assert coverage["a"] == coverage["b"] == [*simulated_coverage("iou", 20)]
+    assert coverage["rarish"] == [*simulated_coverage("iou", 4)] != coverage["a"]
+    assert coverage["rare"] == [None, None]
+    low = min(coverage["a"][0], coverage["rarish"][0])
+    assert f"those of classes held in {100 * low:.0f} to" in ended.stderr
 
 
 def test_one_image_has_no_interval(run_mstool, label_maps):
@@ -501,6 +519,17 @@ def test_label_maps_that_ignore_all_are_told(run_mstool, label_maps):
     assert "there is nothing to compare" in ended.stderr
 
 
+def test_search_that_training_left_is_told(run_mstool, stitched, label_maps):
+    masks, labels = stitched({"x": [[0, 1]]}), label_maps("l", x=in_colours([[0, 1]]))
+    record = json.loads((masks / "stitch.json").read_text())
+    words = "not checked whether micrographs of training and test share fields of view"
+    for searched, is_told in ((False, True), (True, False), (None, False)):
+        (masks / "stitch.json").write_text(json.dumps(record | {"searched": searched}))
+        ended = run_mstool("score", masks, labels)
+        assert json.loads(ended.stdout)["leak"]["searched"] is searched
+        assert (words in ended.stderr) is is_told
+
+
 def test_same_file_name_alone_is_no_specimen(run_mstool, stitched, label_maps):
     trained_on = [{"name": "other.png", "group": "x.png", "sha256": "unlike"}]
     labels = label_maps("l", x=in_colours([[0, 1]]))
@@ -516,6 +545,51 @@ def test_recorded_specimens_are_the_unit(run_mstool, stitched, label_maps):
     masks = stitched(maps, groups={"x": "s1", "y": "s1", "z": "s2"})
     interval = json.loads(run_mstool("score", masks, labels).stdout)["interval"]
     assert (interval["unit"], interval["n_units"]) == ("group", 4)
+
+
+def name_specimens(masks, **specimens):
+    record = json.loads((masks / "stitch.json").read_text())
+    for source in record["sources"]:
+        source["specimen"] = specimens[source["name"].removesuffix(".png")]
+    (masks / "stitch.json").write_text(json.dumps(record))
+
+
+def test_specimens_that_the_split_names_are_the_unit_and_said(run_mstool, stitched, label_maps):
+    maps = {name: [[0, 1]] for name in "vwxyz"}
+    labels = label_maps("l", **{name: in_colours(values) for name, values in maps.items()})
+    masks = stitched(maps)
+    name_specimens(masks, v="s1", w="s1", x="s2", y="s3", z="s4")
+    ended = run_mstool("score", masks, labels)
+    interval = json.loads(ended.stdout)["interval"]
+    assert (interval["unit"], interval["n_units"]) == ("group", 4)
+    assert "the split of the training makes 4 groups of the 5 of the tile folder" in ended.stderr
+    ended = run_mstool("score", masks, labels, "--group-by", "(.)")
+    assert json.loads(ended.stdout)["interval"]["n_units"] == 5
+    assert "the split of the training" not in ended.stderr
+    name_specimens(masks, v="a", w="b", x="c", y="d", z="e")
+    ended = run_mstool("score", masks, labels)
+    assert json.loads(ended.stdout)["interval"]["unit"] == "image"
+    assert "the split of the training" not in ended.stderr
+
+
+def test_specimens_of_the_split_that_were_trained_on_are_told(run_mstool, stitched, label_maps):
+    row = {"name": "o.png", "group": "o.png", "sha256": "unlike", "specimen": "s1"}
+    maps = {"x": [[0, 1]], "y": [[0, 1]]}
+    labels = label_maps("l", **{name: in_colours(values) for name, values in maps.items()})
+    masks = stitched(maps, [row])
+    name_specimens(masks, x="s1", y="s2")
+    leak = json.loads(run_mstool("score", masks, labels).stdout)["leak"]
+    assert leak == leak_of(True, same_group=["x.png"])
+
+
+@pytest.mark.parametrize(("key", "value"), [("searched", "no"), ("specimen", 3)])
+def test_damaged_specimen_or_search_is_told(run_mstool, stitched, label_maps, key, value):
+    masks, labels = stitched({"x": [[0, 1]]}), label_maps("l", x=in_colours([[0, 1]]))
+    record = json.loads((masks / "stitch.json").read_text())
+    (record if key == "searched" else record["sources"][0])[key] = value
+    (masks / "stitch.json").write_text(json.dumps(record))
+    ended = run_mstool("score", masks, labels)
+    assert ended.code == 65 and key in ended.stderr and "again" in ended.stderr
 
 
 def test_mask_that_the_record_names_must_be_there(run_mstool, stitched, label_maps):
@@ -659,7 +733,7 @@ def test_table_shows_large_support_whole():
             "method": "jackknife t, logit scale",
             "unit": "image",
             "n_units": 4,
-            "coverage": {"mean_iou": (0.95, 0.96), "iou": (0.9, 0.97)},
+            "coverage": {"mean_iou": (0.95, 0.96), "iou": {"matrix": (0.9, 0.97)}},
             "mean_iou": [0.9, 0.95],
             "iou": {"matrix": None},
         },

@@ -256,6 +256,16 @@ def test_model_that_has_seen_the_micrographs_is_named(run_mstool, tmp_path, trut
     assert only(json.loads(ended.stdout)["versus"])["leak"]["trained_on"] == ["i0.png"]
 
 
+def test_model_of_which_nothing_is_known_is_named(run_mstool, tmp_path, truth):
+    labels = save(tmp_path / "l", truth)
+    one = save_stitched(tmp_path / "one", noisy(truth, 0.1, 1))
+    other = save(tmp_path / "other", noisy(truth, 0.1, 2))
+    ended = run_mstool("score", one, labels, "--versus", other, *AB)
+    assert f"not checked whether {other} is of a model that was trained on these" in ended.stderr
+    ended = run_mstool("score", one, labels, "--versus", save_stitched(tmp_path / "k", truth), *AB)
+    assert "not checked whether" not in ended.stderr
+
+
 def test_model_that_has_seen_their_specimens_is_named(run_mstool, tmp_path, truth):
     labels = save(tmp_path / "l", truth)
     one = save_stitched(tmp_path / "one", noisy(truth, 0.1, 1))

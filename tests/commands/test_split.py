@@ -143,9 +143,6 @@ def test_group_by_replaces_groups_of_the_tile_folder(run_mstool, tile_folder):
     folder = tile_folder({"x1": ("s", []), "x2": ("s", []), "y1": ("t", []), "y2": ("t", [])})
     ended = run_mstool("split", folder, "--folds", 2, "--group-by", r"\d")
     assert read_groups(ended.stdout) == {"x1": "1", "x2": "2", "y1": "1", "y2": "2"}
-    assert "warning: 2 of 2 groups, such as '1', are several in the tile folder" in ended.stderr
-    ended = run_mstool("split", folder, "--folds", 2, "--group-by", "[xy]")
-    assert "warning" not in ended.stderr  # the same by other names
 
 
 def test_same_seed_same_bytes(run_mstool, images):

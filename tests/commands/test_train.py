@@ -190,6 +190,23 @@ def test_scores_tell_of_micrographs_behind_the_weights_that_training_began_with(
     assert {source["name"] for source in trained_on} == wanted
 
 
+def test_groups_of_the_split_reach_the_intervals(run_mstool, study):
+    groups = ("s1", "s1", "s2", "s2", "img4.tif", "img5.tif")
+    lines = [f"img{n}.tif,{group},{n // 2}" for n, group in enumerate(groups)]
+    Path("named.csv").write_text("\n".join(["source,group,fold", *lines]))
+    train = ("train", "tiles", "--split", "named.csv", "--test-fold", "0", "--epochs", 1)
+    assert run_mstool(*train, *TINY, "-o", "named").code == 0
+    sources = load_checkpoint(study / "named").checkpoint.sources
+    assert [each["specimen"] for each in sources["test"]] == ["s1", "s1"]
+    predict = ("predict", "tiles", "--model", "named", "--select", "all", "-q")
+    assert run_mstool(*predict, "-o", "n-probs", "--device", "cpu").code == 0
+    assert run_mstool("stitch", "n-probs", "-o", "n-masks", "-q").code == 0
+    ended = run_mstool("score", "n-masks", "labels")
+    interval = json.loads(ended.stdout)["interval"]
+    assert (interval["unit"], interval["n_units"]) == ("group", 4)
+    assert "the split of the training makes 4 groups of the 6 of the tile folder" in ended.stderr
+
+
 def test_weights_that_know_the_test_are_refused(run_mstool, study):
     weights = ("--weights", "model/model.safetensors")
     command = ("train", "tiles", "--split", "split.csv", "--test-fold", "2", *TINY)

@@ -26,3 +26,16 @@ def model(train=(), val=(), unlabelled=()):
 )
 def test_labels_that_were_seen_count_more_than_pixels(models, part):
     assert trained_on(models) == [{**X, "part": part}]
+
+
+def test_one_content_in_two_groups_is_of_both():
+    other = {**X, "group": "t"}
+    assert trained_on([model(train=[X]), model(train=[other])]) == [
+        {**X, "part": "train"},
+        {**other, "part": "train"},
+    ]
+
+
+def test_pixels_without_labels_add_no_group_to_what_was_labelled():
+    other = {**X, "group": "t"}
+    assert trained_on([model(train=[X], unlabelled=[other])]) == [{**X, "part": "train"}]

@@ -1,7 +1,7 @@
 import pytest
 
 from mstool.errors import UsageError
-from mstool.splits.groups import group_of
+from mstool.splits.groups import group_of, join_relations
 
 
 def test_without_a_pattern_each_micrograph_is_its_own_group():
@@ -27,3 +27,17 @@ def test_pattern_that_finds_nothing_names_file_and_pattern(pattern):
 def test_pattern_that_is_no_expression_is_refused():
     with pytest.raises(UsageError, match="no regular expression"):
         group_of("a", "(")
+
+
+def test_relations_are_joined_through_each_other():
+    by_split = ["s", "s", "t", "u", "v"]
+    by_tile = ["1", "2", "2", "3", "4"]
+    assert join_relations(by_split, by_tile) == ["s", "s", "s", "u", "v"]
+
+
+def test_like_names_in_two_relations_are_not_one_group():
+    assert join_relations(["1", "2"], ["2", "1"]) == ["1", "2"]
+
+
+def test_none_shares_nothing_and_names_nothing():
+    assert join_relations(["b", None, None, "a"], ["x", "x", None, "x"]) == ["a", "a", None, "a"]

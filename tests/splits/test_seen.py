@@ -3,7 +3,7 @@
 import pytest
 
 from mstool.io.tiles import SourceImage
-from mstool.splits.seen import Knowledge, find_same_group, find_seen, models_without
+from mstool.splits.seen import Knowledge, find_same_group, find_seen, models_without, name_specimens
 
 
 def source(name, group=None, content=None):
@@ -71,3 +71,29 @@ def test_tables_of_what_was_seen():
 def test_group_that_is_the_file_name_is_none():
     rows = [{"name": "other", "group": "a", "sha256": "x"}]
     assert find_same_group({"a": A}, rows) == []
+
+
+def test_specimen_of_the_split_is_told_by_content():
+    rows = [{**A.identity(), "specimen": "s"}, {**B.identity(), "specimen": "s"}]
+    found = name_specimens({"renamed": source("renamed", content="of a"), "d": D}, rows)
+    assert [each.specimen for each in found.values()] == ["s", None]
+    seen = [{**row, "part": "train"} for row in rows[1:]]
+    assert find_same_group(found, seen) == ["renamed"]
+    assert models_without(found["renamed"], [model([C]), Knowledge(seen, frozenset())]) == (0,)
+
+
+def test_new_micrographs_belong_to_the_specimen_of_their_group():
+    one, two, three = (source(name, "heat 1") for name in ("one", "two", "three"))
+    rows = [{**one.identity(), "specimen": "s"}, {**two.identity(), "specimen": "t"}]
+    found = name_specimens({"one": one, "three": three}, rows)
+    assert [each.specimen for each in found.values()] == ["s", "s"]
+
+
+def test_same_file_name_in_another_set_is_no_specimen():
+    rows = [{**A.identity(), "specimen": "s"}]
+    assert name_specimens({"a": source("a", content="other")}, rows)["a"].specimen is None
+
+
+def test_models_that_know_no_specimens_name_none():
+    rows = [source("a", "heat 1").identity()]
+    assert name_specimens({"a": source("a", "heat 1")}, rows)["a"].specimen is None

@@ -120,9 +120,10 @@ def score(
     """Compare masks with label maps, and with what trivial methods reach.
 
     IoU, Dice, precision, recall, kappa, MCC and phase fractions, per micrograph and in all, with
-    intervals over micrographs, or with --group-by over specimens, as JSON. What is undefined is
-    null, and the record says what each number means. The baseline of Otsu needs the micrographs.
-    Those that the model was trained on are named. Masks of other tools need --legend or --classes.
+    intervals as JSON: over micrographs, or over specimens where --group-by finds them, or else
+    tile --group-by or the groups of the split have named them. What is undefined is null, and the
+    record says what each number means. The baseline of Otsu needs the micrographs. Those that the
+    model was trained on are named. Masks of other tools need --legend or --classes.
 
     Intervals say how far the score would move on other micrographs. They are those of Student's t
     with the standard error of the jackknife, and need 4 micrographs; how often such intervals held

@@ -124,7 +124,9 @@ def _caption(record: dict[str, Any]) -> str:
     if interval := record["interval"]:
         lines.append(_interval_line(interval))
         lines.append(f"  that of the mean held in {_held(interval['coverage']['mean_iou'])}")
-        lines.append(f"  those of classes held in {_held(interval['coverage']['iou'])}")
+        shares = [share for ends in interval["coverage"]["iou"].values() for share in ends]
+        if known := [share for share in shares if not math.isnan(share)]:
+            lines.append(f"  those of classes held in {_held((min(known), max(known)))}")
     if variance := record.get("variance"):
         sds = [f"{name} {_number(row['sd'])}" for name, row in variance["components"].items()]
         lines.append(f"mean IoU of a micrograph varies (sd) by {', '.join(sds)}")

@@ -58,6 +58,7 @@ class SourceImage:
     shape: tuple[int, int]  # (H, W) of the micrograph as stored [px]
     scaled_shape: tuple[int, int]  # (H, W) that the tiles cover [px]
     pixel_size_um: float | None = None  # of the micrograph as stored
+    specimen: str | None = None  # that models know it by: its groups here and in splits, joined
 
     def identity(self) -> dict[str, str]:
         """What tells it from others wherever the file lies: name, group and content."""
@@ -65,7 +66,14 @@ class SourceImage:
 
     def as_entry(self, before: Path, after: Path) -> dict[str, Any]:
         """Entry of a record in another folder than that which this was read from."""
-        return asdict(replace(self, path=relative_to(before / self.path, after)))
+        return replace(self, path=relative_to(before / self.path, after)).as_row()
+
+    def as_row(self) -> dict[str, Any]:
+        """Entry of a record in the folder that its path is relative to."""
+        row = asdict(self)
+        if self.specimen is None:
+            del row["specimen"]
+        return row
 
 
 def write_manifest(folder: Path, tiles: Iterable[Tile]) -> None:
@@ -268,6 +276,8 @@ def _parse_source(row: dict[str, Any]) -> SourceImage:
     for key in ("group", "sha256", "path", "file_sha256"):
         if not isinstance(row[key], str):
             raise ValueError(f"{key} {row[key]!r}")
+    if not isinstance(source.specimen, str | None):
+        raise ValueError(f"specimen {source.specimen!r}")
     size = source.pixel_size_um
     if size is not None and not (isinstance(size, int | float) and 0 < size < math.inf):
         raise ValueError(f"pixel_size_um {size!r}")

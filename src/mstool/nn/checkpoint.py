@@ -44,8 +44,9 @@ class Checkpoint:
     receptive_field_px : int or None
         Theoretical receptive field [px]; None where it is the whole image or not known.
     sources : dict of str to list of dict
-        Under ``train``, ``val`` and ``test``: name, group and content hash of each micrograph;
-        under ``inherited`` those that decided the weights it began with.
+        Under ``train``, ``val`` and ``test``: name, group, content hash and specimen of each
+        micrograph, which is its groups in the tile folder and in the split, joined; under
+        ``inherited`` those that decided the weights it began with. Old models know no specimen.
     metrics : dict
         Validation scores of these weights.
     training : dict

@@ -88,7 +88,12 @@ def sources_of_encoder(description: str, path: Path) -> list[dict[str, str]]:
         sources = json.loads(description)["sources"]
         own = [{**source, "part": UNLABELLED} for source in sources["unlabelled"]]
         rows = own + sources["inherited"]
-        return [{key: row[key] for key in ("name", "group", "sha256", "part")} for row in rows]
+        keys = ("name", "group", "sha256", "part")
+        return [
+            {key: row[key] for key in keys}
+            | ({"specimen": row["specimen"]} if "specimen" in row else {})
+            for row in rows
+        ]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path}: its description is damaged ({error}); pretrain it again"

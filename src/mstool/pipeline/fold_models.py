@@ -1,7 +1,7 @@
 """Models that ``train --test-fold all`` has made, and what each of them predicts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mstool.errors import InputError, LeakError, MissingInputError
@@ -12,7 +12,7 @@ from mstool.micrographs.tile_folder import TileFolder
 from mstool.nn.checkpoint import MODEL, LoadedModel, deciding_sources
 from mstool.pipeline.out_of_fold import Fold
 from mstool.splits.roles import UNLABELLED
-from mstool.splits.seen import Knowledge, models_without
+from mstool.splits.seen import Knowledge, models_without, name_specimens
 
 CV_RECORD = "cv.json"
 _TRAIN_AGAIN = "run train --test-fold all again"
@@ -38,11 +38,25 @@ class Part:
 
 
 def trained_on(models: Sequence[LoadedModel]) -> list[dict[str, str]]:
-    """Micrographs that decided the weights of any model, and the most that each was."""
+    """Micrographs that decided the weights of any model, and the most that each was.
+
+    One content stays twice where its groups or specimens differ: it is of both.
+    """
     sources = [source for model in models for source in deciding_sources(model.checkpoint)]
-    sources.sort(key=lambda source: source["part"] != UNLABELLED)  # labels are more than pixels
-    seen = {source["sha256"]: source for source in sources}
+    labelled = {source["sha256"] for source in sources if source["part"] != UNLABELLED}
+    seen = {
+        tuple(sorted((key, text) for key, text in source.items() if key != "part")): source
+        for source in sources
+        # labels are more than pixels
+        if source["part"] != UNLABELLED or source["sha256"] not in labelled
+    }
     return sorted(seen.values(), key=lambda source: source["name"])
+
+
+def know_specimens(folder: TileFolder, models: Sequence[LoadedModel]) -> TileFolder:
+    """The same tiles, with the specimens of the micrographs as the models know them."""
+    rows = [row for model in models for part in model.checkpoint.sources.values() for row in part]
+    return replace(folder, sources=name_specimens(folder.sources, rows))
 
 
 def divide_out_of_fold(folder: TileFolder, models: Sequence[LoadedModel]) -> list[Part]:

@@ -33,7 +33,9 @@ def read_training(rows: Any, path: Path) -> tuple[dict[str, str], ...]:
     try:
         keys = ("name", "group", "sha256")
         return tuple(
-            {"part": row.get("part", "train"), **{key: row[key] for key in keys}} for row in rows
+            {"part": row.get("part", "train"), **{key: row[key] for key in keys}}
+            | ({"specimen": row["specimen"]} if "specimen" in row else {})  # old models know none
+            for row in rows
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: damaged list trained_on ({error}); stitch again") from None

@@ -23,9 +23,16 @@ from mstool.micrographs.tile_folder import TileFolder, open_tile_folder
 from mstool.nn.checkpoint import LoadedModel, check_same_classes, load_checkpoint
 from mstool.nn.device import Compute
 from mstool.nn.infer import predict_images
-from mstool.pipeline.fold_models import Part, divide_out_of_fold, find_models, trained_on
+from mstool.pipeline.fold_models import (
+    Part,
+    divide_out_of_fold,
+    find_models,
+    know_specimens,
+    trained_on,
+)
 from mstool.pipeline.job import Job
 from mstool.reporting import Advance
+from mstool.splits.leaks import all_searched
 
 OUT_OF_FOLD = "out-of-fold"
 
@@ -57,7 +64,7 @@ def predict_tiles(
     models = [load_checkpoint(path) for path in find_models(model_paths)]
     _refuse_repeated(models)
     check_same_classes(models)
-    tile_folder = open_tile_folder(tiles)
+    tile_folder = know_specimens(open_tile_folder(tiles), models)
     check_needs([model.needs for model in models], tile_folder.given(), job.report)
     sources = tile_folder.sources
     parts = _divide(tile_folder, models, settings.select)
@@ -93,6 +100,7 @@ def predict_tiles(
         "models": [{"name": model.path.name, "sha256": model.sha256} for model in models],
         "trained_on": trained_on(models),
         "leaks": leaks_of(models),
+        "searched": all_searched(_was_searched(model) for model in models),
         "folds": _describe_folds(parts, settings.select),
         "tiles": {"settings": tile_folder.settings, "halo": tile_folder.halo},
         "sources": [
@@ -163,6 +171,11 @@ def leaks_of(models: Sequence[LoadedModel]) -> list[str]:
     """What the roles of any model shared, and was let pass in training."""
     leaks = [model.checkpoint.training.get("leak") or {} for model in models]
     return sorted({words for leak in leaks for words in leak.get("found", ())})
+
+
+def _was_searched(model: LoadedModel) -> bool | None:
+    """Whether training compared micrographs of different roles; None where it is not known."""
+    return (model.checkpoint.training.get("leak") or {}).get("searched")
 
 
 def _predict_all(

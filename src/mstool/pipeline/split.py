@@ -46,7 +46,6 @@ class Candidate:
     sha256: str  # of its content
     counts: dict[str, int] | None  # labelled pixels by class name, over all tiles, if known
     folder: str  # name of that which it lay in
-    recorded: str | None = None  # group in the tile folder, by which all later records go
 
 
 def split_micrographs(files: SetFiles, settings: SplitSettings, report: Reporter) -> str:
@@ -70,7 +69,6 @@ def split_micrographs(files: SetFiles, settings: SplitSettings, report: Reporter
     folds = _divide(candidates, settings)
     rows = [SplitRow(each.name, each.group, folds[each.group]) for each in candidates]
     _describe(candidates, folds, settings, report)
-    _warn_of_groups(candidates, report)
     return split_to_csv(rows)
 
 
@@ -84,7 +82,6 @@ def _read_tile_folder(path: Path, group_by: str | None) -> list[Candidate]:
             sha256=source.sha256,
             counts=counts and counts[name],
             folder=Path(source.path).parent.name,
-            recorded=source.group,
         )
         for name, source in folder.sources.items()
     ]
@@ -101,19 +98,6 @@ def _read_images(paths: Sequence[Path], group_by: str | None, report: Reporter) 
             )
             advance(1, path.name)
     return candidates
-
-
-def _warn_of_groups(candidates: Sequence[Candidate], report: Reporter) -> None:
-    """Say where what counts as one specimen here counts as several from the tile folder on."""
-    recorded: dict[str, set[str | None]] = {}
-    for each in candidates:
-        recorded.setdefault(each.group, set()).add(each.recorded)
-    if apart := [group for group, names in recorded.items() if len(names) > 1]:
-        report.note(
-            f"warning: {len(apart)} of {len(recorded)} groups, such as {apart[0]!r}, are several "
-            "in the tile folder, so that intervals of score would be too narrow: run tile with "
-            "--group-by too, or give it to score"
-        )
 
 
 def _join_overlaps(

@@ -74,7 +74,7 @@ def stitch_masks(probs: Path, settings: StitchSettings, overlay: OverlayInputs, 
     record = folder.record
     kept = {key: record[key] for key in ("classes", "label_legend", "models", "trained_on")}
     kept["leaks"] = record.get("leaks", [])
-    kept["folds"] = record.get("folds")
+    kept |= {key: record.get(key) for key in ("searched", "folds")}
     written = {mask.name: sha256_of_file(mask) for mask in masks}
     doubtful = [{"image": name} | asdict(doubt) for name, doubt in doubts.items()]
     facts = {"sources": moved, "mask_sha256": written, "doubt": doubtful}

@@ -95,7 +95,7 @@ def cut_tiles(micrographs: MicrographSet, settings: TileSettings, job: Job) -> N
             "dtype": micrographs.dtype,
             "n_channels": micrographs.n_channels,
             "greys": greys,
-            "sources": [asdict(source) for source in sources],
+            "sources": [source.as_row() for source in sources],
         }
     )
 

@@ -41,6 +41,7 @@ class Intervals:
 
     level: float
     n_units: int  # images, or groups of images
+    n_units_with: np.ndarray  # those that have each class, (C,)
     scores: Scored
 
 
@@ -110,8 +111,9 @@ def score_intervals(
     runs = () if by_run is None else by_run
     of_runs = np.array([scores_of_sums(unit_sums(one, units).sum(axis=0)) for one in runs])
     found = jackknife_interval(*leave_out(sums, scores_of_sums), level, by_run=of_runs)
-    found[3:][count_units_with(sums) < LEAST_UNITS] = np.nan
-    return Intervals(level, len(sums), Scored.from_vector(found))
+    n_units_with = count_units_with(sums)
+    found[3:][n_units_with < LEAST_UNITS] = np.nan
+    return Intervals(level, len(sums), n_units_with, Scored.from_vector(found))
 
 
 def mean_iou_with_interval(

@@ -53,3 +53,29 @@ def join_groups(groups: Sequence[str], pairs: Iterable[tuple[int, int]]) -> list
         kept, gone = sorted((name_of[groups[first]], name_of[groups[second]]))
         name_of = {group: kept if name == gone else name for group, name in name_of.items()}
     return [name_of[group] for group in groups]
+
+
+def join_relations(*relations: Sequence[str | None]) -> list[str | None]:
+    """Groups of images after those that share one in any relation became one.
+
+    Each relation gives a group to each image, or None to one that shares nothing in it. Groups are
+    named after the first of theirs in the first relation, by order of names; None if they have none
+    there.
+
+    Examples
+    --------
+    >>> join_relations(["a", "b", "c", None], ["x", "y", "y", "x"])
+    ['a', 'b', 'b', 'a']
+    """
+    pairs = []
+    for relation in relations:
+        first: dict[str, int] = {}
+        for place, group in enumerate(relation):
+            if group is not None and first.setdefault(group, place) != place:
+                pairs.append((first[group], place))
+    parts = join_groups([str(place) for place in range(len(relations[0]))], pairs)
+    name_of: dict[str, str] = {}
+    for part, name in zip(parts, relations[0], strict=True):
+        if name is not None:
+            name_of[part] = min(name, name_of.get(part, name))
+    return [name_of.get(part) for part in parts]

@@ -1,7 +1,7 @@
 """Leaks: the same specimen, or the same image, on two sides of a split."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -51,6 +51,17 @@ def find_leaks(sides: Mapping[str, Sequence[Source]]) -> list[Leak]:
             if len(found) > 1
         ]
     return leaks
+
+
+def all_searched(searches: Iterable[bool | None]) -> bool | None:
+    """Whether each of several trainings looked for what its roles share.
+
+    False if one did not, otherwise None if it is not known of one.
+    """
+    found = {*searches}
+    if False in found:
+        return False
+    return None if None in found else True
 
 
 def list_names(names: Sequence[str], most: int) -> str:

@@ -1,13 +1,16 @@
 """Which micrographs a model has seen, and which of several models have not seen one.
 
 What a model has seen is a table, one row a micrograph that decided its weights: ``name``, ``group``
-and ``sha256`` of its content, and ``part``, which is ``train``, ``val`` or `UNLABELLED`.
+and ``sha256`` of its content, and ``part``, which is ``train``, ``val`` or `UNLABELLED`. Where it
+is known, ``specimen`` is what groups of the tile folder and of the split make together: what shares
+either shares a specimen.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mstool.io.tiles import SourceImage
+from mstool.splits.groups import join_relations
 from mstool.splits.roles import UNLABELLED
 
 Rows = Sequence[Mapping[str, str]]
@@ -35,14 +38,57 @@ def find_seen(sources: Mapping[str, SourceImage], rows: Rows) -> list[str]:
 def find_same_group(sources: Mapping[str, SourceImage], rows: Rows) -> list[str]:
     """Names of the micrographs of whose specimen one is among `rows`.
 
-    A group that is the file name is none.
+    A group that is the file name is none. Of a micrograph whose specimen no model knows, the group
+    is taken for it.
     """
     groups = {row["group"] for row in rows}
-    return [
-        name
-        for name, source in sources.items()
-        if source.group != source.name and source.group in groups
-    ]
+    specimens = {row["specimen"] for row in rows if "specimen" in row}
+    found = []
+    for name, source in sources.items():
+        group = _own_group(source.name, source.group)
+        if group in groups or (source.specimen or group) in specimens:
+            found.append(name)
+    return found
+
+
+def name_specimens(sources: Mapping[str, SourceImage], rows: Rows) -> dict[str, SourceImage]:
+    """Micrographs with the specimens that models know them by, told by content or by group.
+
+    Parameters
+    ----------
+    sources : mapping of str to SourceImage
+        Micrographs of one tile folder, by name.
+    rows : sequence of mapping
+        All micrographs that the models know, those of the test too.
+
+    Returns
+    -------
+    dict of str to SourceImage
+        Micrographs that share a group share a specimen too. Where no model knows anything of it,
+        there is none.
+    """
+    known = sorted(
+        {
+            (row["specimen"], row["sha256"], _own_group(row["name"], row["group"]) or "")
+            for row in rows
+            if "specimen" in row
+        }
+    )
+    specimens = join_relations(
+        [specimen for specimen, _, _ in known] + [None] * len(sources),
+        [content for _, content, _ in known] + [source.sha256 for source in sources.values()],
+        [group or None for _, _, group in known]
+        + [_own_group(source.name, source.group) for source in sources.values()],
+    )[len(known) :]
+    return {
+        name: replace(source, specimen=specimen)
+        for (name, source), specimen in zip(sources.items(), specimens, strict=True)
+    }
+
+
+def _own_group(name: str, group: str) -> str | None:
+    """Group of a micrograph; None if that is its file name."""
+    return None if group == name else group
 
 
 def models_without(source: SourceImage, models: Sequence[Knowledge]) -> tuple[int, ...]:

@@ -82,14 +82,19 @@ def describe_interval(
             f"no interval: {units} cannot tell how {unit}s vary; score {LEAST_UNITS} or more"
         )
         return None
-    scores = ("mean_iou", "image_mean_iou", "accuracy", "iou")
+    coverage = {
+        score: simulated_coverage(score, found.n_units)
+        for score in ("mean_iou", "image_mean_iou", "accuracy")
+    }
+    # a class is known from the units that have it, however many the others are
+    of_classes = [simulated_coverage("iou", n_units) for n_units in found.n_units_with.tolist()]
     return {
         "level": found.level,
         "method": METHOD,
         "unit": unit,
         "n_units": found.n_units,
         "n_runs": len(by_run),
-        "coverage": {name: simulated_coverage(name, found.n_units) for name in scores},
+        "coverage": coverage | {"iou": dict(zip(names, of_classes, strict=True))},
         **describe_scored(found.scores, names),
     }
 

@@ -43,7 +43,8 @@ class MaskSet:
 
     `trained_on` has name, group and content hash of the micrographs that decided the weights; None
     if unknown. `folds` is None unless each micrograph was predicted by the models without it.
-    `leaks` says what the roles of a model shared and was let pass in its training.
+    `leaks` says what the roles of a model shared and was let pass in its training; `searched`
+    whether all of that was looked for, None if unknown.
     """
 
     folder: Path
@@ -55,6 +56,7 @@ class MaskSet:
     trained_on: tuple[dict[str, str], ...] | None = None
     folds: tuple[Fold, ...] | None = None
     leaks: tuple[str, ...] = ()
+    searched: bool | None = None
     stitching: Stitching | None = None  # of masks that mstool wrote
 
     @property
@@ -68,7 +70,7 @@ class Pair:
     """A mask and its truth."""
 
     name: str  # of the micrograph, where it is recorded; otherwise of the mask
-    group: str  # of micrographs that are alike
+    group: str  # of micrographs that are alike: asked for, or the specimen, or recorded
     mask: Path
     labels: Path
     image: Path | None = None  # the micrograph, where it is at hand
@@ -109,6 +111,7 @@ def read_mask_set(operand: Path, report: Reporter) -> MaskSet:
         trained_on=None if rows is None else read_training(rows, record_path),
         folds=read_folds(record, [*sources], record_path),
         leaks=_recorded_leaks(record, record_path),
+        searched=_recorded_search(record, record_path),
         stitching=_recorded_stitching(record, record_path) if record else None,
     )
 
@@ -146,7 +149,8 @@ def pair_masks(
     for mask, label in found.items():
         source = mask_set.sources.get(mask.stem)
         name = source.name if source else mask.name
-        group = source.group if source and not group_by else group_of(name, group_by)
+        known = source and (source.specimen or source.group)
+        group = known if known and not group_by else group_of(name, group_by)
         pairs.append(Pair(name, group, mask, label))
     return pairs
 
@@ -284,6 +288,13 @@ def _recorded_leaks(record: dict[str, Any], path: Path) -> tuple[str, ...]:
     if not isinstance(leaks, list):
         raise InputError(f"{path}: damaged list leaks; stitch again")
     return tuple(map(str, leaks))
+
+
+def _recorded_search(record: dict[str, Any], path: Path) -> bool | None:
+    searched = record.get("searched")
+    if not isinstance(searched, bool | None):
+        raise InputError(f"{path}: damaged value of searched; stitch again")
+    return searched
 
 
 def _recorded_stitching(record: dict[str, Any], path: Path) -> Stitching:

@@ -6,7 +6,7 @@ from typing import Any
 from mstool.io.tiles import SourceImage
 from mstool.pipeline.score.inputs import MaskSet, Pair
 from mstool.reporting import Reporter
-from mstool.splits.leaks import list_names
+from mstool.splits.leaks import all_searched, list_names
 from mstool.splits.roles import UNLABELLED
 from mstool.splits.seen import Rows, find_same_group, find_seen
 
@@ -23,7 +23,8 @@ def describe_leak(
     dict
         ``checked``; ``trained_on``, names of micrographs that decided the weights; ``same_group``,
         names of others from a group of which some did; ``transductive``, names of those that were
-        seen in pretraining without labels; ``allowed``, what train --allow-leak let pass. A group
+        seen in pretraining without labels; ``allowed``, what train --allow-leak let pass;
+        ``searched``, whether train looked for fields that its roles share, None if unknown. A group
         that is the file name is none.
     """
     found = [_find_leaks(pairs, mask_set) for pairs, mask_set in runs]
@@ -35,6 +36,7 @@ def describe_leak(
         milder = () if kind == "trained_on" else trained_on
         leak[kind] = [name for name in names if name in hit and name not in milder]
     leak["allowed"] = sorted({words for _, mask_set in runs for words in mask_set.leaks})
+    leak["searched"] = all_searched(mask_set.searched for _, mask_set in runs)
     _report(leak, len(names), report)
     return leak
 
@@ -82,6 +84,11 @@ def _report(leak: dict[str, Any], n_pairs: int, report: Reporter) -> None:
         )
     if not leak["checked"]:
         report.note("not checked whether the model was trained on these: no record says so")
+    if leak["searched"] is False:
+        report.note(
+            "not checked whether micrographs of training and test share fields of view: they were "
+            "too many for train; run mstool split --audit"
+        )
     if transductive := leak["transductive"]:
         report.note(
             f"transductive: {len(transductive)} of {n_pairs} scored micrographs were seen in "

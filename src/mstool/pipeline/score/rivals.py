@@ -103,6 +103,11 @@ def describe_rivals(
                 f"{len(rival.pairs)} scored micrographs, or on others of their groups; the "
                 "comparison is not fair"
             )
+        if not leak["checked"]:
+            report.note(
+                f"not checked whether {folder} is of a model that was trained on these: no record "
+                "says so"
+            )
         entries.append({"masks": folder, **entry, "advice": advice, "leak": leak})
     return entries
 

@@ -46,6 +46,7 @@ from mstool.reporting import Reporter
 from mstool.scores.calibration import ConfidenceCounts
 from mstool.scores.contract import DEFINITIONS
 from mstool.scores.metrics import average_metrics
+from mstool.splits.groups import join_relations
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def score_masks(
     may_abstain = any(run.mask_set.may_abstain for run in runs)
     question = settings.ask_shapes()
     shapes = _measure_runs(runs, label_legend, question, report)
-    groups, pooled = _drawn_groups(pairs, settings.group_by), counts.masks.sum(axis=0)
+    groups, pooled = _drawn_groups(runs, settings.group_by, report), counts.masks.sum(axis=0)
     _warn_of_labels(pooled, report)
     record = {
         "n_images": len(pairs),
@@ -240,10 +241,24 @@ def check_min_iou(record: dict[str, Any], min_iou: float | None) -> None:
         )
 
 
-def _drawn_groups(pairs: Sequence[Pair], group_by: str | None) -> list[str] | None:
-    """Group of each micrograph, if intervals are over groups: asked for, or recorded."""
-    groups = [pair.group for pair in pairs]
-    return groups if group_by is not None or len(set(groups)) < len(groups) else None
+def _drawn_groups(
+    runs: Sequence[MaskRun], group_by: str | None, report: Reporter
+) -> list[str] | None:
+    """Group of each micrograph, if intervals are over groups: asked for, or recorded of any run."""
+    groups = join_relations(*([pair.group for pair in run.pairs] for run in runs))
+    n_groups = len(set(groups))
+    if group_by is None and n_groups < (n_tiled := _count_tiled_groups(runs[0])):
+        report.note(
+            f"the split of the training makes {n_groups} groups of the {n_tiled} of the tile "
+            "folder: these are the units of intervals, unless --group-by gives others"
+        )
+    return groups if group_by is not None or n_groups < len(groups) else None
+
+
+def _count_tiled_groups(run: MaskRun) -> int:
+    """Number of groups of the scored micrographs as tile has made them."""
+    sources = [run.mask_set.sources.get(pair.mask.stem) for pair in run.pairs]
+    return len({source.group for source in sources if source})
 
 
 def _warn_of_labels(pooled: np.ndarray, report: Reporter) -> None:

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -167,8 +167,7 @@ def _write_tiles(tiles: Path, folder: Path, repair: str, write: Write) -> tuple[
     moved = {
         "inputs": {relative_to(tiles / k, folder): v for k, v in record["inputs"].items()},
         "sources": [
-            asdict(replace(source, path=relative_to(tiles / source.path, folder)))
-            for source in read_sources(tiles / TILES_RECORD).values()
+            source.as_entry(tiles, folder) for source in read_sources(tiles / TILES_RECORD).values()
         ],
     }
     write_record(folder / TILES_RECORD, record | moved | {"repair": repair})

@@ -126,7 +126,10 @@ def _write_model(
             data.folder.n_channels,
         ),
         sources={
-            role: [data.folder.sources[name].identity() for name in names]
+            role: [
+                data.folder.sources[name].identity() | {"specimen": data.specimens[name]}
+                for name in names
+            ]
             for role, names in data.roles.as_dict().items()
         }
         | {"inherited": list(loaded.inherited if loaded else ())},

@@ -10,6 +10,7 @@ from mstool.io.tiles import LabelledTileReader, Tile
 from mstool.micrographs.tile_folder import TileFolder, open_tile_folder
 from mstool.nn.dataset import TileStore
 from mstool.pipeline.train.train_flags import TrainSettings
+from mstool.splits.groups import join_relations
 from mstool.splits.roles import Roles, choose_roles, keep_first_images, list_leaks
 
 
@@ -27,13 +28,16 @@ class TrainingData:
         What is known of all tiles.
     leaks : tuple of str
         What is in two roles and was let pass.
+    specimens : dict of str to str
+        By name of the micrograph: its groups in the split and in the tile folder, joined.
     """
 
     train: TileStore
     val: TileStore
     roles: Roles
     folder: TileFolder
-    leaks: tuple[str, ...] = ()
+    leaks: tuple[str, ...]
+    specimens: dict[str, str]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -69,7 +73,11 @@ def read_training_data(tiles: Path, split: Path, settings: TrainSettings) -> Tra
             )
     _refuse_one_class(stores["train"].tiles, tiles)
     leaks = tuple(list_leaks(roles, rows, folder.sources))
-    return TrainingData(stores["train"], stores["val"], roles, folder, leaks)
+    specimens = join_relations(
+        [row.group for row in rows], [folder.sources[row.source].group for row in rows]
+    )
+    specimen_of = dict(zip((row.source for row in rows), specimens, strict=True))
+    return TrainingData(stores["train"], stores["val"], roles, folder, leaks, specimen_of)
 
 
 def _refuse_one_class(train: Sequence[Tile], folder: Path) -> None:
