@@ -38,7 +38,7 @@ $(DEMO)/tiles/tiles.json: $(DEMO)/phantom/phantom.json
 	  --legend $(DEMO)/phantom/legend.toml --size 256 --overlap 64 -o $(DEMO)/tiles
 
 $(DEMO)/split.csv: $(DEMO)/tiles/tiles.json
-	$(MSTOOL) split $(DEMO)/tiles --folds 4 > $@
+	$(MSTOOL) split $(DEMO)/tiles --folds 4 -o $@ --overwrite
 
 $(DEMO)/model/train.json: $(DEMO)/split.csv
 	$(MSTOOL) train $(DEMO)/tiles --split $(DEMO)/split.csv --test-fold 0 \

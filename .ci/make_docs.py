@@ -83,7 +83,7 @@ FILES = {  # what a verb reads and writes by default
     ),
     "predict": (
         ("tiles/, model/", "Tile folder and model that are read."),
-        ("probs/ID.tif", "Class probabilities of a tile, classes first."),
+        ("probs/probs/ID.tif", "Class probabilities of a tile, classes first."),
         ("probs/tiles.jsonl", "The tiles."),
         ("probs/predict.json", "Record; written last."),
     ),

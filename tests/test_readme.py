@@ -66,7 +66,7 @@ images = "phantom/images"
 labels = "phantom/labels"
 folds = 3
 [base.tile]
-size = 64
+size = 96
 [base.train]
 arch = "pixel-classifier"
 features = "filters"

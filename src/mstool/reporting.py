@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 Advance = Callable[..., None]
 
+_PACE_OVER_S = 3600.0  # so that validations between steps count in the time that is left
+
 
 def say(line: str) -> None:
     """Print a line on standard error; work must not fail because nobody can hear of it."""
@@ -84,7 +86,10 @@ class Reporter:
             TimeRemainingColumn(),
             TextColumn("{task.fields[text]}", markup=False),
         )
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        console = Console(stderr=True)
+        with Progress(
+            *columns, console=console, transient=True, speed_estimate_period=_PACE_OVER_S
+        ) as bar:
             task = bar.add_task(description, total=total, text="")
 
             def advance(n: int = 1, text: str | None = None) -> None:

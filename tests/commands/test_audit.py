@@ -57,7 +57,7 @@ def test_audit_prints_pairs_that_overlap(run_mstool, raw):
     assert float(row["col"]) == pytest.approx(180, abs=0.5)
     assert (row["turn"], row["mirrored"], row["first_fold"]) == ("270", "0", "")
     assert ended.code == 0
-    assert "4 micrographs, 6 pairs: 1 show the same field" in ended.stderr
+    assert "4 micrographs, 6 pairs: 1 shows the same field\n" in ended.stderr
 
 
 def test_audit_fails_where_a_pair_is_in_two_folds(run_mstool, raw):
@@ -99,6 +99,15 @@ def test_sheet_is_drawn_and_not_replaced_unasked(run_mstool, raw):
     ended = run_mstool("split", "--audit", raw, "--sheet", "sheet.png")
     assert (ended.code, "sheet.png: already there" in ended.stderr) == (73, True)
     assert run_mstool("split", "--audit", raw, "--sheet", "sheet.png", "--overwrite").code == 0
+
+
+def test_sheet_of_nothing_is_told(run_mstool, raw):
+    for name in ("c.tif", "d.tif"):
+        (raw / name).unlink()
+    ended = run_mstool("split", "--audit", raw, "--sheet", "none.png")
+    words = "2 micrographs, 1 pair: 0 show the same field; no sheet is drawn, none.png is not"
+    assert words in ended.stderr
+    assert not Path("none.png").exists()
 
 
 def test_sheet_takes_the_place_of_no_micrograph(run_mstool, raw):
@@ -178,6 +187,22 @@ def test_leak_that_is_allowed_is_stamped_on_every_record(run_mstool, tiles):
         assert json.loads((tiles.parent / path).read_text())["leaks"] == [words]
     assert json.loads(ended.stdout)["leak"]["allowed"] == [words]
     assert "trained with --allow-leak" in ended.stderr
+
+
+def test_shared_field_of_two_folds_is_refused_once(run_mstool, tiles):
+    split = write_split(a=0, b=1, c=2, d=2)
+    ended = run_mstool("train", tiles, "--split", split, "--test-fold", "all", "-o", "cv", *TINY)
+    assert (ended.code, ended.stderr.count("\n")) == (65, 1)
+    words = "split.csv: a.tif and c.tif show the same field (27% of the smaller, offset 0, 180 px)"
+    assert words in ended.stderr
+    assert "in fold 0 and in fold 2; make the split again" in ended.stderr
+    assert not (tiles.parent / "cv").exists()
+
+
+def test_offset_is_in_pixels_of_the_micrograph_whatever_the_scale_of_tiles(run_mstool, tiles):
+    run_mstool("tile", "raw", "--size", 96, "--overlap", 32, "--scale", 0.5, "-o", "half")
+    (row,) = rows_of(run_mstool("split", "--audit", "half"))
+    assert float(row["col"]) == pytest.approx(180, abs=1)
 
 
 def test_leak_is_allowed_in_every_fold(run_mstool, tiles):

@@ -41,10 +41,11 @@ for line in sys.stdin:
 """
 
 
-def predicting(name):
+def predicting(name, to=None):
+    to = name if to is None else to
     return (
-        f"predict tiles --model cv{name} --select out-of-fold --device cpu -q -o probs{name}",
-        f"stitch probs{name} -q -o masks{name}",
+        f"predict tiles --model cv{name} --select out-of-fold --device cpu -q -o probs{to}",
+        f"stitch probs{to} -q -o masks{to}",
     )
 
 
@@ -56,10 +57,25 @@ def validated_study(trained_study, tmp_path_factory):
     common = f"{' '.join([*EVERY, *TINY])} --epochs"
     # seed 1 and 8 epochs are those of the model that is there already
     lines = [f"{common} 8 --seed 1 -o cv-1", f"{common} 2 --seed 0 -o cv-0"]
-    lines += [*predicting("-0"), *predicting("-1")]
+    (predict_0, stitch_0), (predict_1, stitch_1) = predicting("-0"), predicting("-1")
     call = [sys.executable, "-c", MANY_CALLS]
-    subprocess.run(call, check=True, cwd=folder, input="\n".join(lines), text=True)
+    text = "\n".join([*lines, predict_0, predict_1])
+    subprocess.run(call, check=True, cwd=folder, input=text, text=True)
+    pretend_epochs(folder / "probs-0" / "predict.json", 8)
+    text = f"{stitch_0}\n{stitch_1}"
+    subprocess.run(call, check=True, cwd=folder, input=text, text=True)
     return folder
+
+
+def pretend_epochs(path, n_epochs):
+    """Let a record say so, as if another seed alone made the run so poor."""
+    record = read(path)
+    (training,) = record["made_with"]["training"]
+    write_record(
+        path,
+        record
+        | {"made_with": record["made_with"] | {"training": [training | {"epochs": n_epochs}]}},
+    )
 
 
 @pytest.fixture
@@ -272,6 +288,12 @@ def test_seeds_are_averaged_over_the_models_that_have_not_seen_it(run_mstool, cv
         assert np.abs(both - (zero + one) / 2).max() <= 1  # each of the three is rounded
 
 
+def test_models_that_have_seen_the_micrographs_are_told_of(run_mstool, cv):
+    ended = run_mstool("predict", "tiles", "--model", "cv-0", "--device", "cpu", "-o", "seen")
+    (line,) = (line for line in ended.stderr.splitlines() if "out-of-fold" in line)
+    assert "6 of 6 micrographs were trained or validated on by some of the models" in line
+
+
 def test_micrograph_that_all_have_seen_is_named(run_mstool, cv):
     call = ("predict", "tiles", "--select", "out-of-fold", "-o", "none")
     ended = run_mstool(*call, "--model", "cv-1/fold-0", "--model", "cv-1/fold-1")
@@ -476,6 +498,7 @@ def test_table_shows_folds_runs_and_variance(run_mstool, cv):
     assert "pooled over 6 micrographs in 2 runs" in table
     for words in ("mean, fold 2", "mean, masks-1", "varies (sd) by micrograph 0."):
         assert words in table
+    assert "training: chance in fitting one model; one fold of one run" in table
     assert max(map(len, table.splitlines())) <= 80
 
 
@@ -547,6 +570,50 @@ def test_boundaries_and_objects_of_runs_are_pooled_too(run_mstool, cv):
 def test_run_given_twice_is_refused(run_mstool, cv):
     ended = run_mstool("score", "masks-1", "masks-0", "masks-1/", "labels", "-q")
     assert_one_line(ended, 2, "masks-1: is given twice; name each run once")
+
+
+def other_runs(run_mstool, change):
+    """Masks of the second seed beside those of the first, whose record is changed."""
+    record = read("masks-0/stitch.json")
+    change(record)
+    write_record(Path("masks-0/stitch.json"), record)
+    return run_mstool("score", "masks-1", "masks-0", "labels", "-q")
+
+
+def test_runs_of_other_settings_are_refused(run_mstool, cv):
+    for line in predicting("-0", to="-true"):
+        assert run_mstool(*line.split()).code == 0
+    ended = run_mstool("score", "masks-1", "masks-true", "labels", "-q")
+    words = "masks-true: was made with other settings than masks-1: epochs 2 (there 8); runs of"
+    assert_one_line(ended, 65, words, "compare the two with --versus")
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "value", "words"),
+    [
+        ("tiles", "scale", 0.5, "tiles scale 0.5 (there 1)"),
+        ("", "tta", "flips", "tta flips (there none)"),
+        ("", "n_models", [1, 2], "n_models 1 or 2 (there 1)"),
+        ("settings", "blend", "crop", "blend crop (there hann)"),
+        ("settings", "abstain", 0.6, "abstain 0.6 (there 0)"),
+    ],
+)
+def test_what_differs_is_named(run_mstool, cv, table, key, value, words):
+    def change(record):
+        place = record["settings"] if table == "settings" else record["made_with"]
+        (place["tiles"] if table == "tiles" else place)[key] = value
+
+    assert_one_line(other_runs(run_mstool, change), 65, f"than masks-1: {words}; runs of")
+
+
+def test_what_records_do_not_tell_is_not_held(run_mstool, cv):
+    assert other_runs(run_mstool, lambda record: record.pop("made_with")).code == 0
+
+
+def test_a_run_and_its_abstaining_copy_are_one_run(run_mstool, cv):
+    assert run_mstool("stitch", "probs-1", "--abstain", 0.6, "-q", "-o", "open").code == 0
+    ended = run_mstool("score", "masks-1", "masks-0", "open", "labels", "-q")
+    assert_one_line(ended, 65, "open: was made by the same models as masks-1", "leave one out")
 
 
 def test_leave_one_out_is_a_fold_a_micrograph(run_mstool, study):

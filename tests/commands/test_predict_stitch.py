@@ -122,6 +122,8 @@ def test_ensemble_selects_what_all_its_models_left_for_the_test(run_mstool, stud
 
 
 def test_scaled_tiles_come_back_in_the_size_of_the_micrograph(run_mstool, study):
+    for path in (study / "raw").iterdir():  # micrographs of another magnification than training
+        tifffile.imwrite(path, tifffile.imread(path)[::-1])
     command = ("tile", "raw", "--size", 48, "--overlap", 16, "--scale", 1.5, "--pixel-size", 0.3)
     run_mstool(*command, "-o", "scaled")
     run_mstool("predict", "scaled", "-o", "p")
@@ -296,6 +298,15 @@ def test_colour_tiles_for_a_grey_model_are_refused_with_the_remedy(run_mstool, s
     assert not Path("probs").exists()
     run_mstool("tile", "rgb", "--size", 48, "--overlap", 16, "--grey", "-o", "g")
     assert run_mstool("predict", "g").code == 0
+
+
+def test_same_micrographs_at_another_scale_are_refused(run_mstool, study):
+    cut = ("tile", "raw", "--size", "48", "--overlap", "16", "--scale", "0.7", "-q", "-o", "small")
+    assert run_mstool(*cut).code == 0
+    ended = run_mstool("predict", "small", "--device", "cpu", "-q", "-o", "other")
+    assert (ended.code, ended.stderr.count("\n")) == (65, 1)
+    assert "--scale 1, those of small were cut with 0.7, from the same" in ended.stderr
+    assert "; mstool tile --scale 1 makes them fit" in ended.stderr
 
 
 def test_other_pixel_size_is_noted_with_the_scale_that_mends_it(run_mstool, study):

@@ -817,3 +817,22 @@ def test_legend_in_another_encoding_is_named(run_mstool, label_maps, tmp_path):
     ended = run_mstool("score", masks, labels, "--legend", legend)
     assert ended.code == 65
     assert f"{legend}: is not UTF-8 text; save it as UTF-8" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("tool", "words"),
+    [
+        ("nnunet", ("mean 0 Dice", "foreground_mean Dice")),
+        ("smp", ("iou_score micro", "macro-imagewise")),
+        ("matseg", ("mIoU", "fraction_error")),
+        ("micronet", ("iou_score", "channels")),
+        ("torchmetrics", ("jaccard_index macro", "cohen_kappa")),
+    ],
+)
+def test_table_prints_what_another_tool_would(run_mstool, label_maps, tool, words):
+    masks, labels = label_maps("m", a=[[0, 1, 1, 1]]), label_maps("l", a=[[0, 0, 1, 1]])
+    ended = run_mstool("score", masks, labels, "--as", tool, "--table", "-q")
+    table = " ".join(ended.stderr.split())
+    assert f"as {tool} would print it" in table
+    assert all(each in table for each in words)
+    assert max(map(len, ended.stderr.splitlines())) <= 80

@@ -115,7 +115,8 @@ def test_like_masks_are_not_distinguishable_and_it_is_said_what_would_be(
     assert entry["is_distinguishable"] is False
     least = entry["least_difference"]["mean_iou"]
     assert entry["advice"].startswith(
-        f"not distinguishable; 7 images can show a difference of {least:.3f} or more"
+        f"not distinguishable; 7 images can show a difference of {least:.3f} or more in 80 of "
+        "100 studies of two that vary as these"
     )
     assert f"would take {entry['n_needed']['mean_iou']}" in entry["advice"]
 
@@ -238,6 +239,13 @@ def test_masks_against_themselves_are_wrong_usage(run_mstool, folders):
     assert run_mstool("score", good, labels, "--versus", bad, "--versus", bad, *AB).code == 2
 
 
+def test_label_maps_are_no_other_masks(run_mstool, folders):
+    labels, good, _ = folders
+    ended = run_mstool("score", good, labels, "--versus", labels, *AB, "-q")
+    assert (ended.code, ended.stderr.count("\n")) == (2, 1)
+    assert f"--versus {labels}: holds the label maps" in ended.stderr
+
+
 def test_missing_folder_is_named(run_mstool, folders, tmp_path):
     labels, good, _ = folders
     ended = run_mstool("score", good, labels, "--versus", tmp_path / "none", *AB)
@@ -327,4 +335,9 @@ def test_table_shows_the_comparison_and_stays_narrow(run_mstool, folders):
     assert "p: of swapping the two in whole images, exact, smallest possible 0.016" in words
     assert f"{entry['difference']['iou']['a']:+.3f}" in words
     assert "of 100 simulated studies" in words
-    assert "these 7 images could show" in words
+    least = json.loads(ended.stdout)["min_detectable"]["mean_iou"]
+    assert "another model, not at hand: these 7 images would show it in 80 of 100" in words
+    assert f"if its mean is {least:.3f} away or more; assumed: it varies as this one" in words
+    assert f"{good.name} minus {bad.name}" in words
+    assert "p, Holm: corrected for the number of comparisons; of classes for theirs too" in words
+    assert "interval and p are of two methods, which may disagree near 5 %" in words

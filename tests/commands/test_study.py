@@ -72,6 +72,8 @@ def assert_one_line(ended, code, *words):
         ("epochs = 1", "epochs = 0", 2, "for models/small/base/seed-0/fold-0: mstool train: Inv"),
         ("epochs = 1", "loss = 'hinge'", 2, "mstool train: --loss hinge"),
         ("depth = 2", "features = 'filters'", 2, "--features filters: needs --arch pixel-class"),
+        ("overlap = 16", "overlap = 48", 2, "for tiles/small/base: mstool tile: --overlap 48"),
+        ("folds = 3", "folds = 3\nloo = true", 2, "mstool split: give one of --folds K, --loo"),
         ('"crop"]', '"spline"]', 2, "masks/small/blend-spline/seed-0/fold-0: mstool stitch: --bl"),
         ('"hann", ', "", 2, "factors.blend: has 1 level"),
         ('"crop"]', '"crop", "cr op", "cr;op"]', 2, "would both write scores/small/blend-cr-op."),

@@ -153,3 +153,10 @@ def test_odd_options_reach_the_verb_as_they_are(write, small, calls):
 def test_name_of_the_plan_must_be_plain(write, small):
     with pytest.raises(UsageError, match="in the name of a plan"):
         write(small, "my plan.toml")
+
+
+def test_name_with_an_equals_sign_sets_no_variable(write, small, calls):
+    Path("a=b").mkdir()
+    write(small + "[after.explain]\nclass = '1'\nimages = 'a=b'\ncells = ['base']\n")
+    make("-j2", "explain/phantoms/base/explain.json")
+    assert calls()[-1][:2] == ["explain", "a=b"]

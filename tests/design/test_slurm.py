@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,27 @@ def test_more_than_a_thousand_tasks_are_several_arrays(write, small):
     assert submitted[5].endswith("study.sh --task train 3000")
     assert "--array=1-3 " in submitted[5]
     assert "--dependency=afterany:3:4:5:6 " in submitted[6]
+
+
+def has_queue():
+    """Whether a SLURM runs here."""
+    try:
+        return (
+            subprocess.run(["sinfo"], capture_output=True, timeout=20, check=False).returncode == 0
+        )
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not has_queue(), reason="needs a SLURM that runs")
+def test_real_slurm_runs_every_job(write, calls):
+    jobs = write()
+    for name in ("sbatch", "scontrol"):
+        Path(shutil.which(name)).unlink()
+    submit()
+    ends = time.monotonic() + 600
+    while not Path("report.html").exists():
+        assert time.monotonic() < ends
+        time.sleep(1)
+    assert sorted(calls()[:-1]) == sorted([*job.argv] for job in jobs)

@@ -103,6 +103,10 @@ LINES = (
     "--width 4 --device cpu -o cv",
     "predict tiles --model cv --select out-of-fold --device cpu -o cv-probs",
     "stitch cv-probs -o cv-masks",
+    "train tiles --split split.csv --test-fold all --epochs 1 --arch unet-plain --depth 2 "
+    "--width 4 --seed 1 --device cpu -o cv1",
+    "predict tiles --model cv1 --select out-of-fold --device cpu -o cv1-probs",
+    "stitch cv1-probs -o cv1-masks",
     f"explain raw/img0.tif raw/img1.tif {CPU} --class 1 --labels labels --window 64 --boundary "
     "--receptive-field --dump-features encoder.0 --pixel-size 0.1 "
     "--checks sanity,labels,faithfulness,patch",
@@ -154,7 +158,7 @@ def records(trained_study, tmp_path_factory):
         mstool(line)
     shutil.copytree(folder / "labels", folder / "perfect")
     (folder / "score.json").write_text(mstool(SCORE))
-    for name, masks in (("cv", "cv-masks"), ("probs", "masks cv-masks")):
+    for name, masks in (("cv", "cv-masks cv1-masks"), ("probs", "masks")):
         (folder / name / "score.json").write_text(mstool(f"score {masks} labels"))
     for line in REPORTS:
         mstool(line)

@@ -105,13 +105,29 @@ def test_record_that_lacks_a_key_is_named(tmp_path, record):
 @pytest.mark.parametrize("dtype", [np.uint8, np.float16])
 @pytest.mark.parametrize("n_classes", [1, 2, 3, 5])
 def test_probabilities_round_trip(tmp_path, dtype, n_classes):
-    values = np.random.default_rng(0).random((n_classes, 8, 9))
+    values = np.random.default_rng(0).dirichlet(np.ones(n_classes), (8, 9)).transpose(2, 0, 1)
     stored = np.rint(values * 255).astype(dtype) if dtype == np.uint8 else values.astype(dtype)
     write_probabilities(tmp_path / "p.tif", stored)
     tolerance = 0.5 / 255 if dtype == np.uint8 else 1e-3  # half a level; float16 has 11 bits
     np.testing.assert_allclose(
         read_probabilities(tmp_path / "p.tif", n_classes), values, atol=tolerance + 1e-6
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (np.array([25, 75], np.float16), "values from 25 to 75"),
+        (np.array([-0.5, 1.5], np.float16), "values from -0.5 to 1.5"),
+        (np.array([0.25, 0.5], np.float16), "add up to 0.75, and not to 1"),
+        (np.array([255, 255], np.uint8), "add up to 2, and not to 1"),
+        (np.array([126, 127], np.uint8), "add up to 0.9922, and not to 1"),
+    ],
+)
+def test_what_are_no_probabilities_is_told(tmp_path, values, words):
+    write_probabilities(tmp_path / "p.tif", values[:, None, None].repeat(8, 1).repeat(8, 2))
+    with pytest.raises(InputError, match=rf"p\.tif: .*{words}.*run predict again"):
+        read_probabilities(tmp_path / "p.tif", 2)
 
 
 def test_missing_and_damaged_probabilities_are_named(tmp_path):
@@ -149,6 +165,8 @@ def test_split_round_trip_with_awkward_names(tmp_path):
     ("text", "message"),
     [
         ("a,b\n", "the first line is 'a,b'; it must be source,group,fold"),
+        ("source;group;fold\na.tif;a;0\n", "save it with commas between the columns"),
+        ("source\tgroup\tfold\n", "save it with commas between the columns"),
         ("source,group,fold\n", "names no micrograph"),
         ("source,group,fold\na,a,x\n", ":2"),
         ("source,group,fold\na,a\n", ":2"),

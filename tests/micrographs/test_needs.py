@@ -63,6 +63,27 @@ def test_another_pixel_size_is_noted_from_two_percent_on(capsys):
     assert notes(capsys, model, given(pixel_size_um=None)) == ""
 
 
+def test_another_scale_is_told_where_no_pixel_size_can(capsys):
+    model = needs(scale=0.5)
+    words = "net was trained on tiles cut with --scale 0.5, those of set were cut with 1, and"
+    assert words in notes(capsys, model, given())
+    assert "magnification, --scale 0.5 makes them so" in notes(
+        capsys, model, given(pixel_size_um=0.1)
+    )
+    assert notes(capsys, model, given(scale=0.5)) == ""
+    assert notes(capsys, needs(), given(scale=0.5)) == ""  # models that do not know
+    known = needs(scale=0.5, pixel_size_um=0.1)
+    assert notes(capsys, known, given(scale=0.25, pixel_size_um=0.1)) == ""
+
+
+def test_another_scale_of_the_same_micrographs_is_refused():
+    model, micrographs = needs(scale=0.5, micrographs={"x"}), given(micrographs={"x", "y"})
+    text = refusal(model, micrographs)
+    assert "from the same micrographs; mstool tile --scale 0.5 makes them fit" in text
+    known = given(micrographs={"x"}, pixel_size_um=0.1)  # whose size is noted, as ever
+    check_needs([needs(scale=0.5, micrographs={"x"}, pixel_size_um=0.2)], known, Reporter())
+
+
 def test_other_greys_are_noted(capsys):
     dark, bright = tuple(range(0, 70, 10)), tuple(range(180, 250, 10))
     assert "grey levels" in notes(capsys, needs(greys=bright), given(greys=dark))

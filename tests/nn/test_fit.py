@@ -218,6 +218,12 @@ def test_time_that_is_left_is_told_again_after_an_interruption(make_fit, capsys)
     assert ["about" in line for line in notes_of(again, capsys)] == [False, True, False]
 
 
+def test_time_of_validations_that_are_not_timed_yet_is_left_open(make_fit, capsys):
+    scores = score_by_rank([0.5, 0.4])
+    first, *_ = notes_of(make_fit(validate=scores, epochs=4, validate_every=2), capsys)
+    assert first.endswith(" more, and validations, of which none is timed yet")
+
+
 def test_training_that_is_told_to_end_says_no_time(make_fit, capsys):
     scores = score_by_rank([0.5, 0.4])
     lines = notes_of(make_fit(validate=scores, epochs=9, validate_every=1, patience=1), capsys)

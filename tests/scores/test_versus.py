@@ -100,8 +100,17 @@ def test_holm_corrects_each_score_for_the_number_of_comparisons():
     _, like = draw_two(8, 0.1, 3)
     found = [compare_scores(ours, theirs, None, 0), compare_scores(like, theirs, None, 0)]
     first, second = correct_for_number(found)
-    np.testing.assert_allclose(first, np.minimum(1, 2 * found[0].p))
-    np.testing.assert_allclose(second, np.maximum(first, found[1].p))
+    np.testing.assert_allclose(first[:3], np.minimum(1, 2 * found[0].p[:3]))
+    np.testing.assert_allclose(second[:3], np.maximum(first, found[1].p)[:3])
+
+
+def test_classes_are_corrected_for_their_number_too():
+    found = compare_scores(*draw_two(8, 0.1, 1), None, 0)
+    (corrected,) = correct_for_number([found])
+    np.testing.assert_array_equal(corrected[:3], found.p[:3])
+    np.testing.assert_allclose(corrected[3:], 2 * found.p[3:])  # both of the smallest p
+    both = np.hstack([one[3:] for one in correct_for_number([found, found])])
+    np.testing.assert_allclose(both, 4 * found.smallest_p)
 
 
 def test_six_units_can_distinguish_two_and_not_three():

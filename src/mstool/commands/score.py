@@ -129,13 +129,14 @@ def score(
     with the standard error of the jackknife, and need 4 micrographs; how often such intervals held
     in simulated studies is told with them. --versus gives the difference to other masks with its
     interval, the p of swapping the two (exact up to 15 micrographs, corrected by Holm for the
-    number of comparisons), and whether so many micrographs could show such a difference. Fewer than
-    6 give no p of 5 %.
+    number of comparisons, and of classes), and whether so many micrographs could show such a
+    difference. Fewer than 6 give no p of 5 %.
 
     Masks of predict --select out-of-fold are scored together and fold by fold, and each micrograph
     is held against what its own models were trained on. Several folders of masks before the label
-    maps are runs of one study, with other seeds or other splits: their pixels are pooled, and the
-    variance between runs, folds and micrographs is taken apart.
+    maps are runs of one study, with other seeds or other splits and otherwise made alike, which is
+    held against their records: their pixels are pooled, and the variance between runs, folds and
+    micrographs is taken apart.
 
     Example: mstool score masks/ labels/
 
@@ -193,5 +194,5 @@ def score(
     if table:
         from mstool.commands.score_table import print_table
 
-        print_table(record)
+        print_table(record, masks[0])
     scoring.check_min_iou(record, min_iou)

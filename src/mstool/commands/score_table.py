@@ -11,17 +11,19 @@ from rich.table import Table
 from rich.text import Text
 
 from mstool.commands.shape_table import tabulate_shapes
+from mstool.commands.tool_table import tabulate_tools
 
 _NUMBER_TITLES = ("IoU", "interval", "prec.", "recall", "support", "true %", "pred. %")
 
 
-def print_table(record: dict[str, Any]) -> None:
-    """Print the table of a score, and one of each comparison, on standard error."""
+def print_table(record: dict[str, Any], masks: PurePath) -> None:
+    """Print the tables of a score of `masks`, comparisons among them, on standard error."""
     if sys.stderr is not None:  # the score stands even if nobody can see the table
         with contextlib.suppress(OSError):
             console = Console(stderr=True)
             console.print(tabulate(record))
-            for table in (*tabulate_shapes(record), *map(tabulate_versus, record["versus"])):
+            versus = [tabulate_versus(entry, masks) for entry in record["versus"]]
+            for table in (*tabulate_shapes(record), *tabulate_tools(record), *versus):
                 console.print(table)
 
 
@@ -47,10 +49,11 @@ def tabulate(record: dict[str, Any]) -> Table:
     return table
 
 
-def tabulate_versus(entry: dict[str, Any]) -> Table:
-    """Table of one comparison of a score record, at most 80 columns wide."""
+def tabulate_versus(entry: dict[str, Any], masks: PurePath) -> Table:
+    """Table of one comparison of a score record of `masks`, at most 80 columns wide."""
+    ours, theirs = _short_names([str(masks), entry["masks"]])
     table = Table(
-        title=Text(f"less {entry['masks']}"),
+        title=Text(f"{ours} minus {theirs}"),
         caption=Text(_versus_caption(entry)),
         caption_justify="left",
         box=None,
@@ -112,8 +115,11 @@ def _add_parts(table: Table, record: dict[str, Any]) -> None:
 
 
 def _run_names(record: dict[str, Any]) -> list[str]:
-    """Names of the folders of runs, or whole paths where these are alike."""
-    paths = [row["masks"] for row in record.get("runs") or ()]
+    return _short_names([row["masks"] for row in record.get("runs") or ()])
+
+
+def _short_names(paths: list[str]) -> list[str]:
+    """Names of folders, or whole paths where these are alike."""
     names = [PurePath(path).name for path in paths]
     return names if len(set(names)) == len(names) else paths
 
@@ -130,6 +136,7 @@ def _caption(record: dict[str, Any]) -> str:
     if variance := record.get("variance"):
         sds = [f"{name} {_number(row['sd'])}" for name, row in variance["components"].items()]
         lines.append(f"mean IoU of a micrograph varies (sd) by {', '.join(sds)}")
+        lines += _variance_lines(variance["components"])
     if abstention := record["abstention"]:
         share = _number(100 * abstention["coverage"], 1)
         lines.append(f"coverage: {share} % of the labelled pixels have a class")
@@ -150,9 +157,23 @@ def _least_line(found: dict[str, Any], record: dict[str, Any]) -> str:
     if interval is None:
         return "too few to show any difference to another model"
     return (
-        f"these {interval['n_units']} {interval['unit']}s could show another model's mean to be "
-        f"{_number(found['mean_iou'])} away"
+        f"another model, not at hand: these {interval['n_units']} {interval['unit']}s would show "
+        f"it in {_share_of_studies(found)} if its mean is {_number(found['mean_iou'])} away or "
+        f"more; assumed: it varies as this one, correlation {found['assumed_correlation']:g}"
     )
+
+
+def _share_of_studies(entry: dict[str, Any]) -> str:
+    return f"{100 * entry['power']:.0f} of 100 studies"
+
+
+def _variance_lines(components: dict[str, Any]) -> list[str]:
+    """What the less plain of the parts are."""
+    known = {
+        "training": "  training: chance in fitting one model; one fold of one run",
+        "rest": "  rest: what no part explains, of one micrograph in one run",
+    }
+    return [words for name, words in known.items() if name in components]
 
 
 def _versus_caption(entry: dict[str, Any]) -> str:
@@ -162,9 +183,14 @@ def _versus_caption(entry: dict[str, Any]) -> str:
         entry["advice"],
         f"p: of swapping the two in whole {entry['unit']}s, {exact}, smallest possible "
         f"{entry['smallest_p']:.2g}",
+        "p, Holm: corrected for the number of comparisons; of classes for theirs too",
     ]
     if entry["interval"]["mean_iou"]:
         lines += [_interval_line(entry), f"  held in {_held(entry['coverage'])}"]
+        lines.append("interval and p are of two methods, which may disagree near 5 %; the interval")
+        lines.append(
+            "  is of its row alone, so that of a class may leave out 0 where p, Holm is high"
+        )
     return "\n".join(lines)
 
 

@@ -94,12 +94,12 @@ def split(
     right angles, mirrored, or magnified by up to 2 %; down to 8 % most are. Other magnifications,
     and free turns by more than a degree, are not found. The columns of its CSV: first, second
     (names); kind (file for the same bytes, pixels, overlap); overlap (share of the smaller); row,
-    col (in pixels of the first, where the upper left corner of the second lies); turn (degrees
-    anticlockwise by which the second was turned to lie so); mirrored (1 if it was mirrored left to
-    right before that); scale (pixels of the second for one of the first); agreement (share of the
-    blocks of the overlap that fit there); first_fold, second_fold.
+    col (in pixels of the first as stored, where the upper left corner of the second lies); turn
+    (degrees anticlockwise by which the second was turned to lie so); mirrored (1 if it was mirrored
+    left to right before that); scale (pixels of the second for one of the first); agreement (share
+    of the blocks of the overlap that fit there); first_fold, second_fold.
 
-    Example: mstool split tiles/ --folds 6 > split.csv
+    Example: mstool split tiles/ --folds 6 -o split.csv
     """
     from mstool.micrographs.find import Naming, find_set
     from mstool.pipeline.plain_output import write_output

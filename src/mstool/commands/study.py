@@ -63,9 +63,9 @@ def study(
         return
     check_inputs(found)
     from mstool.commands.verb_checks import parse_calls
-    from mstool.pipeline.study.trainings import resolve_trainings
+    from mstool.pipeline.study.settings_check import check_settings
 
-    trainings = resolve_trainings(found, parse_calls(ctx, found), report)
+    trainings = check_settings(found, parse_calls(ctx, found), report)
     if estimate:
         from mstool.pipeline.study.estimate import estimate_study
 

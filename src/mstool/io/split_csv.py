@@ -57,6 +57,11 @@ def _read_rows(path: Path) -> list[SplitRow]:
         reader = csv.DictReader(stream)
         if not reader.fieldnames or not {*HEADER} <= {*reader.fieldnames}:
             first = ",".join(reader.fieldnames or ())[:60]
+            if {*HEADER} <= {*re.split("[;\t]", first)}:
+                raise InputError(
+                    f"{path}: the first line is {first!r}; save it with commas between the "
+                    "columns, not semicolons or tabs"
+                )
             raise InputError(f"{path}: the first line is {first!r}; it must be {','.join(HEADER)}")
         return [_parse(row, f"{path}:{reader.line_num}") for row in reader]
 

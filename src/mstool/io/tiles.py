@@ -214,7 +214,8 @@ def read_probabilities(path: Path, n_classes: int, tile: Tile | None = None) -> 
     Raises
     ------
     MissingInputError, InputError
-        If the tile was never predicted; if the file is damaged, or of other classes or size.
+        If the tile was never predicted; if the file is damaged, of other classes or size, or holds
+        what are no probabilities.
     """
     if not path.is_file():
         raise MissingInputError(f"{path}: this tile has no probabilities; run predict again")
@@ -230,7 +231,27 @@ def read_probabilities(path: Path, n_classes: int, tile: Tile | None = None) -> 
     is_known = values.dtype in (np.uint8, np.float16) and np.isfinite(values).all()
     if not is_known or not values.any(axis=0).all():
         raise InputError(f"{path}: does not hold probabilities; {_PREDICT_AGAIN}")
-    return values.astype(np.float32) / (255 if values.dtype == np.uint8 else 1)
+    probabilities = values.astype(np.float32) / (255 if values.dtype == np.uint8 else 1)
+    # half a level each in 8 bits; those of 11 bits add up to less than this
+    rounding = 0.51 / 255 * n_classes if values.dtype == np.uint8 else 2e-3
+    _check_sums(probabilities, rounding, path)
+    return probabilities
+
+
+def _check_sums(probabilities: np.ndarray, rounding: float, path: Path) -> None:
+    low, high = probabilities.min(), probabilities.max()
+    if low < 0 or high > 1:
+        raise InputError(
+            f"{path}: holds values from {low:.4g} to {high:.4g}, and probabilities are from 0 to "
+            f"1; {_PREDICT_AGAIN}"
+        )
+    sums = probabilities.sum(axis=0)
+    worst = sums.flat[np.abs(sums - 1).argmax()]
+    if abs(worst - 1) > rounding:
+        raise InputError(
+            f"{path}: the probabilities of a pixel add up to {worst:.4g}, and not to 1; "
+            f"{_PREDICT_AGAIN}"
+        )
 
 
 def _write_tiff(path: Path, values: np.ndarray, **options) -> None:

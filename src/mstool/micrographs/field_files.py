@@ -32,6 +32,8 @@ class FieldFile:
         (H, W) [px]; of a tile folder that of the scaled micrograph.
     read : callable
         Gives a `Field`, magnified by a factor of at most 1.
+    scale : float
+        Magnification of `shape` against the stored micrograph.
     """
 
     name: str
@@ -39,6 +41,7 @@ class FieldFile:
     file_sha256: str
     shape: tuple[int, int]
     read: Callable[[float], Field]
+    scale: float = 1.0
 
 
 def open_fields(files: SetFiles, advance: Advance) -> list[FieldFile]:
@@ -69,6 +72,7 @@ def fields_of_tiles(folder: TileFolder) -> list[FieldFile]:
             source.file_sha256,
             source.scaled_shape,
             partial(_assemble, folder, source, tiles),
+            folder.scale,
         )
         for source, tiles in folder.by_source()
     ]

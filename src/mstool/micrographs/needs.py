@@ -30,6 +30,10 @@ class Needs:
         Quantiles of stored values; empty if it does not know.
     pixel_size_um : float or None
         Of the training tiles [um/px].
+    scale : float or None
+        Magnification of the micrographs before training tiles were cut; None if it does not know.
+    micrographs : frozenset of str
+        Content hashes of those that were trained on, validated and tested.
     """
 
     name: str
@@ -39,6 +43,8 @@ class Needs:
     dtype: str
     greys: tuple[float, ...] = ()
     pixel_size_um: float | None = None
+    scale: float | None = None
+    micrographs: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,8 @@ class Given:
         After scaling [um/px].
     scale : float
         That has been applied.
+    micrographs : frozenset of str
+        Content hashes, where they are known.
     """
 
     name: str
@@ -70,6 +78,7 @@ class Given:
     greys: tuple[float, ...] = ()
     pixel_size_um: float | None = None
     scale: float = 1.0
+    micrographs: frozenset[str] = frozenset()
 
 
 def check_needs(needs: Sequence[Needs], given: Given, report: Reporter) -> None:
@@ -116,10 +125,7 @@ def _list_doubts(needs: Needs, given: Given) -> list[str]:
     """What a network can stand, and may do worse with."""
     doubts = []
     if size := _scale_to(needs, given):
-        doubts.append(
-            f"{needs.name}: was trained at {needs.pixel_size_um:.4g} um/px, {given.name} has "
-            f"{given.pixel_size_um:.4g}; --scale {size:.4g} makes them alike"
-        )
+        doubts.append(_size_in_words(needs, given, size))
     greys = compare_greys(given.greys, needs.greys, given.dtype)
     if greys:
         doubts.append(f"warning: {given.name}: {greys}")
@@ -144,7 +150,35 @@ def _list_obstacles(needs: Needs, given: Given) -> tuple[list[str], list[str | N
             f"label maps have classes {', '.join(given.classes)}, {needs.name} has "
             f"{', '.join(needs.classes)}"
         )
+    is_certain = needs.micrographs & given.micrographs and _is_size_unknown(needs, given)
+    if is_certain and _scale_to(needs, given):
+        wrong.append(f"{_scales_in_words(needs, given)}, from the same micrographs")
+        flags.append("")  # which `_remedy` knows
     return wrong, flags
+
+
+def _is_size_unknown(needs: Needs, given: Given) -> bool:
+    return not (needs.pixel_size_um and given.pixel_size_um)
+
+
+def _size_in_words(needs: Needs, given: Given, scale: float) -> str:
+    if _is_size_unknown(needs, given):
+        return (
+            f"warning: {_scales_in_words(needs, given)}, and no pixel size tells whether they are "
+            f"alike; if they come from one microscope and magnification, --scale {scale:.4g} makes "
+            "them so"
+        )
+    return (
+        f"{needs.name}: was trained at {needs.pixel_size_um:.4g} um/px, {given.name} has "
+        f"{given.pixel_size_um:.4g}; --scale {scale:.4g} makes them alike"
+    )
+
+
+def _scales_in_words(needs: Needs, given: Given) -> str:
+    return (
+        f"{needs.name} was trained on tiles cut with --scale {needs.scale:.4g}, those of "
+        f"{given.name} were cut with {given.scale:.4g}"
+    )
 
 
 def is_same_size(one_um: float, other_um: float) -> bool:
@@ -155,9 +189,10 @@ def is_same_size(one_um: float, other_um: float) -> bool:
 def _scale_to(needs: Needs, given: Given) -> float | None:
     """Magnification of the stored micrographs that gives the pixel size of training, if not that.
 
-    None where it is that already, or one is not known.
+    None where it is that already. Where a pixel size is not known it is the magnification of
+    training, or None if that is not known either.
     """
     theirs, ours = needs.pixel_size_um, given.pixel_size_um
-    if not theirs or not ours or is_same_size(ours, theirs):
-        return None
-    return given.scale * ours / theirs
+    if theirs and ours:
+        return None if is_same_size(ours, theirs) else given.scale * ours / theirs
+    return None if is_same_size(given.scale, needs.scale or given.scale) else needs.scale

@@ -82,7 +82,7 @@ class TileFolder:
         classes = None if self.legend is None else self.legend.names
         return Given(
             str(self.path), self.n_channels, self.dtype, classes, self.greys, self.pixel_size_um,
-            self.scale,
+            self.scale, frozenset(source.sha256 for source in self.sources.values()),
         )  # fmt: skip
 
     def count_labels(self) -> dict[str, dict[str, int]] | None:

@@ -55,6 +55,9 @@ class Checkpoint:
         Quantiles of the stored values of the training tiles; empty for models that do not know.
     temperature : float
         That logits are divided by; 1 where none was fitted.
+    tile_scale : float or None
+        Magnification of the micrographs before training tiles were cut; None for models that do
+        not know.
     """
 
     spec: ModelSpec
@@ -71,6 +74,7 @@ class Checkpoint:
     training: dict[str, Any]
     greys: tuple[float, ...] = ()
     temperature: float = 1.0
+    tile_scale: float | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,12 @@ class LoadedModel:
             known.dtype,
             known.greys,
             known.pixel_size_um,
+            known.tile_scale,
+            frozenset(
+                source["sha256"]
+                for part in ("train", "val", "test")
+                for source in known.sources[part]
+            ),
         )
 
 
@@ -197,6 +207,8 @@ def _parse(description: str, path: Path) -> Checkpoint:
             raise TypeError("legend or width")
         if not 0 < checkpoint.temperature < float("inf"):
             raise ValueError(f"temperature {checkpoint.temperature}")
+        if checkpoint.tile_scale is not None and not 0 < checkpoint.tile_scale < float("inf"):
+            raise ValueError(f"tile_scale {checkpoint.tile_scale}")
         return checkpoint
     except (ValueError, KeyError, TypeError, UsageError) as error:
         raise InputError(f"{path}: its description is damaged ({error}); train it again") from None

@@ -394,7 +394,10 @@ class Fit:
         if self._has_told_time or self._step_s is None:
             return ""
         self._has_told_time = True
-        return f"; about {in_words(min(self._time_needed(total), self._budget_left()))} more"
+        words = f"; about {in_words(min(self._time_needed(total), self._budget_left()))} more"
+        if self.validate is None or self.state.n_validations:
+            return words
+        return f"{words}, and validations, of which none is timed yet"
 
     def _time_needed(self, total: int) -> float:
         """Time that all planned steps and validations would take from now on [s]."""

@@ -53,7 +53,9 @@ def draw_bins(
     """Draw how often the class of a probability is right; arguments as in `draw_reliability`."""
     pixels, confidence, hits = overall
     total = max(pixels.sum(), 1)
-    axes.plot([0, 1], [0, 1], ":", color=BLACK, lw=1, label="frequencies")
+    axes.plot(
+        [0, 1], [0, 1], ":", color=BLACK, lw=1, label="ideal: probability = share of right pixels"
+    )
     for name, (colour, (n, probability, share)) in by_class.items():
         seen = np.where(n >= _LEAST_SHARE * total, share, np.nan)
         axes.plot(probability, seen, "-", marker=".", color=colour, lw=1, label=name)

@@ -61,9 +61,11 @@ def audit_micrographs(
     if sheet is not None and pairs:
         _draw(sheet, sorted(pairs, key=lambda pair: pair not in leaks), folds)
     n = len(fields)
-    drawn = f"; see {sheet}" if sheet is not None and pairs else ""
+    drawn = f"; see {sheet}" if pairs else f"; no sheet is drawn, {sheet} is not written"
+    n_pairs = n * (n - 1) // 2
     report.note(
-        f"{n} micrographs, {n * (n - 1) // 2} pairs: {len(pairs)} show the same field{drawn}"
+        f"{n} micrograph{'s' * (n != 1)}, {n_pairs} pair{'s' * (n_pairs != 1)}: {len(pairs)} "
+        f"show{'s' * (len(pairs) == 1)} the same field{'' if sheet is None else drawn}"
     )
     return to_csv(HEADER, (_row(pair, folds) for pair in pairs)), leaks
 
@@ -76,7 +78,7 @@ def refuse_leaks(leaks: Sequence[FoundPair], split: Path) -> None:
     CheckFailed
         Naming the first one.
     """
-    more = f" (and {len(leaks) - 1} more pairs)" if len(leaks) > 1 else ""
+    more = f" (and {len(leaks) - 1} more pair{'s' * (len(leaks) > 2)})" if len(leaks) > 1 else ""
     raise CheckFailed(
         f"{split}: {describe_pair(leaks[0])}, and lie in different folds{more}; bring them into "
         "one fold, or divide anew with mstool split --join-overlaps"
@@ -95,7 +97,7 @@ def _row(pair: FoundPair, folds: dict[str, int]) -> tuple:
     overlap = pair.overlap
     return (
         pair.first.name, pair.second.name, pair.kind, f"{overlap.share:.3f}",
-        *(f"{at + 0.0:.1f}" for at in overlap.offset), 90 * (overlap.turn % 4),
+        *(f"{at + 0.0:.1f}" for at in pair.offset), 90 * (overlap.turn % 4),
         int(overlap.turn >= 4), f"{overlap.scale:.4f}", f"{overlap.agreement:.2f}",
         folds.get(pair.first.name), folds.get(pair.second.name),
     )  # fmt: skip
@@ -118,7 +120,7 @@ def _picture(pair: FoundPair, folds: dict[str, int]) -> SharedField:
     ]
     if words := _turn_in_words(overlap.turn):
         titles[1] += f", {words}"
-    row, col = (round(at) for at in pair.overlap.offset)
+    row, col = (round(at) for at in pair.offset)
     shared = f"{pair.overlap.share:.0%} shared, offset {row}, {col} px"
     windows = shared_windows(first.shape, lying.shape, overlap)
     return SharedField((first, lying), windows, (*titles, shared))

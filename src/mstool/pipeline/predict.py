@@ -31,7 +31,8 @@ from mstool.pipeline.fold_models import (
     trained_on,
 )
 from mstool.pipeline.job import Job
-from mstool.reporting import Advance
+from mstool.pipeline.made_with import describe_making
+from mstool.reporting import Advance, Reporter
 from mstool.splits.leaks import all_searched
 
 OUT_OF_FOLD = "out-of-fold"
@@ -68,6 +69,7 @@ def predict_tiles(
     check_needs([model.needs for model in models], tile_folder.given(), job.report)
     sources = tile_folder.sources
     parts = _divide(tile_folder, models, settings.select)
+    _note_seen(parts, models, sources, settings.select, job.report)
     wanted = {tile.id for part in parts for tile in part.tiles}
     chosen = [tile for tile in tile_folder.tiles if tile.id in wanted]
     inputs = [*tile_folder.files, *(model.path for model in models)]
@@ -102,6 +104,12 @@ def predict_tiles(
         "leaks": leaks_of(models),
         "searched": all_searched(_was_searched(model) for model in models),
         "folds": _describe_folds(parts, settings.select),
+        "made_with": describe_making(
+            settings.tta,
+            tile_folder.settings,
+            [model.checkpoint for model in models],
+            [len(part.models) for part in parts],
+        ),
         "tiles": {"settings": tile_folder.settings, "halo": tile_folder.halo},
         "sources": [
             source.as_entry(tiles, out) for name, source in sources.items() if name in names
@@ -148,6 +156,25 @@ def _divide(folder: TileFolder, models: Sequence[LoadedModel], select: str) -> l
         return divide_out_of_fold(folder, models)
     chosen = choose_tiles(folder.tiles, folder.sources, models, select, folder.path)
     return [Part(tuple(models), tuple(chosen))]
+
+
+def _note_seen(
+    parts: Sequence[Part],
+    models: Sequence[LoadedModel],
+    sources: dict[str, SourceImage],
+    select: str,
+    report: Reporter,
+) -> None:
+    """Say that an ensemble predicts micrographs that decided its weights."""
+    if select != "all" or len(models) == 1:
+        return
+    known = {row["sha256"] for row in trained_on(models)}
+    names = {tile.source for part in parts for tile in part.tiles}
+    if n_seen := sum(sources[name].sha256 in known for name in names):
+        report.note(
+            f"{n_seen} of {len(names)} micrographs were trained or validated on by some of the "
+            f"models; --select out-of-fold leaves these models out, micrograph by micrograph"
+        )
 
 
 def _describe_folds(parts: Sequence[Part], select: str) -> list[dict[str, Any]] | None:

@@ -23,13 +23,18 @@ class FoundPair:
     kind : str
         ``file`` for the same bytes, ``pixels`` for the same pixels, otherwise ``overlap``.
     overlap : Overlap
-        How they lie, in pixels of the micrographs.
+        How they lie, in pixels of the fields, which may be scaled.
     """
 
     first: FieldFile
     second: FieldFile
     kind: str
     overlap: Overlap
+
+    @property
+    def offset(self) -> tuple[float, float]:
+        """Row and column of the corner of the second in the first, as stored [px]."""
+        return self.overlap.magnified(1 / self.first.scale).offset
 
 
 def find_pairs(
@@ -66,10 +71,10 @@ def describe_pair(pair: FoundPair) -> str:
     names = f"{pair.first.name} and {pair.second.name}"
     if pair.kind != "overlap":
         return f"{names} are the same {'file' if pair.kind == 'file' else 'picture'}"
-    row, col = (round(at) for at in pair.overlap.offset)
+    row, col = (round(at) for at in pair.offset)
     return (
         f"{names} show the same field ({pair.overlap.share:.0%} of the smaller, offset "
-        f"{row}, {col})"
+        f"{row}, {col} px)"
     )
 
 

@@ -74,12 +74,12 @@ def stitch_masks(probs: Path, settings: StitchSettings, overlay: OverlayInputs, 
     record = folder.record
     kept = {key: record[key] for key in ("classes", "label_legend", "models", "trained_on")}
     kept["leaks"] = record.get("leaks", [])
-    kept |= {key: record.get(key) for key in ("searched", "folds")}
+    kept |= {key: record.get(key) for key in ("searched", "folds", "made_with")}
     written = {mask.name: sha256_of_file(mask) for mask in masks}
     doubtful = [{"image": name} | asdict(doubt) for name, doubt in doubts.items()]
     facts = {"sources": moved, "mask_sha256": written, "doubt": doubtful}
     work.finish(work.describe() | {"n_masks": len(sources)} | kept | facts)
-    job.report.note(f"{out}: {len(sources)} masks; every pixel is covered")
+    job.report.note(f"{out}: {len(sources)} masks; tiles cover every pixel")
     _note_doubts(doubts, sources, settings, job.report)
 
 
@@ -147,7 +147,10 @@ def _note_doubts(
     if settings.abstain:
         n_pixels = [np.prod(sources[name].shape) for name in doubts]
         share = np.average([doubt.abstained for doubt in doubts.values()], weights=n_pixels)
-        report.note(f"{share:.1%} of the pixels are below {settings.abstain:g}, and have no class")
+        report.note(
+            f"{share:.1%} of the pixels are left without a class (255): their largest probability "
+            f"is below {settings.abstain:g}"
+        )
     if len(doubts) > 1:
         report.note(f"least sure, to be annotated next: {_name_unsure(doubts)}")
 

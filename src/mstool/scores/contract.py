@@ -51,7 +51,19 @@ DEFINITIONS = {
     "versus": "Scores of these masks less those of others of the same micrographs. p is the share "
     "of the ways to swap the two in whole micrographs (or specimens) that give as large a "
     "difference or a larger one, in either direction; p_holm is corrected for the number of "
-    "comparisons.",
+    "comparisons, that of a class for the number of classes too. Each interval is of its score "
+    "alone and found in another way, so that near 5 % it may leave out 0 where p does not say so; "
+    "p_holm is what to go by. least_difference is what so many of them find in 80 of 100 studies "
+    "of two models that differ from micrograph to micrograph as these two do.",
+    "min_detectable": "The same of a model that is not at hand, which is taken to vary between "
+    "micrographs as this one does and to correlate with it by assumed_correlation. Two models "
+    "that are at hand may be more alike, or less, so that least_difference of versus, which is "
+    "measured, is smaller or larger; where both are given, it counts for these two.",
+    "variance": "The score of one micrograph in one run is a mean and a random part of each of: "
+    "the micrograph; its group; the run; the fold, where all runs have the same; the training, "
+    "which is one fold of one run, hence what chance in fitting does; and the rest, which none of "
+    "them explains. sd is in the unit of the score. With one run, fold has the chance of training "
+    "in it, and micrograph the rest.",
     "abstention": "Pixels that stitch --abstain left without a class count nowhere; coverage is "
     "the share of the labelled pixels that have one, and every score is of these.",
     "calibration": "ece is the mean over pixels of the distance between the mean largest "

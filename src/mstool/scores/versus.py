@@ -86,10 +86,18 @@ def compare_scores(
 
 
 def correct_for_number(comparisons: Sequence[Versus]) -> list[np.ndarray]:
-    """P of each score after Holm's correction for the number of comparisons, (S,) each."""
-    columns = np.stack([one.p for one in comparisons]).T
-    corrected = [list(holm(dict(enumerate(column))).values()) for column in columns]
-    return [*np.array(corrected).T]
+    """P of each score after Holm's correction for the number of comparisons, (S,) each.
+
+    Scores of classes are corrected for the number of classes as well.
+    """
+    p = np.stack([one.p for one in comparisons])
+    families = [slice(0, 1), slice(1, 2), slice(2, 3), slice(3, None)]
+    return [*np.hstack([_corrected(p[:, family]) for family in families])]
+
+
+def _corrected(p: np.ndarray) -> np.ndarray:
+    corrected = holm(dict(enumerate(p.ravel())))
+    return np.array([*corrected.values()]).reshape(p.shape)
 
 
 def can_distinguish(n_units: int, n_comparisons: int = 1) -> bool:

@@ -58,6 +58,8 @@ class MaskSet:
     leaks: tuple[str, ...] = ()
     searched: bool | None = None
     stitching: Stitching | None = None  # of masks that mstool wrote
+    models: tuple[str, ...] = ()  # SHA-256 of those that predicted them; empty if unknown
+    made_with: dict[str, Any] = field(default_factory=dict)  # settings; empty if unknown
 
     @property
     def may_abstain(self) -> bool:
@@ -113,6 +115,8 @@ def read_mask_set(operand: Path, report: Reporter) -> MaskSet:
         leaks=_recorded_leaks(record, record_path),
         searched=_recorded_search(record, record_path),
         stitching=_recorded_stitching(record, record_path) if record else None,
+        models=_recorded_models(record, record_path),
+        made_with=_recorded_making(record, record_path),
     )
 
 
@@ -288,6 +292,20 @@ def _recorded_leaks(record: dict[str, Any], path: Path) -> tuple[str, ...]:
     if not isinstance(leaks, list):
         raise InputError(f"{path}: damaged list leaks; stitch again")
     return tuple(map(str, leaks))
+
+
+def _recorded_models(record: dict[str, Any], path: Path) -> tuple[str, ...]:
+    try:
+        return tuple(str(row["sha256"]) for row in record.get("models") or ())
+    except (TypeError, KeyError) as error:
+        raise InputError(f"{path}: damaged list models ({error}); stitch again") from None
+
+
+def _recorded_making(record: dict[str, Any], path: Path) -> dict[str, Any]:
+    made_with = record.get("made_with") or {}
+    if not isinstance(made_with, dict):
+        raise InputError(f"{path}: damaged made_with; stitch again")
+    return made_with
 
 
 def _recorded_search(record: dict[str, Any], path: Path) -> bool | None:

@@ -49,7 +49,7 @@ def read_rivals(
     Raises
     ------
     UsageError
-        If masks would be compared with themselves, or twice.
+        If masks would be compared with themselves, or twice, or with the label maps.
     InputError
         If they are not of the same micrographs, were made with another legend than the label maps
         are read through, unless that is given, or if either leaves pixels open.
@@ -58,6 +58,11 @@ def read_rivals(
     rivals = []
     known = {mask_set.paths[0].resolve()}
     for operand in operands:
+        if operand.resolve() == labels.resolve():
+            raise UsageError(
+                f"--versus {operand}: holds the label maps, against which all masks are scored; "
+                "name the folder of other masks"
+            )
         found = read_mask_set(operand, report)
         if found.paths[0].resolve() in known:
             raise UsageError(f"--versus {operand}: is named twice; compare with other masks")
@@ -132,13 +137,13 @@ def advise(versus: Versus, corrected: float, n_comparisons: int, unit: str) -> s
         if needed is None or needed <= n_units
         else f"; the {abs(difference):.3f} seen would take {needed}"
     )
-    shown = f"show a difference of {least:.3f} or more"
+    shown = f"show a difference of {least:.3f} or more in {100 * POWER:.0f} of 100 studies"
     if can_distinguish(n_units, n_comparisons):
-        return f"not distinguishable; {units} can {shown}{seen}"
+        return f"not distinguishable; {units} can {shown} of two that vary as these{seen}"
     smallest = min(1.0, versus.smallest_p * n_comparisons)
     return (
         f"not distinguishable; {units} give no p below {smallest:.2g}, their interval alone can "
-        f"{shown}{seen}"
+        f"{shown} of two that vary as these{seen}"
     )
 
 

@@ -22,6 +22,7 @@ from mstool.pipeline.score.inputs import (
     pair_masks,
     read_mask_set,
 )
+from mstool.pipeline.score.same_study import refuse_other_settings, refuse_same_models
 from mstool.reporting import Reporter
 from mstool.scores.components import REST, variance_components
 from mstool.scores.metrics import mean_iou
@@ -57,8 +58,8 @@ def find_runs(
     UsageError
         If a folder is given twice.
     InputError
-        If a run has other micrographs or classes than the first; and as `read_mask_set`,
-        `pair_masks`, `choose_legends` and `find_images`.
+        If a run has other micrographs, classes or settings than the first, or the same models as
+        an earlier one; and as `read_mask_set`, `pair_masks`, `choose_legends` and `find_images`.
     """
     mask_set = read_mask_set(paths[0], report)
     pairs = pair_masks(mask_set, labels, naming, group_by, strict, report)
@@ -69,10 +70,13 @@ def find_runs(
         mask_set = read_mask_set(path, report)
         if mask_set.paths[0].resolve() in [run.mask_set.paths[0].resolve() for run in runs]:
             raise UsageError(f"{path}: is given twice; name each run once, and the label maps last")
+        for run in runs:
+            refuse_same_models(mask_set, run.mask_set)
         pairs = pair_masks(mask_set, labels, naming, group_by, False, report)
         legend = choose_mask_legend(mask_set, legends[1], given is not None, pairs)
         run = MaskRun(mask_set, tuple(pairs), legend)
         runs.append(_in_order(run, runs[0]))
+        refuse_other_settings(mask_set, runs[0].mask_set)
     return runs, legends
 
 

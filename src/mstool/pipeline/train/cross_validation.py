@@ -16,6 +16,7 @@ from mstool.nn.device import Compute
 from mstool.nn.fit import FitSettings
 from mstool.pipeline.fold_models import CV_RECORD, fold_folder
 from mstool.pipeline.job import Job
+from mstool.pipeline.train.shared_views import refuse_shared_folds
 from mstool.pipeline.train.train import RECORD, train_model, training_inputs
 from mstool.pipeline.train.train_flags import TrainSettings
 from mstool.splits.roles import choose_roles
@@ -44,7 +45,8 @@ def train_folds(
     Interrupted
         If stopped; the same command goes on in the same fold.
     """
-    folds, out = _read_folds(tiles, split, settings.allow_leak), job.out
+    fold_of, out = _read_folds(tiles, split, settings.allow_leak), job.out
+    folds = sorted(set(fold_of.values()))
     names = [fold_folder(fold) for fold in folds]
     earlier = [path.name for path in sorted(out.glob(fold_folder("[0-9]*")))]  # of another split
     work = job.claim(
@@ -58,6 +60,8 @@ def train_folds(
         return
     shares, failures = BudgetShares(settings.fit.max_time_s, folds, job), {}
     with work.filling():
+        if not settings.allow_leak:  # which would fail fold by fold
+            refuse_shared_folds(open_tile_folder(tiles), fold_of, split, job.report)
         for fold, name in zip(folds, names, strict=True):
             if (code := stop_requested()) is not None:
                 raise Interrupted(
@@ -124,13 +128,12 @@ def _training_s(records: dict[int, dict[str, Any]]) -> float:
     return sum(record["train_s"] for record in records.values())
 
 
-def _read_folds(tiles: Path, split: Path, allow_leak: bool) -> list[int]:
-    """Folds of a split, each of which can be the test; what stops all of them is found here."""
+def _read_folds(tiles: Path, split: Path, allow_leak: bool) -> dict[str, int]:
+    """Fold of each micrograph; each fold can be the test, and what stops all is found here."""
     rows, sources = read_split(split), open_tile_folder(tiles).sources
-    folds = sorted({row.fold for row in rows})
-    for fold in folds:
+    for fold in sorted({row.fold for row in rows}):
         choose_roles(rows, sources, fold, None, str(split), allow_leak)
-    return folds
+    return {row.source: row.fold for row in rows}
 
 
 def _refuse_failures(failures: dict[int, Exception], folds: Sequence[int], out: Path) -> None:

@@ -1,11 +1,12 @@
 """Proof that the roles share no field of view, before anything is learnt."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
 from mstool.micrographs.field_files import fields_of_tiles
+from mstool.micrographs.tile_folder import TileFolder
 from mstool.pipeline.shared_fields import FoundPair, describe_pair, find_pairs
 from mstool.pipeline.train.training_data import TrainingData
 from mstool.reporting import Reporter
@@ -44,19 +45,14 @@ def report_leaks(data: TrainingData, split: Path, allow_leak: bool, report: Repo
         If two show the same field, unless that is allowed.
     """
     role_of = {name: role for role, names in data.roles.as_dict().items() for name in names}
-    fields = [field for field in fields_of_tiles(data.folder) if field.name in role_of]
-    roles = [role_of[field.name] for field in fields]
-    pairs = [
-        pair for pair in combinations(range(len(fields)), 2) if len({roles[k] for k in pair}) > 1
-    ]
-    searched = len(pairs) <= _MOST_PAIRS
+    shared = _search(data.folder, role_of, report)
+    searched = shared is not None
     if not searched:
         report.note(
-            f"{len(pairs)} pairs of micrographs are too many to look for shared fields now; run "
-            f"mstool split --audit {data.folder.path} --split {split}"
+            "pairs of micrographs are too many to look for shared fields now; run mstool split "
+            f"--audit {data.folder.path} --split {split}"
         )
-    shared = find_pairs(fields, report, pairs, UPRIGHT) if searched else []
-    found = [*data.leaks, *_in_words(shared, role_of)]
+    found = [*data.leaks, *(shared or ())]
     if found and not allow_leak:
         refuse_leak(str(split), found, " --join-overlaps")
     if found:
@@ -65,7 +61,34 @@ def report_leaks(data: TrainingData, split: Path, allow_leak: bool, report: Repo
     return LeakReport(searched, allow_leak, (*found[:_MOST_TOLD], *more))
 
 
-def _in_words(pairs: Sequence[FoundPair], role_of: dict[str, str]) -> list[str]:
+def refuse_shared_folds(
+    folder: TileFolder, fold_of: Mapping[str, int], split: Path, report: Reporter
+) -> None:
+    """Compare micrographs of different folds, each of which is the test in turn, once for all.
+
+    Raises
+    ------
+    LeakError
+        If two show the same field.
+    """
+    found = _search(folder, {name: f"fold {fold}" for name, fold in fold_of.items()}, report)
+    if found:
+        refuse_leak(str(split), found, " --join-overlaps")
+
+
+def _search(folder: TileFolder, role_of: Mapping[str, str], report: Reporter) -> list[str] | None:
+    """What micrographs of different roles share, in words; None if they are too many to look."""
+    fields = [field for field in fields_of_tiles(folder) if field.name in role_of]
+    roles = [role_of[field.name] for field in fields]
+    pairs = [
+        pair for pair in combinations(range(len(fields)), 2) if len({roles[k] for k in pair}) > 1
+    ]
+    if len(pairs) > _MOST_PAIRS:
+        return None
+    return _in_words(find_pairs(fields, report, pairs, UPRIGHT), role_of)
+
+
+def _in_words(pairs: Sequence[FoundPair], role_of: Mapping[str, str]) -> list[str]:
     return [
         f"{describe_pair(pair)}, in {role_of[pair.first.name]} and in {role_of[pair.second.name]}"
         for pair in pairs
