@@ -134,13 +134,24 @@ def _score(cell: Cell, seeds: Sequence[int], target: str, files: Collection[str]
     """Score masks; where they are of one run, look at the probabilities behind them too."""
     masks = [part for seed in seeds for part in cell.parts(cell.masks(seed))]
     needs = [f"{part}/stitch.json" for part in masks]
-    words = [*masks, _operand(cell.truth)]
+    truth = _one_truth(cell)
+    words = [*masks, _operand(truth)]
     if len(masks) == 1:
         probs = cell.parts(cell.probs(seeds[0]))[0]
         words += ["--probs", probs]
         needs += [f"{probs}/predict.json"]
     options = _reading(cell, _READING_OF_MASKS) | cell.options("score")
-    return _job("score", target, (*needs, cell.truth), words, options, target, files)
+    return _job("score", target, (*needs, truth), words, options, target, files)
+
+
+def _one_truth(cell: Cell) -> str:
+    truths = _listed(cell.truth)
+    if len(truths) > 1:
+        raise UsageError(
+            f"data.{cell.data}: has several folders of labels, and masks are scored against one; "
+            "name it, with truth = FOLDER"
+        )
+    return truths[0]
 
 
 def _explain(plan: Plan, cell: Cell, files: Collection[str]) -> Job:
