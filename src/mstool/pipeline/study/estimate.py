@@ -21,6 +21,7 @@ from mstool.pipeline.train.train_flags import TrainSettings
 from mstool.reporting import Reporter
 
 _SHORT, _LONGER = 1, 3  # epochs of a trial
+_NOTHING = "nothing"  # is known of what a job costs
 _UNTRIED = ("explain", "domain-shift")  # are as long as they are; only records tell
 _HEADER = ("verb", "commands", "done", "core_hours", "core_hours_left", "disk_gb", "known_from")
 
@@ -61,8 +62,8 @@ def estimate_study(study: Study, trainings: Mapping[str, TrainSettings], report:
         for stage in dict.fromkeys(job.stage for job in study.jobs)
     ]
     for row in rows:
-        if row[-1] == "nothing":
-            report.note(f"{row[0]}: has no record to go by yet, and is not in the sum")
+        if _NOTHING in row[-1]:
+            report.note(f"{row[0]}: some have no record to go by yet, and are not in the sum")
     return to_csv(_HEADER, [*map(_round, rows), _round(_sum(rows))])
 
 
@@ -245,7 +246,7 @@ def _row(
 ) -> list[Any]:
     costs, sources = {}, []
     for job in jobs:
-        alike, source = known.get(kinds[job.target], (None, "nothing"))
+        alike, source = known.get(kinds[job.target], (None, _NOTHING))
         costs[job.target] = done.get(job.target, alike)
         sources.append(source)
     told = {target: cost for target, cost in costs.items() if cost is not None}
