@@ -19,6 +19,7 @@ from mstool.io.tiff import uncompressed_bytes
 from mstool.pipeline.study.plan_file import Study
 from mstool.pipeline.train.train_flags import TrainSettings
 from mstool.reporting import Reporter
+from mstool.reports.core_time import spent_core_s
 
 _SHORT, _LONGER = 1, 3  # epochs of a trial
 _NOTHING = "nothing"  # is known of what a job costs
@@ -223,12 +224,8 @@ class Trials:
 
 def _core_seconds(record: dict[str, Any]) -> float:
     """Time of a core that a verb took [s], of all sessions if it was stopped in between."""
-    facts = record.get("mstool", {})
-    core_s = facts.get("core_s")
-    if core_s is None:  # written by a system, or a version, that does not tell
-        core_s = facts.get("elapsed_s", 0.0) * (facts.get("threads") or 1)
-    parts = [record, *record.get("folds", ())]
-    return max(core_s, sum(part.get("train_core_s") or 0.0 for part in parts))
+    of_folds = sum(part.get("train_core_s") or 0.0 for part in record.get("folds") or ())
+    return max(spent_core_s(record), of_folds)
 
 
 def _size_of(path: Path) -> int:
