@@ -197,3 +197,10 @@ def test_calibration_says_of_which_repeat_it_is():
     assert said.startswith("Of the first of 2 repeats.")
     assert "correlation of -0.50 (1: always" in said
     assert "repeats" not in sentences.say_of_calibration({"calibration": found, "n_runs": 1})[0]
+
+
+def test_fields_that_were_not_looked_for_are_said():
+    said = sentences.say_of_leak(entry(leak=LEAK | {"searched": False}))
+    assert said[0].startswith("None of the scored micrographs had been trained on")
+    assert "was not looked for: run split --audit" in said[1]
+    assert len(sentences.say_of_leak(entry(leak=LEAK | {"searched": True}))) == 1

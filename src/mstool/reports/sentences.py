@@ -210,7 +210,10 @@ def say_of_leak(entry: Entry) -> list[str]:
         said.append(f"Training was let pass with --allow-leak though {'; '.join(leak['allowed'])}.")
     if not leak["checked"]:
         said.append("Not checked: no record says what the model was trained on.")
-    return said or ["None of the scored micrographs had been trained on, nor had their specimens."]
+    said = said or ["None of the scored micrographs had been trained on, nor had their specimens."]
+    if leak.get("searched") is False:
+        said.append("Whether others show the same field was not looked for: run split --audit.")
+    return said
 
 
 def say_of_missing(entries: Sequence[Entry]) -> list[str]:
