@@ -177,3 +177,32 @@ def test_cells_to_explain_must_be_there(read, small):
     after = "[after.explain]\nclass = '1'\ncells = ['encoder-vgg']\n"
     with pytest.raises(UsageError, match=r"^after\.explain\.cells: no cell is called encoder-vgg"):
         list_cells(read(small + after))
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "own"),
+    [
+        ("tile.size", "64", "tiles model probs masks explanation shift"),
+        ("split.folds", "2", "split model probs masks explanation shift"),
+        ("train.lr", "0.1", "model probs masks explanation shift"),
+        ("predict.tta", "'flips'", "probs masks"),
+        ("stitch.blend", "'crop'", "masks"),
+        ("score.objects", "['a']", ""),
+        ("explain.quick", "true", "explanation"),
+        ("domain-shift.scale", "2.0", "shift"),
+    ],
+)
+def test_level_has_files_of_its_own_from_its_verb_on(read, small, option, value, own):
+    more = f"[factors.x.levels]\none.{option} = {value}\ntwo.stitch.blend = 'other'\n"
+    more += "[after.explain]\nclass = '1'\n[after.domain-shift]\ntarget = 'new'\n"
+    base, *_, cell, _ = list_cells(read(small + more))
+    assert cell.name == "phantoms/x-one"
+    places = {name: getattr(cell, name) for name in ("tiles", "split", "explanation", "shift")}
+    places |= {name: getattr(cell, name)(0) for name in ("model", "probs", "masks")}
+    assert {name for name, place in places.items() if "x-one" in place} == {*own.split()}
+    assert cell.score != base.score
+
+
+def test_what_is_said_of_data_goes_before_the_base(read, small):
+    base = list_cells(read(small.replace("folds = 4", "folds = 4\nsize = 96")))[0]
+    assert base.options("tile") == {"size": 96}

@@ -69,3 +69,12 @@ def test_trainings_on_other_splits_are_of_two_kinds(read, small):
     kinds = kinds_of(jobs, {job.target: {"fit": {"seed": 0}} for job in jobs})
     base, folds = (kinds[f"models/phantoms/{cell}/seed-0/cv.json"] for cell in ("base", "folds-2"))
     assert base != folds
+
+
+def test_trainings_of_other_lengths_are_of_two_kinds(read, small):
+    plan = read(small)
+    jobs = [job for job in list_jobs(plan, list_cells(plan)) if job.stage == "train"]
+    one, two, *_ = (job.target for job in jobs)
+    fits = {job.target: {"fit": {"seed": 0, "epochs": 9}} for job in jobs}
+    fits[two] = {"fit": {"seed": 1, "epochs": 12}}
+    assert kinds_of(jobs, fits)[one] != kinds_of(jobs, fits)[two]

@@ -150,3 +150,19 @@ def test_masks_are_scored_against_one_folder_of_labels(read, small):
         "score masks/phantoms/base/seed-0 la"
         in calls(jobs_of(read(small.replace('"phantom/labels"', '["la"]'))), "score")[0]
     )
+
+
+def test_two_commands_for_one_file_are_refused(read, small):
+    factors = "[factors.lr]\noption = 'train.lr'\nlevels = ['a b', 'a-b']\n"
+    cells = "[[cell]]\nlr = 'a b'\n[[cell]]\nlr = 'a-b'\ncontext = 'blended'\n"
+    plan = read(small.replace(DESIGN, "design = 'list'") + factors + cells)
+    with pytest.raises(UsageError, match="would write models/phantoms/lr-a-b/seed-0 with other"):
+        jobs_of(plan)
+
+
+def test_first_words_of_reading_reach_all_readers_too(read, small):
+    more = "folds = 4\nrecursive = true\nimage-suffix = '_i'\n"
+    jobs = jobs_of(read(small.replace("folds = 4", more) + "[after.explain]\nclass = '1'\n"))
+    assert "--recursive --image-suffix _i" in calls(jobs, "explain")[0]
+    assert "--image-suffix _i" in calls(jobs, "score")[0]
+    assert "--recursive" not in calls(jobs, "score")[0]  # which has no such option
