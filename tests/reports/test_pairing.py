@@ -157,3 +157,18 @@ def test_comparisons_of_more_micrographs_do_not_count_against_few():
     found = compare_with_base([(GOOD, BASE), (good, base)], seed=0)
     assert found["good"].least_p_holm == found["good"].p_holm == 2 / 2**6
     assert found["good-b"].least_p_holm == 2 * 2 / 2**12
+
+
+def test_repeats_are_set_against_the_mean_of_those_of_the_base():
+    base = make_cell("base", [[9, 12, 10, 14, 8, 11], [3, 4, 3, 6, 2, 4]])
+    found = compare_with_base([(make_cell("good", [[1] * 6, [2] * 6]), base)], seed=0)["good"]
+    middle = np.mean([mean_iou(run) for run in base.by_run])
+    expected = [mean_iou(make_confusions([n] * 6).sum(axis=0)) - middle for n in (1, 2)]
+    assert found.by_run == pytest.approx(expected)
+
+
+def test_runs_of_a_record_are_kept_apart():
+    rows = make_confusions([1, 2, 3]).tolist()
+    halves = [np.array(row).tolist() for row in make_confusions([1, 2])]
+    cell = scored_cell("c", record_of(rows) | {"runs": [{"confusion": half} for half in halves]})
+    assert (cell.n_runs, cell.by_run.tolist()) == (2, halves)

@@ -52,6 +52,8 @@ BASE = entry("base", is_base=True)
         ({}, BETTER),
         ({"difference": -0.05, "interval": (-0.09, -0.01)}, WORSE),
         ({"interval": (-0.01, 0.11)}, UNCLEAR),
+        ({"interval": (0.0, 0.1)}, UNCLEAR),
+        ({"interval": (-0.1, 0.0)}, UNCLEAR),
         ({"interval": None}, UNCLEAR),
         ({"p_holm": 0.06}, NOT_TOLD),
         ({"p_holm": None}, NOT_TOLD),
