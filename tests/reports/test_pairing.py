@@ -115,7 +115,7 @@ def record_of(rows, groups=None, unit=None):
 def test_record_becomes_arrays():
     rows = make_confusions([1, 2, 3]).tolist()
     cell = scored_cell("c", record_of(rows, ["s1", "s1", "s2"]))
-    assert (cell.images, cell.units, cell.n_units) == (NAMES[:3], ("s1", "s1", "s2"), 2)
+    assert (cell.images, cell.units) == (NAMES[:3], ("s1", "s1", "s2"))
     assert mean_iou(cell.by_run[0]) == mean_iou(cell.confusions.sum(axis=0))
     assert scored_cell("c", record_of(rows, ["a", "b", "c"])).units is None
 
