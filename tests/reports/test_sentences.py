@@ -206,3 +206,9 @@ def test_fields_that_were_not_looked_for_are_said():
     assert said[0].startswith("None of the scored micrographs had been trained on")
     assert "was not looked for: run split --audit" in said[1]
     assert len(sentences.say_of_leak(entry(leak=LEAK | {"searched": True}))) == 1
+
+
+def test_cells_that_hardly_differ_show_no_difference_of_nothing():
+    alike = versus(difference=0.0, p_holm=1.0) | {"least_difference": 1e-6}
+    said = " ".join(sentences.say_answer([BASE, entry("crop", versus=alike)], 1))
+    assert "crop is not told from the base; that is no proof of being equal." in said

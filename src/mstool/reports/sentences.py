@@ -297,7 +297,8 @@ def _say_differences(compared: Sequence[Entry], n_comparisons: int) -> list[str]
 
 def _say_open(names: Sequence[str], entries: Sequence[Entry]) -> str:
     least = [entry["versus"]["least_difference"] for entry in entries]
-    least = [value for value in least if value is not None]
+    # of cells that hardly differ in any micrograph it is next to nothing, and says nothing
+    least = [value for value in least if value is not None and f"{value:.3f}" != "0.000"]
     isnt = "is" if len(names) == 1 else "are"
     seen = ""
     if least:
