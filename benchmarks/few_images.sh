@@ -18,6 +18,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 summary=$here/few_images.py
 csv=${3:-$here/results/few_images.csv}
 steps=300
+crop=192
 sets=${SETS:-phantom uhcs}
 seeds=${SEEDS:-0 1}
 arms=${ARMS:-pixels scratch imagenet decoder pretrained mean}
@@ -55,12 +56,10 @@ core_seconds() {
   { time "$@" >&2 2> "$work/log"; } 2>&1 | awk 'END {print $1 + $2}'
 }
 
-crop_of() { if [ "$1" = phantom ]; then echo 192; else echo 256; fi; }
-
 learn_looks() { # SET SEED: encoder weights from all micrographs but those of the test, without labels
-  local set=$1 seed=$2 out="$work/$1/looks-$2" crop epochs
+  local set=$1 seed=$2 out="$work/$1/looks-$2" epochs
   [ -s "$out.core_s" ] && return
-  crop=$(crop_of "$set") epochs=$(epochs_of "$set" 18 150)
+  epochs=$(epochs_of "$set" 18 150)
   core_seconds mstool pretrain "$work/$set/tiles" --split "$work/$set/split.csv" --test-fold 2 \
     --crop "$crop" --epochs "$epochs" --seed "$seed" -o "$out" -q > "$work/core_s"
   [ -s "$out/pretrain.json" ] || { cat "$work/log" >&2; exit 1; }
@@ -77,7 +76,7 @@ fit() { # SET ARM N SEED: a model folder, and beside it what it cost
   local set=$1 arm=$2 n=$3 seed=$4 out="$work/$1/$2-$3-$4" epochs options
   [ -s "$out.core_s" ] && return
   epochs=$(epochs_of "$set" "$n" "$steps")
-  options=(--crop "$(crop_of "$set")" --epochs "$epochs" --validate-every "$(((epochs + 3) / 4))")
+  options=(--crop "$crop" --epochs "$epochs" --validate-every "$(((epochs + 3) / 4))")
   case $arm in
     scratch) options+=(--weights none) ;;
     decoder) options+=(--finetune decoder) ;;

@@ -17,6 +17,10 @@ from PIL import Image
 # Networks here are tiny: more threads than one wait for each other longer than they compute.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+# make test is one make, and those that tests start are others.
+for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
+    os.environ.pop(name, None)
+
 # A loaded machine may be slow, and that is no failure; the same examples on every run.
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("steady")
