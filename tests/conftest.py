@@ -1,10 +1,11 @@
 """Fixtures that several folders use."""
 
-import functools
+import contextlib
+import io
 import os
+import shlex
 import shutil
 import signal
-import subprocess
 import sys
 from typing import NamedTuple
 
@@ -34,24 +35,50 @@ class Ended(NamedTuple):
     stderr: str
 
 
+def call_main(*arguments):
+    """Exit code of ``mstool``, called in this process; signals end what they did before."""
+    from mstool.cli import main
+    from mstool.commands.stopping import EXIT_CODES
+
+    before = {number: signal.getsignal(number) for number in EXIT_CODES}
+    try:
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+            patch.setattr(sys, "argv", ["mstool", *map(str, arguments)])
+            main()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return ended.value.code or 0
+
+
 @pytest.fixture
-def run_mstool(monkeypatch, capsys):
+def run_mstool(capsys):
     """Call ``mstool`` in this process; give its exit code, standard output and standard error."""
 
     def run(*arguments):
-        from mstool.cli import main
-        from mstool.commands.stopping import EXIT_CODES
-
-        before = {number: signal.getsignal(number) for number in EXIT_CODES}
-        monkeypatch.setattr(sys, "argv", ["mstool", *map(str, arguments)])
         capsys.readouterr()
-        try:
-            with pytest.raises(SystemExit) as ended:
-                main()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-        return Ended(ended.value.code or 0, *capsys.readouterr())
+        return Ended(call_main(*arguments), *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def mstool_in():
+    """Call ``mstool`` in a folder, from a fixture of any scope; give its standard output.
+
+    A process of its own would load PyTorch for seconds, to work for a fraction of one.
+    """
+
+    def run(folder, line):
+        printed, said = io.StringIO(), io.StringIO()
+        with (
+            contextlib.chdir(folder),
+            contextlib.redirect_stdout(printed),
+            contextlib.redirect_stderr(said),
+        ):
+            code = call_main(*shlex.split(line))
+        assert code == 0, f"{line}: {said.getvalue()}"
+        return printed.getvalue()
 
     return run
 
@@ -71,21 +98,16 @@ def write_study(folder, n_images=6, shape=(80, 96), dtype=np.uint8):
     return folder
 
 
-TINY = ("--arch", "unet-plain", "--depth", "2", "--width", "4", "--augment", "spatial")
-TINY += ("--seed", "1", "--device", "cpu", "--lr", "0.02", "-q")
+TINY = "--arch unet-plain --depth 2 --width 4 --augment spatial --seed 1 --device cpu --lr 0.02 -q"
 
 
 @pytest.fixture(scope="session")
-def trained_study(tmp_path_factory):
+def trained_study(mstool_in, tmp_path_factory):
     """A folder with raw/, labels/, tiles/, split.csv and model/, small and quick; read only."""
     folder = write_study(tmp_path_factory.mktemp("study"))
-    call = functools.partial(subprocess.run, check=True, cwd=folder)
-    mstool = (sys.executable, "-W", "error", "-m", "mstool")
-    call([*mstool, *["tile", "raw", "--labels", "labels", "--size", "48", "--overlap", "16", "-q"]])
-    split = call([*mstool, *["split", "tiles", "--folds", "3", "-q"]], stdout=subprocess.PIPE)
-    (folder / "split.csv").write_bytes(split.stdout)
-    train = ["train", "tiles", "--split", "split.csv", "--test-fold", "0", "--epochs", "8"]
-    call([*mstool, *train, *TINY])
+    mstool_in(folder, "tile raw --labels labels --size 48 --overlap 16 -q")
+    mstool_in(folder, "split tiles --folds 3 -o split.csv -q")
+    mstool_in(folder, f"train tiles --split split.csv --test-fold 0 --epochs 8 {TINY}")
     return folder
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,7 @@ SMALL = "--images 6 --size 160 --region-size 5 --grain-size 2.5 -q"
 
 @pytest.fixture
 def shell(tmp_path):
-    """Run a script in an empty folder, with mstool on the path."""
+    """Run a script in an empty folder, with mstool on the path, as a user does."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
     def run(script):
@@ -37,6 +38,17 @@ def shell(tmp_path):
         )
         assert ended.returncode == 0, ended.stderr
         return ended.stdout
+
+    return run
+
+
+@pytest.fixture
+def mstool(tmp_path, mstool_in):
+    """Run lines of a script in the same folder, but in this process, which is soon done."""
+
+    def run(script):
+        lines = script.replace("\\\n", " ").splitlines()
+        return "".join(mstool_in(tmp_path, line.removeprefix("mstool ")) for line in lines)
 
     return run
 
@@ -78,17 +90,29 @@ levels = [1, 2]
 """
 
 
-def test_plan_becomes_a_makefile(tmp_path, shell):
-    shell(f"mstool phantom {SMALL}")
+@pytest.fixture
+def trials_in_this_process(monkeypatch, mstool_in):
+    """Let an estimate try its jobs without a process for each."""
+    from mstool.pipeline.study.estimate import Trials
+
+    def measure(self, job, words):
+        mstool_in(self.study.folder, shlex.join(words))
+        return 1.0
+
+    monkeypatch.setattr(Trials, "_measure", measure)
+
+
+def test_plan_becomes_a_makefile(tmp_path, shell, mstool, trials_in_this_process):
+    mstool(f"phantom {SMALL}")
     (tmp_path / "plan.toml").write_text(PLAN)
     estimate, write, run = block_with("mstool study").splitlines()
-    assert shell(estimate).splitlines()[-1].startswith("total,")
+    assert mstool(estimate).splitlines()[-1].startswith("total,")
     shell(write)
     assert shell(f"{run} --dry-run").count("mstool train") == 3
 
 
-def test_short_study_runs_as_printed(tmp_path, shell):
-    shell(f"mstool phantom {SMALL}")
+def test_short_study_runs_as_printed(tmp_path, shell, mstool):
+    mstool(f"phantom {SMALL}")
     for ours, theirs in (("images", "raw"), ("labels", "labels")):
         shutil.move(tmp_path / "phantom" / ours, tmp_path / theirs)
     assert shell(shortened(block_with("mstool tile raw/"))) == ""
@@ -98,18 +122,17 @@ def test_short_study_runs_as_printed(tmp_path, shell):
     assert list((tmp_path / "masks" / "overlays").glob("*.png"))
     # the network has learnt nothing yet and may not predict the class anywhere
     short = "--quick --methods saliency --region box:0,0,64,64 --device cpu -q"
-    shell(f"{block_with('mstool explain').rstrip()} {short}")
+    mstool(f"{block_with('mstool explain').rstrip()} {short}")
     assert len(list((tmp_path / "explain" / "overlays").glob("*.png"))) == 6
-    shell(f"mstool phantom {SMALL} --seed 5 -o later")
+    mstool(f"phantom {SMALL} --seed 5 -o later")
     shutil.move(tmp_path / "later" / "images", tmp_path / "new")
     short = "--simulate blur=1,2 --simulated-images 2 --device cpu -q"
-    shell(f"{block_with('domain-shift').rstrip()} {short}")
+    mstool(f"{block_with('domain-shift').rstrip()} {short}")
     assert json.loads((tmp_path / "shift" / "shift.json").read_text())["chosen"]
 
 
-def paint_set(folder, shell):
+def paint_set(folder):
     """Micrographs as grey in colour, and copies painted in blue and red, in six folders."""
-    shell(f"mstool phantom {SMALL} --classes 3")
     for index, path in enumerate(sorted((folder / "phantom" / "images").iterdir())):
         grey = tifffile.imread(path)
         truth = np.asarray(Image.open(folder / "phantom" / "labels" / f"{path.stem}.png"))
@@ -125,24 +148,25 @@ def paint_set(folder, shell):
             tifffile.imwrite(place, values, photometric="rgb", **extra)
 
 
-def test_set_that_comes_in_folders_runs_as_printed(tmp_path, shell):
-    paint_set(tmp_path, shell)
-    assert shell(shortened(block_with("mstool tile set/"))) == ""
+def test_set_that_comes_in_folders_runs_as_printed(tmp_path, mstool):
+    mstool(f"phantom {SMALL} --classes 3")
+    paint_set(tmp_path)
+    assert mstool(shortened(block_with("mstool tile set/"))) == ""
     score = json.loads((tmp_path / "score.json").read_text())
     assert (score["n_images"], score["classes"]) == (2, ["matrix", "secondary", "tertiary"])
     assert score["leak"]["checked"]
     assert score["leak"]["trained_on"] == []
 
 
-def test_cross_validation_runs_as_printed(tmp_path, shell):
-    shell(f"mstool phantom {SMALL}")
-    short = "--size 64 --overlap 16 -q"
-    shell(f"mstool tile phantom/images --labels phantom/labels {short}; mv phantom/labels .")
-    shell("mstool split tiles/ --folds 3 > split.csv")
+def test_cross_validation_runs_as_printed(tmp_path, mstool):
+    mstool(f"phantom {SMALL}")
+    shutil.move(tmp_path / "phantom" / "labels", tmp_path)
+    mstool("tile phantom/images --labels labels --size 64 --overlap 16 -q")
+    mstool("split tiles --folds 3 -o split.csv -q")
     block = block_with("--test-fold all").replace(
         "-o cv/\n", "-o cv/ --arch unet-plain --depth 2 --width 4\n"
     )
-    assert shell(shortened(block)) == ""
+    assert mstool(shortened(block)) == ""
     score = json.loads((tmp_path / "cv.json").read_text())
     assert score["n_images"] == 6
     assert [row["n_images"] for row in score["folds"]] == [2, 2, 2]

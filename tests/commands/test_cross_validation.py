@@ -6,8 +6,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import types
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -29,16 +27,6 @@ from mstool.scores.statistics import score_intervals
 TINY = ("--arch", "unet-plain", "--depth", "2", "--width", "4", "--augment", "spatial")
 TINY += ("--device", "cpu", "--lr", "0.02", "-q")
 EVERY = ("train", "tiles", "--split", "split.csv", "--test-fold", "all")
-MANY_CALLS = """
-import sys
-from mstool.cli import main
-for line in sys.stdin:
-    sys.argv = ["mstool", *line.split()]
-    try:
-        main()
-    except SystemExit as ended:
-        assert not ended.code, line
-"""
 
 
 def predicting(name, to=None):
@@ -50,20 +38,19 @@ def predicting(name, to=None):
 
 
 @pytest.fixture(scope="module")
-def validated_study(trained_study, tmp_path_factory):
+def validated_study(trained_study, mstool_in, tmp_path_factory):
     """The small study with cv-0/ and cv-1/, of two seeds, and their masks; read only."""
     folder = tmp_path_factory.mktemp("cv") / "study"
     shutil.copytree(trained_study, folder)
     common = f"{' '.join([*EVERY, *TINY])} --epochs"
     # seed 1 and 8 epochs are those of the model that is there already
-    lines = [f"{common} 8 --seed 1 -o cv-1", f"{common} 2 --seed 0 -o cv-0"]
+    mstool_in(folder, f"{common} 8 --seed 1 -o cv-1")
+    mstool_in(folder, f"{common} 2 --seed 0 -o cv-0")
     (predict_0, stitch_0), (predict_1, stitch_1) = predicting("-0"), predicting("-1")
-    call = [sys.executable, "-c", MANY_CALLS]
-    text = "\n".join([*lines, predict_0, predict_1])
-    subprocess.run(call, check=True, cwd=folder, input=text, text=True)
+    mstool_in(folder, predict_0)
     pretend_epochs(folder / "probs-0" / "predict.json", 8)
-    text = f"{stitch_0}\n{stitch_1}"
-    subprocess.run(call, check=True, cwd=folder, input=text, text=True)
+    for line in (predict_1, stitch_0, stitch_1):
+        mstool_in(folder, line)
     return folder
 
 

@@ -151,6 +151,18 @@ def make(*arguments, code=0):
     return ended
 
 
+@pytest.fixture
+def follow(run_mstool):
+    """Do what make would, in this process, which is sooner done."""
+
+    def run(target):
+        for line in make("-n", target).stdout.replace("\\\n", " ").splitlines():
+            ended = run_mstool(*line.removeprefix(MSTOOL).split())
+            assert ended.code == 0, ended.stderr
+
+    return run
+
+
 def read_scores(folder="."):
     """Scores by file, without what a run says of itself."""
     found = {}
@@ -178,7 +190,7 @@ def kill_when(path):
     process.wait()
 
 
-def test_study_that_is_killed_ends_with_the_same_scores(write, run_mstool):
+def test_study_that_is_killed_ends_with_the_same_scores(write, run_mstool, follow):
     run_mstool("study", write(), "-o", "Makefile", "-q")
     kill_when("models/small/base/seed-0/fold-0/.train.unfinished.json")
     assert not list(Path("scores").glob("**/*.json"))
@@ -188,7 +200,7 @@ def test_study_that_is_killed_ends_with_the_same_scores(write, run_mstool):
     assert "Nothing to be done" in make("scores").stdout
     make("clean")
     assert not Path("scores").exists()
-    make("scores")
+    follow("scores")
     assert read_scores() == killed
 
 
@@ -251,10 +263,10 @@ def test_estimate_is_within_thirty_percent_of_what_it_takes(write, run_mstool):
     assert n_bytes < 1.1 * float(total["disk_gb"]) * 1e9 < 2 * n_bytes
 
 
-def test_estimate_of_what_is_done_is_what_it_took(write, run_mstool):
+def test_estimate_of_what_is_done_is_what_it_took(write, run_mstool, follow):
     plan = write(PLAN.replace('levels = ["hann", "crop"]', 'levels = ["hann", "flat"]'))
     run_mstool("study", plan, "-o", "Makefile", "-q")
-    make("scores/small/base.json")
+    follow("scores/small/base.json")
     rows = [*csv.DictReader(io.StringIO(run_mstool("study", plan, "--estimate").stdout))]
     done = {row["verb"]: (row["done"], row["commands"], row["known_from"]) for row in rows}
     assert done["train"] == ("1", "1", "records")

@@ -5,8 +5,6 @@ import json
 import re
 import shutil
 import struct
-import subprocess
-import sys
 from itertools import chain
 from pathlib import Path
 
@@ -140,17 +138,14 @@ levels = ["ce", "focal"]
 
 
 @pytest.fixture(scope="module")
-def records(trained_study, tmp_path_factory):
+def records(trained_study, mstool_in, tmp_path_factory):
     """What `read_records` gives of every kind of record, made on the small study."""
     folder = tmp_path_factory.mktemp("records") / "study"
     shutil.copytree(trained_study, folder)
     add_batches(folder)
 
     def mstool(line):
-        command = [sys.executable, "-m", "mstool", *line.split(), "-q"]
-        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        assert ended.returncode == 0, f"{line}: {ended.stderr}"
-        return ended.stdout
+        return mstool_in(folder, f"{line} -q")
 
     for line in LINES:
         mstool(line)
