@@ -19,6 +19,10 @@ from PIL import Image
 # and where a test asks for more, their waiting takes the core that others need.
 os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
+# make test is one make, and those that tests start are others.
+for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
+    os.environ.pop(name, None)
+
 # A loaded machine may be slow, and that is no failure; the same examples on every run.
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("steady")

@@ -60,9 +60,9 @@ def calls_in(script):
             tokens[place - 1] = "\n"  # a definition is no call
     for words in commands_in(tokens):
         is_wrapped = words[1:2] == ["mstool"]  # by a function such as core_seconds
-        name, *given = words[is_wrapped:]
+        name, *given = (word for word in words[is_wrapped:] if "[@]" not in word)
         if name == "mstool":
-            yield [word for word in given if word not in ("$@", "${@:2}") and "[@]" not in word]
+            yield [word for word in given if word not in ("$@", "${@:2}")]
         for inner in functions.get(name, ()):
             if inner[0] == "mstool" and inner[-1] in ("$@", "${@:2}"):
                 yield inner[1:-1] + (given if inner[-1] == "$@" else given[1:])

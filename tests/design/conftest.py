@@ -14,7 +14,8 @@ VALUE, SWITCH, VALUES = Option("value"), Option("switch", False), Option("values
 OPTIONS = {
     "tile": {"size": Option("value", 512), "overlap": Option("value", 64), "out": VALUE}
     | {"label-suffix": Option("value", ""), "group-by": VALUE, "legend": VALUE, "labels": VALUES}
-    | {"classes": VALUE, "grey": SWITCH, "scale": Option("value", 1.0)},
+    | {"classes": VALUE, "grey": SWITCH, "scale": Option("value", 1.0)}
+    | {"recursive": SWITCH, "image-suffix": Option("value", "")},
     "split": {"folds": VALUE, "loo": SWITCH, "holdout": VALUE, "seed": Option("value", 0)}
     | {"by-folder": SWITCH},
     "train": {"arch": Option("value", "unet"), "encoder": VALUE, "epochs": VALUE, "lr": VALUE}
@@ -22,8 +23,20 @@ OPTIONS = {
     | {"weights": VALUE, "augment": Option("value", "default"), "allow-leak": SWITCH},
     "predict": {"tta": Option("value", "none")},
     "stitch": {"blend": Option("value", "hann")},
-    "score": {"label-suffix": Option("value", ""), "group-by": VALUE, "objects": VALUES},
-    "explain": {"class": VALUE, "quick": SWITCH, "legend": VALUE, "labels": VALUES},
+    "score": {
+        "label-suffix": Option("value", ""),
+        "image-suffix": VALUE,
+        "group-by": VALUE,
+        "objects": VALUES,
+    },
+    "explain": {
+        "class": VALUE,
+        "quick": SWITCH,
+        "recursive": SWITCH,
+        "image-suffix": VALUE,
+        "legend": VALUE,
+        "labels": VALUES,
+    },
     "domain-shift": {"target-labels": VALUES, "scale": Option("value", 1.0)},
 }
 SMALL = """

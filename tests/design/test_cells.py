@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from mstool.design.cells import list_cells
+from mstool.design.cells import dividing_cell, list_cells
 from mstool.errors import UsageError
 
 DESIGN = "seeds = [0, 1]"
@@ -66,13 +66,36 @@ def test_only_seed_has_the_score_of_the_cell(read, small):
     assert base.seed_score(3) == base.score == "scores/phantoms/base.json"
 
 
-def test_chosen_folds_have_a_model_each(read, small):
-    base = list_cells(read(small.replace(DESIGN, "folds = [0, 2]")))[0]
-    assert base.model_records(0) == (
-        "models/phantoms/base/seed-0/fold-0/train.json",
-        "models/phantoms/base/seed-0/fold-2/train.json",
-    )
-    assert base.parts(base.masks(0))[1] == "masks/phantoms/base/seed-0/fold-2"
+def test_chosen_fold_has_a_model(read, small):
+    base = list_cells(read(small.replace(DESIGN, "folds = [2]")))[0]
+    assert base.model_records(0) == ("models/phantoms/base/seed-0/fold-2/train.json",)
+    assert base.parts(base.masks(0)) == ("masks/phantoms/base/seed-0/fold-2",)
+
+
+def test_groups_of_tiles_decide_the_split(read, small):
+    factor = "[factors.leak.levels]\nimages.tile.group-by = '(.*)'\nheats.tile.group-by = '(.)'\n"
+    *_, images, heats = list_cells(read(small + factor))
+    assert images.split == "splits/phantoms/leak-images.csv"
+    assert heats.split == "splits/phantoms/leak-heats.csv"
+    plan = read(small + factor)
+    assert dividing_cell(plan, images).tiles == images.tiles == "tiles/phantoms/leak-images"
+
+
+def test_options_of_split_beside_a_split_that_is_a_file_are_refused(read, small):
+    factor = "[factors.folds]\noption = 'split.folds'\nlevels = [2, 3]\n"
+    with pytest.raises(
+        UsageError, match=r"^factors\.folds: level 2 sets split\.folds, but data\.ph"
+    ):
+        list_cells(read(small.replace("folds = 4", "split = 'a.csv'") + factor))
+
+
+def test_listed_cell_that_no_data_set_has_is_refused(read, small):
+    second = "[data.steel]\nimages = 'i'\nlabels = 'l'\nfolds = 2\n"
+    second += "[factors.lr]\noption = 'train.lr'\nlevels = [1, 2]\ndata = ['steel']\n"
+    cells = "[[cell]]\n[[cell]]\ncontext = 'small'\nlr = 1\n"
+    plan = read(small.replace(DESIGN, "design = 'list'") + second + cells)
+    with pytest.raises(UsageError, match="^cell 2: no data set has all its factors"):
+        list_cells(plan)
 
 
 def test_level_of_the_default_is_the_base(read, small):
@@ -143,14 +166,43 @@ def test_too_long_a_name_is_refused(read, small):
 
 
 def test_paths_hold_nothing_that_make_or_a_shell_reads(read, small):
-    levels = """["ce+0.3*dice", "a b#c$d%e:f'g\\\\h\\n;|&<>(){}[]~!?\\u00e9"]"""
+    levels = """["ce+0.3*dice", "a b#c$d=%e:f'g\\\\h\\n;|&<>(){}[]~!?\\u00e9"]"""
     factor = f"[factors.augment]\noption = 'train.augment'\nlevels = {levels}\n"
     for cell in list_cells(read(small + factor)):
         for path in (cell.tiles, cell.model(0), cell.masks(1), cell.score, cell.seed_score(0)):
-            assert re.fullmatch(r"[A-Za-z0-9/_.+@=,-]+", path)
+            assert re.fullmatch(r"[A-Za-z0-9/_.+@,-]+", path)
 
 
 def test_cells_to_explain_must_be_there(read, small):
     after = "[after.explain]\nclass = '1'\ncells = ['encoder-vgg']\n"
     with pytest.raises(UsageError, match=r"^after\.explain\.cells: no cell is called encoder-vgg"):
         list_cells(read(small + after))
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "own"),
+    [
+        ("tile.size", "64", "tiles model probs masks explanation shift"),
+        ("split.folds", "2", "split model probs masks explanation shift"),
+        ("train.lr", "0.1", "model probs masks explanation shift"),
+        ("predict.tta", "'flips'", "probs masks"),
+        ("stitch.blend", "'crop'", "masks"),
+        ("score.objects", "['a']", ""),
+        ("explain.quick", "true", "explanation"),
+        ("domain-shift.scale", "2.0", "shift"),
+    ],
+)
+def test_level_has_files_of_its_own_from_its_verb_on(read, small, option, value, own):
+    more = f"[factors.x.levels]\none.{option} = {value}\ntwo.stitch.blend = 'other'\n"
+    more += "[after.explain]\nclass = '1'\n[after.domain-shift]\ntarget = 'new'\n"
+    base, *_, cell, _ = list_cells(read(small + more))
+    assert cell.name == "phantoms/x-one"
+    places = {name: getattr(cell, name) for name in ("tiles", "split", "explanation", "shift")}
+    places |= {name: getattr(cell, name)(0) for name in ("model", "probs", "masks")}
+    assert {name for name, place in places.items() if "x-one" in place} == {*own.split()}
+    assert cell.score != base.score
+
+
+def test_what_is_said_of_data_goes_before_the_base(read, small):
+    base = list_cells(read(small.replace("folds = 4", "folds = 4\nsize = 96")))[0]
+    assert base.options("tile") == {"size": 96}

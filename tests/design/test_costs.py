@@ -60,3 +60,21 @@ def test_scores_of_one_run_and_of_two_are_of_two_kinds(kinds):
     base, encoder = (f"scores/phantoms/{cell}" for cell in ("base", "encoder-tu-vgg16"))
     assert kinds[f"{base}/seed-0.json"] == kinds[f"{encoder}/seed-1.json"]
     assert kinds[f"{base}.json"] == kinds[f"{encoder}.json"] != kinds[f"{base}/seed-0.json"]
+
+
+def test_trainings_on_other_splits_are_of_two_kinds(read, small):
+    factor = "[factors.folds]\noption = 'split.folds'\nlevels = [4, 2]\n"
+    plan = read(small + factor)
+    jobs = [job for job in list_jobs(plan, list_cells(plan)) if job.stage == "train"]
+    kinds = kinds_of(jobs, {job.target: {"fit": {"seed": 0}} for job in jobs})
+    base, folds = (kinds[f"models/phantoms/{cell}/seed-0/cv.json"] for cell in ("base", "folds-2"))
+    assert base != folds
+
+
+def test_trainings_of_other_lengths_are_of_two_kinds(read, small):
+    plan = read(small)
+    jobs = [job for job in list_jobs(plan, list_cells(plan)) if job.stage == "train"]
+    one, two, *_ = (job.target for job in jobs)
+    fits = {job.target: {"fit": {"seed": 0, "epochs": 9}} for job in jobs}
+    fits[two] = {"fit": {"seed": 1, "epochs": 12}}
+    assert kinds_of(jobs, fits)[one] != kinds_of(jobs, fits)[two]

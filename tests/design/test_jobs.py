@@ -53,15 +53,13 @@ def test_chain_of_a_cell_is_what_a_person_would_type(read, small):
     ]
 
 
-def test_chosen_folds_are_trained_and_tested_by_themselves(read, small):
-    jobs = jobs_of(read(small.replace(DESIGN, "folds = [0, 2]")))
+def test_chosen_fold_is_trained_and_tested_by_itself(read, small):
+    jobs = jobs_of(read(small.replace(DESIGN, "folds = [2]")))
     model, masks = "models/phantoms/base/seed-0", "masks/phantoms/base/seed-0"
-    assert calls(jobs, "train")[1].endswith(f"--encoder efficientnet-lite0 -o {model}/fold-2")
-    assert "--test-fold 2" in calls(jobs, "train")[1]
-    assert f"--model {model}/fold-2 --select test" in calls(jobs, "predict")[1]
-    assert calls(jobs, "score")[0].startswith(
-        f"score {masks}/fold-0 {masks}/fold-2 phantom/labels -o"
-    )
+    assert calls(jobs, "train")[0].endswith(f"--encoder efficientnet-lite0 -o {model}/fold-2")
+    assert "--test-fold 2" in calls(jobs, "train")[0]
+    assert f"--model {model}/fold-2 --select test" in calls(jobs, "predict")[0]
+    assert calls(jobs, "score")[0].startswith(f"score {masks}/fold-2 phantom/labels --probs")
 
 
 def test_seeds_are_scored_alone_and_together(read, small):
@@ -138,4 +136,33 @@ def test_options_are_typed_as_a_shell_would(read, small):
 def test_fold_without_a_model_cannot_be_explained(read, small):
     after = "[after.explain]\nclass = '1'\nfold = 3\n"
     with pytest.raises(UsageError, match="fold 3 is none of study"):
-        jobs_of(read(small.replace(DESIGN, "folds = [0, 1]") + after))
+        jobs_of(read(small.replace(DESIGN, "folds = [0]") + after))
+
+
+def test_masks_are_scored_against_one_folder_of_labels(read, small):
+    several = small.replace('"phantom/labels"', '["la", "lb"]')
+    with pytest.raises(UsageError, match=r"^data\.phantoms: has several folders of labels"):
+        jobs_of(read(several))
+    jobs = jobs_of(read(several.replace("folds = 4", "folds = 4\ntruth = 'lt'")))
+    assert "--labels la --labels lb" in calls(jobs, "tile")[0]
+    assert calls(jobs, "score")[0].split()[2] == "lt"
+    assert (
+        "score masks/phantoms/base/seed-0 la"
+        in calls(jobs_of(read(small.replace('"phantom/labels"', '["la"]'))), "score")[0]
+    )
+
+
+def test_two_commands_for_one_file_are_refused(read, small):
+    factors = "[factors.lr]\noption = 'train.lr'\nlevels = ['a b', 'a-b']\n"
+    cells = "[[cell]]\nlr = 'a b'\n[[cell]]\nlr = 'a-b'\ncontext = 'blended'\n"
+    plan = read(small.replace(DESIGN, "design = 'list'") + factors + cells)
+    with pytest.raises(UsageError, match="would write models/phantoms/lr-a-b/seed-0 with other"):
+        jobs_of(plan)
+
+
+def test_first_words_of_reading_reach_all_readers_too(read, small):
+    more = "folds = 4\nrecursive = true\nimage-suffix = '_i'\n"
+    jobs = jobs_of(read(small.replace("folds = 4", more) + "[after.explain]\nclass = '1'\n"))
+    assert "--recursive --image-suffix _i" in calls(jobs, "explain")[0]
+    assert "--image-suffix _i" in calls(jobs, "score")[0]
+    assert "--recursive" not in calls(jobs, "score")[0]  # which has no such option

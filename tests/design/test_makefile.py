@@ -150,6 +150,12 @@ def test_odd_options_reach_the_verb_as_they_are(write, small, calls):
     assert odd in calls()[0]
 
 
+def test_level_with_an_equals_sign_sets_no_variable(write, small, calls):
+    write(small.replace('"tu-vgg16"', '"a=b"'))
+    make("-j2", "scores")
+    assert any("--encoder a=b" in " ".join(call) for call in calls())
+
+
 def test_name_of_the_plan_must_be_plain(write, small):
     with pytest.raises(UsageError, match="in the name of a plan"):
         write(small, "my plan.toml")

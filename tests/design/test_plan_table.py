@@ -40,6 +40,15 @@ def test_base_of_a_factor_is_said_in_one_place(read, small):
         read(twice)
 
 
+def test_base_of_a_factor_is_not_ignored_where_a_data_set_says_otherwise(read, small):
+    factor = "[factors.size]\noption = 'tile.size'\nlevels = [64, 96]\nbase = 64\n"
+    plan = small.replace("size = 256", "").replace("folds = 4", "folds = 4\nsize = 96")
+    with pytest.raises(
+        UsageError, match=r"^factors\.size\.base: is 64, but data\.phantoms says 96"
+    ):
+        read(plan + factor)
+
+
 WRONG = {
     "extra": ("[study]", "[extra]\n[study]", "extra: unknown key"),
     "study": ("seeds = [0, 1]", "seed = 1", "study.seed: unknown key"),
@@ -47,6 +56,7 @@ WRONG = {
     "seeds that are none": ("seeds = [0, 1]", "seeds = []", "study.seeds: give a list"),
     "yes for a seed": ("seeds = [0, 1]", "seeds = [true]", "study.seeds: give a list"),
     "folds": ("seeds = [0, 1]", "folds = 'some'", "study.folds: give a list of whole numbers"),
+    "several folds": ("seeds = [0, 1]", "folds = [0, 2]", "study.folds: name one fold"),
     "design": ("seeds = [0, 1]", "design = 'full'", "study.design: 'full' is not known"),
     "verb": ("[base.tile]", "[base.segment]", "base.segment: unknown key"),
     "option": ("size = 256", "sise = 256", "base.tile.sise: mstool tile has no option --sise"),
@@ -59,6 +69,11 @@ WRONG = {
     "empty labels": ('"phantom/labels"', '""', "data.phantoms.labels: name a file or folder"),
     "no division": ("folds = 4", "", "data.phantoms: is not divided"),
     "two divisions": ("folds = 4", "folds = 4\nsplit = 'a.csv'", "data.phantoms: has a split and"),
+    "split and option": (
+        "folds = 4\n[base.tile]",
+        "split = 'a.csv'\nseed = 3\n[base.tile]",
+        "data.phantoms: has a split and split.seed",
+    ),
     "key of data": ("folds = 4", "folds = 4\nfold = 3", "data.phantoms.fold: is no key of a data"),
     "name of data": ("[data.phantoms]", "[data.'a b']", "data.a b: use letters, digits and"),
     "one level": (', "tu-vgg16"]', "]", "factors.encoder: has 1 level"),
@@ -71,11 +86,43 @@ WRONG = {
     "unknown option": ("train.encoder", "train.enc", "factors.encoder.option.train.enc: mstool"),
     "unknown level option": ("train.crop", "train.cut", "context.levels.small.train.cut: mstool"),
     "unknown data": ('data = ["phantoms"]', 'data = ["steel"]', "context.data: 'steel' is not"),
+    "no data of a factor": ('data = ["phantoms"]', "data = []", "context.data: give a list of"),
+    "text for data": ('data = ["phantoms"]', 'data = "phantoms"', "context.data: give a list of"),
+    "base for nothing": (
+        "[base.tile]",
+        "[base.explain]\nquick = true\n[base.tile]",
+        "base.explain.quick: nothing runs explain; add",
+    ),
+    "level for nothing": (
+        "stitch.blend",
+        "explain.class",
+        "context: blended.explain.class: nothing runs",
+    ),
     "cells": ("[study]", "[[cell]]\n[study]", "cell: tables [[cell]] and design"),
     "no data": ("[data.phantoms]", "[base.stitch]", "base.stitch.images: "),
     "after": ("[base.tile]", "[after.measure]\n[base.tile]", "after.measure: unknown key"),
     "explain": ("[base.tile]", "[after.explain]\n[base.tile]", "after.explain: has no class"),
     "shift": ("[base.tile]", "[after.domain-shift]\n[base.tile]", "domain-shift: has no target"),
+    "place": (
+        "[base.tile]",
+        "[after.explain]\nclass = '1'\nimages = 5\n[base.tile]",
+        "after.explain.images: name a",
+    ),
+    "target": (
+        "[base.tile]",
+        "[after.domain-shift]\ntarget = ['a', 'b']\n[base.tile]",
+        "after.domain-shift.target: name a file or folder",
+    ),
+    "fold": (
+        "[base.tile]",
+        "[after.explain]\nclass = '1'\nfold = '1'\n[base.tile]",
+        "after.explain.fold: give the number",
+    ),
+    "said twice": (
+        "[base.tile]",
+        "[base.explain]\nclass = '1'\n[after.explain]\nclass = '2'\n[base.tile]",
+        "after.explain.class: is not what base.explain.class says",
+    ),
     "table": ("[base.tile]\nsize = 256", "[base]\ntile = 256", "base.tile: must be a table"),
 }
 

@@ -166,3 +166,10 @@ def test_real_slurm_runs_every_job(write, calls):
         assert time.monotonic() < ends
         time.sleep(1)
     assert sorted(calls()[:-1]) == sorted([*job.argv] for job in jobs)
+
+
+def test_name_of_the_plan_is_no_flag(read, small):
+    plan = read(small)
+    cells = list_cells(plan)
+    text = render_slurm(list_jobs(plan, cells), "-p.toml", len(cells))
+    assert "report.1) words=(report ./-p.toml -o report.html" in text

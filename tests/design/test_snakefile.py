@@ -88,3 +88,8 @@ def test_braces_of_options_are_no_wildcards(write, small):
 def test_names_that_snakemake_cannot_hold_are_refused(name, write, small):
     with pytest.raises(UsageError, match="snakemake cannot name this file"):
         write(small.replace('"phantom/images"', f'"{name}"'))
+
+
+def test_name_of_the_plan_is_no_flag(write):
+    write(plan="-p.toml")
+    assert "report ./-p.toml -o report.html" in Path("Snakefile").read_text()

@@ -84,3 +84,10 @@ def test_interval_and_repeats_lie_inside_the_axes():
     assert low < 0.7 and high > 0.9
     drawn = np.concatenate([line.get_xdata() for line in axes.lines]).astype(float)
     assert {0.7, 0.79, 0.8, 0.81, 0.9} <= set(drawn[np.isfinite(drawn)])
+
+
+def test_base_is_black_wherever_it_stands():
+    rows = [PlottedCell(name, 0.5, None, (), True, name == "base") for name in ("wide", "base")]
+    (axes,) = draw_cells(rows, "mean IoU [1]", is_difference=False).axes
+    colours = [line.get_markeredgecolor() for line in axes.lines]
+    assert colours == ["#0072B2", "#000000"]

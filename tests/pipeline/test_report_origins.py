@@ -33,7 +33,7 @@ def test_all_steps_are_found_by_repeat(study):
     assert [(step.verb, step.repeat) for step in origins.steps] == [
         (verb, repeat) for verb in ("stitch", "predict", "train") for repeat in (0, 1)
     ]
-    assert origins.lost == ()
+    assert origins.lost == origins.incomplete == ()
     first, second = origins.trainings
     assert (
         second.history
@@ -52,6 +52,16 @@ def test_record_that_has_changed_is_not_followed(study):
     assert {step.repeat for step in origins.steps} == {0}
     (line,) = origins.lost
     assert "masks-1/stitch.json is not there, or has changed since" in line
+    assert origins.incomplete == ("train", "predict", "stitch")
+
+
+def test_training_of_another_model_is_not_that_behind_the_score(study):
+    path, record = study
+    (path.parent / "cv" / "fold-0-1" / "model.safetensors").write_bytes(b"trained anew")
+    origins = trace_origins(path, record)
+    assert [one.step.repeat for one in origins.trainings] == [0]
+    assert "model.safetensors is not there, or has changed since" in origins.lost[0]
+    assert origins.incomplete == ("train",)
 
 
 def test_what_is_gone_is_said(study):

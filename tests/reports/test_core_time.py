@@ -34,3 +34,9 @@ def test_what_is_not_at_hand_is_undefined():
     found = describe_cost([("train", step(10, core_s=9.0))])
     assert (found["train"], found["predict"], found["total"]) == (9.0, None, None)
     assert describe_cost([])["total"] is None
+
+
+def test_part_of_the_records_is_no_sum():
+    steps = [("train", step(10, core_s=9.0)), ("predict", step(4, core_s=3.0))]
+    found = describe_cost(steps, lost=("train",))
+    assert (found["train"], found["predict"], found["total"]) == (None, 3.0, None)

@@ -115,7 +115,7 @@ def record_of(rows, groups=None, unit=None):
 def test_record_becomes_arrays():
     rows = make_confusions([1, 2, 3]).tolist()
     cell = scored_cell("c", record_of(rows, ["s1", "s1", "s2"]))
-    assert (cell.images, cell.units, cell.n_units) == (NAMES[:3], ("s1", "s1", "s2"), 2)
+    assert (cell.images, cell.units) == (NAMES[:3], ("s1", "s1", "s2"))
     assert mean_iou(cell.by_run[0]) == mean_iou(cell.confusions.sum(axis=0))
     assert scored_cell("c", record_of(rows, ["a", "b", "c"])).units is None
 
@@ -125,3 +125,50 @@ def test_old_record_of_specimens_is_refused():
     assert scored_cell("c", record_of(rows)).units is None
     with pytest.raises(ValueError, match="specimen"):
         scored_cell("c", record_of(rows, unit="group"))
+
+
+def test_units_are_what_shares_a_specimen_in_either_cell():
+    specimens = ("s", "s", "t", "u", "v", "w")
+    grouped = make_cell("good", [[3, 4, 3, 6, 2, 4]], units=specimens)
+    base = make_cell("base", [[9, 12, 10, 14, 8, 11]], units=("1", "2", "3", "4", "5", "5"))
+    for pair, n_units in (((grouped, BASE), 5), ((GOOD, base), 5), ((grouped, base), 4)):
+        assert compare_with_base([pair], seed=0)["good"].versus.n_units == n_units
+
+
+def test_specimens_follow_the_order_of_micrographs():
+    order = [5, 4, 3, 2, 1, 0]
+    grouped = make_cell("good", [[3, 4, 3, 6, 2, 4]], units=("s", "s", "t", "u", "v", "v"))
+    turned = ScoredCell(
+        "good",
+        NAMES[::-1],
+        ("v", "v", "u", "t", "s", "s"),
+        grouped.classes,
+        grouped.confusions[order],
+        grouped.by_run,
+    )
+    found, direct = (compare_with_base([(c, BASE)], 0)["good"].versus for c in (turned, grouped))
+    assert found.interval[0] == pytest.approx(direct.interval[0])
+
+
+def test_comparisons_of_more_micrographs_do_not_count_against_few():
+    many = tuple(f"m{number}.tif" for number in range(12))
+    base = make_cell("base-b", [[9, 12, 10, 14, 8, 11] * 2], images=many)
+    good = make_cell("good-b", [[3, 4, 3, 6, 2, 4] * 2], images=many)
+    found = compare_with_base([(GOOD, BASE), (good, base)], seed=0)
+    assert found["good"].least_p_holm == found["good"].p_holm == 2 / 2**6
+    assert found["good-b"].least_p_holm == 2 * 2 / 2**12
+
+
+def test_repeats_are_set_against_the_mean_of_those_of_the_base():
+    base = make_cell("base", [[9, 12, 10, 14, 8, 11], [3, 4, 3, 6, 2, 4]])
+    found = compare_with_base([(make_cell("good", [[1] * 6, [2] * 6]), base)], seed=0)["good"]
+    middle = np.mean([mean_iou(run) for run in base.by_run])
+    expected = [mean_iou(make_confusions([n] * 6).sum(axis=0)) - middle for n in (1, 2)]
+    assert found.by_run == pytest.approx(expected)
+
+
+def test_runs_of_a_record_are_kept_apart():
+    rows = make_confusions([1, 2, 3]).tolist()
+    halves = [np.array(row).tolist() for row in make_confusions([1, 2])]
+    cell = scored_cell("c", record_of(rows) | {"runs": [{"confusion": half} for half in halves]})
+    assert (cell.n_runs, cell.by_run.tolist()) == (2, halves)

@@ -20,7 +20,7 @@ from mstool.design.study_plan import (
     Settings,
     default_of,
     level_name,
-    verb_of,
+    verbs_of,
 )
 from mstool.errors import UsageError
 
@@ -160,6 +160,7 @@ def list_cells(plan: Plan) -> tuple[Cell, ...]:
             raise UsageError(f"factors: {both} would both write {cell.score}; rename a level")
     if not cells:
         raise UsageError("cell: the list names no cell")
+    _check_listed(plan)
     _check_after(plan, [cell.name for cell in cells])
     return tuple(cells)
 
@@ -186,6 +187,7 @@ def _cells_of(plan: Plan, data: DataSet) -> Iterator[Cell]:
     base = _base_of(plan, data)
     for factor in factors:
         _refuse_same(factor, base)
+        _refuse_idle(factor, data, base)
     seen: set[tuple[tuple[str, str], ...]] = set()
     for chosen in _combinations(plan, factors):
         # a level that says what the base says is the base's
@@ -225,9 +227,10 @@ def _base_of(plan: Plan, data: DataSet) -> dict[str, Any]:
 def _touches(level: Level, base: Settings, options: Options) -> frozenset[str]:
     """Verbs that a level sets otherwise than the base; none where it is the base's."""
     return frozenset(
-        verb_of(key)
+        verb
         for key, value in level.settings.items()
         if value != base.get(key, default_of(key, options))
+        for verb in verbs_of(key)
     )
 
 
@@ -237,6 +240,17 @@ def _refuse_same(factor: Factor, base: Settings) -> None:
             raise UsageError(
                 f"factors.{factor.name}: levels {first.name} and {second.name} are the same; "
                 "keep one"
+            )
+
+
+def _refuse_idle(factor: Factor, data: DataSet, base: Settings) -> None:
+    """Refuse options of split where the split is a file, which they would not change."""
+    for level in factor.levels:
+        idle = [key for key in level.settings if key.startswith("split.")]
+        if idle and "data.split" in {**base, **level.settings}:
+            raise UsageError(
+                f"factors.{factor.name}: level {level.name} sets {idle[0]}, but data.{data.name} "
+                "has a split that is a file; let the level name another file, or leave it out"
             )
 
 
@@ -282,12 +296,24 @@ def _join(levels: Iterable[tuple[str, str]]) -> str:
 
 
 def _tame(text: str) -> str:
-    """Name of a level without what shells, make and file systems give a meaning to."""
-    return re.sub(r"[^A-Za-z0-9_.+@=]+", "-", text).strip("-") or "-"
+    """Name of a level without what shells, make and file systems give a meaning to.
+
+    With = in the name of a target, make takes its rule for a variable.
+    """
+    return re.sub(r"[^A-Za-z0-9_.+@]+", "-", text).strip("-") or "-"
 
 
 def _describe(cell: Cell) -> str:
     return ", ".join(f"{name} = {cell.levels[name]}" for name in cell.differs) or BASE
+
+
+def _check_listed(plan: Plan) -> None:
+    varied = [{f.name for f in plan.factors if data.name in f.data} for data in plan.data]
+    for number, listed in enumerate(plan.listed, 1):
+        if not any({*listed} <= names for names in varied):
+            raise UsageError(
+                f"cell {number}: no data set has all its factors; see factors.NAME.data"
+            )
 
 
 def _check_after(plan: Plan, names: list[str]) -> None:

@@ -61,7 +61,8 @@ def _kind_of(
     if job.stage == "train":
         settings = {**trainings[job.target]}
         settings["fit"] = {**settings["fit"], "seed": None}
-        return job.stage, tiles, repr({**settings, "test_fold": None}), "all" in job.argv
+        split = job.argv[job.argv.index("--split") + 1]  # which says how many folds there are
+        return job.stage, tiles, split, repr({**settings, "test_fold": None}), "all" in job.argv
     if job.stage == "predict":
         settings = trainings[model_target(job, trainings)]
         return job.stage, tiles, repr([settings[name] for name in _NETWORK]), options

@@ -97,7 +97,7 @@ def _jobs_of(plan: Plan, cell: Cell, files: Collection[str]) -> Iterator[Job]:
 def _tile(cell: Cell, files: Collection[str]) -> Job:
     options = cell.options("tile")
     images, labels = _listed(cell.settings["data.images"]), _listed(cell.settings["data.labels"])
-    words = [*map(_operand, images), *_repeat("labels", labels)]
+    words = [*map(operand, images), *_repeat("labels", labels)]
     needs = (*images, *labels)
     return _job("tile", f"{cell.tiles}/tiles.json", needs, words, options, cell.tiles, files)
 
@@ -134,13 +134,24 @@ def _score(cell: Cell, seeds: Sequence[int], target: str, files: Collection[str]
     """Score masks; where they are of one run, look at the probabilities behind them too."""
     masks = [part for seed in seeds for part in cell.parts(cell.masks(seed))]
     needs = [f"{part}/stitch.json" for part in masks]
-    words = [*masks, _operand(cell.truth)]
+    truth = _one_truth(cell)
+    words = [*masks, operand(truth)]
     if len(masks) == 1:
         probs = cell.parts(cell.probs(seeds[0]))[0]
         words += ["--probs", probs]
         needs += [f"{probs}/predict.json"]
     options = _reading(cell, _READING_OF_MASKS) | cell.options("score")
-    return _job("score", target, (*needs, cell.truth), words, options, target, files)
+    return _job("score", target, (*needs, truth), words, options, target, files)
+
+
+def _one_truth(cell: Cell) -> str:
+    truths = _listed(cell.truth)
+    if len(truths) > 1:
+        raise UsageError(
+            f"data.{cell.data}: has several folders of labels, and masks are scored against one; "
+            "name it, with truth = FOLDER"
+        )
+    return truths[0]
 
 
 def _explain(plan: Plan, cell: Cell, files: Collection[str]) -> Job:
@@ -149,7 +160,7 @@ def _explain(plan: Plan, cell: Cell, files: Collection[str]) -> Job:
     labels = [] if "images" in options else _listed(cell.settings["data.labels"])
     reading = [name for name in _READING if labels or name not in _OF_LABELS]
     model = _one_model(plan, options, cell)
-    words = [*map(_operand, images), *_repeat("labels", labels), "--model", model]
+    words = [*map(operand, images), *_repeat("labels", labels), "--model", model]
     needs = (*images, *labels, cell.model_records(cell.seeds[0])[0])
     options = _known(plan, "explain", _reading(cell, reading) | options)
     made = cell.explanation
@@ -165,7 +176,7 @@ def _shift(plan: Plan, cell: Cell, files: Collection[str]) -> Job:
             "can be the source; name its cells, without this one"
         )
     labels = _listed(cell.settings["data.labels"])
-    words = [_operand(source), _operand(target), "--model", _one_model(plan, options, cell)]
+    words = [operand(source), operand(target), "--model", _one_model(plan, options, cell)]
     words += _repeat("source-labels", labels)
     needs = (source, target, *labels, cell.model_records(cell.seeds[0])[0])
     options = _known(plan, "domain-shift", _reading(cell, _READING) | options)
@@ -236,6 +247,6 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _operand(path: str) -> str:
+def operand(path: str) -> str:
     """Path that cannot be taken for a flag."""
     return f"./{path}" if path.startswith("-") else path

@@ -73,10 +73,10 @@ def parse_plan(table: Mapping[str, Any], options: Options) -> Plan:
     )
     if not data:
         raise UsageError("data: names no data set; add a table [data.NAME] with images and labels")
-    names = tuple(each.name for each in data)
     factors = tuple(
-        _read_factor(name, entry, names, options, base) for name, entry in _tables(table, "factors")
+        _read_factor(name, entry, data, options, base) for name, entry in _tables(table, "factors")
     )
+    _refuse_idle(base, factors, after)
     design = _one_of(study.get("design", DESIGNS[0]), DESIGNS, "study.design")
     return Plan(
         data=data,
@@ -120,7 +120,7 @@ def _read_options(
 def _check(verb: str, name: str, value: Any, where: str, options: Options) -> Any:
     """Give a value back, if its option exists, is the user's to set, and takes such a thing."""
     if name in PLACES.get(verb, ()):
-        return value
+        return _check_place(name, value, where)
     option = options[verb].get(name)
     if option is None:
         raise UsageError(f"{where}: mstool {verb} has no option --{name}; see its --help")
@@ -135,6 +135,14 @@ def _check(verb: str, name: str, value: Any, where: str, options: Options) -> An
     return value
 
 
+def _check_place(name: str, value: Any, where: str) -> Any:
+    if name != "fold":
+        return _check_paths(name, value, where)
+    if type(value) is not int or value < 0:
+        raise UsageError(f"{where}: give the number of a fold")
+    return value
+
+
 def _read_data(
     table: Mapping[str, Any], where: str, options: Options, base: Settings
 ) -> dict[str, Any]:
@@ -143,8 +151,9 @@ def _read_data(
         if f"data.{name}" not in settings:
             raise UsageError(f"{where}: has no {name}; name the folder")
     divisions = [key for key in _DIVISIONS if settings.get(key, base.get(key))]
-    if "data.split" in settings and divisions:
-        raise UsageError(f"{where}: has a split and {divisions[0]}; keep one of them")
+    dividing = divisions + [key for key in settings if key.startswith("split.")]
+    if "data.split" in settings and dividing:
+        raise UsageError(f"{where}: has a split and {dividing[0]}; keep one of them")
     if "data.split" not in settings and not divisions:
         raise UsageError(f"{where}: is not divided; say folds = K, or split = FILE.csv")
     return settings
@@ -177,7 +186,7 @@ def _check_paths(name: str, value: Any, where: str) -> Any:
 def _read_factor(
     name: str,
     table: Mapping[str, Any],
-    data: tuple[str, ...],
+    data: tuple[DataSet, ...],
     options: Options,
     base: dict[str, Any],
 ) -> Factor:
@@ -193,22 +202,32 @@ def _read_factor(
             raise UsageError(f"{where}: level {level.name} is there twice; keep one")
         if level.name == BASE:
             raise UsageError(f"{where}: no level may be called {BASE}; give it another name")
+    wanted = _read_wanted(table, f"{where}.data", [each.name for each in data])
     if "base" in table:
         chosen = _one_of(level_name(table["base"]), names, f"{where}.base")
-        _give_base(levels[names.index(chosen)], where, base)
-    wanted = table.get("data", [*data])
-    for each in wanted if isinstance(wanted, list) else [wanted]:
-        _one_of(each, data, f"{where}.data")
-    return Factor(name, levels, tuple(wanted))
+        on = [each for each in data if each.name in wanted]
+        _give_base(levels[names.index(chosen)], where, base, on)
+    return Factor(name, levels, wanted)
 
 
-def _give_base(level: Level, where: str, base: dict[str, Any]) -> None:
+def _read_wanted(table: Mapping[str, Any], where: str, names: list[str]) -> tuple[str, ...]:
+    wanted = table.get("data", names)
+    if not isinstance(wanted, list) or not wanted:
+        raise UsageError(f"{where}: give a list of data sets, of {', '.join(names)}")
+    return tuple(_one_of(each, names, where) for each in wanted)
+
+
+def _give_base(level: Level, where: str, base: dict[str, Any], data: Iterable[DataSet]) -> None:
+    """Let a level be the base's, unless the base or a data set says something else."""
     for key, value in level.settings.items():
-        if base.setdefault(key, value) != value:
-            raise UsageError(
-                f"{where}.base: is {level.name}, but base.{key} says {level_name(base[key])}; "
-                "say it in one place"
-            )
+        said = {f"base.{key}": base.setdefault(key, value)}
+        said |= {f"data.{each.name}": each.settings.get(key, value) for each in data}
+        for place, other in said.items():
+            if other != value:
+                raise UsageError(
+                    f"{where}.base: is {level.name}, but {place} says {level_name(other)}; "
+                    "say it in one place"
+                )
 
 
 def _read_levels(table: Mapping[str, Any], where: str, options: Options) -> tuple[Level, ...]:
@@ -268,7 +287,9 @@ def _read_after(
         if cells is not None and not isinstance(cells, list):
             raise UsageError(f"after.{verb}.cells: give a list of names of cells")
         after[verb] = None if cells is None else tuple(map(str, cells))
-        base |= _read_options(verb, entry, f"after.{verb}", options)
+        for key, value in _read_options(verb, entry, f"after.{verb}", options).items():
+            if base.setdefault(key, value) != value:
+                raise UsageError(f"after.{key}: is not what base.{key} says; say it in one place")
     if "domain-shift" in after and "domain-shift.target" not in base:
         raise UsageError("after.domain-shift: has no target; name the folder of the new batch")
     if "explain" in after and "explain.class" not in base:
@@ -276,8 +297,28 @@ def _read_after(
     return after
 
 
+def _refuse_idle(base: Settings, factors: Iterable[Factor], after: Iterable[str]) -> None:
+    """Refuse options of verbs that run nowhere, since these come after scoring or not at all."""
+    said = [("base", key) for key in base]
+    said += [
+        (f"factors.{factor.name}: {level.name}", key)
+        for factor in factors
+        for level in factor.levels
+        for key in level.settings
+    ]
+    for where, key in said:
+        verb = key.partition(".")[0]
+        if verb in AFTERWARDS and verb not in after:
+            raise UsageError(f"{where}.{key}: nothing runs {verb}; add a table [after.{verb}]")
+
+
 def _read_folds(folds: Any) -> tuple[int, ...] | None:
-    return None if folds == "all" else _numbers(folds, "study.folds", " or 'all'")
+    if folds == "all":
+        return None
+    found = _numbers(folds, "study.folds", " or 'all'")
+    if len(found) > 1:  # their micrographs differ, and score pools runs of the same ones
+        raise UsageError("study.folds: name one fold, such as [0], or 'all'")
+    return found
 
 
 def _numbers(values: Any, where: str, also: str = "") -> tuple[int, ...]:

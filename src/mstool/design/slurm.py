@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Sequence
 
-from mstool.design.jobs import Job
+from mstool.design.jobs import Job, operand
 
 # Verbs whose arrays must have ended before that of a verb may begin.
 _AFTER = {
@@ -91,7 +91,7 @@ def render_slurm(jobs: Sequence[Job], plan: str, n_cells: int) -> str:
         for stage in stages
         for number, job in enumerate(_of(jobs, stage), 1)
     ]
-    report = shlex.join(["report", plan, "-o", "report.html", "--overwrite"])
+    report = shlex.join(["report", operand(plan), "-o", "report.html", "--overwrite"])
     return "".join(
         [
             _HEAD.format(plan=_in_comment(plan), n_cells=n_cells, n_jobs=len(jobs), script="FILE"),

@@ -4,7 +4,7 @@ import re
 import shlex
 from collections.abc import Sequence
 
-from mstool.design.jobs import Job
+from mstool.design.jobs import Job, operand
 from mstool.errors import UsageError
 
 _HEAD = """\
@@ -50,7 +50,7 @@ def render_snakefile(jobs: Sequence[Job], plan: str, n_cells: int) -> str:
         needs = job.needs if any(need in made for need in job.needs) else (plan, *job.needs)
         parts.append(_rule(f"{job.stage.replace('-', '_')}_{number}", needs, job.target, job.argv))
     results = tuple(job.target for job in jobs if job.stage in ("score", "explain", "domain-shift"))
-    argv = ("report", plan, "-o", "report.html", "--overwrite")
+    argv = ("report", operand(plan), "-o", "report.html", "--overwrite")
     parts.append(_rule("report", results, "report.html", argv))
     return "".join(parts)
 

@@ -14,6 +14,8 @@ BASE = "base"  # name of what a factor leaves as it is
 
 # Keys of a data set that are no option of a verb, and the verb that reads them.
 DATA_KEYS = {"images": "tile", "labels": "tile", "truth": "score", "split": "split"}
+# Settings that further verbs read from what the first has written: tile notes the group of each.
+ALSO_READ_BY = {"tile.group-by": ("split",)}
 # What explain and domain-shift work on, beside their options.
 PLACES = {"explain": ("images", "fold"), "domain-shift": ("target", "fold")}
 
@@ -118,10 +120,10 @@ class Plan:
     options: Options
 
 
-def verb_of(key: str) -> str:
-    """Verb that first reads a setting: ``tile`` for ``tile.size`` and for ``data.labels``."""
+def verbs_of(key: str) -> tuple[str, ...]:
+    """Verbs that read a setting: ``tile`` for ``tile.size`` and for ``data.labels``."""
     verb, _, name = key.partition(".")
-    return DATA_KEYS[name] if verb == "data" else verb
+    return (DATA_KEYS[name] if verb == "data" else verb, *ALSO_READ_BY.get(key, ()))
 
 
 def default_of(key: str, options: Options) -> Any:

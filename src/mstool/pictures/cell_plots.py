@@ -28,7 +28,9 @@ class PlottedCell:
     repeats : tuple of float
         The same of each repeat; none are drawn where there is but one.
     is_solid : bool
-        Whether its dot is filled: the base, or a difference that is told.
+        Whether its dot is filled: a score, or a difference that is told.
+    is_base : bool
+        Whether it is the cell that others are compared with.
     """
 
     name: str
@@ -36,6 +38,7 @@ class PlottedCell:
     interval: tuple[float, float] | None
     repeats: tuple[float, ...]
     is_solid: bool
+    is_base: bool = False
 
 
 def draw_cells(rows: Sequence[PlottedCell], axis: str, is_difference: bool) -> Figure:
@@ -53,7 +56,7 @@ def draw_cells(rows: Sequence[PlottedCell], axis: str, is_difference: bool) -> F
     if is_difference:
         axes.axvline(0, color=BLACK, lw=1, ls=":")
     for place, row in enumerate(rows):
-        _draw_row(axes, place, row, BLACK if place == 0 and not is_difference else BLUE)
+        _draw_row(axes, place, row, BLACK if row.is_base else BLUE)
     axes.set(xlabel=axis, yticks=[], ylim=(len(rows) - 0.45, -0.75))
     axes.set_xlim(*_limits(rows, is_difference))
     axes.xaxis.set_major_locator(MaxNLocator(5))

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from mstool.chance.power import ALPHA
 from mstool.io.plain import to_plain
 from mstool.reports.pairing import Comparison
 from mstool.reports.sentences import judge
-from mstool.scores.versus import can_distinguish
 
 
 def describe_scores(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def describe_micrographs(record: Mapping[str, Any]) -> dict[str, Any] | None:
     return {place: {key: row[key] for key in keys} for place, row in chosen.items()}
 
 
-def describe_comparison(comparison: Comparison, base: str, n_comparisons: int) -> dict[str, Any]:
+def describe_comparison(comparison: Comparison, base: str) -> dict[str, Any]:
     """Entry ``versus`` of a cell: its mean IoU less that of the base."""
     versus = comparison.versus
     interval = versus.interval[0]
@@ -81,7 +81,8 @@ def describe_comparison(comparison: Comparison, base: str, n_comparisons: int) -
         "p": float(versus.p[0]),
         "p_holm": comparison.p_holm,
         "smallest_p": versus.smallest_p,
-        "can_distinguish": can_distinguish(versus.n_units, n_comparisons),
+        "least_p_holm": comparison.least_p_holm,
+        "can_distinguish": comparison.least_p_holm <= ALPHA,
         "least_difference": float(versus.least_difference[0]),
         "n_needed": versus.n_needed[0],
     }

@@ -1,32 +1,39 @@
 """What a cell cost: core-seconds and memory, from the records of its steps."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 STEPS = ("train", "predict", "stitch")  # verbs that make masks from tiles
 
 
-def describe_cost(steps: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
+def describe_cost(
+    steps: Sequence[tuple[str, Mapping[str, Any]]], lost: Collection[str] = ()
+) -> dict[str, Any]:
     """Core-seconds by verb and in all, largest memory, and devices.
 
     Parameters
     ----------
     steps : sequence of (str, mapping)
         Verb and record of each step; of `STEPS`, others are left aside.
+    lost : collection of str
+        Verbs of which some record is not at hand: what the others took is no sum.
 
     Returns
     -------
     dict
-        ``train``, ``predict`` and ``total`` core-seconds, None where no record is at hand;
+        ``train``, ``predict`` and ``total`` core-seconds, None where a record is not at hand;
         ``is_estimate``, whether a record gave no core-seconds, so that its time times its threads
         stands for them; ``predict_s_per_megapixel``; ``peak_rss_mb``; ``devices``, those that are
         no CPU.
     """
     known = [(verb, record) for verb, record in steps if verb in STEPS]
     of = {verb: [record for name, record in known if name == verb] for verb in STEPS}
-    seconds = {verb: _sum(map(_core_s, records)) for verb, records in of.items()}
+    seconds = {
+        verb: None if verb in lost else _sum(map(spent_core_s, records))
+        for verb, records in of.items()
+    }
     facts = [record["mstool"] for _, record in known]
-    is_whole = bool(of["train"]) and bool(of["predict"])
+    is_whole = not lost and bool(of["train"]) and bool(of["predict"])
     return {
         "train": seconds["train"],
         "predict": seconds["predict"],
@@ -38,12 +45,12 @@ def describe_cost(steps: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, A
     }
 
 
-def _core_s(record: Mapping[str, Any]) -> float:
+def spent_core_s(record: Mapping[str, Any]) -> float:
     """Core-seconds of a step; of a training that was resumed with those of earlier runs."""
     facts = record["mstool"]
     known = [facts.get("core_s"), record.get("train_core_s")]
     spent = [float(seconds) for seconds in known if seconds is not None]
-    return max(spent) if spent else float(facts["elapsed_s"] * facts["threads"])
+    return max(spent) if spent else float(facts["elapsed_s"] * (facts.get("threads") or 1))
 
 
 def _sum(values) -> float | None:

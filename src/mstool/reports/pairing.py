@@ -8,6 +8,7 @@ import numpy as np
 from mstool.chance.p_values import holm
 from mstool.reports.scored_cell import ScoredCell, scores_by_run
 from mstool.scores.versus import Versus, compare_scores
+from mstool.splits.groups import join_relations
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +21,8 @@ class Comparison:
         Differences of scores, the first that of the pooled mean IoU.
     p_holm : float
         P of that one, corrected for the number of comparisons in the report.
+    least_p_holm : float
+        Smallest that it could have been: others of more units may come before it.
     by_run : tuple of float
         Difference of mean IoU of each run of the cell to the mean of the runs of the base.
     has_run_variance : bool
@@ -28,6 +31,7 @@ class Comparison:
 
     versus: Versus
     p_holm: float
+    least_p_holm: float
     by_run: tuple[float, ...]
     has_run_variance: bool
 
@@ -58,8 +62,11 @@ def compare_with_base(
     """
     found = {cell.name: _compare(cell, base, seed) for cell, base in pairs}
     corrected = holm({name: float(versus.p[0]) for name, (versus, *_) in found.items()})
+    smallest = [versus.smallest_p for versus, *_ in found.values() if np.isfinite(versus.p[0])]
     return {
-        name: Comparison(versus, corrected[name], by_run, has_runs)
+        name: Comparison(
+            versus, corrected[name], _least_corrected(versus.smallest_p, smallest), by_run, has_runs
+        )
         for name, (versus, by_run, has_runs) in found.items()
     }
 
@@ -69,6 +76,11 @@ def best_cell(mean_iou: Mapping[str, float]) -> str:
     return max(mean_iou, key=lambda name: -1.0 if np.isnan(mean_iou[name]) else mean_iou[name])
 
 
+def _least_corrected(own: float, smallest: Sequence[float]) -> float:
+    """Smallest p that Holm's correction can leave, given the smallest of each comparison."""
+    return min(1.0, own * max(1, sum(other >= own for other in smallest)))
+
+
 def _compare(
     cell: ScoredCell, base: ScoredCell, seed: int
 ) -> tuple[Versus, tuple[float, ...], bool]:
@@ -76,9 +88,17 @@ def _compare(
     runs, runs_of_base = scores_by_run(_in_order(cell, base)), scores_by_run(base)
     has_runs = len(runs) == len(runs_of_base) > 1
     by_run = runs - runs_of_base if has_runs else None
-    versus = compare_scores(ours, theirs, base.units, seed, by_run=by_run)
+    versus = compare_scores(ours, theirs, _common_units(cell, base), seed, by_run=by_run)
     each = runs[:, 0] - runs_of_base[:, 0].mean()
     return versus, tuple(each.tolist()), has_runs
+
+
+def _common_units(cell: ScoredCell, base: ScoredCell) -> list[str] | None:
+    """Unit of each micrograph of the base: what shares one in either cell is not independent."""
+    if cell.units is None and base.units is None:
+        return None
+    ours = _in_order(cell, base).units
+    return join_relations(base.units or base.images, ours or base.images)
 
 
 def _aligned(cell: ScoredCell, base: ScoredCell) -> tuple[np.ndarray, np.ndarray]:
@@ -98,4 +118,5 @@ def _in_order(cell: ScoredCell, base: ScoredCell) -> ScoredCell:
     square = np.ix_(classes, classes)
     by_run = np.array([matrix[square] for matrix in cell.by_run])
     confusions = np.array([cell.confusions[row][square] for row in rows])
-    return ScoredCell(cell.name, base.images, base.units, base.classes, confusions, by_run)
+    units = cell.units and tuple(cell.units[row] for row in rows)
+    return ScoredCell(cell.name, base.images, units, base.classes, confusions, by_run)

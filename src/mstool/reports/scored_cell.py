@@ -43,11 +43,6 @@ class ScoredCell:
         """Runs that are pooled."""
         return len(self.by_run)
 
-    @property
-    def n_units(self) -> int:
-        """Specimens, or micrographs."""
-        return len(set(self.units or self.images))
-
 
 def scored_cell(name: str, record: Mapping[str, Any]) -> ScoredCell:
     """Cell of a score record.

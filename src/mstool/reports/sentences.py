@@ -11,10 +11,10 @@ from typing import Any
 from mstool.chance.intervals import LEAST_UNITS
 from mstool.chance.power import ALPHA
 
-BETTER, WORSE, NETWORKS_ONLY, NOT_TOLD, TOO_FEW = (
+BETTER, WORSE, UNCLEAR, NOT_TOLD, TOO_FEW = (
     "better",
     "worse",
-    "differs, but no more than repeats do",
+    "unclear: test and interval disagree",
     "not told apart",
     "too few to tell",
 )
@@ -32,7 +32,7 @@ def judge(versus: Entry) -> str:
     p, interval = versus["p_holm"], versus["interval"]
     if p is not None and p <= ALPHA:
         if interval is None or interval[0] <= 0 <= interval[1]:
-            return NETWORKS_ONLY
+            return UNCLEAR
         return BETTER if versus["difference"] > 0 else WORSE
     return NOT_TOLD if versus["can_distinguish"] else TOO_FEW
 
@@ -108,9 +108,8 @@ def say_of_figure(entries: Sequence[Entry]) -> list[str]:
     said = []
     if n_runs[-1] > 1:
         said.append(
-            f"Each repeat is a small diamond; {_count(n_runs[-1], 'repeat')} "
-            f"{'show' if n_runs[-1] > 1 else 'shows'} roughly, not surely, how far chance in "
-            "training moves a score."
+            f"Each repeat is a small diamond; {n_runs[-1]} repeats show roughly, not surely, how "
+            "far chance in training moves a score."
             if n_runs[-1] < _MANY_RUNS
             else "Each repeat is a small diamond."
         )
@@ -128,10 +127,12 @@ def say_of_figure(entries: Sequence[Entry]) -> list[str]:
 
 def say_of_curves(trainings: Sequence[Entry]) -> list[str]:
     """What learning curves show of a cell, and do not."""
-    said = [
-        "The validation micrographs decided which epoch was kept, so that their score flatters; "
-        "the main table is of other micrographs."
-    ]
+    said = []
+    if any(one["best_epoch"] is not None for one in trainings):
+        said.append(
+            "The validation micrographs decided which epoch was kept, so that their score "
+            "flatters; the scores of the main table decide."
+        )
     late = [one for one in trainings if one["best_epoch"] is not None and one["is_last"]]
     if late:
         said.append(
@@ -145,12 +146,15 @@ def say_of_classes(entry: Entry) -> list[str]:
     """What the scores of classes show, and do not."""
     said = ["A class counts as much as any other in the mean, however small its share."]
     rare = [
-        f"{name} ({_count(row['n_images'], 'micrograph')})"
+        f"{name} (in {_count(row['n_images'], 'micrograph')})"
         for name, row in entry["classes"].items()
-        if row["n_images"] < LEAST_UNITS
+        if row["interval"] is None
     ]
     if rare:
-        said.append(f"Too few micrographs have a class for an interval: {', '.join(rare)}.")
+        said.append(
+            f"No interval of {', '.join(rare)}: as a rule too few micrographs or specimens have "
+            "the class."
+        )
     biased = [
         f"{name} ({100 * (row['predicted_share'] - row['true_share']):+.1f} % of the area)"
         for name, row in entry["classes"].items()
@@ -173,7 +177,8 @@ def say_of_pictures(n_images: int) -> list[str]:
 def say_of_calibration(entry: Entry) -> list[str]:
     """What a calibration shows, and does not."""
     found = entry["calibration"]
-    said = [
+    said = [f"Of the first of {entry['n_runs']} repeats."] if entry["n_runs"] > 1 else []
+    said += [
         f"On average a probability is off by {found['ece']:.3f} from the share of right pixels. "
         "That is an average over all pixels: single micrographs, and rare classes, may be far off."
     ]
@@ -181,7 +186,7 @@ def say_of_calibration(entry: Entry) -> list[str]:
     if rank is not None:
         said.append(
             f"Micrographs that the model is unsure of are those with more errors to a rank "
-            f"correlation of {rank:.2f} (1: always, 0: not at all)."
+            f"correlation of {rank:.2f} (1: always, 0: not at all, -1: the other way round)."
         )
     return said
 
@@ -202,10 +207,13 @@ def say_of_leak(entry: Entry) -> list[str]:
     if leak["transductive"]:
         said.append(f"{len(leak['transductive'])} had been seen in pretraining, without labels.")
     if leak["allowed"]:
-        said.append(f"Training was let pass with --allow-leak though {leak['allowed'][0]}.")
+        said.append(f"Training was let pass with --allow-leak though {'; '.join(leak['allowed'])}.")
     if not leak["checked"]:
         said.append("Not checked: no record says what the model was trained on.")
-    return said or ["None of the scored micrographs had been trained on, nor had their specimens."]
+    said = said or ["None of the scored micrographs had been trained on, nor had their specimens."]
+    if leak.get("searched") is False:
+        said.append("Whether others show the same field was not looked for: run split --audit.")
+    return said
 
 
 def say_of_missing(entries: Sequence[Entry]) -> list[str]:
@@ -223,6 +231,11 @@ def _say_held_out(done: Sequence[Entry]) -> str:
     leaks = [entry["leak"] for entry in done]
     if any(leak["trained_on"] or leak["allowed"] for leak in leaks):
         return "Some micrographs had been trained on: see the leak audit before anything else."
+    if any(leak["same_group"] or leak["transductive"] for leak in leaks):
+        return (
+            "Some micrographs are of specimens that were trained on, or were seen in pretraining: "
+            "see the leak audit before anything else."
+        )
     if not all(leak["checked"] for leak in leaks):
         return "Whether the micrographs had been trained on is not known of all cells."
     if all(entry["is_out_of_fold"] for entry in done):
@@ -237,6 +250,8 @@ def _say_level(base: Entry, is_among_others: bool) -> str:
     level = f"{subject} reaches a mean IoU of {_number(base['mean_iou'])}"
     if base["interval"]:
         return f"{level}, 95 % interval {_range(base['interval'])}; {_say_trivial(base)}."
+    if base["n_units"] >= LEAST_UNITS:
+        return f"{level}, whose interval is not defined; {_say_trivial(base)}."
     unit = "specimen" if base["unit"] == "group" else "micrograph"
     return (
         f"{level}; {_count(base['n_units'], unit)} {'is' if base['n_units'] == 1 else 'are'} too "
@@ -258,12 +273,20 @@ def _say_differences(compared: Sequence[Entry], n_comparisons: int) -> list[str]
         for entry, verdict in sorted(told, key=lambda pair: -pair[0]["versus"]["difference"])
     ]
     for kind, words in (
-        (NETWORKS_ONLY, "differ as trained here, but no more than repeats of one cell do"),
-        (TOO_FEW, "cannot be told from the base by a test of so few micrographs, whatever they do"),
+        (
+            UNCLEAR,
+            "Test and interval disagree on {}: swapping whole micrographs tells these networks "
+            "from those of the base, but the interval of the difference has 0 in it, or is not "
+            "defined.",
+        ),
+        (
+            TOO_FEW,
+            "{} cannot be told from the base by a test of so few micrographs, whatever they do.",
+        ),
     ):
         names = [entry["label"] for entry, verdict in judged if verdict == kind]
         if names:
-            said.append(f"{_names(names)} {words}.")
+            said.append(words.format(_names(names)))
     open_ = [entry for entry, verdict in judged if verdict == NOT_TOLD]
     if open_:
         said.append(_say_open([entry["label"] for entry in open_], open_))
@@ -274,24 +297,35 @@ def _say_differences(compared: Sequence[Entry], n_comparisons: int) -> list[str]
 
 def _say_open(names: Sequence[str], entries: Sequence[Entry]) -> str:
     least = [entry["versus"]["least_difference"] for entry in entries]
-    least = [value for value in least if value is not None]
+    # of cells that hardly differ in any micrograph it is next to nothing, and says nothing
+    least = [value for value in least if value is not None and f"{value:.3f}" != "0.000"]
     isnt = "is" if len(names) == 1 else "are"
     seen = ""
     if least:
         between = f"{min(least):.3f}"
         if f"{max(least):.3f}" != between:
             between += f" to {max(least):.3f}"
-        seen = f", since so many micrographs show only differences of {between} or more"
+        seen = (
+            f": so many micrographs show a difference of {between} in 80 of 100 studies, before "
+            "the correction for several comparisons and without chance in training"
+        )
     return f"{_names(names)} {isnt} not told from the base; that is no proof of being equal{seen}."
 
 
 def _say_of_intervals(done: Sequence[Entry]) -> list[str]:
     said = []
-    without = [entry["label"] for entry in done if entry["interval"] is None]
-    if without:
+    without = [entry for entry in done if entry["interval"] is None]
+    few = [entry["label"] for entry in without if entry["n_units"] < LEAST_UNITS]
+    if few:
         said.append(
-            f"No interval ({_names(without)}): fewer than {LEAST_UNITS} micrographs or specimens "
+            f"No interval ({_names(few)}): fewer than {LEAST_UNITS} micrographs or specimens "
             "do not tell how they vary."
+        )
+    alike = [entry["label"] for entry in without if entry["n_units"] >= LEAST_UNITS]
+    if alike:
+        said.append(
+            f"No interval ({_names(alike)}): the score does not vary between micrographs, or is "
+            "not defined without one of them."
         )
     with_interval = [entry for entry in done if entry["interval"]]
     if with_interval:
@@ -303,15 +337,13 @@ def _say_of_intervals(done: Sequence[Entry]) -> list[str]:
 
 
 def _say_of_p(compared: Sequence[Entry], n_comparisons: int) -> list[str]:
-    smallest = max(entry["versus"]["smallest_p"] for entry in compared)
+    smallest, corrected = (
+        max(entry["versus"][key] for entry in compared) for key in ("smallest_p", "least_p_holm")
+    )
     said = [
         "p: how often swapping the two cells in whole micrographs gives as large a difference; "
         f"with so many micrographs it cannot be below {smallest:.2g}"
-        + (
-            f", after correction below {min(1.0, smallest * n_comparisons):.2g}."
-            if n_comparisons > 1
-            else "."
-        )
+        + (f", after correction below {corrected:.2g}." if n_comparisons > 1 else ".")
     ]
     if not all(entry["versus"]["can_distinguish"] for entry in compared):
         said.append(
@@ -327,9 +359,13 @@ def _say_of_runs(done: Sequence[Entry]) -> list[str]:
             "Each cell was trained once: intervals and p-values are those of these very networks, "
             "and chance in training is in none of them."
         ]
-    has_all = all(entry["versus"]["has_run_variance"] for entry in done if entry["versus"])
+    compared = [entry["versus"] for entry in done if entry["versus"]]
+    has_all = all(versus["has_run_variance"] for versus in compared)
     words = "are in the intervals of scores"
-    words += " and of differences" if has_all else ", not in all of those of differences"
+    if any(entry["n_runs"] == 1 for entry in done):
+        words += " of cells that have several"
+    if compared:
+        words += " and of differences" if has_all else ", not in all of those of differences"
     return [f"Differences between repeats {words}; p-values are those of the networks as trained."]
 
 

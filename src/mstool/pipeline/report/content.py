@@ -121,9 +121,9 @@ def _describe_cell(
     return {
         **entry,
         **describe_scores(cell.record),
-        "versus": comparison and describe_comparison(comparison, base, len(comparisons)),
+        "versus": comparison and describe_comparison(comparison, base),
         "not_compared": reasons.get(cell.name),
-        "cost": describe_cost(steps),
+        "cost": describe_cost(steps, cell.origins.incomplete),
         "trainings": [_describe_training(one, folder) for one in cell.origins.trainings],
         "lost": list(cell.origins.lost),
     }

@@ -22,6 +22,7 @@ def plot_cells(entries: Sequence[Entry], key: str) -> list[str]:
             entry["interval"],
             tuple(map(_number, entry["runs"])),
             True,
+            entry["is_base"],
         )
         for entry in entries
     ]

@@ -13,6 +13,7 @@ from typing import Any
 from mstool.errors import InputError, MissingInputError
 from mstool.io.records import read_record, sha256_of_file
 from mstool.io.tiles import PREDICT_RECORD, STITCH_RECORD
+from mstool.reports.core_time import STEPS
 
 TRAIN_RECORD = "train.json"
 _HISTORY = "history.csv"
@@ -68,16 +69,19 @@ class Origins:
         Those of train, with their histories.
     lost : tuple of str
         What is not where it was, or has changed, in words.
+    incomplete : tuple of str
+        Verbs of which some record is lost, or cannot be followed back to.
     """
 
     steps: tuple[Step, ...]
     trainings: tuple[Training, ...]
     lost: tuple[str, ...]
+    incomplete: tuple[str, ...]
 
 
 def trace_origins(path: Path, record: Mapping[str, Any]) -> Origins:
     """Find the steps behind a score record, as far as they are at hand."""
-    lost: list[str] = []
+    lost: dict[str, str] = {}  # verb by words
     stitched = [*_follow(path, record, STITCH_RECORD, "stitch", lost)]
     stitched = [
         Step("stitch", where, found, place) for place, (where, found) in enumerate(stitched)
@@ -93,11 +97,13 @@ def trace_origins(path: Path, record: Mapping[str, Any]) -> Origins:
         for where, found in _trainings(step, lost)
     ]
     steps = {step.path.resolve(): step for step in (*stitched, *predicted, *trained)}
+    ends = [STEPS.index(verb) + 1 for verb in lost.values()]
     trainings = [step for step in steps.values() if step.verb == "train"]
     return Origins(
         tuple(steps.values()),
         tuple(Training(step, _read_history(step.path.parent / _HISTORY)) for step in trainings),
-        tuple(dict.fromkeys(lost)),
+        tuple(lost),
+        STEPS[: max(ends, default=0)],
     )
 
 
@@ -109,7 +115,7 @@ def recorded_file(path: Path, record: Mapping[str, Any], name: str | None) -> Pa
 
 
 def _follow(
-    path: Path, record: Mapping[str, Any], wanted: str, verb: str, lost: list[str]
+    path: Path, record: Mapping[str, Any], wanted: str, verb: str, lost: dict[str, str]
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Records of this name among the inputs of a record."""
     for name in record.get("inputs", {}):
@@ -117,24 +123,28 @@ def _follow(
             continue
         where = recorded_file(path, record, name)
         if where is None:
-            lost.append(f"{path.parent / name} is not there, or has changed since")
+            lost[f"{path.parent / name} is not there, or has changed since"] = verb
             continue
         try:
             yield where, read_record(where, verb)
         except (InputError, MissingInputError) as error:
-            lost.append(str(error))
+            lost[str(error)] = verb
 
 
-def _trainings(step: Step, lost: list[str]) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Records beside the models that a prediction names; no record holds their hash."""
+def _trainings(step: Step, lost: dict[str, str]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Records beside the models that a prediction names, whose own hash no record holds."""
     for name in step.record.get("inputs", {}):
         if Path(name).suffix != ".safetensors":
             continue
-        where = step.path.parent / Path(name).parent / TRAIN_RECORD
+        model = step.path.parent / name
+        if recorded_file(step.path, step.record, name) is None:
+            lost[f"{model} is not there, or has changed since"] = "train"
+            continue
+        where = model.parent / TRAIN_RECORD
         try:
             yield where, read_record(where, "train")
         except (InputError, MissingInputError) as error:
-            lost.append(str(error))
+            lost[str(error)] = "train"
 
 
 def _read_history(path: Path) -> list[dict[str, Any]]:

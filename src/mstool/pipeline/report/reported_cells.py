@@ -1,7 +1,7 @@
 """Which cells a report is of: those of records that were named, or those of a plan."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from mstool.design.cells import Cell
 from mstool.errors import InputError, UsageError
 from mstool.io.records import read_record
+from mstool.io.tiles import STITCH_RECORD
 from mstool.pipeline.report.origins import Origins, trace_origins
 from mstool.pipeline.study.plan_file import Study
 from mstool.reports.scored_cell import ScoredCell, scored_cell
@@ -152,7 +153,31 @@ def _planned_cell(cell: Cell, folder: Path, files: list[Path]) -> ReportedCell:
     kind, record = _read(path)
     if kind != "score":
         raise InputError(f"{path}: no record of mstool score; make it again")
+    if record.get("calibration") is None and len(cell.seeds) > 1:
+        record = record | {"calibration": _calibration_of_first(cell, folder, record, files)}
     return _scored(*settled, record)
+
+
+def _calibration_of_first(
+    cell: Cell, folder: Path, record: Mapping[str, Any], files: list[Path]
+) -> dict[str, Any] | None:
+    """Calibration of the first seed, since probabilities are scored seed by seed.
+
+    None if the masks of that score are no longer those of the record of all seeds.
+    """
+    path = folder / cell.seed_score(cell.seeds[0])
+    if not path.is_file():
+        return None
+    found = read_record(path)
+    if not _masks_behind(found) or not _masks_behind(found) <= _masks_behind(record):
+        return None
+    files.append(path)
+    return found.get("calibration")
+
+
+def _masks_behind(record: Mapping[str, Any]) -> set[str]:
+    inputs = record.get("inputs") or {}
+    return {sha256 for name, sha256 in inputs.items() if Path(name).name == STITCH_RECORD}
 
 
 def _scored(

@@ -19,8 +19,10 @@ from mstool.io.tiff import uncompressed_bytes
 from mstool.pipeline.study.plan_file import Study
 from mstool.pipeline.train.train_flags import TrainSettings
 from mstool.reporting import Reporter
+from mstool.reports.core_time import spent_core_s
 
 _SHORT, _LONGER = 1, 3  # epochs of a trial
+_NOTHING = "nothing"  # is known of what a job costs
 _UNTRIED = ("explain", "domain-shift")  # are as long as they are; only records tell
 _HEADER = ("verb", "commands", "done", "core_hours", "core_hours_left", "disk_gb", "known_from")
 
@@ -61,8 +63,8 @@ def estimate_study(study: Study, trainings: Mapping[str, TrainSettings], report:
         for stage in dict.fromkeys(job.stage for job in study.jobs)
     ]
     for row in rows:
-        if row[-1] == "nothing":
-            report.note(f"{row[0]}: has no record to go by yet, and is not in the sum")
+        if _NOTHING in row[-1]:
+            report.note(f"{row[0]}: some have no record to go by yet, and are not in the sum")
     return to_csv(_HEADER, [*map(_round, rows), _round(_sum(rows))])
 
 
@@ -222,12 +224,8 @@ class Trials:
 
 def _core_seconds(record: dict[str, Any]) -> float:
     """Time of a core that a verb took [s], of all sessions if it was stopped in between."""
-    facts = record.get("mstool", {})
-    core_s = facts.get("core_s")
-    if core_s is None:  # written by a system, or a version, that does not tell
-        core_s = facts.get("elapsed_s", 0.0) * (facts.get("threads") or 1)
-    parts = [record, *(record.get("folds") or ())]
-    return max(core_s, sum(part.get("train_core_s") or 0.0 for part in parts))
+    of_folds = sum(part.get("train_core_s") or 0.0 for part in record.get("folds") or ())
+    return max(spent_core_s(record), of_folds)
 
 
 def _size_of(path: Path) -> int:
@@ -245,7 +243,7 @@ def _row(
 ) -> list[Any]:
     costs, sources = {}, []
     for job in jobs:
-        alike, source = known.get(kinds[job.target], (None, "nothing"))
+        alike, source = known.get(kinds[job.target], (None, _NOTHING))
         costs[job.target] = done.get(job.target, alike)
         sources.append(source)
     told = {target: cost for target, cost in costs.items() if cost is not None}
