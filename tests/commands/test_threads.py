@@ -128,16 +128,15 @@ def busy_process():
         process.kill()
 
 
-def train_apart(study, name, n_threads):
-    """Bytes of a model that a process of its own trains."""
-    options = ("--epochs", "1", "--threads", str(n_threads), "-o", name, "-q")
-    command = [sys.executable, "-m", "mstool", *TRAIN, *options]
-    subprocess.run(command, cwd=study, check=True)
-    return (study / name / "model.safetensors").read_bytes()
-
-
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_weights_are_the_same_bytes_on_a_busy_machine(study, request, n_threads):
-    alone = train_apart(study, "alone", n_threads)
+def test_weights_are_the_same_bytes_on_a_busy_machine(
+    run_mstool, study, four_cores, request, n_threads
+):
+    def train(name):
+        options = ("--epochs", 1, "--threads", n_threads, "-o", name, "-q")
+        assert run_mstool(*TRAIN, *options).code == 0
+        return (study / name / "model.safetensors").read_bytes()
+
+    alone = train("alone")
     request.getfixturevalue("busy_process")
-    assert train_apart(study, "beside", n_threads) == alone
+    assert train("beside") == alone
