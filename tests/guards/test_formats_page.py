@@ -110,7 +110,7 @@ LINES = (
     "--checks sanity,labels,faithfulness,patch",
     "tile new --labels new-labels --size 64 --overlap 16 -o new-tiles",
     f"domain-shift old new-tiles {CPU} --source-labels old-labels --permutations 499 "
-    "--simulate gamma=-0.5,1 --simulate noise=0.04 --simulate blur=1,2 --simulated-images 2 "
+    "--simulate gamma=-0.5,1 --simulate noise=0.04 --simulate blur=1,2 --simulated-images 4 "
     "--mitigate histogram --retrain-advice 2",
     f"domain-shift old new {CPU} --permutations 499 --simulate none --mitigate adabn "
     "-o shift-model",
