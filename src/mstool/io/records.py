@@ -122,6 +122,15 @@ def _finite(text: str) -> float:
     return value
 
 
+def says_the_same(path: Path, settings: Mapping[str, Any], hashes: Mapping[str, str]) -> bool:
+    """Whether the record in a file is of these settings and inputs; damaged ones are of none."""
+    try:
+        old = read_record(path) if path.is_file() else {}
+    except (InputError, OSError):
+        old = {}
+    return old.get("settings") == settings and old.get("inputs") == hashes
+
+
 def require_keys(record: Any, path: Path, *keys: str) -> tuple[Any, ...]:
     """Values of a record, or of a table in it, that a later step cannot do without.
 

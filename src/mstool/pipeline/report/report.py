@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mstool.errors import CheckFailed, InputError, OutputExistsError
+from mstool.errors import CheckFailed, OutputExistsError
 from mstool.io.atomic import write_text
 from mstool.io.plain import to_plain
-from mstool.io.records import Run, hash_inputs, read_record, to_json
+from mstool.io.records import Run, hash_inputs, says_the_same, to_json
 from mstool.io.tables import to_csv
 from mstool.pipeline.report.content import describe_findings
 from mstool.pipeline.report.illustrations import illustrate
@@ -58,11 +58,7 @@ def claim_files(
     there = [path for path in (files.page, files.table, files.record) if path.exists()]
     if overwrite or not there:
         return hashes
-    try:
-        old = read_record(files.record) if files.record.is_file() else {}
-    except (InputError, OSError):
-        old = {}
-    if old.get("settings") != asdict(settings) or old.get("inputs") != hashes:
+    if not says_the_same(files.record, asdict(settings), hashes):
         raise OutputExistsError(
             f"{there[0]}: already there, of other records or settings; choose another --out, or "
             "replace it with --overwrite"

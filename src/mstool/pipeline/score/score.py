@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from mstool.errors import CheckFailed, InputError, OutputExistsError, UsageError
+from mstool.errors import CheckFailed, OutputExistsError, UsageError
 from mstool.geometry.length import parse_length
 from mstool.io.atomic import write_text
-from mstool.io.records import Run, hash_inputs, read_record, relative_to, to_json
+from mstool.io.records import Run, hash_inputs, relative_to, says_the_same, to_json
 from mstool.labels.legend import Legend, legend_from_toml
 from mstool.pipeline.score.behind_masks import describe_calibration
 from mstool.pipeline.score.counts import Counts, count_pairs
@@ -102,11 +102,7 @@ def claim_record(
     hashes = hash_inputs(inputs, out.parent if out else Path())
     if out is None or overwrite or not out.exists():
         return hashes
-    try:
-        old = read_record(out) if out.is_file() else {}
-    except (InputError, OSError):
-        old = {}
-    if old.get("settings") != asdict(settings) or old.get("inputs") != hashes:
+    if not says_the_same(out, asdict(settings), hashes):
         raise OutputExistsError(
             f"{out}: already there, with other inputs or settings; choose another --out, or "
             "replace it with --overwrite"
