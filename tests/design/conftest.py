@@ -4,9 +4,12 @@ import json
 import os
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 
+from mstool.design.cells import list_cells
+from mstool.design.jobs import list_jobs
 from mstool.design.plan_table import parse_plan
 from mstool.design.study_plan import Option
 
@@ -130,3 +133,20 @@ def calls(stand_in):
         return [json.loads(line) for line in lines]
 
     return read
+
+
+@pytest.fixture
+def write_workflow(read, small, stand_in):
+    """Give a function that writes the file of a plan for a program, and gives its jobs."""
+
+    def of_program(render, name):
+        def write(text=small, plan="plan.toml"):
+            study = read(text)
+            cells = list_cells(study)
+            jobs = list_jobs(study, cells)
+            Path(name).write_text(render(jobs, plan, len(cells)))
+            return jobs
+
+        return write
+
+    return of_program

@@ -7,24 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from mstool.design.cells import list_cells
-from mstool.design.jobs import list_jobs
 from mstool.design.makefile import render_makefile
 from mstool.errors import UsageError
 
 
 @pytest.fixture
-def write(read, small, stand_in):
+def write(write_workflow):
     """Write the Makefile of a plan; give its jobs."""
-
-    def make_file(text=small, plan="plan.toml"):
-        study = read(text)
-        cells = list_cells(study)
-        jobs = list_jobs(study, cells)
-        Path("Makefile").write_text(render_makefile(jobs, plan, len(cells)))
-        return jobs
-
-    return make_file
+    return write_workflow(render_makefile, "Makefile")
 
 
 def make(*arguments, code=0):

@@ -8,24 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from mstool.design.cells import list_cells
-from mstool.design.jobs import list_jobs
 from mstool.design.snakefile import render_snakefile
 from mstool.errors import UsageError
 
 
 @pytest.fixture
-def write(read, small, stand_in):
+def write(write_workflow):
     """Write the Snakefile of a plan; give its jobs."""
-
-    def make_file(text=small, plan="plan.toml"):
-        study = read(text)
-        cells = list_cells(study)
-        jobs = list_jobs(study, cells)
-        Path("Snakefile").write_text(render_snakefile(jobs, plan, len(cells)))
-        return jobs
-
-    return make_file
+    return write_workflow(render_snakefile, "Snakefile")
 
 
 def snakemake(*arguments):

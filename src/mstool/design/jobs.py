@@ -14,6 +14,8 @@ _READING += ("scale", "grey", "bits", "pixel-size")
 _OF_LABELS = ("label-suffix", "legend", "classes")
 _READING_OF_MASKS = ("image-suffix", "label-suffix", "group-by")  # which know their classes
 
+RESULTS = ("score", "explain", "domain-shift")  # verbs whose records a report reads for itself
+
 
 @dataclass(frozen=True)
 class Job:
@@ -81,9 +83,9 @@ def _jobs_of(plan: Plan, cell: Cell, files: Collection[str]) -> Iterator[Job]:
         yield _tile(divided, files)
         yield _split(divided, files)
     for seed in cell.seeds:
-        for number, model in enumerate(cell.parts(cell.model(seed))):
+        for number in range(len(cell.model_records(seed))):
             yield _train(plan, cell, seed, number, files)
-            yield _predict(cell, model, cell.parts(cell.probs(seed))[number], files)
+            yield _predict(cell, seed, number, files)
             yield _stitch(cell, seed, number, files)
         if len(cell.seeds) > 1:
             yield _score(cell, (seed,), cell.seed_score(seed), files)
@@ -115,11 +117,11 @@ def _train(plan: Plan, cell: Cell, seed: int, number: int, files: Collection[str
     return _job("train", target, needs, words, cell.options("train"), made, files)
 
 
-def _predict(cell: Cell, model: str, probs: str, files: Collection[str]) -> Job:
+def _predict(cell: Cell, seed: int, number: int, files: Collection[str]) -> Job:
     select = "out-of-fold" if cell.folds is None else "test"
-    record = "cv.json" if cell.folds is None else "train.json"
+    model, probs = (cell.parts(folder(seed))[number] for folder in (cell.model, cell.probs))
     words = [cell.tiles, "--model", model, "--select", select]
-    needs = (f"{cell.tiles}/tiles.json", f"{model}/{record}")
+    needs = (f"{cell.tiles}/tiles.json", cell.model_records(seed)[number])
     target = f"{probs}/predict.json"
     return _job("predict", target, needs, words, cell.options("predict"), probs, files)
 
@@ -245,6 +247,11 @@ def _repeat(name: str, values: Sequence[Any]) -> list[str]:
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
+
+
+def report_argv(plan: str) -> tuple[str, ...]:
+    """What follows ``mstool`` in the command that reports the study of a plan."""
+    return ("report", operand(plan), "-o", "report.html", "--overwrite")
 
 
 def operand(path: str) -> str:

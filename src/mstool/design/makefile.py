@@ -4,7 +4,7 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 
-from mstool.design.jobs import Job
+from mstool.design.jobs import RESULTS, Job
 from mstool.errors import UsageError
 
 _SECTIONS = {
@@ -23,7 +23,7 @@ _HEAD = """\
 #   make -j2        do what is missing, two commands at a time, then write report.html
 #   make -n         say what would be done
 #   make -k         do all that can be done where something fails
-#   make partial    report what is there by now; ends with 1 if something is missing
+#   make partial    report what is there by now, and say what is missing
 #   make clean      remove what was made
 #
 # Whatever ends it, make again goes on where it was. After a change of the plan write this file
@@ -78,7 +78,7 @@ def render_makefile(jobs: Sequence[Job], plan: str, n_cells: int) -> str:
     names = {stage: _SECTIONS[stage][0] for stage in stages}
     made = {job.target for job in jobs}
     parts = [_HEAD.format(plan=_plain(plan), n_cells=n_cells, n_jobs=len(jobs))]
-    results = [f"$({names[stage]})" for stage in stages if stage not in _STEPS]
+    results = [f"$({names[stage]})" for stage in stages if stage in RESULTS]
     for stage in stages:
         targets = [job.target for job in jobs if job.stage == stage]
         parts.append(_wrap(f"{names[stage]} :=", targets, "  ") + "\n")
@@ -86,10 +86,7 @@ def render_makefile(jobs: Sequence[Job], plan: str, n_cells: int) -> str:
     for stage in stages:
         rules = [_rule(job, made) for job in jobs if job.stage == stage]
         parts.append("\n".join([f"\n# {_SECTIONS[stage][1]}\n", *rules]))
-    return "\n".join(parts).replace("\n\n\n", "\n\n") + _clean(names)
-
-
-_STEPS = ("tile", "split", "train", "predict", "stitch")  # which no report reads for itself
+    return "\n".join(parts).replace("\n\n\n", "\n\n") + _clean(names, jobs)
 
 
 def _rule(job: Job, made: set[str]) -> str:
@@ -159,26 +156,14 @@ def _pair_up(words: Iterable[str]) -> list[str]:
     return pairs
 
 
-def _clean(names: dict[str, str]) -> str:
+def _clean(names: dict[str, str], jobs: Sequence[Job]) -> str:
     lines = []
     for stage, name in names.items():
         is_file = stage in ("split", "score")
         lines.append(f"\trm -f $({name})" if is_file else f"\trm -rf $(dir $({name}))")
-    tops = " ".join(_TOPS[stage] for stage in names)
+    tops = " ".join(dict.fromkeys(job.target.partition("/")[0] for job in jobs))
     lines.append("\trm -f report.html report.csv report.json")
     lines.append(f"\tfind {tops} -type d -empty -delete 2> /dev/null || true")
     return "\n# All that was made; folders that hold something else stay.\n\nclean:\n" + "\n".join(
         [*lines, ""]
     )
-
-
-_TOPS = {
-    "tile": "tiles",
-    "split": "splits",
-    "train": "models",
-    "predict": "probs",
-    "stitch": "masks",
-    "score": "scores",
-    "explain": "explain",
-    "domain-shift": "shift",
-}

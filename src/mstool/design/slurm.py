@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Sequence
 
-from mstool.design.jobs import Job, operand
+from mstool.design.jobs import Job, report_argv
 
 # Verbs whose arrays must have ended before that of a verb may begin.
 _AFTER = {
@@ -20,7 +20,7 @@ _HEAD = """\
 #!/usr/bin/env bash
 # The study of {plan}: {n_cells} cells, {n_jobs} commands. Written by mstool study.
 #
-#   bash {script} [SBATCH OPTION...]    submit one job array a verb, and the report at the end
+#   bash FILE [SBATCH OPTION...]    submit one job array a verb, and the report at the end
 #
 # Run it in the folder of the plan. Options are those of sbatch, for all arrays: --partition=gpu,
 # --time=2:00:00, --mem=16G. Two minutes before the time is up a command is asked to save its work,
@@ -91,12 +91,11 @@ def render_slurm(jobs: Sequence[Job], plan: str, n_cells: int) -> str:
         for stage in stages
         for number, job in enumerate(_of(jobs, stage), 1)
     ]
-    report = shlex.join(["report", operand(plan), "-o", "report.html", "--overwrite"])
     return "".join(
         [
-            _HEAD.format(plan=_in_comment(plan), n_cells=n_cells, n_jobs=len(jobs), script="FILE"),
+            _HEAD.format(plan=" ".join(plan.split()), n_cells=n_cells, n_jobs=len(jobs)),
             *cases,
-            f"    report.1) words=({report}) ;;\n",
+            f"    report.1) words=({shlex.join(report_argv(plan))}) ;;\n",
             _TAIL,
             _submission(jobs, stages),
         ]
@@ -124,7 +123,3 @@ def _of(jobs: Sequence[Job], stage: str) -> list[Job]:
 
 def _variable(stage: str) -> str:
     return stage.replace("-", "_")
-
-
-def _in_comment(text: str) -> str:
-    return " ".join(text.split())

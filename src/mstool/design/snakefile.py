@@ -4,7 +4,7 @@ import re
 import shlex
 from collections.abc import Sequence
 
-from mstool.design.jobs import Job, operand
+from mstool.design.jobs import RESULTS, Job, report_argv
 from mstool.errors import UsageError
 
 _HEAD = """\
@@ -49,9 +49,8 @@ def render_snakefile(jobs: Sequence[Job], plan: str, n_cells: int) -> str:
         counts[job.stage] = number = counts.get(job.stage, 0) + 1
         needs = job.needs if any(need in made for need in job.needs) else (plan, *job.needs)
         parts.append(_rule(f"{job.stage.replace('-', '_')}_{number}", needs, job.target, job.argv))
-    results = tuple(job.target for job in jobs if job.stage in ("score", "explain", "domain-shift"))
-    argv = ("report", operand(plan), "-o", "report.html", "--overwrite")
-    parts.append(_rule("report", results, "report.html", argv))
+    results = tuple(job.target for job in jobs if job.stage in RESULTS)
+    parts.append(_rule("report", results, "report.html", report_argv(plan)))
     return "".join(parts)
 
 
