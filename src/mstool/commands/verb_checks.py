@@ -28,7 +28,7 @@ def parse_calls(ctx: typer.Context, study: Study) -> dict[str, dict[str, Any]]:
     values = {}
     with chdir(study.folder):
         for job in study.jobs:
-            where = f"{study.path}: for {job.made}: mstool {job.stage}"
+            where = study.name_job(job)
             try:
                 context = commands[job.stage].make_context(job.stage, [*job.argv[1:]])
             except MstoolError as error:

@@ -1,5 +1,6 @@
 """Figures as SVG inside a page: text stays text, and colours follow the page."""
 
+import html
 import io
 import re
 import warnings
@@ -64,9 +65,9 @@ def _element(text: str, alt: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.S)
     text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.S)
-    words = alt.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
     opening = re.match(r"<svg[^>]*>", text)[0]
     view, width = re.search(r'viewBox="[^"]*"', opening)[0], re.search(r'width="([\d.]+)', opening)
+    words = html.escape(alt)
     new = f'<svg role="img" aria-label="{words}" {view} style="--width: {float(width[1]):g}px" '
     new += 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
     return new + text[len(opening) :].rstrip()

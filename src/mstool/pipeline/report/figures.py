@@ -18,9 +18,9 @@ def plot_cells(entries: Sequence[Entry], key: str) -> list[str]:
     rows = [
         PlottedCell(
             entry["label"],
-            _number(entry["mean_iou"]),
+            as_number(entry["mean_iou"]),
             entry["interval"],
-            tuple(map(_number, entry["runs"])),
+            tuple(map(as_number, entry["runs"])),
             True,
             entry["is_base"],
         )
@@ -61,10 +61,10 @@ def plot_calibration(record: Entry, key: str) -> str:
 
 def _plotted_difference(entry: Entry) -> PlottedCell:
     versus = entry["versus"]
-    by_run = tuple(map(_number, versus["by_run"]))
+    by_run = tuple(map(as_number, versus["by_run"]))
     is_told = versus["verdict"] in (BETTER, WORSE)
     return PlottedCell(
-        entry["label"], _number(versus["difference"]), versus["interval"], by_run, is_told
+        entry["label"], as_number(versus["difference"]), versus["interval"], by_run, is_told
     )
 
 
@@ -75,5 +75,6 @@ def _plot(rows: Sequence[PlottedCell], axis: str, is_difference: bool, key: str)
         return to_svg(figure, key, f"{axis}: {said}; the numbers are in the main table")
 
 
-def _number(value: float | None) -> float:
+def as_number(value: float | None) -> float:
+    """Value of a record, in which null is NaN."""
     return float("nan") if value is None else value

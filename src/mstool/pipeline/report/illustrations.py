@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mstool.pipeline.report.figures import plot_calibration, plot_cells, plot_trainings
+from mstool.pipeline.report.figures import as_number, plot_calibration, plot_cells, plot_trainings
 from mstool.pipeline.report.micrograph_views import class_colours, view_micrograph
 from mstool.pipeline.report.reported_cells import ReportedCell
 from mstool.reporting import Advance
@@ -86,7 +86,7 @@ def _view_cells(
     done = {entry["name"]: entry for entry in entries if entry["status"] == "done"}
     wanted = [name for name, entry in done.items() if entry["is_base"]]
     if done:
-        best = best_cell({name: _number(entry["mean_iou"]) for name, entry in done.items()})
+        best = best_cell({name: as_number(entry["mean_iou"]) for name, entry in done.items()})
         wanted += [best] if best not in wanted else []
     found = []
     for name in wanted:
@@ -97,7 +97,3 @@ def _view_cells(
                 {"cell": done[name], "place": place, **chosen, "view": view, "reason": reason}
             )
     return found
-
-
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else value

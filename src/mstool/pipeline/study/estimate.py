@@ -92,11 +92,10 @@ class Trials:
         target = self.study.folder / job.target
         if not target.is_file():
             return None
-        if job.stage not in self._starts:
-            self._starts[job.stage] = self._measure(job, [*job.argv, "--dry-run"])
+        start_s = self._start(job, job.argv)
         core_s = 0.0 if job.stage == "split" else _core_seconds(read_record(target, job.stage))
         n_bytes = _size_of(self.study.folder / job.made)
-        return Cost(self._starts[job.stage] + core_s, n_bytes)
+        return Cost(start_s + core_s, n_bytes)
 
     def estimate(self, job: Job) -> Cost:
         """Cost of a job as a whole; what it needs and is not there is made on one fold."""
@@ -105,7 +104,7 @@ class Trials:
         cost = self._try(job)
         if job.stage in ("tile", "split"):
             return cost
-        start_s = self._start(job)
+        start_s = self._start(job, self._words(job))
         if job.stage == "train":
             n_folds = len(self._folds(job)) if "all" in job.argv else 1
             return cost.times(n_folds, start_s)
@@ -161,10 +160,10 @@ class Trials:
             raise InputError(f"{self.study.path}: the trial of {job.made} failed: {last[0]}")
         return usage.ru_utime + usage.ru_stime
 
-    def _start(self, job: Job) -> float:
-        """Time that a verb takes to begin [core-s]."""
+    def _start(self, job: Job, words: Sequence[str]) -> float:
+        """Time that the verb of a job takes to begin [core-s], measured once."""
         if job.stage not in self._starts:
-            self._starts[job.stage] = self._measure(job, [*self._words(job), "--dry-run"])
+            self._starts[job.stage] = self._measure(job, [*words, "--dry-run"])
         return self._starts[job.stage]
 
     def _words(self, job: Job) -> list[str]:
@@ -179,14 +178,16 @@ class Trials:
         """Folders that a trial does without: masks of all runs of a score but the first."""
         if job.stage != "score":
             return []
-        needs = [each for each in self.study.jobs if each.target in job.needs]
-        return [each.made for each in needs if each.stage == "stitch"][1:]
+        return [each.made for each in self._makers(job) if each.stage == "stitch"][1:]
 
     def _needed(self, job: Job) -> list[Job]:
         """Jobs whose artefacts a trial of this one needs."""
         spared = self._spared(job)
-        jobs = [each for each in self.study.jobs if each.target in job.needs]
-        return [each for each in jobs if each.made not in spared]
+        return [each for each in self._makers(job) if each.made not in spared]
+
+    def _makers(self, job: Job) -> list[Job]:
+        """Jobs that make what this one needs."""
+        return [each for each in self.study.jobs if each.target in job.needs]
 
     def _has_inputs(self, job: Job) -> bool:
         return all((self.study.folder / need).exists() for need in job.needs)

@@ -37,6 +37,10 @@ class Study:
         """Where artefacts lie."""
         return self.path.parent
 
+    def name_job(self, job: Job) -> str:
+        """Plan, artefact and verb of a job, as a message begins."""
+        return f"{self.path}: for {job.made}: mstool {job.stage}"
+
 
 def read_study(path: Path, options: Options) -> Study:
     """Read a plan; no file but the plan itself need be there.

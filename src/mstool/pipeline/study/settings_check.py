@@ -54,8 +54,7 @@ def check_settings(
             with chdir(study.folder):
                 settings = _RESOLVERS[job.stage](flags[job.target])
         except MstoolError as error:
-            where = f"{study.path}: for {job.made}: mstool {job.stage}"
-            raise type(error)(f"{where}: {error}") from None
+            raise type(error)(f"{study.name_job(job)}: {error}") from None
         if job.stage == "train":
             trainings[job.target] = settings
             twin = alike.setdefault(_fingerprint(settings, job.needs), job.made)
