@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 Advance = Callable[..., None]
 
 _PACE_OVER_S = 3600.0  # so that validations between steps count in the time that is left
+_LINE_EVERY_S = 60.0
 
 
 def say(line: str) -> None:
@@ -60,7 +62,7 @@ class Reporter:
 
     @contextmanager
     def progress(self, description: str, total: int) -> Iterator[Advance]:
-        """Show a bar while the block runs; on a terminal only.
+        """Show a bar while the block runs; where nobody watches, a line every minute.
 
         Yields
         ------
@@ -68,7 +70,7 @@ class Reporter:
             ``advance(n=1, text="")`` moves the bar and sets the words at its end.
         """
         if not self.is_live:
-            yield lambda n=1, text="": None
+            yield self._in_lines(description, total)
             return
         from rich.console import Console
         from rich.progress import (
@@ -96,3 +98,15 @@ class Reporter:
                 bar.update(task, advance=n, **({} if text is None else {"text": text}))
 
             yield advance
+
+    def _in_lines(self, description: str, total: int) -> Advance:
+        done, said = 0, time.monotonic()
+
+        def advance(n: int = 1, text: str | None = None) -> None:
+            nonlocal done, said
+            done += n
+            if done < total and time.monotonic() - said >= _LINE_EVERY_S:
+                said = time.monotonic()
+                self.note(f"{description}: {done} of {total}")
+
+        return advance

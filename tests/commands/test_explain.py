@@ -11,7 +11,7 @@ from mstool.nn.checkpoint import load_checkpoint, save_checkpoint
 from mstool.nn.model import build_segmenter
 from mstool.pictures.stamp import stamp_picture
 from mstool.pipeline import kept_parts
-from mstool.pipeline.explain import stamping
+from mstool.pipeline.explain import explanation, stamping
 from mstool.pipeline.explain.maps import FieldMaps, MapFacts, warn_of_map
 
 COMMON = ("--model", "model", "--class", "1", "--device", "cpu", "-q")
@@ -287,6 +287,67 @@ def test_a_check_that_was_made_in_part_is_named_and_trusts_nothing(
     assert set(stamps) == {"not checked: faithfulness, patch; checked in part: sanity"}
     reasons = record["verdict"]["reasons"]["saliency"]
     assert "sanity is inconclusive: it was made in part" in reasons
+
+
+def test_a_check_that_fits_in_part_is_made_with_fewer_regions_and_draws(
+    run_mstool, study, monkeypatch, stamps
+):
+    monkeypatch.setattr(kept_parts.Budget, "fits", lambda self, seconds: False)
+    call = [*CHECKED[:-3], "--methods", "integrated-gradients,hirescam", "--boundary"]
+    ended = run_mstool(
+        "explain", *call, "--checks", "sanity,faithfulness,patch", "--max-time", "9h"
+    )
+    assert ended.code == 0
+    record = record_of()
+    assert (record["sanity"]["n_regions"], record["sanity"]["n_seeds"]) == (1, 1)
+    assert record["faithfulness"]["n_regions"] == record["boundary"]["n_regions"] == 1
+    assert all(
+        row["independent"] is None and len(row["cascading"]) == 8
+        for row in record["sanity"]["methods"].values()
+    )
+    words = ["sanity on 1 of 2 regions", "a second seed of the sanity check"]
+    words += ["independent randomisation of the sanity check", "faithfulness on 1 of 2 regions"]
+    words += ["sensitivity on 1 of 2 regions", "known cause on 1 of 2 regions"]
+    words += ["boundary on 1 of 2 regions", "causes in 1 images"]
+    assert set(words) <= set(record["left_out"])
+    assert record["checks"] == {"made": [], "left_out": ["sanity", "faithfulness", "patch"]}
+    assert set(stamps) == {"checked in part: sanity, faithfulness, patch"}
+    assert record["is_checked"] is False
+    steps = record["images"][0]["methods"]["integrated-gradients"]
+    cut = steps["completeness_error"] > 0.05
+    assert steps["n_steps"] == 16
+    assert bool(record["images"][0]["left_out"]) == cut
+
+
+def test_what_was_not_begun_comes_before_what_was_made_in_part(
+    run_mstool, study, clock, monkeypatch
+):
+    order, shares = [], []
+
+    def watched(name):
+        made = getattr(explanation, name)
+
+        def watch(asking, *arguments):
+            order.append(name)
+            shares.append(asking.budget.deadline / 100.0)  # the clock stands at 0
+            return made(asking, *arguments)
+
+        monkeypatch.setattr(explanation, name, watch)
+
+    for name in ("check_sanity", "check_faithfulness", "check_patch", "check_context"):
+        watched(name)
+    start = explanation.start_budget
+    monkeypatch.setattr(explanation, "start_budget", lambda *_: kept_parts.Budget(100.0))
+    clock("sanity")
+    run_mstool("explain", *CHECKED)
+    assert (order, shares) == (["check_sanity"], [pytest.approx(3 / 17)])
+    path = Path("explain/.parts/sanity.json")
+    path.write_text(path.read_text().replace('"left_out": []', '"left_out": ["a seed"]'))
+    order.clear()
+    clock(None)
+    monkeypatch.setattr(explanation, "start_budget", start)
+    run_mstool("explain", *CHECKED)
+    assert order == ["check_faithfulness", "check_patch", "check_context", "check_sanity"]
 
 
 def test_pictures_of_one_check_alone_say_which_were_not_made(run_mstool, study, stamps):

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from mstool.io.outputs import OutputFolder
 from mstool.io.plain import from_plain, to_plain
 from mstool.io.records import Run
+from mstool.pipeline import kept_parts
 from mstool.pipeline.kept_parts import Budget, KeptParts, start_budget
 from mstool.reporting import Reporter
 
@@ -63,6 +65,51 @@ def test_a_dataclass_comes_back_from_json_as_it_was():
 )
 def test_types_of_fields_come_back(kind, value, expected):
     assert from_plain(kind, value) == expected
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Clock that stands still until it is set, in seconds."""
+    now = SimpleNamespace(s=0.0)
+    monkeypatch.setattr(kept_parts, "time", SimpleNamespace(monotonic=lambda: now.s))
+    return now
+
+
+def test_a_share_of_a_budget_ends_within_it(clock):
+    clock.s = 100.0
+    part = Budget(200.0).share(0.25)
+    assert (part.deadline, part.fits(25.0), part.fits(25.1)) == (125.0, True, False)
+    clock.s = 300.0
+    assert Budget(200.0).share(0.25).is_spent
+    assert Budget().share(0.25) == Budget()
+
+
+def test_items_are_taken_while_one_more_fits_at_the_pace_so_far(clock):
+    taken = []
+    for item in Budget(35.0).paced("abcdef"):
+        taken.append(item)
+        clock.s += 10.0
+    assert taken == ["a", "b", "c"]
+    assert list(Budget(0.0).paced("abc")) == ["a"]
+    assert list(Budget().paced("abc")) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(("needs_s", "is_made"), [(10.0, True), (10.5, False)])
+def test_a_part_that_does_not_fit_is_not_begun(tmp_path, clock, needs_s, is_made):
+    parts = parts_in(tmp_path, Budget(10.0))
+    part = parts.make("one", Outer, outer, needs_s=needs_s)
+    assert (part is not None, parts.left_out) == (is_made, [] if is_made else ["one"])
+    assert parts.has("one") == is_made
+
+
+def test_a_budget_that_was_too_small_is_named_with_what_it_took(tmp_path, clock, capsys):
+    clock.s = 59.0
+    parts = KeptParts(tmp_path, Budget(50.0), Reporter("explain", 0))
+    parts.say_excess()
+    assert capsys.readouterr().err == ""
+    clock.s = 61.0
+    parts.say_excess()
+    assert "--max-time: took 61 s" in capsys.readouterr().err
 
 
 def test_a_part_is_made_once(tmp_path):

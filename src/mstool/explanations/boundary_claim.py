@@ -34,6 +34,7 @@ class BoundaryUse:
     methods: dict[str, BandUse]  # controls and maps with random weights too
     profile: dict[str, Profile]  # means, by the same names
     counterfactual: Counterfactual  # what is lost
+    left_out: tuple[str, ...] = ()
 
 
 def use_of_band(maps, bands, windows, units) -> BandUse:

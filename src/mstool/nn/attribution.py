@@ -1,5 +1,6 @@
 """Which pixels a network's answer comes from, by one method or several."""
 
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -76,6 +77,8 @@ class Effort:
         Superpixels of region ablation, about.
     seed : int
         Of the noise of SmoothGrad.
+    fits : callable
+        Asked whether doubled steps, which take so many seconds, may be made.
     """
 
     steps: int = 16
@@ -86,6 +89,7 @@ class Effort:
     stride_px: int = 8
     n_regions: int = 100
     seed: int = 0
+    fits: Callable[[float], bool] = lambda seconds: True
 
 
 # For checks that draw a map hundreds of times.
@@ -194,10 +198,12 @@ def integrate_gradients(subject: Subject, baseline: np.ndarray, effort: Effort) 
         difference = float(subject.score(image) - subject.score(start))
     steps = effort.steps
     while True:
+        began = time.monotonic()
         parts = method.attribute(image, start, n_steps=steps, internal_batch_size=n_at_once)
         total = float(parts.double().sum())
         error = abs(total / difference - 1) if difference else float("nan")
-        if not error > effort.tolerance or 2 * steps > effort.most_steps:
+        is_enough = not error > effort.tolerance or 2 * steps > effort.most_steps
+        if is_enough or not effort.fits(2 * (time.monotonic() - began)):
             return replace(_plain(parts), completeness_error=error, n_steps=steps)
         steps *= 2
 

@@ -40,7 +40,9 @@ def check_boundary(
     `maps_of` gives the maps of a region by its number; ``boundary.png`` and ``counterfactual.png``
     are drawn.
     """
-    own = [maps_of(number) for number in range(len(regions))]
+    left_out: list[str] = []
+    own = [maps_of(number) for number, _ in question.in_time("boundary", regions, left_out)]
+    regions = regions[: len(own)]
     units, windows = [region.unit for region in regions], [region.near for region in regions]
     distances = [signed_distance(region.labels, question.class_index) for region in regions]
     bands = [band_mask(distance) for distance in distances]
@@ -63,7 +65,8 @@ def check_boundary(
         finite_mean(unit_means(shares, units)),
         _compare(question, uses),
         profile,
-        _counterfactual(question),
+        _counterfactual(question, left_out),
+        tuple(left_out),
     )
 
 
@@ -89,12 +92,17 @@ def _compare(question: Question, uses: dict[str, BandUse]) -> dict[str, BandUse]
     return uses | own
 
 
-def _counterfactual(question: Question) -> Counterfactual:
-    """Loss of probability in the interior of regions, under each of the three changes."""
+def _counterfactual(question: Question, left_out: list[str]) -> Counterfactual:
+    """Loss of probability in the interior of regions, under each of the three changes.
+
+    Fields that there was no time for are added to `left_out`; there is time for the first.
+    """
     drops: dict[str, list[float]] = {cause: [] for cause in CAUSES}
     units: list[str] = []
     dense, shown = [], None
-    for number, field in enumerate(question.fields):
+    n_seen = 0
+    for number in question.budget.paced(range(len(question.fields))):
+        n_seen, field = number + 1, question.fields[number]
         change = remove_causes(
             field.image, field.prediction, question.class_index, question.rng(75, number)
         )
@@ -105,6 +113,8 @@ def _counterfactual(question: Question) -> Counterfactual:
             drops[cause] += _drops(question, field, change, image)
         units += [field.group] * int(change.components.max())
         shown = shown or (field, change)
+    if n_seen < len(question.fields):
+        left_out.append(f"causes in {len(question.fields) - n_seen} images")
     found = weigh_causes(drops, units, dense, question.limits, question.settings.seed)
     if shown is not None:
         _draw_change(question, *shown, drops, found)

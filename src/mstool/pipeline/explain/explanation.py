@@ -1,8 +1,9 @@
 """The whole of an explanation: checks, maps, verdicts, record, and pictures last."""
 
 import shutil
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from mstool.nn.checkpoint import LoadedModel
 from mstool.nn.device import Compute
 from mstool.nn.layers import list_layers, match_layers, shallowest_layer
 from mstool.nn.target import Contrast, at_rest
+from mstool.pipeline.explain import faithfulness, patch, sanity
 from mstool.pipeline.explain.boundary import check_boundary
 from mstool.pipeline.explain.context import check_context
 from mstool.pipeline.explain.faithfulness import check_faithfulness
@@ -43,9 +45,25 @@ from mstool.pipeline.explain.request import ExplainSettings, parse_region, parse
 from mstool.pipeline.explain.sanity import check_sanity
 from mstool.pipeline.explain.stamping import DRAWN, ChecksDone, list_done, place_pictures
 from mstool.pipeline.job import Job
-from mstool.pipeline.kept_parts import PARTS, KeptParts, start_budget
+from mstool.pipeline.kept_parts import PARTS, Budget, KeptParts, start_budget
 
 RECORD = "explain.json"
+# shares of a budget, about as long as each takes; what one leaves goes to those after it
+_WEIGHTS = {
+    "sanity": 3,
+    "faithfulness": 6,
+    "patch": 3,
+    "labels": 4,
+    "boundary": 2,
+    "receptive_field": 1,
+    "features": 1,
+    "maps": 4,
+}
+_LEAST_MAPS = {
+    "sanity": sanity.LEAST_MAPS,
+    "faithfulness": faithfulness.LEAST_MAPS,
+    "patch": patch.LEAST_MAPS,
+}
 _PICTURES = ("sanity", "faithfulness", "patch", "boundary", "counterfactual", "receptive_field")
 CONTENTS = ("maps", "overlays", "features", PARTS, DRAWN, *(f"{name}.png" for name in _PICTURES))
 
@@ -124,6 +142,7 @@ def explain_images(
     _tidy(out, kept, found)
     for line in [*record["warnings"], f"{out}: {_headline(record)}"]:
         report.note(line)
+    kept.say_excess()
     return record
 
 
@@ -188,38 +207,57 @@ def _make_parts(question: Question, model: LoadedModel, kept: KeptParts) -> Expl
     def maps_of(number: int) -> Maps:
         return question.explain(question.ask_region(regions[number]))
 
-    work: dict[str, tuple[Any, Callable[[], Any]]] = {
-        "sanity": (Sanity, partial(check_sanity, question, regions)),
-        "faithfulness": (Faithfulness, partial(check_faithfulness, question, regions, maps_of)),
-        "patch": (KnownCause, partial(check_patch, question, regions)),
-        "labels": (LabelRandomisation, partial(check_labels, question, regions)),
-        "boundary": (BoundaryUse, partial(check_boundary, question, regions, maps_of)),
-        "receptive_field": (Reach, partial(check_context, question, regions, model.checkpoint)),
-        "features": (dict[str, LayerFeatures], partial(dump_features, question)),
+    work: dict[str, tuple[Any, Callable[[Question], Any]]] = {
+        "sanity": (Sanity, lambda asking: check_sanity(asking, regions)),
+        "faithfulness": (Faithfulness, lambda asking: check_faithfulness(asking, regions, maps_of)),
+        "patch": (KnownCause, lambda asking: check_patch(asking, regions)),
+        "labels": (LabelRandomisation, lambda asking: check_labels(asking, regions)),
+        "boundary": (BoundaryUse, lambda asking: check_boundary(asking, regions, maps_of)),
+        "receptive_field": (Reach, lambda asking: check_context(asking, regions, model.checkpoint)),
+        "features": (dict[str, LayerFeatures], dump_features),
     }
     besides = ("boundary", "receptive_field", "features")
     asked = {*settings.checks, *(name for name in besides if getattr(settings, name))}
-    parts = {
-        name: kept.make(name, kind, make) if name in asked else None
-        for name, (kind, make) in work.items()
-    }
-    images, n_missing = _make_maps(question, kept)
-    left_out = [*kept.left_out, *([f"maps of {n_missing} images"] if n_missing else [])]
+    parts = dict.fromkeys(work)
+    map_s = _time_map(question, regions) if asked else 0.0
+    # what an earlier run has not begun comes before what it has made in part
+    order = sorted((name for name in work if name in asked), key=kept.has)
+    for number, name in enumerate(order):
+        kind, make = work[name]
+        weight, *later = (_WEIGHTS[one] for one in (*order[number:], "maps"))
+        asking = question.within(weight / (weight + sum(later)))
+        least_s = _LEAST_MAPS.get(name, 0) * map_s
+        parts[name] = kept.make(name, kind, partial(make, asking), needs_s=least_s)
+    images, missing = _make_maps(question, kept)
     sample = describe_sample(regions) if regions else None
-    return Explanation(sample, **parts, images=images, left_out=tuple(left_out))
+    return Explanation(sample, **parts, images=images, left_out=(*kept.left_out, *missing))
 
 
-def _make_maps(question: Question, kept: KeptParts) -> tuple[tuple[FieldMaps, ...], int]:
-    """Maps of each field, a part each, at least of the first; and how many are missing."""
-    maps = KeptParts(kept.folder, kept.budget, kept.report)  # whose names say nothing to a reader
-    found = []
+def _time_map(question: Question, regions: Sequence[Region]) -> float:
+    """Seconds that a map of a region takes, by which checks are fitted into a budget; or 0."""
+    if question.budget == Budget() or not regions:
+        return 0.0
+    began = time.monotonic()
+    question.explain_regions(question.segmenter, regions[:1])
+    return time.monotonic() - began
+
+
+def _make_maps(
+    question: Question, kept: KeptParts
+) -> tuple[tuple[FieldMaps, ...], tuple[str, ...]]:
+    """Maps of each field, a part each, at least of the first; and what there was no time for."""
+    # their names say nothing to a reader, and nor do their times
+    maps = KeptParts(kept.folder, kept.budget, replace(kept.report, verbosity=-1))
+    found, n_missing = [], 0
     with question.report.progress("maps", len(question.fields)) as advance:
         for number, field in enumerate(question.fields):
             make = partial(write_maps, question, number)
             part = maps.make(f"maps-{number}", FieldMaps, make, is_quick=number == 0)
             found += [part] if part else []
+            n_missing += part is None
             advance(1, field.name)
-    return tuple(found), len(maps.left_out)
+    pieces = tuple(line for part in found for line in part.left_out)
+    return tuple(found), (*pieces, *([f"maps of {n_missing} images"] if n_missing else []))
 
 
 def _record(

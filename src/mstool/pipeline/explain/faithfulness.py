@@ -27,6 +27,7 @@ from mstool.pictures.removal_curves import draw_faithfulness
 from mstool.pipeline.explain.question import Maps, Question
 
 N_PERTURBATIONS, N_NOISES, N_SENSITIVE = 48, 4, 3
+LEAST_MAPS = 25  # as long as so many maps with little effort takes one region
 _NOISE = 0.01  # of the grey range, on filled pixels
 _CHANGE = 0.02  # of the grey range, for sensitivity
 
@@ -48,7 +49,7 @@ def check_faithfulness(
     if question.budget.is_spent:
         left_out.append("sensitivity")
     else:
-        sensitivity = _sensitivity(question, regions[:N_SENSITIVE])
+        sensitivity = _sensitivity(question, regions[:N_SENSITIVE], left_out)
     seen = regions[: len(rows)]
     units = [region.unit for region in seen]
     labels = question.method_labels
@@ -88,10 +89,12 @@ def _measure(question: Question, region: Region, own: Maps, number: int) -> dict
     return found
 
 
-def _sensitivity(question: Question, regions: Sequence[Region]) -> dict[str, float]:
+def _sensitivity(
+    question: Question, regions: Sequence[Region], left_out: list[str]
+) -> dict[str, float]:
     """Largest relative change of a map under faint noise; a constant map would be the stablest."""
     largest: dict[str, list[float]] = {method.label: [] for method in question.methods}
-    for number, region in enumerate(regions):
+    for number, region in question.in_time("sensitivity", regions, left_out):
         rng, strength = question.rng(73, number), _CHANGE * _span(region)
         before = question.explain(question.ask_region(region), LIGHT_EFFORT)
         changes: dict[str, list[float]] = {label: [0.0] for label in largest}

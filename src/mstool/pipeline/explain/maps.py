@@ -37,12 +37,14 @@ class FieldMaps:
     arrays: str
     pictures: tuple[str, ...]  # one a method
     methods: dict[str, MapFacts]
+    left_out: tuple[str, ...] = ()
 
 
 def write_maps(question: Question, number: int) -> FieldMaps:
     """Explain one field of view."""
     field = question.fields[number]
-    found = attribute(question.ask(field.image, field.region), question.methods)
+    effort = Effort(fits=question.budget.fits)
+    found = attribute(question.ask(field.image, field.region), question.methods, effort)
     stem = field.name.rpartition(".")[0] or field.name
     stem = f"{stem}_{file_word(question.settings.class_name)}"
     arrays = f"maps/{stem}.npz"
@@ -61,6 +63,11 @@ def write_maps(question: Question, number: int) -> FieldMaps:
         arrays,
         tuple(pictures.values()),
         {label: _describe(attribution) for label, attribution in found.items()},
+        tuple(
+            f"steps of {label} in {field.name}"
+            for label, attribution in found.items()
+            if _is_cut(attribution, effort)
+        ),
     )
 
 
@@ -80,6 +87,12 @@ def warn_of_map(field: FieldMaps, label: str) -> list[str]:
             f"anything in regions {field.thickness_px:.0f} px thick"
         )
     return lines
+
+
+def _is_cut(attribution: Attribution, effort: Effort) -> bool:
+    """Whether integrated gradients could have had more steps, and needed them."""
+    error, steps = attribution.completeness_error, attribution.n_steps
+    return steps is not None and error > effort.tolerance and 2 * steps <= effort.most_steps
 
 
 def _describe(attribution: Attribution) -> MapFacts:

@@ -1,5 +1,6 @@
 """Whether maps show a cause that is known: patches against some regions."""
 
+import time
 from collections.abc import Sequence
 
 from mstool.explanations.controls import CONTROLS, control_maps
@@ -11,6 +12,7 @@ from mstool.pictures.map_panels import Panel, draw_attribution
 from mstool.pipeline.explain.question import Maps, Question
 
 N_REGIONS, N_HIDDEN = 4, 2
+LEAST_MAPS = 12  # as long as so many maps with little effort takes one region
 _HIDDEN_STEPS = 40  # each needs second derivatives
 _AREA = 0.02  # of the window that the patch takes
 _GAP_PX = 2
@@ -51,9 +53,11 @@ def _attack(
     if inside is None:
         return Attacked(float("nan"), {}, {})
     seed, limits = question.settings.seed + number, question.limits_grey
+    began = time.monotonic()
     openly = attack(subject, inside, limits, seed=seed)
     if openly.margin_shift < question.limits.patch_shift:
         return Attacked(openly.margin_shift, {}, {})
+    hiding_s = 2 * (time.monotonic() - began)  # fewer steps, but through second derivatives
     enrichment, maps = _densities(question, openly, number)
     if is_first:
         _draw(question, region, openly, maps)
@@ -61,7 +65,7 @@ def _attack(
     for method in question.methods if number < N_HIDDEN else ():
         if not method.layer:
             continue
-        if question.budget.is_spent:
+        if not question.budget.fits(hiding_s):
             left_out.append(f"patches that hide from {method.label}")
             continue
         where = method.name, method.layer

@@ -40,7 +40,11 @@ class Question:
     out: Path  # folder for pictures and arrays
     report: Reporter
     limits_grey: tuple[float, float]  # least and largest that a patch may have
-    budget: Budget
+    budget: Budget  # of all, or of one part
+
+    def within(self, share: float) -> "Question":
+        """Ask the same with a share of the time that is left, from 0 to 1."""
+        return replace(self, budget=self.budget.share(share))
 
     @property
     def method_labels(self) -> list[str]:
@@ -83,17 +87,18 @@ class Question:
     def in_time(
         self, what: str, regions: Sequence[Region], left_out: list[str]
     ) -> Iterator[tuple[int, Region]]:
-        """Regions with their numbers, while there is time; the first in any case.
+        """Regions with their numbers, while one more fits into the budget; the first in any case.
 
         How many there was no time for is added to `left_out`.
         """
+        n_seen = 0
         with self.report.progress(what, len(regions)) as advance:
-            for number, region in enumerate(regions):
-                if number and self.budget.is_spent:
-                    left_out.append(f"{what} on {len(regions) - number} regions")
-                    return
-                yield number, region
+            for number in self.budget.paced(range(len(regions))):
+                yield number, regions[number]
+                n_seen += 1
                 advance(1)
+        if n_seen < len(regions):
+            left_out.append(f"{what} on {len(regions) - n_seen} of {len(regions)} regions")
 
     def draw(self, name: str, figure: Figure) -> None:
         """Keep a picture until it is known what was checked; `name` is relative to `out`."""

@@ -1,5 +1,6 @@
 """Whether maps depend on what the network has learnt: networks with random weights."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -20,8 +21,11 @@ from mstool.nn.randomise import Block, cascade, list_blocks, perturbed, randomis
 from mstool.nn.target import decision_margin
 from mstool.pictures.random_cascade import SanityRow, draw_sanity
 from mstool.pipeline.explain.question import Maps, Question, alike
+from mstool.reporting import Advance
 
 N_REGIONS, N_SEEDS, N_CALIBRATION = 3, 2, 8
+LEAST_MAPS = 12  # as long as so many maps takes one region with one draw of random weights
+_BESIDES = 4  # maps that normalisation and comparison take as long as, beside one a block
 
 
 @dataclass(frozen=True)
@@ -46,12 +50,11 @@ class _Trial:
 def check_sanity(question: Question, regions: Sequence[Region]) -> Sanity:
     """Randomise weights block by block and see whether maps of three regions follow."""
     settings, segmenter = question.settings, question.segmenter
-    chosen = list(regions[:N_REGIONS])
-    trial = _Trial(question, chosen, _blocks(question, regions), _windows(regions))
-    trained = trial.maps(segmenter)
-    cascaded, margins = _cascade(trial)
-    independent = None if question.budget.is_spent else _independent(trial)
-    nearly = trial.maps(perturbed(segmenter, settings.seed))
+    blocks = _blocks(question, regions)
+    chosen = regions[: _count_regions(question, regions, len(blocks))]
+    trial = _Trial(question, chosen, blocks, _windows(regions))
+    trained, nearly = trial.maps(segmenter), trial.maps(perturbed(segmenter, settings.seed))
+    cascaded, margins, independent = _randomise(trial)
     names = tuple(block.name for block in trial.blocks)
     methods = {}
     for method in question.methods:
@@ -66,7 +69,9 @@ def check_sanity(question: Question, regions: Sequence[Region]) -> Sanity:
             is_signed=method.is_signed,
         )
     _draw(trial, trained[0], [stage[0] for stage in cascaded[0]], methods)
+    n_wanted = min(N_REGIONS, len(regions))
     missing = {
+        f"sanity on {n_wanted - len(chosen)} of {n_wanted} regions": len(chosen) < n_wanted,
         "a second seed of the sanity check": len(cascaded) < N_SEEDS,
         "independent randomisation of the sanity check": independent is None,
     }
@@ -103,36 +108,63 @@ def _of(label: str, maps: Sequence[Maps]) -> list[np.ndarray]:
     return [one[label] for one in maps]
 
 
-def _cascade(trial: _Trial) -> tuple[list[list[list[Maps]]], list[float]]:
-    """Maps by seed, stage and region; and how firmly the fully random networks decide."""
-    question, found, margins = trial.question, [], []
-    reinit, compute = question.settings.reinit, question.compute
-    with question.report.progress("sanity, cascading", N_SEEDS * len(trial.blocks)) as advance:
-        for number in range(N_SEEDS):
-            if found and question.budget.is_spent:
-                break
-            seed, stages = 1000 * (number + 1) + question.settings.seed, []
-            for _, other in cascade(
-                question.segmenter, trial.blocks, seed, trial.windows, compute, reinit
-            ):
-                stages.append(trial.maps(other))
-                advance(1)
-            margins.append(trial.margin(other))
-            found.append(stages)
-    return found, margins
+def _count_regions(question: Question, regions: Sequence[Region], n_blocks: int) -> int:
+    """Regions for which one draw of random weights fits into the budget; at least one."""
+    began = time.monotonic()
+    question.explain_regions(question.segmenter, regions[:1])
+    each_s = (n_blocks + _BESIDES) * (time.monotonic() - began)
+    n_most = min(N_REGIONS, len(regions))
+    return max([1, *(n for n in range(2, n_most + 1) if question.budget.fits(n * each_s))])
 
 
-def _independent(trial: _Trial) -> list[list[Maps]]:
+def _randomise(
+    trial: _Trial,
+) -> tuple[list[list[list[Maps]]], list[float], list[list[Maps]] | None]:
+    """Maps by seed, stage and region; how firmly fully random networks decide; each block alone.
+
+    Each seed, and the blocks alone, take about as long; what does not fit into the budget is
+    missing, but for the first seed.
+    """
+    found, margins, independent = [], [], None
+    n_laps = N_SEEDS + 1
+    with trial.question.report.progress("sanity", n_laps * len(trial.blocks)) as advance:
+        for lap in trial.question.budget.paced(range(n_laps)):
+            if lap == N_SEEDS:
+                independent = _independent(trial, advance)
+            else:
+                stages, margin = _cascade(trial, lap, advance)
+                found.append(stages)
+                margins.append(margin)
+    return found, margins, independent
+
+
+def _cascade(trial: _Trial, lap: int, advance: Advance) -> tuple[list[list[Maps]], float]:
+    """Maps by stage and region from one seed; and how firmly the fully random network decides."""
+    question, stages = trial.question, []
+    seed = 1000 * (lap + 1) + question.settings.seed
+    for _, other in cascade(
+        question.segmenter,
+        trial.blocks,
+        seed,
+        trial.windows,
+        question.compute,
+        question.settings.reinit,
+    ):
+        stages.append(trial.maps(other))
+        advance(1)
+    return stages, trial.margin(other)
+
+
+def _independent(trial: _Trial, advance: Advance) -> list[list[Maps]]:
     """Maps by block and region, with that block alone random."""
     question, found = trial.question, []
     seed, reinit = 500 + question.settings.seed, question.settings.reinit
-    with question.report.progress("sanity, independent", len(trial.blocks)) as advance:
-        for block in trial.blocks:
-            other = randomised(
-                question.segmenter, [block], seed, trial.windows, question.compute, reinit
-            )
-            found.append(trial.maps(other))
-            advance(1)
+    for block in trial.blocks:
+        other = randomised(
+            question.segmenter, [block], seed, trial.windows, question.compute, reinit
+        )
+        found.append(trial.maps(other))
+        advance(1)
     return found
 
 
