@@ -12,6 +12,7 @@ from mstool.nn.checkpoint import load_checkpoint
 
 FAST = ("--device", "cpu", "-q", "--permutations", 499, "--simulated-images", 2)
 FEW = ("--simulate", "gamma=-0.5,1", "--simulate", "noise=0.04,0.1", "--simulate", "blur=1,2")
+DOSED = ("gamma", "noise", "blur")
 MODEL = ("--model", "model", "--source-labels", "labels")
 
 
@@ -179,6 +180,43 @@ def test_a_run_short_of_time_is_completed_by_the_same_command(run_mstool, batche
     before = (batches / "a/robustness.png").stat().st_mtime_ns
     assert run_mstool(*call, "-o", "a").code == 0
     assert (batches / "a/robustness.png").stat().st_mtime_ns == before
+
+
+def test_nothing_is_begun_that_would_not_end_in_time(run_mstool, batches, monkeypatch):
+    from mstool.pipeline.kept_parts import Budget
+
+    call = ("domain-shift", "raw", "new", *FAST, *MODEL, *FEW, "--mitigate", "reinhard,adabn")
+    call = (*call, "--retrain-advice", 1, "--save-simulated")
+    with monkeypatch.context() as patched:
+        patched.setattr(Budget, "left_s", property(lambda _: 1e-6))
+        assert run_mstool(*call).code == 0
+    record = record_of()
+    left_out = ["repair reinhard", "repair adabn", *map("simulated {}".format, DOSED)]
+    assert record["left_out"] == [*left_out, "files of 5 simulated doses"]
+    assert record["mitigation"]["left_out"] == left_out[:2]
+    assert "--mitigate auto" not in record["verdict"]["recommendation"]
+    assert run_mstool(*call).code == 0
+    assert record_of()["left_out"] == []
+    assert len(list((batches / "shift/simulated").glob("*/*"))) == 6
+
+
+def test_a_start_that_contradicts_the_score_promises_nothing(run_mstool, batches, monkeypatch):
+    from mstool.pipeline.shift import compare, steps
+
+    everything = set(range(6))  # where the model has seen all, all are imitated
+    monkeypatch.setattr(steps, "trained_on", lambda *_: everything)
+    call = ("domain-shift", "raw", "new", *FAST, *FEW, *MODEL, "--simulated-images", 6)
+    call = (*call, "--retrain-advice", 1)
+    monkeypatch.setattr(compare, "known_score", lambda *_: (0.0, 1.0))
+    assert run_mstool(*call, "-o", "a").code == 0
+    told = record_of("a")["advice"]
+    assert told["reason"] is None
+    assert set(told["expected"]["after"]) == {"1", "2"}
+    monkeypatch.setattr(compare, "known_score", lambda *_: (1.5, 1.6))
+    assert run_mstool(*call, "-o", "b").code == 0
+    untold = record_of("b")["advice"]
+    assert untold["expected"] is None
+    assert f"score {told['expected']['before']:.2f}, and the target itself 1.50" in untold["reason"]
 
 
 def test_families_that_had_time_are_not_made_again(run_mstool, batches, monkeypatch):

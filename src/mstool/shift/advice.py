@@ -36,6 +36,7 @@ class Gain:
     simulated_by: str
     before: float
     after: dict[str, float]
+    left_out: tuple[str, ...] = ()  # for lack of time
 
 
 @dataclass(frozen=True)

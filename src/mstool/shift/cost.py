@@ -165,6 +165,18 @@ def estimate_cost(
     )
 
 
+def known_score(performance: Performance, estimates: Estimates) -> Interval | None:
+    """Interval of the mean IoU on the target: as measured, else as estimated; None if unknown.
+
+    One micrograph has no interval, and an extrapolated estimate is worth none.
+    """
+    if performance.target is not None:
+        interval = performance.target.interval
+        return interval if np.isfinite(interval).all() else None
+    estimate = estimates.mean_iou
+    return None if estimate is None or estimate.is_extrapolated else (estimate.low, estimate.high)
+
+
 def _scores(confusions, drawn, classes) -> Scores:
     pooled = confusions.sum(axis=0)
     shares = pooled.sum(axis=1) / max(1, pooled.sum())

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mstool.shift.advice import Advice
-from mstool.shift.choice import NONE, suspect_label_shift
+from mstool.shift.choice import LEAST_GAIN, NONE, suspect_label_shift
 from mstool.shift.cost import Estimates, Performance
 from mstool.shift.dosing import Robustness
 from mstool.shift.estimates import Estimate
@@ -37,10 +37,11 @@ class Findings:
         """Repair that is taken."""
         return self.mitigation and self.mitigation.chosen
 
-    def suspects_label_shift(self, alpha: float) -> bool | None:
+    def suspects_label_shift(self, alpha: float, fails: bool) -> bool | None:
         """Whether phase fractions differ by more than chance; None where nothing tells.
 
-        Predictions on images that changed and were not repaired tell nothing of phases.
+        Predictions on images that changed tell nothing of phases, and nor do those of a model that
+        `fails` on them, unless a repair makes them as consistent as on the source.
         """
         factors, found = self.factors, self.fractions
         if found is None:
@@ -48,8 +49,11 @@ class Findings:
         theirs = found.target
         if found.basis == "prediction":
             if self.chosen not in (None, NONE):
-                theirs = self.mitigation.chosen_row.phase_fraction
-            elif set(factors.moved) - {PHASES} or not factors.is_explained:
+                row = self.mitigation.chosen_row
+                if row.self_consistency < self.estimates.self_consistency["source"] - LEAST_GAIN:
+                    return None
+                theirs = row.phase_fraction
+            elif fails or set(factors.moved) - {PHASES} or not factors.is_explained:
                 return None
         ours = found.source
         differs = suspect_label_shift([theirs[name] for name in ours], list(ours.values()))

@@ -75,7 +75,7 @@ def _grey_ranges(factors, source, target, training) -> dict:
         return {}
     moved = set(factors.transfer.moved)
     greys = quantiles(np.mean([one.histogram for one in source], axis=0))
-    exponents = _EXPONENTS if "gamma" in moved else np.ones(1)
+    exponents = _known_exponents(factors) if "gamma" in moved else np.ones(1)
     rows = [_imitate(greys, quantiles(one.histogram), exponents, training) for one in target]
     gamma, contrast, brightness = np.array(rows).T
     reach = max(map(abs, _hull(brightness, is_factor=False)))
@@ -83,6 +83,19 @@ def _grey_ranges(factors, source, target, training) -> dict:
     if moved - {PHASES} == {"gamma"} and reach < _SLIGHT:  # gamma says it all
         return ranges
     return ranges | {"contrast": _hull(contrast, is_factor=True), "brightness": reach}
+
+
+def _known_exponents(factors: Factors) -> np.ndarray:
+    """Exponents from no change to what the fit of all micrographs allows.
+
+    A single micrograph alone cannot tell an exponent from contrast and brightness, which take up
+    what is left.
+    """
+    low, high = factors.intervals.get("gamma", (np.nan, np.nan))
+    if not np.isfinite([low, high]).all():
+        return _EXPONENTS
+    least, most = min(1.0, low), max(1.0, high)
+    return _EXPONENTS[(least <= _EXPONENTS) & (most >= _EXPONENTS)]
 
 
 def _imitate(greys, wanted, exponents, training) -> tuple[float, float, float]:

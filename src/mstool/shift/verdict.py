@@ -36,7 +36,7 @@ def judge(findings: Findings, alpha: float, tolerance: float, has_model: bool) -
         tolerance,
         is_image_changed=may_be_changed and not by_phases_alone,
     )
-    label_shift = findings.suspects_label_shift(alpha)
+    label_shift = findings.suspects_label_shift(alpha, fails=harmful == YES)
     words = recommend(
         tests.detected,
         harmful,
@@ -45,6 +45,7 @@ def judge(findings: Findings, alpha: float, tolerance: float, has_model: bool) -
         tests.can_detect,
         has_model,
         worse=findings.mitigation is not None and findings.mitigation.makes_worse,
+        n_untried=len(findings.mitigation.left_out) if findings.mitigation else 0,
     )
     return Verdict(tests.detected, harmful, label_shift, words)
 
@@ -86,6 +87,7 @@ def recommend(
     can_detect: bool,
     has_model: bool,
     worse: bool = False,
+    n_untried: int = 0,
 ) -> str:
     """Next step, in a sentence.
 
@@ -99,11 +101,13 @@ def recommend(
         Whether so few micrographs can show a shift at all, and a network could tell a loss.
     worse : bool
         Whether the truth shows that the repair, which was asked for by name, makes things worse.
+    n_untried : int
+        Repairs that were asked for and that there was no time for.
     """
     if worse:
         return f"do not use the repair {chosen}: the labels show that it makes things worse"
     words = {
-        YES: _repair(chosen),
+        YES: _repair(chosen, n_untried),
         NO: _use(shift_detected, label_shift),
         UNCLEAR: "whether the model loses cannot be told; annotate the micrographs of highest risk "
         "and compare again with --target-labels",
@@ -132,9 +136,14 @@ def _ask(shift_detected: bool, can_detect: bool, has_model: bool, chosen: str | 
     return f"{seen}; give --model to learn what that costs"
 
 
-def _repair(chosen: str | None) -> str:
+def _repair(chosen: str | None, n_untried: int) -> str:
     if chosen is None:
         return "the model loses on these micrographs; try --mitigate auto"
+    if chosen == NONE and n_untried:
+        return (
+            f"the model loses on these micrographs, and there was no time to try {n_untried} "
+            "repairs; the same command with a larger --max-time does"
+        )
     if chosen == NONE:
         return (
             "the model loses and no repair is more consistent; annotate some of these "

@@ -1,5 +1,6 @@
 """The whole of a comparison: measurements, cost, simulation, repair, verdict, record."""
 
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from mstool.pipeline.shift.products import IMAGES, MODEL, SIMULATED
 from mstool.pipeline.shift.record import describe
 from mstool.pipeline.shift.samples import read_sets
 from mstool.shift.choice import NONE
+from mstool.shift.cost import known_score
 from mstool.shift.factors import Factors
 from mstool.shift.findings import Findings
 from mstool.shift.grey_levels import levels_of
@@ -78,6 +80,7 @@ def compare_sets(
     for warning in record["warnings"]:
         job.report.note(warning)
     job.report.note(f"{job.out}: {record['verdict']['recommendation']}")
+    parts.say_excess()
     return record
 
 
@@ -122,20 +125,24 @@ def _look(files, legend, model, settings, compute, parts: KeptParts) -> Comparis
     sets = read_sets(files, legend, reading, needs, settings.size, settings.fields, report)
     levels = levels_of(sets[0].dtype, [s.extent for one in sets for s in one.samples])
     looks = tuple(look_at(one, levels, report) for one in sets)
-    network, readings = None, None
+    network, readings, target_s = None, None, 0.0
     if model is not None:
         network = make_network(model, levels, compute)
-        readings = tuple(
-            read_set(network, one.samples, f"predicting the {one.name}", report) for one in sets
-        )
-    return Comparison(settings, *sets, levels, looks, model, network, readings, parts)
+        read = []
+        for one in sets:
+            began = time.monotonic()
+            read.append(read_set(network, one.samples, f"predicting the {one.name}", report))
+            target_s = time.monotonic() - began
+        readings = tuple(read)
+    return Comparison(settings, *sets, levels, looks, model, network, readings, target_s, parts)
 
 
 def _find(c: Comparison) -> tuple[Findings, Repair | None]:
     """All parts in order, and the repair that is taken.
 
     What takes long is kept on disk, so that an interrupted run goes on from it. Repairs come before
-    doses, which take longest, so that a short budget leaves out doses first.
+    doses, which take longest, so that a short budget leaves out doses first; nothing is begun that
+    would not end in time.
     """
     settings, has_model = c.settings, c.network is not None
     division = divide(*c.groups, settings.permutations, settings.seed)
@@ -155,7 +162,8 @@ def _find(c: Comparison) -> tuple[Findings, Repair | None]:
             robustness = steps.dose_source(c, pieces)
         estimates = steps.estimate_loss(c, factors, robustness)
         if settings.advise:
-            advice = steps.advise_annotation(c, pieces, factors, robustness)
+            known = known_score(performance, estimates)
+            advice = steps.advise_annotation(c, pieces, factors, robustness, known)
     if settings.save_simulated and settings.doses:
         steps.save_simulated(c)
     found = Findings(

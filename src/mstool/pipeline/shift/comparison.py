@@ -28,6 +28,7 @@ class Comparison:
     model: LoadedModel | None  # as loaded
     network: Network | None  # the same at work
     readings: tuple[SetReadings, SetReadings] | None  # of source and target
+    target_s: float  # what it took to read the target with the network [s]; 0 without one
     parts: KeptParts  # what is made of all this, in the folder to fill
 
     @property

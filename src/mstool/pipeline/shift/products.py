@@ -77,7 +77,10 @@ def write_simulated(c: Comparison, pieces: Sequence[Piece], colours: np.ndarray 
 
     Files are ``simulated/FAMILY/DOSE/images/NAME.tif`` and ``.../labels/NAME.png``.
     """
-    for family, dose in ((name, dose) for name, row in c.settings.doses.items() for dose in row):
+    doses = [(name, dose) for name, row in c.settings.doses.items() for dose in row]
+    n_written = 0
+    for family, dose in c.parts.budget.paced(doses):
+        n_written += 1
         place = c.out / SIMULATED / family / f"{dose:g}"
         for piece in pieces:
             changed, stem = dose_piece(piece, family, dose, c.settings.seed), Path(piece.name).stem
@@ -87,6 +90,8 @@ def write_simulated(c: Comparison, pieces: Sequence[Piece], colours: np.ndarray 
             if colours is not None:
                 (place / "labels").mkdir(exist_ok=True)
                 write_indexed_png(place / "labels" / f"{stem}.png", changed.labels, colours)
+    if n_written < len(doses):
+        c.parts.left_out.append(f"files of {len(doses) - n_written} simulated doses")
 
 
 def check_free(path: Path | None, overwrite: bool, record: Path) -> None:

@@ -1,8 +1,9 @@
 """The steps of a comparison: each makes one part of what is found."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
@@ -33,8 +34,11 @@ from mstool.shift.readings import Reading, add_readings
 PIECE_PX = 256
 _ANNOTATED = (1, 2, 4)
 _N_STEPS = 60
+_REPAIR_READINGS = 1.5  # readings of the target that fitting a repair and reading with it take
+_GAIN_READINGS = 45  # readings of a piece that fitting a network to one piece takes
 
 Readings = tuple[Reading, ...]
+Interval = tuple[float, float]
 
 
 def find_fractions(c: Comparison, division: Division) -> PhaseFractions | None:
@@ -94,7 +98,9 @@ def repair_target(c: Comparison, factors: Factors) -> tuple[Mitigation, Repair]:
     trials = {NONE: c.readings[1].readings}
     for name in settings.repairs:
         if name != NONE:
-            trials[name] = c.parts.make(f"repair {name}", Readings, lambda one=name: try_out(one))
+            make = partial(try_out, name)
+            needs_s = _REPAIR_READINGS * c.target_s
+            trials[name] = c.parts.make(f"repair {name}", Readings, make, needs_s=needs_s)
     possible = {name: readings for name, readings in trials.items() if readings}
     found = compare_repairs(
         possible, c.readings[0].pooled, c.target.groups, c.classes, settings.is_auto
@@ -111,23 +117,35 @@ def choose_pieces(c: Comparison) -> list[Piece]:
 
 
 def dose_source(c: Comparison, pieces: Sequence[Piece]) -> Robustness | None:
-    """Cost of simulated doses on pieces of the source, family by family; None without pieces."""
+    """Cost of simulated doses on pieces of the source, family by family; None without pieces.
+
+    None too where there is no time for the first family.
+    """
     settings, families = c.settings, {}
     if not pieces:
         c.report.note("no middle of a source micrograph has a label: nothing is simulated")
         return None
-    n_doses = sum(len(set(row) - {0.0}) for row in settings.doses.values())
-    with c.report.progress("simulated doses", (1 + n_doses) * len(pieces)) as advance:
+    if c.parts.budget.is_spent and not any(c.parts.has(_part_of(name)) for name in settings.doses):
+        c.parts.left_out.extend(map(_part_of, settings.doses))
+        return None
+    n_doses = {name: len(set(row) - {0.0}) for name, row in settings.doses.items()}
+    n_readings = (1 + sum(n_doses.values())) * len(pieces)
+    with c.report.progress("simulated doses", n_readings) as advance:
 
         def read(piece: Piece) -> Reading:
             advance(1)
             return _read_piece(c, c.network, piece)
 
+        began = time.monotonic()
         undosed = [read(piece) for piece in pieces]
+        dose_s = time.monotonic() - began
         for family, doses in settings.doses.items():
             todo = (family, doses, pieces, undosed, read, settings.tolerance, settings.seed)
             families[family] = c.parts.make(
-                f"simulated {family}", DosedFamily, lambda todo=todo: dose_family(*todo)
+                _part_of(family),
+                DosedFamily,
+                partial(dose_family, *todo),
+                needs_s=n_doses[family] * dose_s,
             )
     return gather_families(families, undosed, "labels" if _has_truth(c) else "prediction")
 
@@ -140,9 +158,17 @@ def estimate_loss(c: Comparison, factors: Factors, robustness: Robustness | None
 
 
 def advise_annotation(
-    c: Comparison, pieces: Sequence[Piece], factors: Factors, robustness: Robustness | None
+    c: Comparison,
+    pieces: Sequence[Piece],
+    factors: Factors,
+    robustness: Robustness | None,
+    known: Interval | None,
 ) -> Advice:
-    """Micrographs to annotate next, and what that would bring."""
+    """Micrographs to annotate next, and what that would bring.
+
+    Nothing is told of that where it would begin outside of what is `known` of the mean IoU on the
+    target: then the pieces are not as hard as the target is, or harder.
+    """
     picks = pick_images(c.target.names, *c.readings, c.settings.advise)
     cases = robustness.cases if robustness else ()
     imitation = imitate_target(factors, cases, c.readings, c.settings.seed)
@@ -155,7 +181,21 @@ def advise_annotation(
     reason = next((words for words, holds in reasons.items() if holds), None)
     if reason is not None:
         return Advice(picks, None, reason)
-    gain = c.parts.make("gain of annotation", Gain, lambda: _expect_gain(c, imitation, *sides))
+    began = time.monotonic()
+    before = _score_changed(c, c.network, imitation[1], sides[1])
+    piece_s = (time.monotonic() - began) / len(sides[1])
+    if known and not known[0] <= before <= known[1]:
+        reason = (
+            f"source pieces that were made to look like the target score {before:.2f}, and the "
+            f"target itself {known[0]:.2f} to {known[1]:.2f}"
+        )
+        return Advice(picks, None, reason)
+    gain = c.parts.make(
+        "gain of annotation",
+        Gain,
+        partial(_expect_gain, c, imitation, before, *sides),
+        needs_s=_GAIN_READINGS * piece_s,
+    )
     return Advice(picks, gain, None if gain else "there was no time")
 
 
@@ -177,25 +217,39 @@ def save_simulated(c: Comparison) -> None:
     write_simulated(c, pieces, palette(legend) if _has_truth(c) else None)
 
 
+def _part_of(family: str) -> str:
+    return f"simulated {family}"
+
+
+def _score_changed(
+    c: Comparison, network: Network, change: Callable[[Piece], Piece], held: Sequence[Piece]
+) -> float:
+    """Mean IoU on source pieces that are changed as the target is."""
+    return add_readings([_read_piece(c, network, change(piece)) for piece in held]).mean_iou
+
+
 def _expect_gain(
-    c: Comparison, imitation: Imitation, learnt: Sequence[Piece], held: Sequence[Piece]
+    c: Comparison,
+    imitation: Imitation,
+    before: float,
+    learnt: Sequence[Piece],
+    held: Sequence[Piece],
 ) -> Gain:
     """Score after annotating 1, 2 and 4 micrographs, on source pieces changed as the target is."""
     words, change = imitation
-    learnt, held = list(map(change, learnt)), list(map(change, held))
+    learnt = list(map(change, learnt))
     images = [to_stored(piece.image, c.levels, c.source.dtype) for piece in learnt]
     labels = [piece.labels for piece in learnt]
-
-    def score(network: Network) -> float:
-        return add_readings([_read_piece(c, network, piece) for piece in held]).mean_iou
-
     numbers = [k for k in _ANNOTATED if k <= len(learnt)]
     after = {}
     with c.report.progress("what annotation would bring", len(numbers) * _N_STEPS) as advance:
-        for k in numbers:
+        for k in c.parts.budget.paced(numbers):
             few = images[:k], labels[:k]
-            after[str(k)] = score(c.network.fine_tuned(*few, c.settings.seed, _N_STEPS, advance))
-    return Gain(words, score(c.network), after)
+            tuned = c.network.fine_tuned(*few, c.settings.seed, _N_STEPS, advance)
+            after[str(k)] = _score_changed(c, tuned, change, held)
+    missing = [str(k) for k in numbers if str(k) not in after]
+    left_out = (f"gain of annotating {', '.join(missing)}",) if missing else ()
+    return Gain(words, before, after, left_out)
 
 
 def _read_piece(c: Comparison, network: Network, piece: Piece) -> Reading:
