@@ -244,6 +244,68 @@ def test_twelve_cells_killed_at_three_moments_equal_the_undisturbed_study(write,
     assert read_scores() == killed
 
 
+def run_snakemake(run_mstool):
+    run_mstool("study", "plan.toml", "--engine", "snakemake", "-o", "Snakefile", "-q")
+    config = f"mstool={MSTOOL}", "flags=-q"
+    call = ["snakemake", "--cores", "2", "--rerun-triggers", "mtime", "--config", *config]
+    subprocess.run(call, check=True, capture_output=True, timeout=1800)
+
+
+def run_slurm(run_mstool):
+    run_mstool("study", "plan.toml", "--engine", "slurm", "-o", "study.sh", "-q")
+    environment = os.environ | {"MSTOOL": MSTOOL, "FLAGS": "-q"}
+    subprocess.run(
+        ["bash", "study.sh"], check=True, capture_output=True, timeout=60, env=environment
+    )
+    ends = time.monotonic() + 1800
+    while not Path("report.csv").exists():
+        assert time.monotonic() < ends
+        time.sleep(1)
+
+
+def has_slurm():
+    """Whether a SLURM runs here."""
+    call = ["sinfo"]
+    return (
+        shutil.which("sinfo")
+        and subprocess.run(call, capture_output=True, check=False).returncode == 0
+    )
+
+
+def read_table():
+    """Table of a report, without what a run takes."""
+    with open("report.csv", encoding="utf-8", newline="") as lines:
+        rows = [*csv.DictReader(lines)]
+    own = "core_s", "peak_rss"
+    return [{k: v for k, v in row.items() if not any(word in k for word in own)} for row in rows]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "run",
+    [
+        pytest.param(
+            run_snakemake,
+            marks=pytest.mark.skipif(not shutil.which("snakemake"), reason="needs snakemake"),
+        ),
+        pytest.param(
+            run_slurm, marks=pytest.mark.skipif(not has_slurm(), reason="needs a SLURM that runs")
+        ),
+    ],
+)
+def test_every_engine_ends_with_the_same_table(write, run_mstool, run):
+    write(TWELVE)
+    run(run_mstool)
+    scores, table = read_scores(), read_table()
+    assert len(scores) == 12
+    run_mstool("study", "plan.toml", "-o", "Makefile", "-q")
+    make("clean")
+    assert not Path("report.csv").exists()
+    make()
+    assert read_scores() == scores
+    assert read_table() == table
+
+
 # What it costs
 
 
