@@ -77,11 +77,12 @@ def stitch(
     from mstool.micrographs.find import Naming
     from mstool.micrographs.label_maps import choose_legend
     from mstool.pipeline.job import Job
+    from mstool.pipeline.mask_files import MaskSettings
     from mstool.pipeline.mask_pictures import find_overlay_inputs
-    from mstool.pipeline.stitch import StitchSettings, stitch_masks
+    from mstool.pipeline.stitch import stitch_masks
 
     job = Job(out, overwrite, make_reporter("stitch", quiet, verbose))
-    settings = StitchSettings(blend, abstain, confidence, overlay)
+    settings = MaskSettings(blend, abstain, confidence, overlay)
     if dry_run:
         emit_plan("stitch", asdict(settings), [probs, *(labels or [])], out)
         return

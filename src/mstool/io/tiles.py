@@ -231,11 +231,23 @@ def read_probabilities(path: Path, n_classes: int, tile: Tile | None = None) -> 
     is_known = values.dtype in (np.uint8, np.float16) and np.isfinite(values).all()
     if not is_known or not values.any(axis=0).all():
         raise InputError(f"{path}: does not hold probabilities; {_PREDICT_AGAIN}")
-    probabilities = values.astype(np.float32) / (255 if values.dtype == np.uint8 else 1)
+    probabilities = from_stored(values)
     # half a level each in 8 bits; those of 11 bits add up to less than this
     rounding = 0.51 / 255 * n_classes if values.dtype == np.uint8 else 2e-3
     _check_sums(probabilities, rounding, path)
     return probabilities
+
+
+def to_stored(probabilities: np.ndarray, kind: str) -> np.ndarray:
+    """Probabilities as they are stored: p x 255, rounded (``uint8``), or ``float16``."""
+    if kind == "float16":
+        return probabilities.astype(np.float16)
+    return np.rint(probabilities * 255).astype(np.uint8)
+
+
+def from_stored(values: np.ndarray) -> np.ndarray:
+    """Probabilities, float32, of what `to_stored` has made."""
+    return values.astype(np.float32) / (255 if values.dtype == np.uint8 else 1)
 
 
 def _check_sums(probabilities: np.ndarray, rounding: float, path: Path) -> None:

@@ -15,6 +15,7 @@ from mstool.io.tiles import (
     Tile,
     probabilities_path,
     read_tile_image,
+    to_stored,
     write_manifest,
     write_probabilities,
 )
@@ -62,9 +63,7 @@ def predict_tiles(
     ensemble.
     """
     out = job.out
-    models = [load_checkpoint(path) for path in find_models(model_paths)]
-    _refuse_repeated(models)
-    check_same_classes(models)
+    models = load_models(model_paths)
     tile_folder = know_specimens(open_tile_folder(tiles), models)
     check_needs([model.needs for model in models], tile_folder.given(), job.report)
     sources = tile_folder.sources
@@ -97,12 +96,7 @@ def predict_tiles(
         "megapixels": megapixels,
         "tile_megapixels_predicted": predicted,
         "s_per_tile_megapixel": begun["mstool"]["elapsed_s"] / predicted if predicted else None,
-        "classes": models[0].checkpoint.classes,
-        "label_legend": models[0].checkpoint.legend,
-        "models": [{"name": model.path.name, "sha256": model.sha256} for model in models],
-        "trained_on": trained_on(models),
-        "leaks": leaks_of(models),
-        "searched": all_searched(_was_searched(model) for model in models),
+        **describe_models(models),
         "folds": _describe_folds(parts, settings.select),
         "made_with": describe_making(
             settings.tta,
@@ -194,6 +188,32 @@ def _refuse_repeated(models: Sequence[LoadedModel]) -> None:
         known[model.sha256] = model.path
 
 
+def describe_models(models: Sequence[LoadedModel]) -> dict[str, Any]:
+    """Entries of a record on the models of an ensemble."""
+    return {
+        "classes": models[0].checkpoint.classes,
+        "label_legend": models[0].checkpoint.legend,
+        "models": [{"name": model.path.name, "sha256": model.sha256} for model in models],
+        "trained_on": trained_on(models),
+        "leaks": leaks_of(models),
+        "searched": all_searched(_was_searched(model) for model in models),
+    }
+
+
+def load_models(paths: Sequence[Path]) -> list[LoadedModel]:
+    """Models that can be averaged.
+
+    Raises
+    ------
+    UsageError, InputError
+        If one is there twice, or one has other classes; as `find_models` and `load_checkpoint`.
+    """
+    models = [load_checkpoint(path) for path in find_models(paths)]
+    _refuse_repeated(models)
+    check_same_classes(models)
+    return models
+
+
 def leaks_of(models: Sequence[LoadedModel]) -> list[str]:
     """What the roles of any model shared, and was let pass in training."""
     leaks = [model.checkpoint.training.get("leak") or {} for model in models]
@@ -224,12 +244,5 @@ def _predict_all(
         images = [read_tile_image(tiles, tile) for tile in batch]
         probabilities = predict_images(segmenters, images, compute, settings.tta)
         for tile, values in zip(batch, probabilities, strict=True):
-            write_probabilities(probabilities_path(out, tile), quantise(values, settings.probs))
+            write_probabilities(probabilities_path(out, tile), to_stored(values, settings.probs))
         advance(len(batch))
-
-
-def quantise(probabilities: np.ndarray, probs: str) -> np.ndarray:
-    """Probabilities as they are stored: ``p * 255`` rounded (uint8), or float16."""
-    if probs == "float16":
-        return probabilities.astype(np.float16)
-    return np.rint(probabilities * 255).astype(np.uint8)

@@ -1,6 +1,6 @@
 """Probabilities of tiles, as predict wrote them, blended into whole micrographs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,18 +59,27 @@ class ProbabilityFolder:
 
     def bands(self, name: str, blend: Blend) -> Iterator[np.ndarray]:
         """Probabilities of a micrograph, float32 (C, rows, W), band by band, in its geometry."""
-        source = self.sources[name]
-        bands = stitch_bands(self._read_tiles(name), *source.scaled_shape, blend)
-        if source.shape != source.scaled_shape:
-            bands = resample_bands(bands, source.scaled_shape, source.shape)
-        # stored in 8 bits they do not quite sum to 1
-        return (band / band.sum(axis=0) for band in bands)
+        return blend_tiles(self._read_tiles(name), self.sources[name], blend)
 
     def _read_tiles(self, name: str) -> Iterator[tuple[Window, np.ndarray]]:
         n_classes = len(self.legend.classes)
         for tile in self.tiles[name]:
             values = read_probabilities(probabilities_path(self.path, tile), n_classes, tile)
             yield tile.window, values[:, : tile.height, : tile.width]
+
+
+def blend_tiles(
+    tiles: Iterable[tuple[Window, np.ndarray]], source: SourceImage, blend: Blend
+) -> Iterator[np.ndarray]:
+    """Probabilities of a micrograph, float32 (C, rows, W), band by band, in its geometry.
+
+    Tiles are sorted by window, and their values probabilities as they were stored, (C, h, w).
+    """
+    bands = stitch_bands(tiles, *source.scaled_shape, blend)
+    if source.shape != source.scaled_shape:
+        bands = resample_bands(bands, source.scaled_shape, source.shape)
+    # stored in 8 bits they do not quite sum to 1
+    return (band / band.sum(axis=0) for band in bands)
 
 
 def open_probabilities(probs: Path) -> ProbabilityFolder:

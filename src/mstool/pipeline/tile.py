@@ -128,7 +128,7 @@ def _cut_all(
         for member in micrographs.members:
             report.detail(f"cutting {member.path}")
             opened = micrographs.open(member)
-            source = _describe(member, opened, inputs, out)
+            source = describe_source(member, opened, inputs, out)
             cut, greys = _cut_source(opened, source, settings, legend, out)
             if settings.discard_ignored is not None and not cut:
                 report.note(f"{member.path}: all its tiles are left out by --discard-ignored")
@@ -142,9 +142,10 @@ def _cut_all(
     return tiles, sources, describe_greys(sampled)
 
 
-def _describe(
+def describe_source(
     member: Member, opened: ScaledMicrograph, inputs: dict[str, str], out: Path
 ) -> SourceImage:
+    """What the record of a folder says of a micrograph that was read; `inputs` are hashes."""
     micrograph, recorded = opened.micrograph, relative_to(member.path, out)
     return SourceImage(
         name=member.name,

@@ -9,8 +9,8 @@ from mstool.errors import MstoolError
 from mstool.io.plain import to_plain
 from mstool.io.records import pick
 from mstool.nn.device import choose_compute
+from mstool.pipeline.mask_files import MaskSettings
 from mstool.pipeline.split import SplitSettings
-from mstool.pipeline.stitch import StitchSettings
 from mstool.pipeline.study.plan_file import Study
 from mstool.pipeline.tile import TileSettings
 from mstool.pipeline.train.train_flags import TrainFlags, TrainSettings, resolve_settings
@@ -76,7 +76,7 @@ _RESOLVERS: Mapping[str, Callable[[Flags], Any]] = {
     "tile": lambda flags: pick(TileSettings, {**flags, "reading": None}),
     "split": lambda flags: pick(SplitSettings, flags),
     "train": _resolve_training,
-    "stitch": lambda flags: pick(StitchSettings, flags),
+    "stitch": lambda flags: pick(MaskSettings, flags),
 }
 
 

@@ -1,0 +1,129 @@
+"""Threads that read ahead or write beside end when the other side ends, whatever ends it."""
+
+import threading
+import time
+
+import pytest
+
+from mstool.pipeline.streaming import GivenUpError, read_ahead, write_beside
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left():
+    before = threading.active_count()
+    yield
+    ends = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < ends:
+        time.sleep(0.01)
+    assert threading.active_count() == before
+
+
+def count(n, taken):
+    for number in range(n):
+        taken.append(number)
+        yield number
+
+
+def test_items_come_in_order_from_another_thread():
+    names = []
+
+    def items():
+        for number in range(50):
+            names.append(threading.current_thread().name)
+            yield number
+
+    assert list(read_ahead(items())) == list(range(50))
+    assert threading.current_thread().name not in names
+
+
+def test_few_items_are_read_ahead():
+    taken = []
+    items = read_ahead(count(100, taken))
+    assert next(items) == 0
+    time.sleep(0.3)
+    assert len(taken) <= 4
+    items.close()
+    time.sleep(0.3)
+    assert len(taken) < 10
+
+
+def test_what_reading_raises_comes_after_the_items_before():
+    def items():
+        yield 1
+        raise ValueError("torn")
+
+    found = read_ahead(items())
+    assert next(found) == 1
+    with pytest.raises(ValueError, match="torn"):
+        next(found)
+
+
+def test_items_are_written_in_order():
+    written = []
+    with write_beside(written.extend) as hand:
+        for number in range(50):
+            hand(number)
+    assert written == list(range(50))
+
+
+def test_few_items_wait_to_be_written():
+    may_go_on = threading.Event()
+    handed = []
+
+    def write(items):
+        may_go_on.wait(5)
+        assert len(handed) <= 3
+        list(items)
+
+    def go_on():
+        time.sleep(0.3)
+        may_go_on.set()
+
+    threading.Thread(target=go_on).start()
+    with write_beside(write) as hand:
+        for number in range(20):
+            hand(number)
+            handed.append(number)
+    assert len(handed) == 20
+
+
+@pytest.mark.parametrize("n", [1, 20])
+def test_what_writing_raises_is_raised_where_items_are_handed(n):
+    def write(items):
+        next(items)
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"), write_beside(write) as hand:
+        for number in range(n):
+            hand(number)
+
+
+def test_a_block_that_fails_finishes_nothing():
+    ended = []
+
+    def write(items):
+        for _ in items:
+            pass
+        ended.append("finished")
+
+    def fail():
+        with write_beside(write) as hand:
+            hand(1)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert ended == []
+
+
+def test_writing_that_ends_early_is_no_success():
+    def write(items):
+        next(items)
+
+    def hand_all():
+        with write_beside(write) as hand:
+            for number in range(20):
+                hand(number)
+
+    with pytest.raises(GivenUpError):
+        hand_all()
