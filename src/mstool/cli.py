@@ -15,6 +15,7 @@ from mstool.commands.predict import predict
 from mstool.commands.pretrain import pretrain
 from mstool.commands.report import report
 from mstool.commands.score import score
+from mstool.commands.segment import segment
 from mstool.commands.split import split
 from mstool.commands.stitch import stitch
 from mstool.commands.stopping import raise_on_signals
@@ -24,8 +25,8 @@ from mstool.commands.train import train
 from mstool.errors import Interrupted, MstoolError, UsageError
 from mstool.reporting import say
 
-VERBS = (phantom, tile, split, pretrain, train, predict, stitch, score, explain_verb, domain_shift)
-VERBS += (study, report)
+VERBS = (phantom, tile, split, pretrain, train, predict, stitch)
+VERBS += (segment, score, explain_verb, domain_shift, study, report)
 
 app = typer.Typer(
     name="mstool",

@@ -69,7 +69,7 @@ def one_of(*choices: str | int) -> Callable[[typer.CallbackParam, Any], Any]:
     return check
 
 
-def check_scale(parameter: typer.CallbackParam, scale: float) -> float:
+def check_scale(parameter: typer.CallbackParam, scale: float | None) -> float | None:
     """Give a magnification back.
 
     Raises
@@ -77,7 +77,7 @@ def check_scale(parameter: typer.CallbackParam, scale: float) -> float:
     UsageError
         If nothing sensible would be left of an image, or no memory.
     """
-    if not 0.01 <= scale <= 100:
+    if scale is not None and not 0.01 <= scale <= 100:
         raise UsageError(f"{parameter.opts[-1]} {scale:g}: must lie between 0.01 and 100")
     return scale
 

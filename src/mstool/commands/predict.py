@@ -10,18 +10,39 @@ from mstool.commands import options
 from mstool.commands.option_groups import Group
 from mstool.commands.output import emit_plan, make_reporter
 
+Models = Annotated[
+    list[Path] | None,
+    Group.NETWORK(
+        "--model",
+        metavar="FILE|DIR",
+        help="Model, or the models of a cross-validation; give it several times for an "
+        "ensemble. By default model/.",
+    ),
+]
+Views = Annotated[
+    str,
+    Group.NETWORK(
+        "--tta",
+        metavar="VIEWS",
+        help="Average over none, flips (4 views) or d4 (8 views) of each tile.",
+        callback=options.one_of("none", "flips", "d4"),
+    ),
+]
+Probs = Annotated[
+    str,
+    Group.OUTPUT(
+        "--probs",
+        metavar="TYPE",
+        help="Store probabilities as uint8 or float16.",
+        callback=options.one_of("uint8", "float16"),
+    ),
+]
+BatchSize = Annotated[int, Group.RUNNING("--batch-size", min=1, help="Tiles at a time.")]
+
 
 def predict(
     tiles: Annotated[Path, typer.Argument(metavar="TILES", help="Tile folder.")] = Path("tiles"),
-    model: Annotated[
-        list[Path] | None,
-        Group.NETWORK(
-            "--model",
-            metavar="FILE|DIR",
-            help="Model, or the models of a cross-validation; give it several times for an "
-            "ensemble. By default model/.",
-        ),
-    ] = None,
+    model: Models = None,
     select: Annotated[
         str,
         Group.INPUT(
@@ -32,25 +53,9 @@ def predict(
             callback=options.one_of("train", "val", "test", "out-of-fold", "all"),
         ),
     ] = "all",
-    tta: Annotated[
-        str,
-        Group.NETWORK(
-            "--tta",
-            metavar="VIEWS",
-            help="Average over none, flips (4 views) or d4 (8 views) of each tile.",
-            callback=options.one_of("none", "flips", "d4"),
-        ),
-    ] = "none",
-    probs: Annotated[
-        str,
-        Group.OUTPUT(
-            "--probs",
-            metavar="TYPE",
-            help="Store probabilities as uint8 or float16.",
-            callback=options.one_of("uint8", "float16"),
-        ),
-    ] = "uint8",
-    batch_size: Annotated[int, Group.RUNNING("--batch-size", min=1, help="Tiles at a time.")] = 4,
+    tta: Views = "none",
+    probs: Probs = "uint8",
+    batch_size: BatchSize = 4,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     threads: options.Threads = "auto",

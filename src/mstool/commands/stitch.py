@@ -11,43 +11,48 @@ from mstool.commands.option_groups import Group
 from mstool.commands.output import emit_plan, make_reporter
 from mstool.errors import UsageError
 
+Blend = Annotated[
+    str,
+    Group.TILES(
+        "--blend",
+        metavar="HOW",
+        help="Weights where tiles overlap: crop (each pixel from the tile it lies deepest in), "
+        "flat, hann or gaussian.",
+        callback=options.one_of("crop", "flat", "hann", "gaussian"),
+    ),
+]
+Abstain = Annotated[
+    float,
+    Group.OUTPUT(
+        "--abstain",
+        metavar="P",
+        help="Leave pixels whose largest probability is below P without a class (255), for a "
+        "person to look at; 0 for none.",
+    ),
+]
+Confidence = Annotated[
+    bool,
+    Group.OUTPUT(
+        "--confidence", help="Also write the largest probability of each pixel (0 to 255)."
+    ),
+]
+Overlay = Annotated[
+    bool,
+    Group.OUTPUT(
+        "--overlay",
+        help="Also draw micrograph, prediction and, with --labels, errors into overlays/.",
+    ),
+]
+
 
 def stitch(
     probs: Annotated[
         Path, typer.Argument(metavar="PROBS", help="Folder written by mstool predict.")
     ] = Path("probs"),
-    blend: Annotated[
-        str,
-        Group.TILES(
-            "--blend",
-            metavar="HOW",
-            help="Weights where tiles overlap: crop (each pixel from the tile it lies deepest in), "
-            "flat, hann or gaussian.",
-            callback=options.one_of("crop", "flat", "hann", "gaussian"),
-        ),
-    ] = "hann",
-    abstain: Annotated[
-        float,
-        Group.OUTPUT(
-            "--abstain",
-            metavar="P",
-            help="Leave pixels whose largest probability is below P without a class (255), for a "
-            "person to look at; 0 for none.",
-        ),
-    ] = 0.0,
-    confidence: Annotated[
-        bool,
-        Group.OUTPUT(
-            "--confidence", help="Also write the largest probability of each pixel (0 to 255)."
-        ),
-    ] = False,
-    overlay: Annotated[
-        bool,
-        Group.OUTPUT(
-            "--overlay",
-            help="Also draw micrograph, prediction and, with --labels, errors into overlays/.",
-        ),
-    ] = False,
+    blend: Blend = "hann",
+    abstain: Abstain = 0.0,
+    confidence: Confidence = False,
+    overlay: Overlay = False,
     images: options.Images = None,
     image_suffix: options.ImageSuffix = "",
     labels: options.Labels = None,

@@ -10,16 +10,19 @@ from mstool.commands.option_groups import Group
 from mstool.commands.output import emit_plan, make_reporter
 from mstool.errors import UsageError
 
+Size = Annotated[int, Group.TILES("--size", min=1, help="Edge of a tile in pixels.")]
+Overlap = Annotated[
+    int, Group.TILES("--overlap", min=0, help="Least pixels that neighbouring tiles share.")
+]
+
 
 def tile(
     images: Annotated[
         list[Path] | None,
         typer.Argument(metavar="IMAGES...", help="Micrographs, or folders with micrographs."),
     ] = None,
-    size: Annotated[int, Group.TILES("--size", min=1, help="Edge of a tile in pixels.")] = 512,
-    overlap: Annotated[
-        int, Group.TILES("--overlap", min=0, help="Least pixels that neighbouring tiles share.")
-    ] = 64,
+    size: Size = 512,
+    overlap: Overlap = 64,
     recursive: options.Recursive = False,
     image_suffix: options.ImageSuffix = "",
     labels: options.Labels = None,

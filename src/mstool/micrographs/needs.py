@@ -81,7 +81,7 @@ class Given:
     micrographs: frozenset[str] = frozenset()
 
 
-def check_needs(needs: Sequence[Needs], given: Given, report: Reporter) -> None:
+def check_needs(needs: Sequence[Needs], given: Given, report: Reporter, verb: str = "tile") -> None:
     """See that micrographs are such as networks were trained on.
 
     Parameters
@@ -92,6 +92,8 @@ def check_needs(needs: Sequence[Needs], given: Given, report: Reporter) -> None:
         The micrographs.
     report : Reporter
         Told what a network can stand and will suffer from: another pixel size, other grey levels.
+    verb : str
+        That reads the micrographs, whose flags mend what is in the way.
 
     Raises
     ------
@@ -102,13 +104,15 @@ def check_needs(needs: Sequence[Needs], given: Given, report: Reporter) -> None:
     for one in needs:
         wrong, flags = _list_obstacles(one, given)
         if wrong:
-            raise InputError(f"{given.name}: {', and '.join(wrong)}; {_remedy(one, given, flags)}")
+            raise InputError(
+                f"{given.name}: {', and '.join(wrong)}; {_remedy(one, given, flags, verb)}"
+            )
         for doubt in _list_doubts(one, given):
             report.note(doubt)
 
 
-def _remedy(needs: Needs, given: Given, flags: Sequence[str | None]) -> str:
-    """What mends all that is in the way; `flags` has None for what no flag of tile removes."""
+def _remedy(needs: Needs, given: Given, flags: Sequence[str | None], verb: str) -> str:
+    """What mends all that is in the way; `flags` has None for what no flag of `verb` removes."""
     remedies = []
     if needs.classes != (given.classes or needs.classes):
         remedies.append("use the legend that the model was trained with")
@@ -117,7 +121,7 @@ def _remedy(needs: Needs, given: Given, flags: Sequence[str | None]) -> str:
     elif flags:
         size = _scale_to(needs, given)
         scale = [f"--scale {size:.4g}"] if size else []
-        remedies.append(f"mstool tile {' '.join(filter(None, [*flags, *scale]))} makes them fit")
+        remedies.append(f"mstool {verb} {' '.join(filter(None, [*flags, *scale]))} makes them fit")
     return "; ".join(remedies)
 
 

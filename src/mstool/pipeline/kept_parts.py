@@ -110,6 +110,10 @@ class KeptParts:
         """Whether an earlier run has left a part, whole or not."""
         return self._path(name).is_file()
 
+    def forget(self, name: str) -> None:
+        """Drop a part, since what it speaks of is gone."""
+        self._path(name).unlink(missing_ok=True)
+
     def sweep(self) -> None:
         """Remove the parts once a record holds all of them; what was left out can still come."""
         if self.left_out:

@@ -1,10 +1,11 @@
 """Tile probabilities back into whole label maps."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
 from mstool.io.atomic import write_text
-from mstool.io.tiles import PREDICT_RECORD, STITCH_RECORD, SourceImage, read_sources
+from mstool.io.tiles import PREDICT_RECORD, STITCH_RECORD, read_sources
 from mstool.labels.legend import index_legend, legend_to_toml
 from mstool.micrographs.tile_folder import LEGEND
 from mstool.pipeline.job import Job
@@ -59,8 +60,8 @@ def stitch_masks(probs: Path, settings: MaskSettings, overlay: OverlayInputs, jo
     note_doubts(doubts, sources, settings, job.report)
 
 
-def list_masks(sources: dict[str, SourceImage], out: Path) -> list[str]:
+def list_masks(names: Iterable[str], out: Path) -> list[str]:
     """Names of the masks to write, and of those that an earlier run has written."""
     record = out / STITCH_RECORD
     earlier = read_sources(record) if record.is_file() else {}
-    return [mask_name(name) for name in {**earlier, **sources}]
+    return [mask_name(name) for name in dict.fromkeys([*earlier, *names])]

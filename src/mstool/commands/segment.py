@@ -1,0 +1,115 @@
+"""The verb ``segment``."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mstool.commands import options
+from mstool.commands.option_groups import Group
+from mstool.commands.output import emit_plan, make_reporter
+from mstool.commands.predict import BatchSize, Models, Probs, Views
+from mstool.commands.stitch import Abstain, Blend, Confidence, Overlay
+from mstool.commands.tile import Overlap, Size
+from mstool.errors import UsageError
+
+
+def segment(
+    images: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="IMAGES...", help="Micrographs, or folders with micrographs."),
+    ] = None,
+    model: Models = None,
+    tta: Views = "none",
+    size: Size = 512,
+    overlap: Overlap = 64,
+    blend: Blend = "hann",
+    recursive: options.Recursive = False,
+    image_suffix: options.ImageSuffix = "",
+    group_by: options.GroupBy = None,
+    scale: Annotated[
+        float | None,
+        Group.INPUT(
+            "--scale",
+            metavar="F",
+            help="Magnify micrographs by F first; by default as the tiles of the model were.",
+            callback=options.check_scale,
+        ),
+    ] = None,
+    grey: options.Grey = False,
+    bits: options.Bits = None,
+    rescale_greys: options.RescaleGreys = None,
+    pixel_size_um: options.PixelSize = None,
+    files_from: options.FilesFrom = None,
+    null: options.Null = False,
+    keep_going: Annotated[
+        bool,
+        Group.INPUT(
+            "--keep-going",
+            help="Leave out micrographs that cannot be read, and end with 1; the same command then "
+            "goes on with them.",
+        ),
+    ] = False,
+    batch_size: BatchSize = 4,
+    probs: Probs = "uint8",
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    threads: options.Threads = "auto",
+    abstain: Abstain = 0.0,
+    confidence: Confidence = False,
+    overlay: Overlay = False,
+    out: options.OutFolder = Path("masks"),
+    overwrite: options.Overwrite = False,
+    config: options.Config = None,
+    dry_run: options.DryRun = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
+) -> None:
+    """Turn micrographs into masks in one go, by a trained model.
+
+    This is tile, predict and stitch in one stream, for daily work: the masks are the same, byte for
+    byte, and nothing lies on disk in between. Several models are an ensemble. Memory grows with
+    the width of a micrograph, not with its area.
+
+    Example: mstool segment new/ --model model/ --overlay
+    """
+    given = locals()
+    from mstool.io.records import pick
+    from mstool.micrographs.find import Naming, find_set
+    from mstool.micrographs.sets import Reading, open_set
+    from mstool.nn.device import choose_compute, make_deterministic, reuse_freed_memory
+    from mstool.nn.threads import use_threads
+    from mstool.pipeline.job import Job
+    from mstool.pipeline.mask_files import MaskSettings
+    from mstool.pipeline.predict import load_models
+    from mstool.pipeline.segment import (
+        SegmentSettings,
+        leave_out_unreadable,
+        scale_of,
+        segment_images,
+    )
+
+    job = Job(out, overwrite, make_reporter("segment", quiet, verbose))
+    masks = pick(MaskSettings, given)
+    operands = options.read_operands(images, files_from, null)
+    files = find_set(operands, None, pick(Naming, given), job.report)
+    if files.tiles is not None:
+        raise UsageError(f"{files.tiles}: is a tile folder; give micrographs, or use predict")
+    models = load_models(model or [Path("model")])
+    make_deterministic()
+    reuse_freed_memory()
+    use_threads(threads, job.report)
+    compute = choose_compute(device, precision)
+    greys = options.parse_greys(rescale_greys)
+    reading = pick(Reading, given | {"greys": greys, "scale": scale or scale_of(models)})
+    resolved = {"reading": reading, "precision": compute.precision}
+    settings = pick(SegmentSettings, given | resolved)
+    if dry_run:
+        inputs = [*files.files(), *(one.path for one in models)]
+        emit_plan("segment", settings.as_record() | asdict(masks), inputs, out)
+        return
+    if keep_going:
+        files = leave_out_unreadable(files, job.report)
+    micrographs = open_set(files, reading, None, job.report)
+    segment_images(micrographs, models, settings, masks, batch_size, keep_going, compute, job)

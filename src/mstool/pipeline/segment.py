@@ -1,0 +1,279 @@
+"""Micrographs to masks in one stream, without files in between."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mstool.errors import CheckFailed, InputError, MissingInputError, UsageError
+from mstool.geometry.grid import check_tile_size, plan_windows
+from mstool.geometry.padding import pad_by_reflection
+from mstool.geometry.window import Window
+from mstool.io.atomic import write_text
+from mstool.io.images import open_micrograph
+from mstool.io.tiles import STITCH_RECORD, SourceImage, from_stored, to_stored
+from mstool.labels.legend import Legend, index_legend, legend_from_toml, legend_to_toml
+from mstool.micrographs.find import SetFiles
+from mstool.micrographs.grey_range import describe_greys, sample_greys
+from mstool.micrographs.needs import check_needs
+from mstool.micrographs.sets import Member, MicrographSet, Reading, ScaledMicrograph
+from mstool.micrographs.tile_folder import LEGEND
+from mstool.nn.checkpoint import LoadedModel
+from mstool.nn.device import Compute
+from mstool.nn.infer import predict_images
+from mstool.nn.model import Segmenter
+from mstool.pipeline.job import Job, Work
+from mstool.pipeline.kept_parts import PARTS, Budget, KeptParts
+from mstool.pipeline.made_with import describe_making
+from mstool.pipeline.mask_files import (
+    CONFIDENCE,
+    OVERLAYS,
+    Doubt,
+    MaskSettings,
+    describe_masks,
+    mask_name,
+    note_doubts,
+    write_mask,
+)
+from mstool.pipeline.mask_pictures import OverlayInputs, write_overlay
+from mstool.pipeline.predict import describe_models
+from mstool.pipeline.stitch import list_masks
+from mstool.pipeline.stitched import blend_tiles
+from mstool.pipeline.streaming import read_ahead
+from mstool.pipeline.tile import describe_source
+from mstool.reporting import Advance, Reporter
+from mstool.splits.seen import name_specimens
+
+
+@dataclass(frozen=True)
+class SegmentSettings:
+    """How micrographs are cut and predicted."""
+
+    size: int  # tile edge [px]
+    overlap: int  # least number of pixels that neighbours share [px]
+    reading: Reading
+    tta: str  # "none", "flips" or "d4"
+    probs: str  # "uint8" or "float16", to which probabilities are rounded
+    precision: str  # as resolved
+
+    def __post_init__(self):
+        check_tile_size(self.size, self.overlap)
+
+    def as_record(self) -> dict[str, Any]:
+        """All of it, those of the reading among the others."""
+        record = asdict(self)
+        return record | record.pop("reading")
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """What is known of a micrograph whose mask is written."""
+
+    source: SourceImage
+    doubt: Doubt
+    n_tiles: int
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What turns micrographs into masks, in this order."""
+
+    micrographs: MicrographSet
+    segmenters: tuple[Segmenter, ...]  # on the device
+    settings: SegmentSettings
+    masks: MaskSettings
+    batch_size: int  # tiles at a time
+    compute: Compute
+    legend: Legend  # of the masks
+    out: Path
+
+    def segment(self, member: Member, hashes: dict[str, str], report: Reporter) -> Segmented:
+        """Write the mask of a micrograph, and its picture if asked for."""
+        opened = self.micrographs.open(member)
+        source = describe_source(member, opened, hashes, self.out)
+        windows = self.plan(opened)
+        with report.progress(member.name, len(windows)) as advance:
+            bands = blend_tiles(self._predict(opened, windows, advance), source, self.masks.blend)
+            doubt = write_mask(self.out, bands, source, self.legend, self.masks)
+        if self.masks.overlay:
+            write_overlay(source, self.out, OverlayInputs(), self.legend, self.out)
+        return Segmented(source, doubt, len(windows))
+
+    def plan(self, opened: ScaledMicrograph) -> list[Window]:
+        """Tiles of a micrograph, in the order in which they are predicted."""
+        return plan_windows(*opened.shape, self.settings.size, self.settings.overlap)
+
+    def _predict(
+        self, opened: ScaledMicrograph, windows: Sequence[Window], advance: Advance
+    ) -> Iterator[tuple[Window, np.ndarray]]:
+        """Probabilities of tiles, rounded as predict stores them, while the next are read."""
+        size = self.settings.size
+        batches = [
+            windows[start : start + self.batch_size]
+            for start in range(0, len(windows), self.batch_size)
+        ]
+        read = ([opened.read(window) for window in batch] for batch in batches)
+        for batch, images in zip(batches, read_ahead(read), strict=True):
+            tiles = [pad_by_reflection(image, size, size) for image in images]
+            found = predict_images(self.segmenters, tiles, self.compute, self.settings.tta)
+            for window, values in zip(batch, found, strict=True):
+                rounded = from_stored(to_stored(values, self.settings.probs))
+                yield window, rounded[:, : window.height, : window.width]
+            advance(len(batch))
+
+
+def segment_images(
+    micrographs: MicrographSet,
+    models: Sequence[LoadedModel],
+    settings: SegmentSettings,
+    masks: MaskSettings,
+    batch_size: int,
+    keep_going: bool,
+    compute: Compute,
+    job: Job,
+) -> None:
+    """Write the masks of a set of micrographs, as tile, predict and stitch would.
+
+    Raises
+    ------
+    InputError
+        If micrographs do not fit the models, or one cannot be read.
+    CheckFailed
+        With `keep_going`, at the end, if some could not be read.
+    """
+    _check(micrographs, models, (), Reporter())
+    work = _claim(micrographs, models, settings, masks, job)
+    if work is None:
+        return
+    segmenters = tuple(compute.place(model.segmenter) for model in models)
+    legend = legend_from_toml(models[0].checkpoint.legend)
+    shared = settings, masks, batch_size, compute, legend, job.out
+    stream = Stream(micrographs, segmenters, *shared)
+    with work.filling():
+        write_text(job.out / LEGEND, legend_to_toml(index_legend(legend)))
+        found, failed = _segment_all(stream, work, keep_going, job)
+        _check(micrographs, models, _sample(micrographs, found, settings), job.report)
+    record = _describe(stream, models, found, work)
+    work.finish(record | {"left_out": [*failed]})
+    _note(found, masks, job)
+    if failed:
+        raise CheckFailed(
+            f"{len(failed)} of {len(micrographs.members)} micrographs have no mask: "
+            f"{', '.join(failed)}"
+        )
+    KeptParts(job.out, Budget(), job.report).sweep()
+
+
+def scale_of(models: Sequence[LoadedModel]) -> float:
+    """Magnification of the tiles that models were trained on; 1 where they do not know.
+
+    Raises
+    ------
+    UsageError
+        If they were trained on different ones.
+    """
+    scales = sorted({model.checkpoint.tile_scale or 1.0 for model in models})
+    if len(scales) > 1:
+        raise UsageError(
+            f"the models were trained on tiles of --scale {scales[0]:g} and {scales[-1]:g}; give "
+            "the --scale to use, or one of them"
+        )
+    return scales[0]
+
+
+def leave_out_unreadable(files: SetFiles, report: Reporter) -> SetFiles:
+    """Micrographs that can be opened; each of the others is told."""
+    readable = []
+    for path in files.images:
+        try:
+            open_micrograph(path)
+        except (InputError, MissingInputError) as error:
+            report.note(f"{error}; left out")
+        else:
+            readable.append(path)
+    if not readable:
+        raise InputError(f"{files.images[0]}: none of these micrographs can be read")
+    return replace(files, images=tuple(readable))
+
+
+def _claim(micrographs, models, settings, masks, job: Job) -> Work | None:
+    """Take the folder; None where all masks are there already."""
+    members = {member.name: member for member in micrographs.members}
+    names = [mask_name(name) for name in members]
+    return job.claim(
+        STITCH_RECORD,
+        (LEGEND, CONFIDENCE, OVERLAYS, PARTS, *list_masks(members, job.out)),
+        settings.as_record() | asdict(masks),
+        [*micrographs.files.files(), *(model.path for model in models)],
+        lambda: [job.out / name for name in names],
+    )
+
+
+def _check(micrographs: MicrographSet, models, greys, report: Reporter) -> None:
+    check_needs([model.needs for model in models], micrographs.given(greys), report, "segment")
+
+
+def _segment_all(
+    stream: Stream, work: Work, keep_going: bool, job: Job
+) -> tuple[dict[str, Segmented], list[str]]:
+    """What is known of each mask by name of the micrograph, and names of those that failed."""
+    # a name of each micrograph is on its bar; the parts need none
+    parts = KeptParts(job.out, Budget(), replace(job.report, verbosity=-1))
+    found, failed = {}, []
+    for member in stream.micrographs.members:
+        if not (job.out / mask_name(member.name)).is_file():
+            parts.forget(member.name)
+        try:
+            found[member.name] = parts.make(
+                member.name,
+                Segmented,
+                lambda member=member: stream.segment(member, work.inputs, job.report),
+            )
+        except (InputError, MissingInputError) as error:
+            if not keep_going:
+                raise
+            job.report.note(f"{error}; left out")
+            failed.append(member.name)
+    if not found:
+        raise InputError(f"{failed[0]}: none of these micrographs can be segmented")
+    return found, failed
+
+
+def _sample(micrographs: MicrographSet, found, settings: SegmentSettings) -> tuple[float, ...]:
+    """Grey levels of the micrographs, from some fields of each."""
+    members = [member for member in micrographs.members if member.name in found]
+    views = (view for member in members for view in micrographs.views(member, settings.size, 4))
+    return describe_greys([sample_greys(view.image) for view in views])
+
+
+def _describe(
+    stream: Stream, models: Sequence[LoadedModel], found: dict[str, Segmented], work: Work
+) -> dict[str, Any]:
+    settings, compute = stream.settings, stream.compute
+    rows = [row for model in models for part in model.checkpoint.sources.values() for row in part]
+    sources = name_specimens({name: one.source for name, one in found.items()}, rows)
+    megapixels = sum(np.prod(source.scaled_shape) for source in sources.values()) / 1e6
+    begun = work.describe(compute.name, compute.n_threads)
+    return begun | {
+        "n_tiles": sum(one.n_tiles for one in found.values()),
+        "megapixels": megapixels,
+        "s_per_megapixel": begun["mstool"]["elapsed_s"] / megapixels,
+        **describe_models(models),
+        "folds": None,
+        "made_with": describe_making(
+            settings.tta,
+            settings.as_record(),
+            [model.checkpoint for model in models],
+            [len(models)],
+        ),
+        "sources": [source.as_row() for source in sources.values()],
+        **describe_masks(stream.out, {name: one.doubt for name, one in found.items()}),
+    }
+
+
+def _note(found: dict[str, Segmented], masks: MaskSettings, job: Job) -> None:
+    doubts = {name: one.doubt for name, one in found.items()}
+    job.report.note(f"{job.out}: {len(found)} masks")
+    note_doubts(doubts, {name: one.source for name, one in found.items()}, masks, job.report)

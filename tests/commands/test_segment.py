@@ -1,0 +1,178 @@
+"""Masks in one stream are those of tile, predict and stitch."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from mstool.nn.checkpoint import load_checkpoint
+from mstool.pipeline import segment as pipeline
+
+CUT = ("--size", 48, "--overlap", 16)
+CPU = ("--device", "cpu", "-q")
+
+
+@pytest.fixture
+def new(study):
+    """The study, with two micrographs in ``new``, one of them smaller than a tile."""
+    (study / "new").mkdir()
+    shutil.copy("raw/img0.tif", "new/a.tif")
+    tifffile.imwrite("new/b.tif", tifffile.imread("raw/img1.tif")[:40, :70])
+    return study
+
+
+def step_by_step(run_mstool, *, cut=(), tta="none", stitch=()):
+    """Masks of the three verbs, in ``apart``."""
+    for call in (
+        ("tile", "new", *CUT, *cut, "-o", "new-tiles", "-q"),
+        ("predict", "new-tiles", "--tta", tta, *CPU),
+        ("stitch", "probs", *stitch, "-o", "apart", "-q"),
+    ):
+        assert run_mstool(*call).code == 0
+
+
+def files_in(folder):
+    """Bytes by name, without records and pictures, which name their folders."""
+    paths = [path for path in sorted(Path(folder).rglob("*")) if path.is_file()]
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in paths
+        if path.suffix in (".tif", ".toml")
+    }
+
+
+def record_of(folder="masks"):
+    return json.loads(Path(folder, "stitch.json").read_text())
+
+
+@pytest.mark.parametrize("blend", ["crop", "flat", "hann", "gaussian"])
+@pytest.mark.parametrize("tta", ["none", "flips", "d4"])
+def test_masks_are_those_of_three_verbs(run_mstool, new, blend, tta):
+    stitch = ("--blend", blend, "--confidence", "--abstain", 0.6)
+    step_by_step(run_mstool, tta=tta, stitch=stitch)
+    ended = run_mstool("segment", "new", *CUT, "--tta", tta, *stitch, *CPU)
+    assert (ended.code, ended.stdout, ended.stderr) == (0, "", "")
+    found = files_in("masks")
+    assert set(found) == {"a.tif", "b.tif", "confidence/a.tif", "confidence/b.tif", "legend.toml"}
+    assert found == files_in("apart")
+    one, other = record_of(), record_of("apart")
+    for key in ("classes", "models", "trained_on", "doubt", "mask_sha256", "made_with", "n_masks"):
+        assert one[key] == other[key], key
+    assert [row["sha256"] for row in one["sources"]] == [row["sha256"] for row in other["sources"]]
+
+
+def test_scaled_micrographs_come_back_in_their_own_size(run_mstool, new):
+    step_by_step(run_mstool, cut=("--scale", 1.5))
+    assert run_mstool("segment", "new", *CUT, "--scale", 1.5, *CPU).code == 0
+    assert files_in("masks") == files_in("apart")
+    assert tifffile.imread("masks/b.tif").shape == (40, 70)
+
+
+def test_micrographs_are_magnified_as_the_tiles_of_the_model_were(run_mstool, new):
+    model = load_checkpoint(new / "model")
+    object.__setattr__(model.checkpoint, "tile_scale", 2.0)
+    assert pipeline.scale_of([model]) == 2.0
+    with pytest.raises(pipeline.UsageError, match="--scale 1 and 2"):
+        pipeline.scale_of([model, load_checkpoint(new / "model")])
+
+
+def test_masks_can_be_scored_and_pictures_drawn(run_mstool, study):
+    ended = run_mstool("segment", "raw", *CUT, "--overlay", *CPU)
+    assert (ended.code, ended.stderr) == (0, "")
+    assert (study / "masks/overlays/img0.png").stat().st_size > 10_000
+    assert not list((study / "masks").glob(".*"))
+    scores = json.loads(run_mstool("score", "masks", "labels").stdout)
+    assert scores["n_images"] == 6
+    assert scores["leak"]["trained_on"]
+
+
+def test_done_masks_are_not_made_again_and_lost_ones_are(run_mstool, new):
+    call = ("segment", "new", *CUT, "--device", "cpu")
+    assert run_mstool(*call).code == 0
+    before = record_of()
+    times = [Path("masks", name).stat().st_mtime_ns for name in ("a.tif", "b.tif")]
+    assert "nothing left to do" in run_mstool(*call).stderr
+    Path("masks/b.tif").unlink()
+    assert run_mstool(*call).code == 0
+    assert record_of()["mask_sha256"] == before["mask_sha256"]
+    assert Path("masks/a.tif").stat().st_mtime_ns == times[0]
+    assert run_mstool(*call, "--blend", "crop").code == 73
+
+
+def test_what_an_interruption_left_is_used(run_mstool, new, monkeypatch):
+    segment, done = pipeline.Stream.segment, []
+
+    def stop(self, member, *arguments):
+        if done:
+            raise KeyboardInterrupt
+        done.append(member.name)
+        return segment(self, member, *arguments)
+
+    call = ("segment", "new", *CUT, *CPU)
+    with monkeypatch.context() as patched:
+        patched.setattr(pipeline.Stream, "segment", stop)
+        assert run_mstool(*call).code == 130
+    assert not Path("masks/stitch.json").exists()
+    time = Path("masks/a.tif").stat().st_mtime_ns
+    assert run_mstool(*call).code == 0
+    assert Path("masks/a.tif").stat().st_mtime_ns == time
+    assert [row["image"] for row in record_of()["doubt"]] == ["a.tif", "b.tif"]
+    assert not list((new / "masks").glob(".*"))
+
+
+def test_a_failing_micrograph_ends_the_run_or_is_left_out(run_mstool, new):
+    whole = Path("new/b.tif").read_bytes()
+    Path("new/b.tif").write_bytes(whole[:200])
+    call = ("segment", "new", *CUT, "--device", "cpu")
+    ended = run_mstool(*call)
+    assert (ended.code, "new/b.tif" in ended.stderr, Path("masks").exists()) == (65, True, False)
+    ended = run_mstool(*call, "--keep-going")
+    assert ended.code == 1
+    assert "new/b.tif" in ended.stderr
+    assert "1 of 2 micrographs have no mask: b.tif" in ended.stderr
+    assert record_of()["left_out"] == ["b.tif"]
+    assert run_mstool(*call, "--keep-going").code == 1
+    assert "mstool score" not in run_mstool("score", "masks", "labels", "-q").stderr
+
+
+def test_other_paths_come_from_a_list(run_mstool, new):
+    Path("list").write_text("new/a.tif\nnew/b.tif\n")
+    assert run_mstool("segment", "--files-from", "list", *CUT, *CPU).code == 0
+    assert record_of()["n_masks"] == 2
+
+
+def test_what_does_not_fit_the_model_is_refused_with_the_flag_that_mends_it(run_mstool, new):
+    for path in Path("new").iterdir():
+        tifffile.imwrite(path, tifffile.imread(path).astype(np.uint16) * 257)
+    ended = run_mstool("segment", "new", *CUT, *CPU)
+    assert (ended.code, "mstool segment --bits 8" in ended.stderr) == (65, True)
+    assert not Path("masks").exists()
+    assert run_mstool("segment", "new", *CUT, "--bits", 8, *CPU).code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ((), 2, "no input is named"),
+        (("tiles",), 2, "is a tile folder"),
+        (("nowhere",), 66, "nowhere"),
+        (("raw", "--model", "none"), 66, "no such model"),
+        (("raw", "--overlap", 512), 2, "--overlap 512"),
+        (("raw", "--scale", 0), 2, "--scale 0"),
+        (("raw", "--abstain", 1), 2, "--abstain 1"),
+        (("raw", "--model", "model", "--model", "model"), 2, "is the same model"),
+    ],
+)
+def test_bad_input_gets_one_line_and_leaves_nothing(run_mstool, study, arguments, code, words):
+    ended = run_mstool("segment", *arguments, *CPU)
+    assert (ended.code, len(ended.stderr.splitlines())) == (code, 1)
+    assert words in ended.stderr
+    assert not Path("masks").exists()
+
+
+def test_dry_run_prints_the_settings(run_mstool, study):
+    ended = run_mstool("segment", "raw", "--dry-run")
+    assert json.loads(ended.stdout)["settings"]["scale"] == 1.0
