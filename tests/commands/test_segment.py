@@ -1,7 +1,6 @@
 """Masks in one stream are those of tile, predict and stitch."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ CPU = ("--device", "cpu", "-q")
 def new(study):
     """The study, with two micrographs in ``new``, one of them smaller than a tile."""
     (study / "new").mkdir()
-    shutil.copy("raw/img0.tif", "new/a.tif")
+    tifffile.imwrite("new/a.tif", tifffile.imread("raw/img0.tif")[::-1])
     tifffile.imwrite("new/b.tif", tifffile.imread("raw/img1.tif")[:40, :70])
     return study
 
@@ -135,7 +134,32 @@ def test_a_failing_micrograph_ends_the_run_or_is_left_out(run_mstool, new):
     assert "1 of 2 micrographs have no mask: b.tif" in ended.stderr
     assert record_of()["left_out"] == ["b.tif"]
     assert run_mstool(*call, "--keep-going").code == 1
-    assert "mstool score" not in run_mstool("score", "masks", "labels", "-q").stderr
+    Path("new/b.tif").write_bytes(whole)
+    assert run_mstool(*call, "--keep-going").code == 73  # other inputs
+
+
+def test_micrographs_that_fail_half_way_are_left_out_and_tried_again(run_mstool, new, monkeypatch):
+    read = pipeline.ScaledMicrograph.read
+
+    def fail(self, window):
+        if self.micrograph.path.name == "a.tif" and window.row:
+            raise pipeline.InputError("new/a.tif: torn")
+        return read(self, window)
+
+    call = ("segment", "new", *CUT, "--device", "cpu", "--keep-going")
+    with monkeypatch.context() as patched:
+        patched.setattr(pipeline.ScaledMicrograph, "read", fail)
+        ended = run_mstool(*call)
+    assert (ended.code, "new/a.tif: torn; left out" in ended.stderr) == (1, True)
+    assert [path.name for path in Path("masks").glob("*.tif")] == ["b.tif"]
+    assert run_mstool(*call).code == 0
+    assert record_of()["n_masks"] == 2
+    assert record_of()["left_out"] == []
+
+
+def test_known_micrographs_at_another_scale_are_refused(run_mstool, study):
+    ended = run_mstool("segment", "raw", *CUT, "--scale", 2, *CPU)
+    assert (ended.code, "mstool segment --scale 1" in ended.stderr) == (65, True)
 
 
 def test_other_paths_come_from_a_list(run_mstool, new):

@@ -47,6 +47,17 @@ def test_few_items_are_read_ahead():
     assert len(taken) < 10
 
 
+def test_all_may_be_read_before_the_first_is_taken():
+    taken = []
+    items = read_ahead(count(2, taken))
+    assert next(items) == 0
+    ends = time.monotonic() + 5
+    while len(taken) < 2 and time.monotonic() < ends:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    assert list(items) == [1]
+
+
 def test_what_reading_raises_comes_after_the_items_before():
     def items():
         yield 1

@@ -109,7 +109,8 @@ def segment(
         inputs = [*files.files(), *(one.path for one in models)]
         emit_plan("segment", settings.as_record() | asdict(masks), inputs, out)
         return
+    unreadable = None
     if keep_going:
-        files = leave_out_unreadable(files, job.report)
+        files, unreadable = leave_out_unreadable(files, job.report)
     micrographs = open_set(files, reading, None, job.report)
-    segment_images(micrographs, models, settings, masks, batch_size, keep_going, compute, job)
+    segment_images(micrographs, models, settings, masks, batch_size, unreadable, compute, job)

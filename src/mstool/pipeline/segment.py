@@ -17,7 +17,7 @@ from mstool.io.tiles import STITCH_RECORD, SourceImage, from_stored, to_stored
 from mstool.labels.legend import Legend, index_legend, legend_from_toml, legend_to_toml
 from mstool.micrographs.find import SetFiles
 from mstool.micrographs.grey_range import describe_greys, sample_greys
-from mstool.micrographs.needs import check_needs
+from mstool.micrographs.needs import Needs, check_needs
 from mstool.micrographs.sets import Member, MicrographSet, Reading, ScaledMicrograph
 from mstool.micrographs.tile_folder import LEGEND
 from mstool.nn.checkpoint import LoadedModel
@@ -87,12 +87,15 @@ class Stream:
     batch_size: int  # tiles at a time
     compute: Compute
     legend: Legend  # of the masks
+    needs: tuple[Needs, ...]  # of the models
     out: Path
 
     def segment(self, member: Member, hashes: dict[str, str], report: Reporter) -> Segmented:
         """Write the mask of a micrograph, and its picture if asked for."""
         opened = self.micrographs.open(member)
         source = describe_source(member, opened, hashes, self.out)
+        given = replace(self.micrographs.given(()), micrographs=frozenset([source.sha256]))
+        check_needs(self.needs, given, Reporter(), "segment")
         windows = self.plan(opened)
         with report.progress(member.name, len(windows)) as advance:
             bands = blend_tiles(self._predict(opened, windows, advance), source, self.masks.blend)
@@ -130,18 +133,21 @@ def segment_images(
     settings: SegmentSettings,
     masks: MaskSettings,
     batch_size: int,
-    keep_going: bool,
+    unreadable: Sequence[str] | None,
     compute: Compute,
     job: Job,
 ) -> None:
     """Write the masks of a set of micrographs, as tile, predict and stitch would.
+
+    The names of those that were `unreadable` are given where work is to go on without such; None
+    ends it at the first.
 
     Raises
     ------
     InputError
         If micrographs do not fit the models, or one cannot be read.
     CheckFailed
-        With `keep_going`, at the end, if some could not be read.
+        At the end, if it went on without some.
     """
     _check(micrographs, models, (), Reporter())
     work = _claim(micrographs, models, settings, masks, job)
@@ -149,18 +155,20 @@ def segment_images(
         return
     segmenters = tuple(compute.place(model.segmenter) for model in models)
     legend = legend_from_toml(models[0].checkpoint.legend)
-    shared = settings, masks, batch_size, compute, legend, job.out
+    needs = tuple(model.needs for model in models)
+    shared = settings, masks, batch_size, compute, legend, needs, job.out
     stream = Stream(micrographs, segmenters, *shared)
     with work.filling():
         write_text(job.out / LEGEND, legend_to_toml(index_legend(legend)))
-        found, failed = _segment_all(stream, work, keep_going, job)
+        found, failed = _segment_all(stream, work, unreadable is not None, job)
         _check(micrographs, models, _sample(micrographs, found, settings), job.report)
+    failed += unreadable or ()
     record = _describe(stream, models, found, work)
     work.finish(record | {"left_out": [*failed]})
     _note(found, masks, job)
     if failed:
         raise CheckFailed(
-            f"{len(failed)} of {len(micrographs.members)} micrographs have no mask: "
+            f"{len(failed)} of {len(found) + len(failed)} micrographs have no mask: "
             f"{', '.join(failed)}"
         )
     KeptParts(job.out, Budget(), job.report).sweep()
@@ -183,19 +191,26 @@ def scale_of(models: Sequence[LoadedModel]) -> float:
     return scales[0]
 
 
-def leave_out_unreadable(files: SetFiles, report: Reporter) -> SetFiles:
-    """Micrographs that can be opened; each of the others is told."""
-    readable = []
+def leave_out_unreadable(files: SetFiles, report: Reporter) -> tuple[SetFiles, list[str]]:
+    """Micrographs that can be opened, and names of the others, each of which is told.
+
+    Raises
+    ------
+    InputError
+        If none can.
+    """
+    readable, others = [], []
     for path in files.images:
         try:
             open_micrograph(path)
         except (InputError, MissingInputError) as error:
             report.note(f"{error}; left out")
+            others.append(path.name)
         else:
             readable.append(path)
     if not readable:
         raise InputError(f"{files.images[0]}: none of these micrographs can be read")
-    return replace(files, images=tuple(readable))
+    return replace(files, images=tuple(readable)), others
 
 
 def _claim(micrographs, models, settings, masks, job: Job) -> Work | None:

@@ -27,13 +27,15 @@ def read_ahead(items: Iterable[Item]) -> Iterator[Item]:
     is_wanted = [True]
 
     def take() -> None:
-        for item in items:
-            if not _put(waiting, item, lambda: is_wanted[0]):
-                return
+        try:
+            for item in items:
+                if not _put(waiting, item, lambda: is_wanted[0]):
+                    return
+        finally:
+            _put(waiting, _END, lambda: is_wanted[0])
 
     with ThreadPoolExecutor(1) as pool:
         taken = pool.submit(take)
-        taken.add_done_callback(lambda _: _put(waiting, _END, lambda: is_wanted[0]))
         try:
             while (item := waiting.get()) is not _END:
                 yield item
