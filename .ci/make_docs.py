@@ -87,6 +87,11 @@ FILES = {  # what a verb reads and writes by default
         ("probs/tiles.jsonl", "The tiles."),
         ("probs/predict.json", "Record; written last."),
     ),
+    "segment": (
+        ("masks/NAME.tif", "Label map in indexed colour, in the size of the micrograph."),
+        ("masks/legend.toml", "Classes and colours."),
+        ("masks/stitch.json", "Record, as stitch writes it; written last."),
+    ),
     "stitch": (
         ("probs/", "Probabilities that are read."),
         ("masks/NAME.tif", "Label map of a micrograph, in indexed colour."),

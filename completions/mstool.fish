@@ -50,7 +50,7 @@ function _shtab_mstool_using
   test "$_shtab_mstool_cmdpath" = "$argv"
 end
 
-set -g _shtab_mstool_commands phantom tile split pretrain train predict stitch score explain domain-shift study report
+set -g _shtab_mstool_commands phantom tile split pretrain train predict stitch segment score explain domain-shift study report
 set -g _shtab_mstool_opts_with_value --abstain --alpha --arch --as --augment --base --batch-size --bit-depth --bits --blend --blur --boundaries --boundary-width --cache --checks --class --class-weights --classes --config --contrast --crop --cue --decoder-width --depth --derive-augmentation --device --discard-ignored --dump-features --ema --encoder --encoder-lr-factor --engine --epochs --etch --fail-above --fail-on --features --fields --files-from --finetune --folds --foreground --grain-size --group-by --holdout --ignore-border --image-suffix --images --label-suffix --labels --lamella-spacing --lath-edge --lath-width --layers --legend --loss --lr --max-images --max-time --method --methods --min-iou --mitigate --model --noise --objects --out --overlap --padding --patience --permutations --pixel-size --pixels --precipitate-radius --precipitates --precision --preview --probs --raters --region --region-size --regions --reinit --reliability --rescale-greys --retrain-advice --scale --scratches --seed --select --sheet --simulate --simulated-images --size --source-labels --split --target-labels --test-fold --threads --thresholds --title --tolerance --tta --val-fold --validate-every --versus --views --weight-decay --weights --width --window --workers -o
 
 complete -c mstool -e
@@ -244,6 +244,39 @@ complete -c mstool -n '_shtab_mstool_using stitch' -s q -l quiet -d 'No notes on
 complete -c mstool -n '_shtab_mstool_using stitch' -s v -l verbose -d 'More detail; -vv also shows tracebacks.'
 complete -c mstool -n '_shtab_mstool_using stitch' -s h -l help -d 'Show help and exit.'
 complete -c mstool -n '_shtab_mstool_using stitch; and test $_shtab_mstool_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'Folder written by mstool predict.'
+complete -c mstool -n '_shtab_mstool_using; and test $_shtab_mstool_npos -eq 0' -a segment -d 'Turn micrographs into masks in one go, by a trained model'
+complete -c mstool -n '_shtab_mstool_using segment' -l model -xka "(__fish_complete_path (commandline -ct))" -d 'Model, or the models of a cross-validation; give it several times for an ensemble. By default model/.'
+complete -c mstool -n '_shtab_mstool_using segment' -l tta -xka "none flips d4" -d 'Average over none, flips (4 views) or d4 (8 views) of each tile.'
+complete -c mstool -n '_shtab_mstool_using segment' -l size -x -d 'Edge of a tile in pixels.'
+complete -c mstool -n '_shtab_mstool_using segment' -l overlap -x -d 'Least pixels that neighbouring tiles share.'
+complete -c mstool -n '_shtab_mstool_using segment' -l blend -xka "crop flat hann gaussian" -d 'Weights where tiles overlap: crop (each pixel from the tile it lies deepest in), flat, hann or gaussian.'
+complete -c mstool -n '_shtab_mstool_using segment' -l recursive -d 'Search folders with all that lies below them.'
+complete -c mstool -n '_shtab_mstool_using segment' -l image-suffix -x -d 'What names of images add to those of label maps, such as _img or _0000.'
+complete -c mstool -n '_shtab_mstool_using segment' -l group-by -x -d 'Finds the specimen in a file name (first group in brackets, or the whole match).'
+complete -c mstool -n '_shtab_mstool_using segment' -l scale -x -d 'Magnify micrographs by F first; by default as the tiles of the model were.'
+complete -c mstool -n '_shtab_mstool_using segment' -l grey -d 'Turn colour into luminance.'
+complete -c mstool -n '_shtab_mstool_using segment' -l bits -xka "8 16" -d 'Convert greys to 8 or 16 bits, black staying black and white staying white.'
+complete -c mstool -n '_shtab_mstool_using segment' -l rescale-greys -x -d 'Greys that become black and white, such as 0,4095 for 12 bits in a 16-bit file; the larger first turns greys round.'
+complete -c mstool -n '_shtab_mstool_using segment' -l pixel-size -x -d 'Pixel size in um/px, instead of what the files say.'
+complete -c mstool -n '_shtab_mstool_using segment' -l files-from -xka "(__fish_complete_path (commandline -ct))" -d 'Read more paths from FILE, a line each; - is stdin.'
+complete -c mstool -n '_shtab_mstool_using segment' -s 0 -l null -d 'Paths in --files-from end with NUL, not a line.'
+complete -c mstool -n '_shtab_mstool_using segment' -l keep-going -d 'Leave out micrographs that cannot be read, and end with 1; the same command then goes on with them.'
+complete -c mstool -n '_shtab_mstool_using segment' -l batch-size -x -d 'Tiles at a time.'
+complete -c mstool -n '_shtab_mstool_using segment' -l probs -xka "uint8 float16" -d 'Store probabilities as uint8 or float16.'
+complete -c mstool -n '_shtab_mstool_using segment' -l device -xka "auto cpu cuda mps" -d 'auto, cpu, cuda, cuda:N or mps.'
+complete -c mstool -n '_shtab_mstool_using segment' -l precision -xka "auto fp32 bf16 fp16" -d 'auto, fp32, bf16 or fp16; auto is the fastest that the hardware has itself.'
+complete -c mstool -n '_shtab_mstool_using segment' -l threads -xka "auto" -d 'Threads on the CPU; auto is as many as cores, affinity and quota allow.'
+complete -c mstool -n '_shtab_mstool_using segment' -l abstain -x -d 'Leave pixels whose largest probability is below P without a class (255), for a person to look at; 0 for none.'
+complete -c mstool -n '_shtab_mstool_using segment' -l confidence -d 'Also write the largest probability of each pixel (0 to 255).'
+complete -c mstool -n '_shtab_mstool_using segment' -l overlay -d 'Also draw micrograph, prediction and, with --labels, errors into overlays/.'
+complete -c mstool -n '_shtab_mstool_using segment' -s o -l out -xka "(__fish_complete_path (commandline -ct))" -d 'Folder to write.'
+complete -c mstool -n '_shtab_mstool_using segment' -l overwrite -d 'Start afresh where the output was made with other settings or inputs.'
+complete -c mstool -n '_shtab_mstool_using segment' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'TOML file with options of this verb; flags on the command line win.'
+complete -c mstool -n '_shtab_mstool_using segment' -s n -l dry-run -d 'Print the resolved settings as JSON, and do nothing.'
+complete -c mstool -n '_shtab_mstool_using segment' -s q -l quiet -d 'No notes on stderr, errors only.'
+complete -c mstool -n '_shtab_mstool_using segment' -s v -l verbose -d 'More detail; -vv also shows tracebacks.'
+complete -c mstool -n '_shtab_mstool_using segment' -s h -l help -d 'Show help and exit.'
+complete -c mstool -n '_shtab_mstool_using segment; and test $_shtab_mstool_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'Micrographs, or folders with micrographs.'
 complete -c mstool -n '_shtab_mstool_using; and test $_shtab_mstool_npos -eq 0' -a score -d 'Compare masks with label maps, and with what trivial methods reach'
 complete -c mstool -n '_shtab_mstool_using score' -l image-suffix -x -d 'What names of images add to those of label maps, such as _img or _0000.'
 complete -c mstool -n '_shtab_mstool_using score' -l label-suffix -x -d 'What the names of label maps add to those of images, such as _mask.'
