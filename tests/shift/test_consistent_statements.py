@@ -85,6 +85,7 @@ def test_what_is_known_of_the_score_is_measured_before_it_is_estimated():
     nowhere = SimpleNamespace(mean_iou=Estimate(0.5, 0.3, 0.8, 0.1, 0.9, 40, is_extrapolated=True))
     unlabelled = Performance(None, None, None)
     assert known_score(scores((0.55, 0.65)), estimates) == (0.55, 0.65)
+    assert known_score(scores(np.array([0.55, 0.65])), estimates) == (0.55, 0.65)
     assert known_score(scores((float("nan"),) * 2), estimates) is None
     assert known_score(unlabelled, estimates) == (0.3, 0.8)
     assert known_score(unlabelled, nowhere) is None

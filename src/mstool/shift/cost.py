@@ -171,8 +171,8 @@ def known_score(performance: Performance, estimates: Estimates) -> Interval | No
     One micrograph has no interval, and an extrapolated estimate is worth none.
     """
     if performance.target is not None:
-        interval = performance.target.interval
-        return interval if np.isfinite(interval).all() else None
+        low, high = map(float, performance.target.interval)
+        return (low, high) if np.isfinite([low, high]).all() else None
     estimate = estimates.mean_iou
     return None if estimate is None or estimate.is_extrapolated else (estimate.low, estimate.high)
 
