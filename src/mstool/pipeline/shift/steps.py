@@ -35,6 +35,7 @@ PIECE_PX = 256
 _ANNOTATED = (1, 2, 4)
 _N_STEPS = 60
 _REPAIR_READINGS = 1.5  # readings of the target that fitting a repair and reading with it take
+_NEAR = 0.1  # mean IoU by which an imitation may miss what is known of the target
 _GAIN_READINGS = 45  # readings of a piece that fitting a network to one piece takes
 
 Readings = tuple[Reading, ...]
@@ -184,7 +185,7 @@ def advise_annotation(
     began = time.monotonic()
     before = _score_changed(c, c.network, imitation[1], sides[1])
     piece_s = (time.monotonic() - began) / len(sides[1])
-    if known and not known[0] <= before <= known[1]:
+    if known and not known[0] - _NEAR <= before <= known[1] + _NEAR:
         reason = (
             f"source pieces that were made to look like the target score {before:.2f}, and the "
             f"target itself {known[0]:.2f} to {known[1]:.2f}"
