@@ -8,6 +8,8 @@ from mstool.errors import InputError
 from mstool.geometry.blend import Blend, blend_weights, depth_in_tile
 from mstool.geometry.window import Window
 
+_MOST_ROWS = 64  # of a band, since whoever takes it makes copies
+
 
 def stitch_bands(
     tiles: Iterable[tuple[Window, np.ndarray]],
@@ -18,7 +20,7 @@ def stitch_bands(
 ) -> Iterator[np.ndarray]:
     """Join overlapping tiles to bands of rows, from the top down.
 
-    Memory holds one tile's height of rows, however tall the image is.
+    Memory holds one tile's height of rows, however tall the image is; bands have 64 rows at most.
 
     Parameters
     ----------
@@ -102,25 +104,28 @@ class _Band:
         """Finished rows above `row`."""
         while self.top < row:
             n_done = min(row - self.top, len(self.weight))
-            yield self._finish(self.values[:, :n_done], self.weight[:n_done])
-            self.values, self.weight = _shift(self.values, n_done), _shift(self.weight, n_done)
+            for start in range(0, n_done, _MOST_ROWS):
+                rows = slice(start, min(start + _MOST_ROWS, n_done))
+                yield self._finish(self.values[:, rows], self.weight[rows], self.top + start)
+            for plane in (*self.values, self.weight):
+                _shift(plane, n_done)
             self.top += n_done
 
-    def _finish(self, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    def _finish(self, values: np.ndarray, weight: np.ndarray, top: int) -> np.ndarray:
         is_bare = weight <= 0
         if is_bare.any() and not self.allow_gaps:
             row, col = np.argwhere(is_bare)[0]
             raise InputError(
-                f"no tile covers the pixel at row {self.top + row}, column {col}; predict the "
+                f"no tile covers the pixel at row {top + row}, column {col}; predict the "
                 "missing tiles"
             )
         if self.blend == "crop":
-            return values
+            return values.copy()  # whose place other rows will take
         return values / np.where(is_bare, 1, weight).astype(np.float32)
 
 
-def _shift(band: np.ndarray, n_rows: int) -> np.ndarray:
-    shifted = np.zeros_like(band)
-    keep = band.shape[-2] - n_rows
-    shifted[..., :keep, :] = band[..., n_rows:, :]
-    return shifted
+def _shift(plane: np.ndarray, n_rows: int) -> None:
+    """Move the rows (H, W) that are left to the top, in place."""
+    n_left = len(plane) - n_rows
+    plane[:n_left] = plane[n_rows:]
+    plane[n_left:] = 0

@@ -1,6 +1,6 @@
 """The mask of one micrograph, written as its probabilities arrive."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -79,9 +79,9 @@ def write_mask(
             if not target.exists()  # else a piece that an interrupted run has finished
         ]
         for band in bands:
-            labels = tally.label(band)
+            rows = tally.label(band)  # bytes alone may wait, not probabilities
             for hand in hands:
-                hand((labels, band))
+                hand(rows)
     return tally.doubt()
 
 
@@ -119,14 +119,22 @@ def _name_unsure(doubts: dict[str, Doubt]) -> str:
     return ", ".join(words[:_N_UNSURE])
 
 
-def _write_labels(legend: Legend, path: Path, source: SourceImage, pairs) -> None:
-    labels = (labels for labels, _ in pairs)
-    write_indexed_tiff(path, labels, source.shape, palette(legend), source.pixel_size_um)
+def _write_labels(legend: Legend, path: Path, source: SourceImage, rows: Iterator["_Rows"]) -> None:
+    bands = (row.labels for row in rows)
+    write_indexed_tiff(path, bands, source.shape, palette(legend), source.pixel_size_um)
 
 
-def _write_confidence(path: Path, source: SourceImage, pairs) -> None:
-    highest = (np.rint(band.max(axis=0) * 255).astype(np.uint8) for _, band in pairs)
-    write_strips(path, highest, source.shape, np.uint8, source.pixel_size_um)
+def _write_confidence(path: Path, source: SourceImage, rows: Iterator["_Rows"]) -> None:
+    bands = (row.confidence for row in rows)
+    write_strips(path, bands, source.shape, np.uint8, source.pixel_size_um)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Class and largest probability x 255 of each pixel of a band, uint8 (rows, W) both."""
+
+    labels: np.ndarray
+    confidence: np.ndarray
 
 
 class _Tally:
@@ -136,15 +144,15 @@ class _Tally:
         self.least = least
         self.n_pixels, self.n_unsure, self.missing = 0, 0, 0.0
 
-    def label(self, band: np.ndarray) -> np.ndarray:
-        """Class of each pixel of a band of probabilities (C, rows, W), uint8."""
+    def label(self, band: np.ndarray) -> _Rows:
+        """Label a band of probabilities (C, rows, W)."""
         labels, highest = band.argmax(axis=0).astype(np.uint8), band.max(axis=0)
         is_unsure = highest < self.least - ROUNDING
         labels[is_unsure] = IGNORE_INDEX
         self.n_pixels += labels.size
         self.n_unsure += np.count_nonzero(is_unsure)
         self.missing += labels.size - highest.sum(dtype=np.float64)
-        return labels
+        return _Rows(labels, np.rint(highest * 255).astype(np.uint8))
 
     def doubt(self) -> Doubt:
         """Of all bands."""
