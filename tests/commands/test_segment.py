@@ -9,6 +9,7 @@ import tifffile
 
 from mstool.nn.checkpoint import load_checkpoint
 from mstool.pipeline import segment as pipeline
+from mstool.pipeline.memory_bound import MemoryNeeds
 
 CUT = ("--size", 48, "--overlap", 16)
 CPU = ("--device", "cpu", "-q")
@@ -162,6 +163,29 @@ def test_known_micrographs_at_another_scale_are_refused(run_mstool, study):
     assert (ended.code, "mstool segment --scale 1" in ended.stderr) == (65, True)
 
 
+def test_a_bound_of_memory_takes_fewer_tiles_at_a_time(run_mstool, new, monkeypatch):
+    call = ("segment", "new", *CUT, *CPU)
+    assert run_mstool(*call, "-o", "free").code == 0
+    assert record_of("free")["batch_size"] == 4
+    monkeypatch.setattr(
+        pipeline, "measure_needs", lambda *_: MemoryNeeds(100 * 2**20, 50 * 2**20, 2**20)
+    )
+    assert run_mstool(*call, "--max-mem", "200M").code == 0
+    assert record_of()["batch_size"] == 2
+    assert files_in("masks") == files_in("free")
+    ended = run_mstool(*call, "--max-mem", "120M", "-o", "small")
+    assert (ended.code, "the least possible here is 133M" in ended.stderr) == (2, True)
+    assert not Path("small").exists()
+
+
+def test_what_a_process_takes_is_measured(run_mstool, new):
+    call = ("segment", "new", *CUT, *CPU, "--max-mem")
+    ended = run_mstool(*call, "50M")
+    assert (ended.code, "the least possible" in ended.stderr) == (2, True)
+    assert run_mstool(*call, "100G").code == 0
+    assert record_of()["batch_size"] == 4
+
+
 def test_other_paths_come_from_a_list(run_mstool, new):
     Path("list").write_text("new/a.tif\nnew/b.tif\n")
     assert run_mstool("segment", "--files-from", "list", *CUT, *CPU).code == 0
@@ -187,6 +211,8 @@ def test_what_does_not_fit_the_model_is_refused_with_the_flag_that_mends_it(run_
         (("raw", "--overlap", 512), 2, "--overlap 512"),
         (("raw", "--scale", 0), 2, "--scale 0"),
         (("raw", "--abstain", 1), 2, "--abstain 1"),
+        (("raw", "--max-mem", "much"), 2, "--max-mem much"),
+        (("raw", "--max-mem", "0M"), 2, "--max-mem 0M"),
         (("raw", "--model", "model", "--model", "model"), 2, "is the same model"),
     ],
 )

@@ -146,6 +146,25 @@ def parse_duration(text: object) -> float:
     return seconds
 
 
+def parse_memory(text: object) -> float:
+    """Bytes of ``2G``, ``500M`` or ``1.5GiB``, in powers of 1024.
+
+    Raises
+    ------
+    UsageError
+        If `text` is none of them.
+
+    Examples
+    --------
+    >>> parse_memory("1.5G")
+    1610612736.0
+    """
+    found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)([KMGT])(i?B)?", str(text))
+    if not found or not float(found[1]):
+        raise UsageError(f"--max-mem {text}: give memory such as 500M or 2G")
+    return float(found[1]) * 1024 ** ("KMGT".index(found[2]) + 1)
+
+
 def refuse_irregular(path: Path | None) -> Path | None:
     """Give the name of an output file back, unless a folder, a pipe or a device is there.
 

@@ -52,6 +52,16 @@ def segment(
         ),
     ] = False,
     batch_size: BatchSize = 4,
+    max_mem: Annotated[
+        float | None,
+        Group.RUNNING(
+            "--max-mem",
+            metavar="SIZE",
+            help="Most memory that the process may take, such as 2G: fewer tiles at a time, or an "
+            "error that names the least.",
+            parser=options.parse_memory,
+        ),
+    ] = None,
     probs: Probs = "uint8",
     device: options.Device = "auto",
     precision: options.Precision = "auto",
@@ -70,7 +80,7 @@ def segment(
 
     This is tile, predict and stitch in one stream, for daily work: the masks are the same, byte for
     byte, and nothing lies on disk in between. Several models are an ensemble. Memory grows with
-    the width of a micrograph, not with its area.
+    the width of a micrograph, not with its area; --max-mem bounds it.
 
     Example: mstool segment new/ --model model/ --overlay
     """
@@ -84,6 +94,7 @@ def segment(
     from mstool.pipeline.mask_files import MaskSettings
     from mstool.pipeline.predict import load_models
     from mstool.pipeline.segment import (
+        Running,
         SegmentSettings,
         leave_out_unreadable,
         scale_of,
@@ -113,4 +124,6 @@ def segment(
     if keep_going:
         files, unreadable = leave_out_unreadable(files, job.report)
     micrographs = open_set(files, reading, None, job.report)
-    segment_images(micrographs, models, settings, masks, batch_size, unreadable, compute, job)
+    segment_images(
+        micrographs, models, settings, masks, Running(batch_size, max_mem, unreadable), compute, job
+    )

@@ -38,6 +38,7 @@ from mstool.pipeline.mask_files import (
     write_mask,
 )
 from mstool.pipeline.mask_pictures import OverlayInputs, write_overlay
+from mstool.pipeline.memory_bound import blending_bytes, choose_batch, measure_needs
 from mstool.pipeline.predict import describe_models
 from mstool.pipeline.stitch import list_masks
 from mstool.pipeline.stitched import blend_tiles
@@ -65,6 +66,15 @@ class SegmentSettings:
         """All of it, those of the reading among the others."""
         record = asdict(self)
         return record | record.pop("reading")
+
+
+@dataclass(frozen=True)
+class Running:
+    """What decides how it goes, and not what comes out."""
+
+    batch_size: int  # tiles at a time, at most
+    max_mem: float | None  # most memory of the process [bytes]
+    unreadable: Sequence[str] | None  # names of what is left out; None where nothing may be
 
 
 @dataclass(frozen=True)
@@ -104,6 +114,23 @@ class Stream:
             write_overlay(source, self.out, OverlayInputs(), self.legend, self.out)
         return Segmented(source, doubt, len(windows))
 
+    def within(self, max_mem: float | None) -> "Stream":
+        """Take so few tiles at a time that the process stays below a bound [bytes].
+
+        Raises
+        ------
+        UsageError
+            If it cannot.
+        """
+        if max_mem is None:
+            return self
+        size, n_channels = self.settings.size, self.micrographs.n_channels
+        shape = (size, size) if n_channels == 1 else (size, size, n_channels)
+        tile = np.random.default_rng(0).integers(0, 255, shape).astype(self.micrographs.dtype)
+        blending = max(self._blending_bytes(member) for member in self.micrographs.members)
+        needs = measure_needs(lambda one: self._predict_tiles([one]), tile, blending)
+        return replace(self, batch_size=choose_batch(needs, max_mem, self.batch_size))
+
     def plan(self, opened: ScaledMicrograph) -> list[Window]:
         """Tiles of a micrograph, in the order in which they are predicted."""
         return plan_windows(*opened.shape, self.settings.size, self.settings.overlap)
@@ -120,11 +147,20 @@ class Stream:
         read = ([opened.read(window) for window in batch] for batch in batches)
         for batch, images in zip(batches, read_ahead(read), strict=True):
             tiles = [pad_by_reflection(image, size, size) for image in images]
-            found = predict_images(self.segmenters, tiles, self.compute, self.settings.tta)
+            found = self._predict_tiles(tiles)
             for window, values in zip(batch, found, strict=True):
                 rounded = from_stored(to_stored(values, self.settings.probs))
                 yield window, rounded[:, : window.height, : window.width]
             advance(len(batch))
+
+    def _predict_tiles(self, tiles: Sequence[np.ndarray]) -> np.ndarray:
+        return predict_images(self.segmenters, tiles, self.compute, self.settings.tta)
+
+    def _blending_bytes(self, member: Member) -> float:
+        opened = self.micrographs.open(member)
+        shape = opened.micrograph.height, opened.micrograph.width
+        n_classes, size = len(self.legend.classes), self.settings.size
+        return blending_bytes(shape, opened.shape[1], size, n_classes, shape != opened.shape)
 
 
 def segment_images(
@@ -132,15 +168,11 @@ def segment_images(
     models: Sequence[LoadedModel],
     settings: SegmentSettings,
     masks: MaskSettings,
-    batch_size: int,
-    unreadable: Sequence[str] | None,
+    running: Running,
     compute: Compute,
     job: Job,
 ) -> None:
     """Write the masks of a set of micrographs, as tile, predict and stitch would.
-
-    The names of those that were `unreadable` are given where work is to go on without such; None
-    ends it at the first.
 
     Raises
     ------
@@ -156,13 +188,14 @@ def segment_images(
     segmenters = tuple(compute.place(model.segmenter) for model in models)
     legend = legend_from_toml(models[0].checkpoint.legend)
     needs = tuple(model.needs for model in models)
-    shared = settings, masks, batch_size, compute, legend, needs, job.out
-    stream = Stream(micrographs, segmenters, *shared)
+    shared = compute, legend, needs, job.out
+    stream = Stream(micrographs, segmenters, settings, masks, running.batch_size, *shared)
     with work.filling():
+        stream = stream.within(running.max_mem)
         write_text(job.out / LEGEND, legend_to_toml(index_legend(legend)))
-        found, failed = _segment_all(stream, work, unreadable is not None, job)
+        found, failed = _segment_all(stream, work, running.unreadable is not None, job)
         _check(micrographs, models, _sample(micrographs, found, settings), job.report)
-    failed += unreadable or ()
+    failed += running.unreadable or ()
     record = _describe(stream, models, found, work)
     work.finish(record | {"left_out": [*failed]})
     _note(found, masks, job)
@@ -272,6 +305,7 @@ def _describe(
     megapixels = sum(np.prod(source.scaled_shape) for source in sources.values()) / 1e6
     begun = work.describe(compute.name, compute.n_threads)
     return begun | {
+        "batch_size": stream.batch_size,
         "n_tiles": sum(one.n_tiles for one in found.values()),
         "megapixels": megapixels,
         "s_per_megapixel": begun["mstool"]["elapsed_s"] / megapixels,
