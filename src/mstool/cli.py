@@ -22,6 +22,7 @@ from mstool.commands.study import study
 from mstool.commands.tile import tile
 from mstool.commands.train import train
 from mstool.errors import Interrupted, MstoolError, UsageError
+from mstool.io.lock import unlock_all
 from mstool.reporting import say
 
 VERBS = (phantom, tile, split, pretrain, train, predict, stitch, score, explain_verb, domain_shift)
@@ -90,6 +91,8 @@ def main() -> None:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 141
+    finally:
+        unlock_all()
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from mstool.errors import InputError, OutputError, OutputExistsError, UsageError
-from mstool.io import records
+from mstool.io import lock, records
 from mstool.io.atomic import atomic_path, write_text
 from mstool.io.outputs import OutputFolder, is_unfinished
 from mstool.io.record_keys import record_keys
@@ -148,15 +148,64 @@ def test_input_where_the_output_goes_is_refused_and_kept(folder):
     assert (folder.path / "images" / "a.tif").exists()
 
 
-def test_leftovers_of_a_killed_run_are_swept_when_it_goes_on(folder):
-    folder.claim(SETTINGS, INPUTS)
-    old, young = (folder.path / f".mstool-{name}.tif" for name in ("old", "young"))
-    for path in (old, young):
+def leave_temporaries(folder):
+    """Temporary files as killed runs leave them, and files that only look like that."""
+    (folder.path / "images").mkdir(exist_ok=True)
+    (folder.path / "notes").mkdir()
+    swept = [
+        folder.path / ".mstool-tiles.ab12_9zz.jsonl",
+        folder.path / "images" / ".mstool-x.ab12_9zz.tif",
+    ]
+    kept = [
+        folder.path / "images" / ".mstool-notes.txt",
+        folder.path / "notes" / ".mstool-x.ab12_9zz.tif",  # perhaps of another verb at work
+    ]
+    for path in (*swept, *kept):
         path.touch()
+    return swept, kept
+
+
+@pytest.mark.parametrize(("is_finished", "state"), [(False, "unfinished"), (True, "done")])
+def test_leftovers_of_a_killed_run_are_swept_by_the_next(folder, is_finished, state):
+    folder.claim(SETTINGS, INPUTS)
+    if is_finished:
+        finish(folder)
+    swept, kept = leave_temporaries(folder)
+    assert folder.claim(SETTINGS, INPUTS) == state
+    assert not any(path.exists() for path in swept)
+    assert all(path.exists() for path in kept)
+
+
+def test_leftovers_are_swept_by_overwrite(folder):
+    folder.claim(SETTINGS, INPUTS)
+    swept, kept = leave_temporaries(folder)
+    assert folder.claim({"size": 1}, INPUTS, overwrite=True) == "new"
+    assert not any(path.exists() for path in swept)
+    assert kept[1].exists()
+
+
+def test_without_locks_young_leftovers_may_be_of_a_run_beside_this_one(folder, monkeypatch):
+    monkeypatch.setattr(lock, "fcntl", None)
+    folder.claim(SETTINGS, INPUTS)
+    (old, young), _ = leave_temporaries(folder)
     os.utime(old, (0, 0))
     folder.claim(SETTINGS, INPUTS)
     assert not old.exists()
-    assert young.exists()  # of a run beside this one
+    assert young.exists()
+
+
+def test_kill_while_clearing_leaves_unfinished_work(folder, monkeypatch):
+    folder.claim(SETTINGS, INPUTS)
+    (folder.path / "images").mkdir()
+    finish(folder)
+
+    def die(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("shutil.rmtree", die)
+    with pytest.raises(KeyboardInterrupt):
+        folder.claim({"size": 1}, INPUTS, overwrite=True)
+    assert is_unfinished(folder.path, "tiles.json")
 
 
 def test_bad_input_leaves_no_folder_behind(folder):
