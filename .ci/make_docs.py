@@ -42,8 +42,8 @@ EXIT_CODES = (
         "work in it.",
     ),
     ("74", "Reading or writing failed."),
-    ("75", "Stopped on request (SIGUSR1); run the same command again to go on."),
-    ("129, 130, 141, 143", "Ended by a hang-up, Ctrl-C, a closed pipe or SIGTERM."),
+    ("75", "Stopped on request (SIGUSR1, SIGUSR2, SIGXCPU); run the same command again to go on."),
+    ("129, 130, 131, 141, 143", "Ended by a hang-up, Ctrl-C, SIGQUIT, a closed pipe or SIGTERM."),
 )
 
 ENVIRONMENT = (

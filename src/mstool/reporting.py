@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from mstool.stopping import raise_if_stopped
+
 Advance = Callable[..., None]
 
 _PACE_OVER_S = 3600.0  # so that validations between steps count in the time that is left
@@ -68,7 +70,7 @@ class Reporter:
             ``advance(n=1, text="")`` moves the bar and sets the words at its end.
         """
         if not self.is_live:
-            yield lambda n=1, text="": None
+            yield lambda n=1, text="": raise_if_stopped()
             return
         from rich.console import Console
         from rich.progress import (
@@ -94,5 +96,6 @@ class Reporter:
 
             def advance(n: int = 1, text: str | None = None) -> None:
                 bar.update(task, advance=n, **({} if text is None else {"text": text}))
+                raise_if_stopped()
 
             yield advance

@@ -9,8 +9,8 @@ import typer
 from mstool.commands import options
 from mstool.commands.option_groups import Group
 from mstool.commands.output import emit_plan, make_reporter
-from mstool.commands.stopping import stop_between_steps
 from mstool.errors import UsageError
+from mstool.stopping import stop_between_steps
 
 
 def train(
@@ -282,8 +282,8 @@ def train(
     Trains on the folds of the split that are neither for the test nor for validation. No group and
     no micrograph, told by its pixels, may be on two sides, and no field of view either, which is
     searched for as by mstool split --audit, but upright alone. Validation is on whole micrographs,
-    and the best weights are kept. Ctrl-C, SIGTERM and SIGUSR1 save what is needed to go on; the
-    same command goes on, and ends with the same weights.
+    and the best weights are kept. Ctrl-C, SIGTERM, SIGUSR1 and the other signals that batch queues
+    send save what is needed to go on; the same command goes on, and ends with the same weights.
 
     With --threads auto on a CPU the first steps are timed with many threads and with one, and the
     quicker goes on; that may depend on what else the machine does, and so may the rounding of the

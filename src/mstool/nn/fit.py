@@ -1,7 +1,6 @@
 """The training loop: resumable at every step, the same whether interrupted or not."""
 
 import math
-import signal
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
@@ -25,6 +24,7 @@ from mstool.nn.resume import load_tensors, save_tensors
 from mstool.nn.threads import ThreadTrial
 from mstool.nn.views import ViewSet
 from mstool.reporting import Reporter
+from mstool.stopping import leave_signals_to_parent
 
 _SAVE_EVERY_S = 120.0
 _WARM_UP = 0.15
@@ -445,7 +445,7 @@ class Fit:
             batch_sampler=batches,
             num_workers=self.settings.workers,
             pin_memory=self.compute.device.type == "cuda",
-            worker_init_fn=_leave_signals_to_parent,
+            worker_init_fn=_begin_worker,
         )
 
     def _average_weights(self) -> None:
@@ -500,11 +500,8 @@ def one_cycle(progress: float) -> float:
     return low + (1 - low) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
 
 
-def _leave_signals_to_parent(worker: int) -> None:
-    """Ignore what is sent to the whole process group: the parent ends its workers itself."""
-    for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+def _begin_worker(worker: int) -> None:
+    leave_signals_to_parent()
 
 
 def _build_optimizer(network: nn.Module, settings: FitSettings) -> torch.optim.Optimizer:

@@ -10,6 +10,7 @@ from mstool.io.lock import refuse_locked
 from mstool.io.outputs import OutputFolder
 from mstool.io.records import Run, hash_inputs
 from mstool.reporting import Reporter
+from mstool.stopping import raise_if_stopped
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Job:
 
         The arguments, and what is raised, are those of `OutputFolder` and its `claim`.
         """
+        raise_if_stopped()
         folder, hashes = OutputFolder(self.out, record, contents), hash_inputs(inputs, self.out)
         state = folder.claim(settings, hashes, self.overwrite, pieces)
         if state == "done":
