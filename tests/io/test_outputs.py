@@ -10,7 +10,15 @@ from mstool.io import lock, records
 from mstool.io.atomic import atomic_path, write_text
 from mstool.io.outputs import OutputFolder, is_unfinished
 from mstool.io.record_keys import record_keys
-from mstool.io.records import Run, read_record, to_json
+from mstool.io.records import (
+    Run,
+    hash_inputs,
+    is_input,
+    read_record,
+    sha256_of_file,
+    to_json,
+    write_record,
+)
 
 SETTINGS, INPUTS = {"size": 512, "legend": None}, {"a.tif": "00ff"}
 
@@ -266,6 +274,34 @@ def test_core_seconds_are_null_where_the_system_does_not_tell(monkeypatch):
     monkeypatch.setattr(records, "resource", None)
     facts = Run().facts("tiles")
     assert facts["core_s"] is facts["peak_rss_mb"] is None
+
+
+def test_record_of_the_same_work_is_the_same_input_however_long_it_took(tmp_path):
+    def write(run, **facts):
+        common = {"mstool": run.facts("predict"), "settings": SETTINGS, "n_predicted": len(facts)}
+        write_record(tmp_path / "predict.json", common | facts)
+        return hash_inputs([tmp_path / "predict.json"], tmp_path)["predict.json"]
+
+    known = write(Run(), n_tiles=3, s_per_tile_megapixel=0.1)
+    assert known == write(Run(argv=("mstool", "-v"), started="later", clock=0.0), n_tiles=3)
+    assert known != write(Run(), n_tiles=4)
+    assert known != sha256_of_file(tmp_path / "predict.json")
+
+
+def test_records_of_older_versions_know_their_inputs(tmp_path):
+    path = tmp_path / "tiles.json"
+    write_record(path, {"mstool": Run().facts("tiles")})
+    assert is_input(path, sha256_of_file(path))
+    assert is_input(path, hash_inputs([path], tmp_path)["tiles.json"])
+    assert not is_input(path, "00")
+    assert not is_input(tmp_path / "none.json", None)
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"mstool": 1}', "{", '{"mstool": {"a": NaN}}'])
+def test_json_of_others_is_hashed_as_it_is(tmp_path, text):
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    assert hash_inputs([path], tmp_path) == {"a.json": sha256_of_file(path)}
 
 
 def test_damaged_record_is_refused(tmp_path):
