@@ -23,8 +23,8 @@ from mstool.nn.pretrainer import Pretrainer
 from mstool.nn.resume import load_tensors, save_tensors
 from mstool.nn.threads import ThreadTrial
 from mstool.nn.views import ViewSet
+from mstool.nn.workers import batches_of, begin_worker, ending_workers
 from mstool.reporting import Reporter
-from mstool.stopping import leave_signals_to_parent
 
 _SAVE_EVERY_S = 120.0
 _WARM_UP = 0.15
@@ -205,7 +205,7 @@ class Fit:
         """
         n_batches = len(epoch_batches(len(self.crops), self.settings.batch_size, 0, 0))
         total = n_batches * self.settings.epochs
-        with report.progress("training", total) as advance:
+        with report.progress("training", total) as advance, ending_workers():
             advance(self.state.n_steps)
             while not self.state.is_done:
                 if not self._run_epoch(total, report, advance, stop_requested):
@@ -440,13 +440,14 @@ class Fit:
         return {f"val_{key}": value for key, value in scores.items()}
 
     def _load(self, batches: list[list[tuple[int, int]]]) -> Iterable:
-        return torch.utils.data.DataLoader(
+        loader = torch.utils.data.DataLoader(
             self.crops,
             batch_sampler=batches,
             num_workers=self.settings.workers,
             pin_memory=self.compute.device.type == "cuda",
-            worker_init_fn=_begin_worker,
+            worker_init_fn=begin_worker,
         )
+        return batches_of(loader, self.settings.workers)
 
     def _average_weights(self) -> None:
         if self.mean_weights is None:
@@ -498,10 +499,6 @@ def one_cycle(progress: float) -> float:
     else:
         low, share = _LAST_LR, (progress - _WARM_UP) / (1 - _WARM_UP)
     return low + (1 - low) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
-
-
-def _begin_worker(worker: int) -> None:
-    leave_signals_to_parent()
 
 
 def _build_optimizer(network: nn.Module, settings: FitSettings) -> torch.optim.Optimizer:
