@@ -13,6 +13,9 @@ from typing import Any
 from mstool.errors import MstoolError, UnavailableError
 from mstool.stopping import leave_signals_to_parent
 
+# more workers than cores are the user's choice
+warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
+
 _SHARED = "/dev/shm"
 _REMEDY = "enlarge it (docker run --shm-size 1g), or use --workers 0"
 
@@ -60,10 +63,7 @@ def batches_of(loader: Iterable, n_workers: int) -> Iterator[Any]:
         return
     _require_semaphores(4 * n_workers + 8)  # three a queue, and five for the event that ends all
     try:
-        with warnings.catch_warnings():  # more workers than cores are the user's choice
-            warnings.filterwarnings("ignore", "This DataLoader will create")
-            batches = iter(loader)
-        yield from batches
+        yield from loader
     except MstoolError as error:  # raised anew here, with the traceback of the worker as message
         raise type(error)(_last_line(error)) from error
     except (RuntimeError, OSError) as error:
