@@ -47,6 +47,16 @@ EXIT_CODES = (
 )
 
 ENVIRONMENT = (
+    (
+        "HF_HOME",
+        "Where weights of the Hugging Face hub are kept, by default ~/.cache/huggingface. Where "
+        "weights are downloaded, and only there, it is asked for if there is no home directory.",
+    ),
+    (
+        "MPLCONFIGDIR",
+        "Where pictures find their fonts listed. Without it, and without a home directory that can "
+        "be written, the list is made in a temporary folder by each run that draws.",
+    ),
     ("NO_COLOR", "Progress bars have no colour."),
     ("OMP_NUM_THREADS", "The most threads that --threads auto takes."),
     ("OMP_WAIT_POLICY", "How threads wait for each other; without it they are passive."),

@@ -310,6 +310,12 @@ def test_tiles_cut_again_in_the_same_way_leave_the_model_valid(run_mstool, study
     assert (ended.code, ended.stderr) == (0, "mstool train: model: nothing left to do\n")
 
 
+def test_no_home_directory_is_needed_without_downloads(run_mstool, study, monkeypatch):
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # the user has no name
+    assert run_mstool(*TRAIN, *TINY, "--epochs", 1, "-o", "homeless").code == 0
+
+
 def test_model_with_other_settings_is_not_overwritten(run_mstool, study):
     before = (study / "model" / "model.safetensors").read_bytes()
     ended = run_mstool(*TRAIN, *TINY, "--epochs", 3)

@@ -87,7 +87,8 @@ def pretrain(
     ] = 1e-3,
     max_time_s: options.MaxTime = None,
     cache: Annotated[
-        Path, Group.NETWORK("--cache", metavar="DIR", help="For downloaded weights.")
+        Path,
+        Group.NETWORK("--cache", metavar="DIR", help="For downloaded weights; not used otherwise."),
     ] = Path("~/.cache/mstool"),
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -132,4 +133,4 @@ def pretrain(
         emit_plan("pretrain", asdict(settings), inputs, out)
         return
     with stop_between_steps() as stop_requested:
-        pretrain_encoder(folders, split, settings, compute, cache.expanduser(), job, stop_requested)
+        pretrain_encoder(folders, split, settings, compute, cache, job, stop_requested)

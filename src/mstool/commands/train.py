@@ -256,7 +256,8 @@ def train(
         ),
     ] = False,
     cache: Annotated[
-        Path, Group.NETWORK("--cache", metavar="DIR", help="For downloaded weights.")
+        Path,
+        Group.NETWORK("--cache", metavar="DIR", help="For downloaded weights; not used otherwise."),
     ] = Path("~/.cache/mstool"),
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -326,4 +327,4 @@ def train(
         return
     with stop_between_steps() as stop_requested:
         train_them = train_folds if is_every_fold else train_model
-        train_them(tiles, split, settings, compute, cache.expanduser(), job, stop_requested)
+        train_them(tiles, split, settings, compute, cache, job, stop_requested)
