@@ -260,6 +260,7 @@ def test_leak_is_refused_before_the_first_step(run_mstool, study, kind):
         (["--augment", "much"], 2, "--augment much"),
         (["--padding", "round"], 2, "--padding round"),
         (["--depth", "9"], 2, "--depth 9"),
+        (["--depth", "4", "--crop", "16", "--batch-size", "1"], 2, "--batch-size 1"),
         (["--weights", "nothing.pth"], 2, "nothing.pth"),
         (["--weights", "imagenet"], 2, "unet-plain"),
         (["--test-fold", "7"], 2, "--test-fold 7"),
