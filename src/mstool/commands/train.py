@@ -286,6 +286,12 @@ def train(
     and the best weights are kept. Ctrl-C, SIGTERM, SIGUSR1 and the other signals that batch queues
     send save what is needed to go on; the same command goes on, and ends with the same weights.
 
+    Where --max-time ends the training while the score on the validation still rises, it says so. To
+    go on from there, begin another one with these weights: --weights model/model.safetensors -o
+    longer/. All of the network that fits is taken over, the decoder too; the schedule of the
+    learning rate begins anew, so that a lower --lr may do better, and what the weights have seen is
+    kept in the new model, so that score still knows it.
+
     With --threads auto on a CPU the first steps are timed with many threads and with one, and the
     quicker goes on; that may depend on what else the machine does, and so may the rounding of the
     weights, whereas with --threads N they are the same bytes on a busy machine too.

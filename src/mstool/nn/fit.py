@@ -416,7 +416,7 @@ class Fit:
         if is_still_rising(self.state.history):
             report.note(
                 "the validation score was still improving; give it more time, or go on with "
-                f"--weights {self.folder.parent / 'model.safetensors'}"
+                f"--weights {self.folder.parent / 'model.safetensors'} and another --out"
             )
 
     def _validate(self) -> dict[str, Any]:
