@@ -182,7 +182,7 @@ class OutputFolder:
             if folder.is_dir() and not folder.is_symlink():
                 found += folder.rglob(TEMPORARY)
         for path in filter(is_temporary, found):
-            with suppress(FileNotFoundError):  # a run beside this one has ended
+            with suppress(OSError):  # gone already, or in a folder that is only to be read
                 if now - path.stat().st_mtime >= least_age_s:
                     path.unlink()
 
