@@ -36,13 +36,27 @@ EXIT_CODES = (
     ("66", "An input is missing."),
     ("69", "A device, a download or an optional package is not there, or memory ran out."),
     ("70", "A bug."),
-    ("73", "The output exists and was made with other inputs or settings."),
+    (
+        "73",
+        "The output exists and was made with other inputs or settings, or another process is at "
+        "work in it.",
+    ),
     ("74", "Reading or writing failed."),
-    ("75", "Stopped on request (SIGUSR1); run the same command again to go on."),
-    ("129, 130, 141, 143", "Ended by a hang-up, Ctrl-C, a closed pipe or SIGTERM."),
+    ("75", "Stopped on request (SIGUSR1, SIGUSR2, SIGXCPU); run the same command again to go on."),
+    ("129, 130, 131, 141, 143", "Ended by a hang-up, Ctrl-C, SIGQUIT, a closed pipe or SIGTERM."),
 )
 
 ENVIRONMENT = (
+    (
+        "HF_HOME",
+        "Where weights of the Hugging Face hub are kept, by default ~/.cache/huggingface. Where "
+        "weights are downloaded, and only there, it is asked for if there is no home directory.",
+    ),
+    (
+        "MPLCONFIGDIR",
+        "Where pictures find their fonts listed. Without it, and without a home directory that can "
+        "be written, the list is made in a temporary folder by each run that draws.",
+    ),
     ("NO_COLOR", "Progress bars have no colour."),
     ("OMP_NUM_THREADS", "The most threads that --threads auto takes."),
     ("OMP_WAIT_POLICY", "How threads wait for each other; without it they are passive."),
@@ -406,6 +420,12 @@ _MANNERS = (
     "Running a command again goes on where it stopped: finished pieces are kept when inputs and "
     "settings are the same. When they differ the command stops and says what differs; --overwrite "
     "starts afresh. Nothing is repaired, skipped or clamped in silence.",
+    "One run at a time works in an output folder. It holds a lock there (.mstool.lock), which ends "
+    "with its process, however that ends; a second run, with --overwrite too, ends at once and "
+    "names the process. Where the file system knows no locks, as some network file systems, and "
+    "on Windows, a run works without one and keeps nobody out, so give each its own --out there. "
+    "Temporary files of runs that were killed (.mstool-NAME.XXXXXXXX.SUFFIX) are removed by the "
+    "next run in that folder; without locks, only once they are ten minutes old.",
     "Options can come from a TOML file given with --config, whose keys are the long names of "
     "options; a flag on the command line wins. --dry-run prints the settings and does nothing. The "
     "same inputs, settings, seed, device and number of threads give the same bytes.",

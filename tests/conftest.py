@@ -39,7 +39,7 @@ class Ended(NamedTuple):
 def call_main(*arguments):
     """Exit code of ``mstool``, called in this process; signals end what they did before."""
     from mstool.cli import main
-    from mstool.commands.stopping import EXIT_CODES
+    from mstool.stopping import EXIT_CODES
 
     before = {number: signal.getsignal(number) for number in EXIT_CODES}
     try:

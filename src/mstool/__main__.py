@@ -1,6 +1,23 @@
-"""Run as ``python -m mstool``."""
+"""Run as ``mstool``, or ``python -m mstool``."""
 
-from mstool.cli import main
+import sys
+
+from mstool.errors import Interrupted
+from mstool.stopping import die_on_signals, raise_on_signals
+
+
+def main() -> None:
+    """Run the command line; signals are heard before it is loaded, which takes 0.1 s."""
+    raise_on_signals()
+    try:
+        from mstool.cli import main as run
+    except Interrupted as stopped:
+        sys.exit(stopped.exit_code)
+    try:
+        run()
+    finally:
+        die_on_signals()  # else they raise while Python takes its modules down
+
 
 if __name__ == "__main__":
     main()

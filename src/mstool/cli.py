@@ -18,12 +18,13 @@ from mstool.commands.score import score
 from mstool.commands.segment import segment
 from mstool.commands.split import split
 from mstool.commands.stitch import stitch
-from mstool.commands.stopping import raise_on_signals
 from mstool.commands.study import study
 from mstool.commands.tile import tile
 from mstool.commands.train import train
 from mstool.errors import Interrupted, MstoolError, UsageError
+from mstool.io.lock import unlock_all
 from mstool.reporting import say
+from mstool.stopping import forget_signals, raise_on_signals
 
 VERBS = (phantom, tile, split, pretrain, train, predict, stitch)
 VERBS += (segment, score, explain_verb, domain_shift, study, report)
@@ -91,6 +92,9 @@ def main() -> None:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 141
+    finally:
+        unlock_all()
+        forget_signals()
     sys.exit(status if isinstance(status, int) else 0)
 
 

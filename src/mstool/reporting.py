@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from mstool.stopping import raise_if_stopped
+
 Advance = Callable[..., None]
 
 _PACE_OVER_S = 3600.0  # so that validations between steps count in the time that is left
@@ -96,6 +98,7 @@ class Reporter:
 
             def advance(n: int = 1, text: str | None = None) -> None:
                 bar.update(task, advance=n, **({} if text is None else {"text": text}))
+                raise_if_stopped()
 
             yield advance
 
@@ -108,5 +111,6 @@ class Reporter:
             if done < total and time.monotonic() - said >= _LINE_EVERY_S:
                 said = time.monotonic()
                 self.note(f"{description}: {done} of {total}")
+            raise_if_stopped()
 
         return advance

@@ -91,7 +91,9 @@ def test_stopped_run_goes_on_and_ends_with_the_same_weights(
     assert all(torch.equal(whole[name], stopped[name]) for name in whole)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGXCPU, 75)]
+)
 def test_signal_from_outside_saves_and_ends_with_its_code(study, number, code):
     command = [sys.executable, "-m", "mstool", *TRAIN, "--epochs", "5000", *TINY, "-o", "long"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
@@ -258,6 +260,7 @@ def test_leak_is_refused_before_the_first_step(run_mstool, study, kind):
         (["--augment", "much"], 2, "--augment much"),
         (["--padding", "round"], 2, "--padding round"),
         (["--depth", "9"], 2, "--depth 9"),
+        (["--depth", "4", "--crop", "16", "--batch-size", "1"], 2, "--batch-size 1"),
         (["--weights", "nothing.pth"], 2, "nothing.pth"),
         (["--weights", "imagenet"], 2, "unet-plain"),
         (["--test-fold", "7"], 2, "--test-fold 7"),
@@ -297,6 +300,21 @@ def test_tiles_without_labels_and_missing_folders_are_told(run_mstool, study):
     assert (ended.code, "--labels" in ended.stderr) == (65, True)
     assert run_mstool("train", "nowhere", *TRAIN[2:]).code == 66
     assert run_mstool("train", "tiles").code == 2
+
+
+def test_tiles_cut_again_in_the_same_way_leave_the_model_valid(run_mstool, study):
+    tile = ("tile", "raw", "--labels", "labels", "--size", 48, "--overlap", 16, "--overwrite")
+    record = (study / "tiles" / "tiles.json").read_bytes()
+    assert run_mstool(*tile).code == 0
+    assert (study / "tiles" / "tiles.json").read_bytes() != record
+    ended = run_mstool(*TRAIN, "--epochs", 8, *TINY)
+    assert (ended.code, ended.stderr) == (0, "mstool train: model: nothing left to do\n")
+
+
+def test_no_home_directory_is_needed_without_downloads(run_mstool, study, monkeypatch):
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # the user has no name
+    assert run_mstool(*TRAIN, *TINY, "--epochs", 1, "-o", "homeless").code == 0
 
 
 def test_model_with_other_settings_is_not_overwritten(run_mstool, study):

@@ -34,7 +34,9 @@ LAYERS = (  # a module imports from layers below its own, and from its own folde
     SUBJECTS,
     CHANCE,
     ("io",),
-    ("errors", "reporting"),
+    ("reporting",),
+    ("stopping",),
+    ("errors",),
 )
 ALLOWED = {("io/tiles.py", "mstool.geometry.window")}  # the window is how io says where
 NETWORKS = {"torch", "torchvision", "segmentation_models_pytorch", "timm", "safetensors", "captum"}

@@ -1,5 +1,7 @@
 """Manners that every verb has: usage errors, help, configuration files, the error boundary."""
 
+import contextlib
+import importlib
 import json
 import os
 import signal
@@ -12,8 +14,8 @@ import typer
 
 from mstool import errors
 from mstool.cli import VERBS, app, explain
-from mstool.commands.stopping import EXIT_CODES, raise_on_signals, stop_between_steps
 from mstool.reporting import Reporter
+from mstool.stopping import EXIT_CODES, raise_on_signals, stop_between_steps
 
 COMMANDS = typer.main.get_command(app).commands
 each_verb = pytest.mark.parametrize("verb", COMMANDS)
@@ -288,7 +290,16 @@ def test_very_verbose_shows_the_traceback(run_mstool, tmp_path, broken_phantom, 
 
 
 @pytest.mark.parametrize(
-    ("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129), ("SIGUSR1", 75)]
+    ("name", "code"),
+    [
+        ("SIGINT", 130),
+        ("SIGTERM", 143),
+        ("SIGHUP", 129),
+        ("SIGQUIT", 131),
+        ("SIGUSR1", 75),
+        ("SIGUSR2", 75),
+        ("SIGXCPU", 75),
+    ],
 )
 def test_signal_ends_with_its_code_and_leaves_nothing_half_written(
     run_mstool, tmp_path, broken_phantom, request, name, code
@@ -302,6 +313,77 @@ def test_signal_ends_with_its_code_and_leaves_nothing_half_written(
     assert_one_line(result.stderr, "run the same command")
     files = {path.name for path in tmp_path.rglob("*") if path.is_file()}
     assert files == {"legend.toml", ".phantom.unfinished.json"}
+
+
+def send_in_vain():
+    """Send a signal whose exception is swallowed, as the imports of some libraries do."""
+    with contextlib.suppress(BaseException):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+class Swallower:
+    """Finder of modules in which a signal is lost."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def find_spec(self, name, path=None, target=None):
+        if name == self.name:
+            send_in_vain()
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        ("mstool.pipeline.split", ["split", "nothing.tif", "--loo"]),
+        ("mstool.pipeline.phantom", ["phantom", "-o", "out", "--size", 64]),
+    ],
+)
+def test_signal_that_an_import_swallowed_stops_before_work_begins(
+    run_mstool, tmp_path, monkeypatch, module, arguments
+):
+    monkeypatch.chdir(tmp_path)
+    package, _, name = module.rpartition(".")
+    monkeypatch.delattr(importlib.import_module(package), name, raising=False)
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Swallower(module), *sys.meta_path])
+    result = run_mstool(*arguments)
+    assert (result.code, result.stdout) == (143, "")
+    assert_one_line(result.stderr, "run the same command")
+    assert os.listdir(tmp_path) == []
+
+
+def test_signal_that_is_swallowed_in_the_work_stops_after_the_piece(
+    run_mstool, tmp_path, broken_phantom
+):
+    from mstool.pipeline.phantom import make_phantom
+
+    def draw(*arguments):
+        send_in_vain()
+        return make_phantom(*arguments)
+
+    broken_phantom(draw)
+    result = run_mstool("phantom", "-o", tmp_path / "out", "--size", 64, "--images", 9)
+    assert result.code == 143
+    assert len(os.listdir(tmp_path / "out" / "images")) == 1
+    broken_phantom(make_phantom)
+    assert run_mstool("phantom", "-o", tmp_path / "out", "--size", 64, "--images", 9).code == 0
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR2"])
+def test_early_signal_leaves_no_traceback(name):
+    code = "import mstool.__main__ as m, sys; sys.argv = ['mstool', 'tile', '--help']; "
+    code += "sys.meta_path.insert(0, Killer()); m.main()"
+    killer = "class Killer:\n def find_spec(self, name, *rest):\n  "
+    killer += f"name == 'typer' and os.kill(os.getpid(), signal.{name})\n"
+    ended = subprocess.run(
+        [sys.executable, "-c", f"import os, signal\n{killer}{code}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (EXIT_CODES[getattr(signal, name)], "")
+    assert ended.stderr == ""
 
 
 @pytest.fixture

@@ -69,4 +69,4 @@ def test_nothing_else_is_in_it(wheel):
 
 def test_entry_point_and_version(wheel):
     (name,) = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
-    assert "mstool = mstool.cli:main" in wheel.read(name).decode()
+    assert "mstool = mstool.__main__:main" in wheel.read(name).decode()

@@ -6,11 +6,19 @@ import sys
 import pytest
 
 from mstool.errors import InputError, OutputError, OutputExistsError, UsageError
-from mstool.io import records
+from mstool.io import lock, records
 from mstool.io.atomic import atomic_path, write_text
 from mstool.io.outputs import OutputFolder, is_unfinished
 from mstool.io.record_keys import record_keys
-from mstool.io.records import Run, read_record, to_json
+from mstool.io.records import (
+    Run,
+    hash_inputs,
+    is_input,
+    read_record,
+    sha256_of_file,
+    to_json,
+    write_record,
+)
 
 SETTINGS, INPUTS = {"size": 512, "legend": None}, {"a.tif": "00ff"}
 
@@ -148,15 +156,64 @@ def test_input_where_the_output_goes_is_refused_and_kept(folder):
     assert (folder.path / "images" / "a.tif").exists()
 
 
-def test_leftovers_of_a_killed_run_are_swept_when_it_goes_on(folder):
-    folder.claim(SETTINGS, INPUTS)
-    old, young = (folder.path / f".mstool-{name}.tif" for name in ("old", "young"))
-    for path in (old, young):
+def leave_temporaries(folder):
+    """Temporary files as killed runs leave them, and files that only look like that."""
+    (folder.path / "images").mkdir(exist_ok=True)
+    (folder.path / "notes").mkdir()
+    swept = [
+        folder.path / ".mstool-tiles.ab12_9zz.jsonl",
+        folder.path / "images" / ".mstool-x.ab12_9zz.tif",
+    ]
+    kept = [
+        folder.path / "images" / ".mstool-notes.txt",
+        folder.path / "notes" / ".mstool-x.ab12_9zz.tif",  # perhaps of another verb at work
+    ]
+    for path in (*swept, *kept):
         path.touch()
+    return swept, kept
+
+
+@pytest.mark.parametrize(("is_finished", "state"), [(False, "unfinished"), (True, "done")])
+def test_leftovers_of_a_killed_run_are_swept_by_the_next(folder, is_finished, state):
+    folder.claim(SETTINGS, INPUTS)
+    if is_finished:
+        finish(folder)
+    swept, kept = leave_temporaries(folder)
+    assert folder.claim(SETTINGS, INPUTS) == state
+    assert not any(path.exists() for path in swept)
+    assert all(path.exists() for path in kept)
+
+
+def test_leftovers_are_swept_by_overwrite(folder):
+    folder.claim(SETTINGS, INPUTS)
+    swept, kept = leave_temporaries(folder)
+    assert folder.claim({"size": 1}, INPUTS, overwrite=True) == "new"
+    assert not any(path.exists() for path in swept)
+    assert kept[1].exists()
+
+
+def test_without_locks_young_leftovers_may_be_of_a_run_beside_this_one(folder, monkeypatch):
+    monkeypatch.setattr(lock, "fcntl", None)
+    folder.claim(SETTINGS, INPUTS)
+    (old, young), _ = leave_temporaries(folder)
     os.utime(old, (0, 0))
     folder.claim(SETTINGS, INPUTS)
     assert not old.exists()
-    assert young.exists()  # of a run beside this one
+    assert young.exists()
+
+
+def test_kill_while_clearing_leaves_unfinished_work(folder, monkeypatch):
+    folder.claim(SETTINGS, INPUTS)
+    (folder.path / "images").mkdir()
+    finish(folder)
+
+    def die(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("shutil.rmtree", die)
+    with pytest.raises(KeyboardInterrupt):
+        folder.claim({"size": 1}, INPUTS, overwrite=True)
+    assert is_unfinished(folder.path, "tiles.json")
 
 
 def test_bad_input_leaves_no_folder_behind(folder):
@@ -217,6 +274,34 @@ def test_core_seconds_are_null_where_the_system_does_not_tell(monkeypatch):
     monkeypatch.setattr(records, "resource", None)
     facts = Run().facts("tiles")
     assert facts["core_s"] is facts["peak_rss_mb"] is None
+
+
+def test_record_of_the_same_work_is_the_same_input_however_long_it_took(tmp_path):
+    def write(run, **facts):
+        common = {"mstool": run.facts("predict"), "settings": SETTINGS, "n_predicted": len(facts)}
+        write_record(tmp_path / "predict.json", common | facts)
+        return hash_inputs([tmp_path / "predict.json"], tmp_path)["predict.json"]
+
+    known = write(Run(), n_tiles=3, s_per_tile_megapixel=0.1)
+    assert known == write(Run(argv=("mstool", "-v"), started="later", clock=0.0), n_tiles=3)
+    assert known != write(Run(), n_tiles=4)
+    assert known != sha256_of_file(tmp_path / "predict.json")
+
+
+def test_records_of_older_versions_know_their_inputs(tmp_path):
+    path = tmp_path / "tiles.json"
+    write_record(path, {"mstool": Run().facts("tiles")})
+    assert is_input(path, sha256_of_file(path))
+    assert is_input(path, hash_inputs([path], tmp_path)["tiles.json"])
+    assert not is_input(path, "00")
+    assert not is_input(tmp_path / "none.json", None)
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"mstool": 1}', "{", '{"mstool": {"a": NaN}}'])
+def test_json_of_others_is_hashed_as_it_is(tmp_path, text):
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    assert hash_inputs([path], tmp_path) == {"a.json": sha256_of_file(path)}
 
 
 def test_damaged_record_is_refused(tmp_path):

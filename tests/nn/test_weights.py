@@ -2,6 +2,7 @@ import hashlib
 import http.server
 import threading
 from functools import partial
+from pathlib import Path
 
 import pytest
 import skimage.data
@@ -19,6 +20,32 @@ RESNET = ModelSpec("unet", "resnet18", 3, 2)
 def network(spec=SPEC, seed=0):
     torch.manual_seed(seed)
     return build_network(spec)
+
+
+@pytest.fixture
+def homeless(monkeypatch):
+    """No home directory, as in a container whose user has no name."""
+    for name in ("HOME", "HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+
+
+def test_cache_without_a_home_directory_is_asked_for(homeless):
+    with pytest.raises(UsageError, match="--cache ~/x: there is no home directory"):
+        fetch("http://nowhere/a.pth", Path("~/x"))
+
+
+def test_hub_without_a_home_directory_is_not_asked(homeless, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnavailableError, match="no home directory.*HF_HOME.*--weights FILE"):
+        load_weights(network(RESNET), RESNET, "imagenet", Path("~"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cache_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"--cache .*file.cache: Not a directory; name another"):
+        fetch("http://nowhere/a.pth", tmp_path / "file" / "cache")
 
 
 def test_cat_comes_out_as_a_cat(tmp_path):

@@ -6,6 +6,7 @@ from typing import Any
 
 from mstool.errors import OutputError
 from mstool.reporting import Reporter
+from mstool.stopping import raise_if_stopped
 
 
 def emit(text: str) -> None:
@@ -39,5 +40,6 @@ def emit_plan(verb: str, settings: dict[str, Any], inputs: list, out: object) ->
 
 
 def make_reporter(verb: str, quiet: bool, verbose: int) -> Reporter:
-    """Reporter for ``-q`` and ``-v``."""
+    """Reporter for ``-q`` and ``-v``; verbs make it when all they need is loaded."""
+    raise_if_stopped()
     return Reporter(verb, -1 if quiet else verbose)

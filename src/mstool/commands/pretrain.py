@@ -9,8 +9,8 @@ import typer
 from mstool.commands import options
 from mstool.commands.option_groups import Group
 from mstool.commands.output import emit_plan, make_reporter
-from mstool.commands.stopping import stop_between_steps
 from mstool.errors import UsageError
+from mstool.stopping import stop_between_steps
 
 
 def pretrain(
@@ -87,7 +87,8 @@ def pretrain(
     ] = 1e-3,
     max_time_s: options.MaxTime = None,
     cache: Annotated[
-        Path, Group.NETWORK("--cache", metavar="DIR", help="For downloaded weights.")
+        Path,
+        Group.NETWORK("--cache", metavar="DIR", help="For downloaded weights; not used otherwise."),
     ] = Path("~/.cache/mstool"),
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -105,8 +106,9 @@ def pretrain(
     What comes out is for train --weights. Micrographs that nobody has annotated do as well as
     others. It does not always help: compare with train --weights imagenet. A test on micrographs
     that were seen here, though without labels, is not one of new ones: train and score say so,
-    and --split with --test-fold leaves them out. Ctrl-C, SIGTERM and SIGUSR1 save what is needed
-    to go on; the same command goes on, and ends with the same weights.
+    and --split with --test-fold leaves them out. Ctrl-C, SIGTERM, SIGUSR1 and the other signals
+    that batch queues send save what is needed to go on; the same command goes on, and ends with
+    the same weights.
 
     Example: mstool pretrain tiles/ --split split.csv --test-fold 0
     """
@@ -131,4 +133,4 @@ def pretrain(
         emit_plan("pretrain", asdict(settings), inputs, out)
         return
     with stop_between_steps() as stop_requested:
-        pretrain_encoder(folders, split, settings, compute, cache.expanduser(), job, stop_requested)
+        pretrain_encoder(folders, split, settings, compute, cache, job, stop_requested)

@@ -9,8 +9,8 @@ import typer
 from mstool.commands import options
 from mstool.commands.option_groups import Group
 from mstool.commands.output import emit_plan, make_reporter
-from mstool.commands.stopping import stop_between_steps
 from mstool.errors import UsageError
+from mstool.stopping import stop_between_steps
 
 
 def train(
@@ -256,7 +256,8 @@ def train(
         ),
     ] = False,
     cache: Annotated[
-        Path, Group.NETWORK("--cache", metavar="DIR", help="For downloaded weights.")
+        Path,
+        Group.NETWORK("--cache", metavar="DIR", help="For downloaded weights; not used otherwise."),
     ] = Path("~/.cache/mstool"),
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -282,8 +283,14 @@ def train(
     Trains on the folds of the split that are neither for the test nor for validation. No group and
     no micrograph, told by its pixels, may be on two sides, and no field of view either, which is
     searched for as by mstool split --audit, but upright alone. Validation is on whole micrographs,
-    and the best weights are kept. Ctrl-C, SIGTERM and SIGUSR1 save what is needed to go on; the
-    same command goes on, and ends with the same weights.
+    and the best weights are kept. Ctrl-C, SIGTERM, SIGUSR1 and the other signals that batch queues
+    send save what is needed to go on; the same command goes on, and ends with the same weights.
+
+    Where --max-time ends the training while the score on the validation still rises, it says so. To
+    go on from there, begin another one with these weights: --weights model/model.safetensors -o
+    longer/. All of the network that fits is taken over, the decoder too; the schedule of the
+    learning rate begins anew, so that a lower --lr may do better, and what the weights have seen is
+    kept in the new model, so that score still knows it.
 
     With --threads auto on a CPU the first steps are timed with many threads and with one, and the
     quicker goes on; that may depend on what else the machine does, and so may the rounding of the
@@ -326,4 +333,4 @@ def train(
         return
     with stop_between_steps() as stop_requested:
         train_them = train_folds if is_every_fold else train_model
-        train_them(tiles, split, settings, compute, cache.expanduser(), job, stop_requested)
+        train_them(tiles, split, settings, compute, cache, job, stop_requested)

@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +9,11 @@ from pathlib import Path
 
 from mstool.errors import OutputError
 
-# By which leftovers of a killed run are known.
-TEMPORARY_PREFIX = ".mstool-"
+_PREFIX = ".mstool-"
+TEMPORARY = f"{_PREFIX}*"  # pattern of the names of temporary files; `is_temporary` looks closer
+
+# `tempfile` puts eight letters or digits between.
+_TEMPORARY_NAME = re.compile(r"\.mstool-.*\.[a-z0-9_]{8}(\.[^.]*)?", re.DOTALL)
 
 # A name has at most 255 bytes, of which one character may take four.
 _STEM_BYTES, _SUFFIX_BYTES = 80, 20
@@ -47,13 +51,22 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
+def is_temporary(path: Path) -> bool:
+    """Whether a file is called as those that `atomic_path` gives, which a killed run leaves.
+
+    Examples
+    --------
+    >>> [is_temporary(Path(name)) for name in (".mstool-a.x81_k2ab.tif", ".mstool-notes.txt")]
+    [True, False]
+    """
+    return bool(_TEMPORARY_NAME.fullmatch(path.name)) and not path.is_dir()
+
+
 def _make_beside(path: Path) -> Path:
     stem = _cut(path.stem, _STEM_BYTES)
     suffix = path.suffix if len(os.fsencode(path.suffix)) <= _SUFFIX_BYTES else ""
     try:
-        handle, name = tempfile.mkstemp(
-            prefix=f"{TEMPORARY_PREFIX}{stem}.", suffix=suffix, dir=path.parent
-        )
+        handle, name = tempfile.mkstemp(prefix=f"{_PREFIX}{stem}.", suffix=suffix, dir=path.parent)
     except OSError as error:
         raise _refused(path, error) from error
     os.close(handle)

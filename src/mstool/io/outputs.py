@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,14 +13,16 @@ from typing import Any, Literal
 from mstool.errors import (
     InputError,
     MissingInputError,
+    OutputError,
     OutputExistsError,
     UnavailableError,
     UsageError,
 )
-from mstool.io.atomic import TEMPORARY_PREFIX
+from mstool.io.atomic import TEMPORARY, is_temporary
+from mstool.io.lock import LOCK, lock_folder, refuse_locked, unlock_folder
 from mstool.io.records import read_record, to_json, write_record
 
-_YOUNG_S = 600.0
+_YOUNG_S = 600.0  # what a run beside this one may still be writing, where there are no locks
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class OutputFolder:
         overwrite: bool = False,
         pieces: Callable[[], Iterable[Path]] = tuple,
     ) -> Literal["new", "unfinished", "done"]:
-        """Take the folder for work with these settings and inputs.
+        """Take the folder for work with these settings and inputs, and lock it until that ends.
 
         Parameters
         ----------
@@ -61,23 +63,25 @@ class OutputFolder:
         Raises
         ------
         OutputExistsError
-            If the folder holds other work: made with other settings or inputs, or not by mstool.
+            If the folder holds other work: made with other settings or inputs, or not by mstool;
+            or if another process is at work in it.
         UsageError
             If an input lies in what this verb writes, and would be overwritten.
         """
+        refuse_locked(self.path)
         self._refuse_own_inputs(inputs)
-        claim = {"settings": settings, "inputs": inputs}
-        state = self._compare(json.loads(to_json(claim)), overwrite)
-        if state == "done" and self._is_whole(pieces):
-            os.utime(self.path / self.record)  # make compares times
-            return "done"
+        self._refuse_foreign()
         self.path.mkdir(parents=True, exist_ok=True)
-        write_record(self.claim_path, claim)
-        if state == "new":
-            return "new"
-        (self.path / self.record).unlink(missing_ok=True)  # not whole, or not any more
-        self._sweep()
-        return "unfinished"
+        is_alone = lock_folder(self.path)
+        try:
+            state = self._take({"settings": settings, "inputs": inputs}, overwrite, pieces)
+            self._sweep(0.0 if is_alone else _YOUNG_S)
+        except BaseException:
+            unlock_folder(self.path)
+            raise
+        if state == "done":
+            unlock_folder(self.path)
+        return state
 
     @contextmanager
     def filling(self, state: str) -> Iterator[None]:
@@ -93,14 +97,42 @@ class OutputFolder:
             if state != "new":
                 raise
             self._clear()
+            unlock_folder(self.path)
             if not any(self.path.iterdir()):
                 self.path.rmdir()
             raise
 
-    def finish(self, record: dict[str, Any]) -> None:
-        """Write the record, which makes the folder complete."""
+    def finish(self, record: dict[str, Any], pieces: Callable[[], Iterable[Path]] = tuple) -> None:
+        """Write the record, which makes the folder complete, and let go of the folder.
+
+        Raises
+        ------
+        OutputError
+            If one of the `pieces`, which are those of `claim`, is not there any more.
+        """
+        if lost := next((path for path in pieces() if not path.is_file()), None):
+            raise OutputError(
+                f"{lost}: was removed while this run went on; run the same command again"
+            )
         write_record(self.path / self.record, record)
         self.claim_path.unlink(missing_ok=True)
+        unlock_folder(self.path)
+
+    def _take(
+        self,
+        claim: dict[str, Any],
+        overwrite: bool,
+        pieces: Callable[[], Iterable[Path]],
+    ) -> Literal["new", "unfinished", "done"]:
+        state = self._compare(json.loads(to_json(claim)), overwrite)
+        if state == "done" and self._is_whole(pieces):
+            os.utime(self.path / self.record)  # make compares times
+            return "done"
+        write_record(self.claim_path, claim)
+        if state == "new":
+            return "new"
+        (self.path / self.record).unlink(missing_ok=True)  # not whole, or not any more
+        return "unfinished"
 
     def _compare(
         self, claim: dict[str, Any], overwrite: bool
@@ -117,11 +149,19 @@ class OutputFolder:
                     "another --out, or start afresh with --overwrite"
                 )
             return state  # type: ignore[return-value]
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        return "new"
+
+    def _refuse_foreign(self) -> None:
+        if any(path.is_file() for path in (self.path / self.record, self.claim_path)):
+            return
+        if self.path.is_dir():
+            is_free = all(path.name == LOCK or is_temporary(path) for path in self.path.iterdir())
+        else:
+            is_free = not self.path.exists()
+        if not is_free:
             raise OutputExistsError(
                 f"{self.path}: already there and not made by this verb; choose another --out"
             )
-        return "new"
 
     def _is_whole(self, pieces: Callable[[], Iterable[Path]]) -> bool:
         has_all = not read_record(self.path / self.record).get("left_out")
@@ -135,14 +175,22 @@ class OutputFolder:
                     "another --out"
                 )
 
-    def _sweep(self) -> None:
-        """Remove temporary files of runs that were killed; young ones may be of a run beside us."""
-        for path in self.path.rglob(f"{TEMPORARY_PREFIX}*"):
-            if path.is_file() and time.time() - path.stat().st_mtime > _YOUNG_S:
-                path.unlink(missing_ok=True)
+    def _sweep(self, least_age_s: float) -> None:
+        """Remove temporary files of runs that were killed, from what the verb makes alone."""
+        found, now = [*self.path.glob(TEMPORARY)], time.time()
+        for folder in (self.path / name for name in self.contents):
+            if folder.is_dir() and not folder.is_symlink():
+                found += folder.rglob(TEMPORARY)
+        for path in filter(is_temporary, found):
+            with suppress(OSError):  # gone already, or in a folder that is only to be read
+                if now - path.stat().st_mtime >= least_age_s:
+                    path.unlink()
 
     def _clear(self) -> None:
-        for name in (self.record, self.claim_path.name, *self.contents):
+        """Remove all that the verb makes; what is left by a kill on the way is unfinished work."""
+        if (self.path / self.record).is_file():
+            os.replace(self.path / self.record, self.claim_path)
+        for name in (*self.contents, self.claim_path.name):
             path = self.path / name
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)

@@ -22,6 +22,11 @@ from mstool.errors import InputError, MissingInputError
 from mstool.io.atomic import write_text
 from mstool.io.plain import to_plain
 
+# What a run measured or was called by, and what went on from an earlier one: of the same work it
+# differs from run to run, so that it is no part of what a record says about its folder.
+_OF_THE_RUN = ("argv", "started", "elapsed_s", "core_s", "peak_rss_mb")
+_OF_THE_PREDICTION = ("n_predicted", "tile_megapixels_predicted", "s_per_tile_megapixel")
+
 SCHEMA = 1  # of all records; a release that changes any of record_keys.toml has the next
 
 
@@ -168,9 +173,31 @@ def sha256_of_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def sha256_of_input(path: Path) -> str:
+    """SHA-256 by which a record knows an input: of its bytes, but of a record, of what it says.
+
+    A record that is made again from the same inputs with the same settings says the same, though
+    its run took another time; what was made from it stays valid.
+    """
+    if path.suffix != ".json":
+        return sha256_of_file(path)
+    try:
+        record = read_record(path)
+        run = {key: record["mstool"][key] for key in record["mstool"] if key not in _OF_THE_RUN}
+        lasting = {key: record[key] for key in record if key not in _OF_THE_PREDICTION}
+        return hashlib.sha256(to_json(lasting | {"mstool": run}).encode()).hexdigest()
+    except (InputError, KeyError, TypeError):  # of another program, which some verb will refuse
+        return sha256_of_file(path)
+
+
+def is_input(path: Path, sha256: str | None) -> bool:
+    """Whether a file is the one that a record knows by this hash, also one of older versions."""
+    return path.is_file() and sha256 in (sha256_of_input(path), sha256_of_file(path))
+
+
 def hash_inputs(paths: Iterable[Path], folder: Path) -> dict[str, str]:
-    """SHA-256 of input files by path relative to the folder of the record; see `relative_to`."""
-    return {relative_to(path, folder): sha256_of_file(path) for path in paths}
+    """`sha256_of_input` by path relative to the folder of the record; see `relative_to`."""
+    return {relative_to(path, folder): sha256_of_input(path) for path in paths}
 
 
 def relative_to(path: Path, folder: Path) -> str:

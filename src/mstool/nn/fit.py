@@ -1,7 +1,6 @@
 """The training loop: resumable at every step, the same whether interrupted or not."""
 
 import math
-import signal
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
@@ -24,6 +23,7 @@ from mstool.nn.pretrainer import Pretrainer
 from mstool.nn.resume import load_tensors, save_tensors
 from mstool.nn.threads import ThreadTrial
 from mstool.nn.views import ViewSet
+from mstool.nn.workers import batches_of, begin_worker, ending_workers
 from mstool.reporting import Reporter
 
 _SAVE_EVERY_S = 120.0
@@ -205,7 +205,7 @@ class Fit:
         """
         n_batches = len(epoch_batches(len(self.crops), self.settings.batch_size, 0, 0))
         total = n_batches * self.settings.epochs
-        with report.progress("training", total) as advance:
+        with report.progress("training", total) as advance, ending_workers():
             advance(self.state.n_steps)
             while not self.state.is_done:
                 if not self._run_epoch(total, report, advance, stop_requested):
@@ -416,7 +416,7 @@ class Fit:
         if is_still_rising(self.state.history):
             report.note(
                 "the validation score was still improving; give it more time, or go on with "
-                f"--weights {self.folder.parent / 'model.safetensors'}"
+                f"--weights {self.folder.parent / 'model.safetensors'} and another --out"
             )
 
     def _validate(self) -> dict[str, Any]:
@@ -440,13 +440,14 @@ class Fit:
         return {f"val_{key}": value for key, value in scores.items()}
 
     def _load(self, batches: list[list[tuple[int, int]]]) -> Iterable:
-        return torch.utils.data.DataLoader(
+        loader = torch.utils.data.DataLoader(
             self.crops,
             batch_sampler=batches,
             num_workers=self.settings.workers,
             pin_memory=self.compute.device.type == "cuda",
-            worker_init_fn=_leave_signals_to_parent,
+            worker_init_fn=begin_worker,
         )
+        return batches_of(loader, self.settings.workers)
 
     def _average_weights(self) -> None:
         if self.mean_weights is None:
@@ -498,13 +499,6 @@ def one_cycle(progress: float) -> float:
     else:
         low, share = _LAST_LR, (progress - _WARM_UP) / (1 - _WARM_UP)
     return low + (1 - low) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
-
-
-def _leave_signals_to_parent(worker: int) -> None:
-    """Ignore what is sent to the whole process group: the parent ends its workers itself."""
-    for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def _build_optimizer(network: nn.Module, settings: FitSettings) -> torch.optim.Optimizer:

@@ -19,9 +19,6 @@ PIXEL = "pixel-classifier"
 _OF_TOKENS = "dpt"  # the architecture of the library that takes vision transformers
 DEFAULT_ENCODER = "efficientnet-lite0"
 
-# They normalise features pooled to one value a crop, which a batch of one does not allow.
-POOLING_ARCHITECTURES = ("deeplabv3", "deeplabv3plus", "pan", "pspnet", "upernet")
-
 # Names that are easier to type than those of segmentation-models-pytorch.
 _ENCODER_ALIASES = {
     DEFAULT_ENCODER: "tu-tf_efficientnet_lite0",

@@ -10,7 +10,7 @@ from torch import nn
 from mstool.labels.legend import IGNORE_INDEX
 from mstool.nn.device import Compute
 from mstool.nn.model import Segmenter
-from mstool.nn.norms import reestimate_norms
+from mstool.nn.norms import find_lonely_norms, reestimate_norms
 from mstool.nn.randomise import list_blocks, randomised
 
 ENOUGH = 0.95  # accuracy at which images are known by heart [1]
@@ -72,9 +72,12 @@ def refit(
     optimizer = torch.optim.Adam(copy.parameters(), lr=lr)
     loss = nn.CrossEntropyLoss(ignore_index=IGNORE_INDEX)
     generator = torch.Generator().manual_seed(seed)
+    alone = find_lonely_norms(copy.train(), placed) if len(placed) == 1 else []
     accuracy = 0.0
     for start in range(0, max_steps, _EVERY):
         copy.train()
+        for norm in alone:  # has no variance to go by
+            norm.eval()
         for _ in range(min(_EVERY, max_steps - start)):
             batch = torch.randperm(len(placed), generator=generator)[:batch_size]
             batch = batch.to(placed.device)

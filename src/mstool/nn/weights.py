@@ -1,6 +1,7 @@
 """Weights to begin with: inside a package, from the hub, from a file, from NASA."""
 
 import logging
+import os
 import re
 import shutil
 import urllib.request
@@ -187,7 +188,7 @@ def fetch(url: str, cache: Path) -> Path:
     url : str
         Where it lies.
     cache : Path
-        Folder to keep it in.
+        Folder to keep it in, made where there is none; may begin with ``~``.
 
     Returns
     -------
@@ -198,11 +199,17 @@ def fetch(url: str, cache: Path) -> Path:
     ------
     UnavailableError
         If it cannot be had; the message says where to put it by hand.
+    UsageError
+        If the folder cannot be made.
     """
+    cache = _find_cache(cache)
     path = cache / url.rsplit("/", 1)[-1]
     if path.is_file():
         return path
-    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--cache {cache}: {error.strerror}; name another folder") from None
     try:
         with urllib.request.urlopen(url, timeout=60) as answer, atomic_path(path) as temporary:
             with open(temporary, "wb") as stream:
@@ -215,6 +222,25 @@ def fetch(url: str, cache: Path) -> Path:
             f"{url}: cannot be downloaded ({error}); fetch it elsewhere and put it at {path}"
         ) from None
     return path
+
+
+def _find_cache(cache: Path) -> Path:
+    try:
+        return cache.expanduser()
+    except RuntimeError:
+        raise UsageError(
+            f"--cache {cache}: there is no home directory; name a folder to keep downloads in"
+        ) from None
+
+
+def _require_hub_cache() -> None:
+    """See that the hub's client has a place for downloads; without one it makes a folder "~"."""
+    is_named = any(os.environ.get(name) for name in ("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME"))
+    if not is_named and os.path.expanduser("~") == "~":
+        raise UnavailableError(
+            "--weights imagenet: there is no home directory to keep downloads in; set HF_HOME to "
+            "a folder, or give the weights with --weights FILE"
+        )
 
 
 def _rename_in_order(state: dict[str, torch.Tensor], network: nn.Module) -> dict[str, torch.Tensor]:
@@ -233,6 +259,7 @@ def _hub_state(spec: ModelSpec) -> dict[str, torch.Tensor]:
     """Weights by the loader of segmentation-models-pytorch, or of timm."""
     import segmentation_models_pytorch as smp
 
+    _require_hub_cache()
     name = encoder_name(spec.encoder)
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what fails is said in one line
     try:

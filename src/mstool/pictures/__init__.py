@@ -16,3 +16,8 @@ pixel_size_um : float or None
 Sizes and distances are in pixels, scores and probabilities from 0 to 1, and labels uint8 of shape
 (H, W): class indices, 255 ignored.
 """
+
+import logging
+
+# It tells on standard error, whatever -q says, that it found no folder to keep its fonts in.
+logging.getLogger("matplotlib").setLevel(logging.ERROR)

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mstool.io.lock import refuse_locked
 from mstool.io.outputs import OutputFolder
 from mstool.io.records import Run, hash_inputs
 from mstool.reporting import Reporter
+from mstool.stopping import raise_if_stopped
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,23 @@ class Job:
 
         The arguments, and what is raised, are those of `OutputFolder` and its `claim`.
         """
+        raise_if_stopped()
         folder, hashes = OutputFolder(self.out, record, contents), hash_inputs(inputs, self.out)
         state = folder.claim(settings, hashes, self.overwrite, pieces)
         if state == "done":
             self.report.note(f"{self.out}: nothing left to do")
             return None
-        return Work(self.run, folder, state, hashes, settings)
+        return Work(self.run, folder, state, hashes, settings, pieces)
+
+    def refuse_busy(self) -> None:
+        """See that no other process is at work in the folder, before anything takes time.
+
+        Raises
+        ------
+        OutputExistsError
+            If one is; `claim` looks again.
+        """
+        refuse_locked(self.out)
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,7 @@ class Work:
     state: str  # "new", or "unfinished" where some pieces are there
     inputs: dict[str, str]  # hash of each input by path relative to the folder
     settings: dict[str, Any]
+    pieces: Callable[[], Iterable[Path]]  # files without which the folder is not whole
 
     def filling(self) -> AbstractContextManager[None]:
         """Take the folder back if an input is unusable; see `OutputFolder.filling`."""
@@ -64,5 +78,5 @@ class Work:
         }
 
     def finish(self, record: dict[str, Any]) -> None:
-        """Write the record, which makes the folder complete."""
-        self.folder.finish(record)
+        """Write the record, which makes the folder complete; see `OutputFolder.finish`."""
+        self.folder.finish(record, self.pieces)

@@ -109,7 +109,7 @@ def resolve_settings(**values: Any) -> PhantomSetSettings:
 def make_phantoms(settings: PhantomSetSettings, job: Job) -> None:
     """Make a set of phantoms in a folder."""
     contents = ("images", "labels", "raters", "legend.toml")
-    work = job.claim(RECORD, contents, settings.as_record(), [])
+    work = job.claim(RECORD, contents, settings.as_record(), [], lambda: _pieces(settings, job.out))
     if work is None:
         return
     with work.filling():
@@ -134,16 +134,28 @@ def _make_all(
     raters = [f"raters/{_rater_name(rater)}" for rater in range(settings.n_raters)]
     for name in ("images", "labels", *raters):
         (out / name).mkdir(parents=True, exist_ok=True)
-    n_digits = max(3, len(str(settings.n_images - 1)))
     with report.progress("phantoms", settings.n_images) as advance:
-        for index in range(settings.n_images):
-            stem = f"phantom_{index:0{n_digits}d}"
+        for index, stem in enumerate(_stems(settings)):
             report.detail(f"drawing {stem}")
             phantom = make_phantom(settings.phantom, settings.seed, index)
             _write_phantom(phantom, stem, settings, palette(legend), out)
             ratings = _rate(phantom, stem, settings, palette(legend), out)
             yield {"name": f"{stem}.tif", **phantom.parameters, "raters": ratings}
             advance(1, stem)
+
+
+def _stems(settings: PhantomSetSettings) -> list[str]:
+    n_digits = max(3, len(str(settings.n_images - 1)))
+    return [f"phantom_{index:0{n_digits}d}" for index in range(settings.n_images)]
+
+
+def _pieces(settings: PhantomSetSettings, out: Path) -> Iterator[Path]:
+    """Files that finished phantoms consist of."""
+    yield out / "legend.toml"
+    raters = [f"raters/{_rater_name(rater)}" for rater in range(settings.n_raters)]
+    for stem in _stems(settings):
+        yield out / "images" / f"{stem}.tif"
+        yield from (out / name / f"{stem}.png" for name in ("labels", *raters))
 
 
 def _write_phantom(

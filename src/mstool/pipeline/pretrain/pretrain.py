@@ -14,6 +14,7 @@ from mstool.nn.device import Compute
 from mstool.nn.fit import Fit
 from mstool.nn.masking import MaskedSet, Rebuilder, masked_error
 from mstool.nn.model import ModelSpec, count_parameters
+from mstool.nn.norms import refuse_lonely_crops
 from mstool.nn.pretrained import ENCODER_FILE, PretrainedEncoder, save_encoder
 from mstool.nn.pretrainer import Pretrainer, build_stage_sum, crop_edge, settle_norms
 from mstool.nn.threads import ThreadTrial
@@ -119,7 +120,10 @@ def _prepare(
         job.report.note(describe_loaded(loaded))
     crops = CropSet(pool.store, edge, settings.augmentation, normalisation, settings.fit.seed)
     examples, kind, loss = _choose_method(settings.method, crops)
-    learner = compute.place(kind(network, normalisation.mean, normalisation.std))
+    learner = kind(network, normalisation.mean, normalisation.std)
+    named = f"--encoder {settings.encoder}"
+    refuse_lonely_crops(learner, edge, len(pool.store), settings.fit.batch_size, named)
+    learner = compute.place(learner)
     _note_begin(pool, learner, edge, compute, job)
     fit = Fit(
         learner,

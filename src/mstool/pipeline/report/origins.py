@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mstool.errors import InputError, MissingInputError
-from mstool.io.records import read_record, sha256_of_file
+from mstool.io.records import is_input, read_record
 from mstool.io.tiles import PREDICT_RECORD, STITCH_RECORD
 from mstool.reports.core_time import STEPS
 
@@ -111,7 +111,7 @@ def recorded_file(path: Path, record: Mapping[str, Any], name: str | None) -> Pa
     """Input of a record, by its name there, if it is where it was, unchanged; None otherwise."""
     known = record.get("inputs", {}).get(name) if name else None
     where = path.parent / name if name else path
-    return where if known and where.is_file() and sha256_of_file(where) == known else None
+    return where if is_input(where, known) else None
 
 
 def _follow(

@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 
 from mstool.errors import InputError
 from mstool.geometry.window import Window
-from mstool.io.records import sha256_of_file
+from mstool.io.records import is_input
 from mstool.io.tiles import PREDICT_RECORD
 from mstool.labels.legend import Legend
 from mstool.micrographs.label_maps import LabelMap, open_label_map
@@ -42,7 +42,7 @@ def open_behind(probs: Path, mask_set: MaskSet) -> ProbabilityFolder:
     """
     folder = open_probabilities(probs)
     stitching = mask_set.stitching
-    if stitching is None or sha256_of_file(probs / PREDICT_RECORD) != stitching.predict_sha256:
+    if stitching is None or not is_input(probs / PREDICT_RECORD, stitching.predict_sha256):
         raise InputError(
             f"{probs}: {mask_set.folder} was not stitched from these probabilities; stitch them, "
             "and score those masks"

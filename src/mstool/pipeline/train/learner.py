@@ -14,7 +14,6 @@ from mstool.nn.dataset import (
     Normalisation,
     balanced_weights,
     derive_seed,
-    epoch_batches,
     fit_normalisation,
 )
 from mstool.nn.device import Compute
@@ -23,12 +22,12 @@ from mstool.nn.fit import Fit
 from mstool.nn.losses import build_loss
 from mstool.nn.model import (
     PIXEL,
-    POOLING_ARCHITECTURES,
     ModelSpec,
     Segmenter,
     build_segmenter,
     count_parameters,
 )
+from mstool.nn.norms import refuse_lonely_crops
 from mstool.nn.pixel_bank import PixelBank, fill_bank, head_of
 from mstool.nn.spilling_rows import SpillingRows
 from mstool.nn.threads import ThreadTrial
@@ -190,11 +189,9 @@ def _refuse_poor_bank(counts: list[int], data: TrainingData, settings: TrainSett
 def _check_batches(settings: TrainSettings, segmenter: Segmenter, crop: int, n_tiles: int) -> None:
     """Refuse crops and batches with which the first step would fail."""
     segmenter.check_crop(crop)
-    batches = epoch_batches(n_tiles, settings.fit.batch_size, 0, 0)
-    if settings.arch in POOLING_ARCHITECTURES and min(map(len, batches)) == 1:
-        raise UsageError(
-            f"--batch-size {settings.fit.batch_size}: leaves a batch of one tile of {n_tiles}, "
-            f"which --arch {settings.arch} cannot normalise; use another"
+    if settings.arch != PIXEL:  # whose batches are of pixels
+        refuse_lonely_crops(
+            segmenter, crop, n_tiles, settings.fit.batch_size, f"--arch {settings.arch}"
         )
 
 

@@ -61,6 +61,7 @@ def train_model(
     Interrupted
         If stopped; the same command goes on.
     """
+    job.refuse_busy()
     out, report = job.out, job.report
     data = read_training_data(tiles, split, settings)
     is_done = (out / RECORD).is_file() and not job.overwrite

@@ -6,22 +6,59 @@ from contextlib import contextmanager
 
 from mstool.errors import Interrupted
 
-# Exit codes by signal; batch queues send SIGUSR1 before the time is up.
+# Exit codes by signal; batch queues send one of the last three before the time is up.
 EXIT_CODES = {
     getattr(signal, name): code
-    for name, code in (("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129), ("SIGUSR1", 75))
+    for name, code in (
+        ("SIGHUP", 129),
+        ("SIGINT", 130),
+        ("SIGQUIT", 131),
+        ("SIGTERM", 143),
+        ("SIGUSR1", 75),
+        ("SIGUSR2", 75),
+        ("SIGXCPU", 75),
+    )
     if hasattr(signal, name)
 }
+
+_came: list[int] = []  # exit codes of the signals that have raised
 
 
 def raise_on_signals() -> None:
     """Turn the signals that end a run into an exception, so that cleaning up happens."""
 
     def stop(number: int, frame: object) -> None:
-        raise Interrupted("stopped; run the same command to go on", EXIT_CODES[number])
+        _came.append(EXIT_CODES[number])
+        raise_if_stopped()
 
     for number in _wanted_signals():
         signal.signal(number, stop)
+
+
+def raise_if_stopped() -> None:
+    """Stop if a signal came before.
+
+    Some libraries catch whatever is raised while they are imported, and so the exception of a
+    signal that comes in that moment. Work looks here before it begins, and after each piece.
+
+    Raises
+    ------
+    Interrupted
+        If so.
+    """
+    if _came:
+        raise Interrupted("stopped; run the same command to go on", _came[-1])
+
+
+def forget_signals() -> None:
+    """Let signals that came stop nothing any more, once the run that they were for has ended."""
+    _came.clear()
+
+
+def die_on_signals() -> None:
+    """Let signals end the process as they do by default: nothing is left to be cleaned up."""
+    for number in _wanted_signals():
+        signal.signal(number, signal.SIG_DFL)
 
 
 @contextmanager
@@ -47,6 +84,12 @@ def stop_between_steps() -> Iterator[Callable[[], int | None]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def leave_signals_to_parent() -> None:
+    """Ignore what is sent to the whole process group: the parent ends its children itself."""
+    for number in EXIT_CODES:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _wanted_signals() -> list[int]:
