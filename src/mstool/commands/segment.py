@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -86,44 +86,44 @@ def segment(
     """
     given = locals()
     from mstool.io.records import pick
-    from mstool.micrographs.find import Naming, find_set
     from mstool.micrographs.sets import Reading, open_set
     from mstool.nn.device import choose_compute, make_deterministic, reuse_freed_memory
     from mstool.nn.threads import use_threads
+    from mstool.pipeline import segment as pipeline
     from mstool.pipeline.job import Job
     from mstool.pipeline.mask_files import MaskSettings
     from mstool.pipeline.predict import load_models
-    from mstool.pipeline.segment import (
-        Running,
-        SegmentSettings,
-        leave_out_unreadable,
-        scale_of,
-        segment_images,
-    )
 
     job = Job(out, overwrite, make_reporter("segment", quiet, verbose))
     masks = pick(MaskSettings, given)
-    operands = options.read_operands(images, files_from, null)
-    files = find_set(operands, None, pick(Naming, given), job.report)
-    if files.tiles is not None:
-        raise UsageError(f"{files.tiles}: is a tile folder; give micrographs, or use predict")
+    files = _find(options.read_operands(images, files_from, null), given, job)
     models = load_models(model or [Path("model")])
     make_deterministic()
     reuse_freed_memory()
     use_threads(threads, job.report)
     compute = choose_compute(device, precision)
     greys = options.parse_greys(rescale_greys)
-    reading = pick(Reading, given | {"greys": greys, "scale": scale or scale_of(models)})
+    reading = pick(Reading, given | {"greys": greys, "scale": scale or pipeline.scale_of(models)})
     resolved = {"reading": reading, "precision": compute.precision}
-    settings = pick(SegmentSettings, given | resolved)
+    settings = pick(pipeline.SegmentSettings, given | resolved)
     if dry_run:
         inputs = [*files.files(), *(one.path for one in models)]
         emit_plan("segment", settings.as_record() | asdict(masks), inputs, out)
         return
     unreadable = None
     if keep_going:
-        files, unreadable = leave_out_unreadable(files, job.report)
+        files, unreadable = pipeline.leave_out_unreadable(files, job.report)
     micrographs = open_set(files, reading, None, job.report)
-    segment_images(
-        micrographs, models, settings, masks, Running(batch_size, max_mem, unreadable), compute, job
-    )
+    running = pipeline.Running(batch_size, max_mem, unreadable)
+    pipeline.segment_images(micrographs, models, settings, masks, running, compute, job)
+
+
+def _find(operands: list[Path], given: dict[str, Any], job: Any) -> Any:
+    """Micrographs that the operands name."""
+    from mstool.io.records import pick
+    from mstool.micrographs.find import Naming, find_set
+
+    files = find_set(operands, None, pick(Naming, given), job.report)
+    if files.tiles is not None:
+        raise UsageError(f"{files.tiles}: is a tile folder; give micrographs, or use predict")
+    return files

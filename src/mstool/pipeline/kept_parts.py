@@ -39,7 +39,7 @@ class Budget:
 
     def fits(self, seconds: float) -> bool:
         """Whether work of so many seconds would end in time."""
-        return seconds <= self.left_s
+        return not self.is_spent and seconds <= self.left_s
 
     def share(self, share: float) -> "Budget":
         """Budget of one piece of the work: a share of the time that is left, from 0 to 1."""
@@ -97,7 +97,7 @@ class KeptParts:
         """
         part = self._read(name, kind)
         is_whole = part is not None and not getattr(part, "left_out", ())
-        may_begin = is_quick or not (self.budget.is_spent or needs_s > self.budget.left_s)
+        may_begin = is_quick or self.budget.fits(needs_s)
         if not is_whole and may_begin:
             part = self._make_now(name, kind, make)
         if part is None:

@@ -182,7 +182,8 @@ def segment_images(
         At the end, if it went on without some.
     """
     _check(micrographs, models, (), Reporter())
-    work = _claim(micrographs, models, settings, masks, job)
+    failed: list[str] = []
+    work = _claim(micrographs, models, settings, masks, failed, job)
     if work is None:
         return
     segmenters = tuple(compute.place(model.segmenter) for model in models)
@@ -193,7 +194,7 @@ def segment_images(
     with work.filling():
         stream = stream.within(running.max_mem)
         write_text(job.out / LEGEND, legend_to_toml(index_legend(legend)))
-        found, failed = _segment_all(stream, work, running.unreadable is not None, job)
+        found = _segment_all(stream, work, None if running.unreadable is None else failed, job)
         _check(micrographs, models, _sample(micrographs, found, settings), job.report)
     failed += running.unreadable or ()
     record = _describe(stream, models, found, work)
@@ -246,16 +247,15 @@ def leave_out_unreadable(files: SetFiles, report: Reporter) -> tuple[SetFiles, l
     return replace(files, images=tuple(readable)), others
 
 
-def _claim(micrographs, models, settings, masks, job: Job) -> Work | None:
-    """Take the folder; None where all masks are there already."""
+def _claim(micrographs, models, settings, masks, failed: list[str], job: Job) -> Work | None:
+    """Take the folder; None where all masks are there already, but for those that have `failed`."""
     members = {member.name: member for member in micrographs.members}
-    names = [mask_name(name) for name in members]
     return job.claim(
         STITCH_RECORD,
         (LEGEND, CONFIDENCE, OVERLAYS, PARTS, *list_masks(members, job.out)),
         settings.as_record() | asdict(masks),
         [*micrographs.files.files(), *(model.path for model in models)],
-        lambda: [job.out / name for name in names],
+        lambda: [job.out / mask_name(name) for name in members if name not in failed],
     )
 
 
@@ -264,12 +264,15 @@ def _check(micrographs: MicrographSet, models, greys, report: Reporter) -> None:
 
 
 def _segment_all(
-    stream: Stream, work: Work, keep_going: bool, job: Job
-) -> tuple[dict[str, Segmented], list[str]]:
-    """What is known of each mask by name of the micrograph, and names of those that failed."""
+    stream: Stream, work: Work, failed: list[str] | None, job: Job
+) -> dict[str, Segmented]:
+    """What is known of each mask by name of the micrograph.
+
+    Names of those that fail are added to `failed`; where it is None, the first one ends it.
+    """
     # a name of each micrograph is on its bar; the parts need none
     parts = KeptParts(job.out, Budget(), replace(job.report, verbosity=-1))
-    found, failed = {}, []
+    found = {}
     for member in stream.micrographs.members:
         if not (job.out / mask_name(member.name)).is_file():
             parts.forget(member.name)
@@ -280,13 +283,13 @@ def _segment_all(
                 lambda member=member: stream.segment(member, work.inputs, job.report),
             )
         except (InputError, MissingInputError) as error:
-            if not keep_going:
+            if failed is None:
                 raise
             job.report.note(f"{error}; left out")
             failed.append(member.name)
     if not found:
-        raise InputError(f"{failed[0]}: none of these micrographs can be segmented")
-    return found, failed
+        raise InputError(f"{stream.micrographs.name}: none of these can be segmented")
+    return found
 
 
 def _sample(micrographs: MicrographSet, found, settings: SegmentSettings) -> tuple[float, ...]:
