@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import os
 import sys
 import time
@@ -20,9 +19,10 @@ except ImportError:  # Windows
 
 from mstool.errors import InputError, MissingInputError
 from mstool.io.atomic import write_text
+from mstool.io.parsing import read_json_object
 from mstool.io.plain import to_plain
-
-SCHEMA = 1  # of all records; a release that changes any of record_keys.toml has the next
+from mstool.io.record_check import check_kinds
+from mstool.io.record_keys import SCHEMA
 
 
 def core_seconds() -> float | None:
@@ -91,35 +91,27 @@ def write_record(path: Path, record: dict[str, Any]) -> None:
 def read_record(path: Path, verb: str = "") -> dict[str, Any]:
     """Read a JSON record; `verb` is what writes it.
 
+    Keys may be missing, and others be there; those that mstool knows hold what they should.
+
     Raises
     ------
     MissingInputError
         If there is no such file.
     InputError
-        If the file is not a JSON object, or holds NaN or infinity, which `write_record` never does.
+        If the file is not a JSON object, or a key holds a value of another type.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        record = json.loads(text, parse_float=_finite, parse_constant=_finite)
-    except FileNotFoundError:
-        remedy = "the step before has not ended, run it again"
-        if verb:
-            remedy = (
-                f"give a folder that mstool {verb} wrote, or run that again if it has not ended"
-            )
-        raise MissingInputError(f"{path}: no such file; {remedy}") from None
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a JSON record ({error}); make it again") from None
-    if not isinstance(record, dict):
-        raise InputError(f"{path}: not a JSON object; make it again")
+        record = read_json_object(path)
+    except MissingInputError as error:
+        if not verb:
+            raise
+        raise MissingInputError(
+            f"{path}: no such file; give a folder that mstool {verb} wrote, or run that again if "
+            "it has not ended"
+        ) from error
+    if findings := check_kinds(record):
+        raise InputError(f"{path}: damaged, {findings[0]}; make it again")
     return record
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text} is not a finite number")
-    return value
 
 
 def says_the_same(path: Path, settings: Mapping[str, Any], hashes: Mapping[str, str]) -> bool:
