@@ -27,6 +27,8 @@ from mstool.reporting import say
 VERBS = (phantom, tile, split, pretrain, train, predict, stitch, score, explain_verb, domain_shift)
 VERBS += (study, report)
 
+_LESS_MEMORY = "use smaller images or tiles, or a smaller --batch-size where there is one"
+
 app = typer.Typer(
     name="mstool",
     no_args_is_help=True,
@@ -137,7 +139,7 @@ def explain(error: BaseException) -> tuple[str, int]:
         path = context.command_path if context else "mstool"
         return f"{_one_line(error.format_message()).rstrip('.')}; see {path} --help", 2
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return "out of memory; use smaller tiles, or a smaller --batch-size", 69
+        return f"out of memory; {_LESS_MEMORY}", 69
     if isinstance(error, OSError):
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         return f"{where}{error.strerror or error}; mend it and run the same command again", 74

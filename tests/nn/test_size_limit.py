@@ -56,7 +56,8 @@ def test_network_larger_than_its_file_is_refused_soon(study, spec):
 
 
 @pytest.mark.parametrize(
-    "encoder", ["tu-hf-hub:a/b", "tu-hf_hub:a/b", "tu-timm/resnet18", "smp-hub:a/b", "tu-local-dir:/"]
+    "encoder",
+    ["tu-hf-hub:a/b", "tu-hf_hub:a/b", "tu-timm/resnet18", "smp-hub:a/b", "tu-local-dir:/"],
 )
 @pytest.mark.parametrize("arch", ["unet", "dpt", "pixel-classifier"])
 def test_encoder_that_is_an_address_is_refused(study, arch, encoder):
