@@ -21,6 +21,7 @@ from mstool.nn.decoder_width import decoder_arguments
 from mstool.nn.model import ModelSpec, Segmenter, build_segmenter
 from mstool.nn.pretrained import is_encoder_alone, sources_of_encoder
 from mstool.nn.size_limit import no_larger_than
+from mstool.nn.weight_files import is_safetensors
 
 MODEL = "model.safetensors"  # name of the file in a folder that train writes
 
@@ -183,7 +184,7 @@ def load_checkpoint(path: Path) -> LoadedModel:
 
 def read_training_sources(path: Path) -> list[dict[str, str]]:
     """Micrographs that decided the weights in a file; none if it is no model of mstool."""
-    if path.suffix != ".safetensors":
+    if not is_safetensors(path):
         return []
     with safe_open(path, "pt") as stream:
         description = (stream.metadata() or {}).get("mstool")
