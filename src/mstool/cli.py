@@ -77,12 +77,12 @@ def main() -> None:
         status = app(prog_name="mstool", standalone_mode=False)
     except (Exception, Interrupted) as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # bare mstool: help, but not as data
-            say(error.format_message())  # type: ignore[attr-defined]
+            _say_all(error.format_message())  # type: ignore[attr-defined]
             sys.exit(2)
         if _wants_traceback(sys.argv[1:]):
             import traceback
 
-            say(traceback.format_exc().rstrip())
+            _say_all(traceback.format_exc().rstrip())
         line, status = explain(error)
         say(f"mstool{verb and ' ' + verb}: {line}")
     except KeyboardInterrupt:
@@ -144,6 +144,11 @@ def explain(error: BaseException) -> tuple[str, int]:
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         return f"{where}{error.strerror or error}; mend it and run the same command again", 74
     return f"a bug: {type(error).__name__}: {_one_line(str(error))}; -vv shows where", 70
+
+
+def _say_all(text: str) -> None:
+    for line in text.split("\n"):
+        say(line)
 
 
 def _verb(arguments: list[str]) -> str:

@@ -36,8 +36,16 @@ class Group(StrEnum):
     COMMON = "Common"
 
     def __call__(self, *flags: str, **settings: Any) -> Any:
-        """Give an option of this group; settings as for ``typer.Option``."""
-        return typer.Option(*flags, rich_help_panel=self, **settings)
+        """Give an option of this group; settings as for ``typer.Option``.
+
+        Whether a file may be read is found out by reading it: that it may not is no wrong usage.
+        """
+        return typer.Option(*flags, rich_help_panel=self, readable=False, **settings)
+
+
+def operand(**settings: Any) -> Any:
+    """Give an operand; settings as for ``typer.Argument``. On reading, see `Group`."""
+    return typer.Argument(readable=False, **settings)
 
 
 class GroupedCommand(TyperCommand):

@@ -4,15 +4,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from mstool.commands import options
-from mstool.commands.option_groups import Group
+from mstool.commands.option_groups import Group, operand
 from mstool.commands.output import emit_plan, make_reporter
 
 
 def predict(
-    tiles: Annotated[Path, typer.Argument(metavar="TILES", help="Tile folder.")] = Path("tiles"),
+    tiles: Annotated[Path, operand(metavar="TILES", help="Tile folder.")] = Path("tiles"),
     model: Annotated[
         list[Path] | None,
         Group.NETWORK(

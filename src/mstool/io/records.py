@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -23,6 +24,9 @@ from mstool.io.parsing import read_json_object
 from mstool.io.plain import to_plain
 from mstool.io.record_check import check_kinds
 from mstool.io.record_keys import SCHEMA
+
+# Control characters of Unicode, and marks that turn the direction of reading.
+_OBEYED = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
 
 def core_seconds() -> float | None:
@@ -79,8 +83,12 @@ def peak_rss_mb() -> float | None:
 
 
 def to_json(value: Any) -> str:
-    """Give `value` as indented JSON; NaN and infinity become ``null``."""
-    return json.dumps(to_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """Give `value` as indented JSON; NaN and infinity become ``null``.
+
+    What a terminal would obey, rather than show, is escaped.
+    """
+    text = json.dumps(to_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:

@@ -159,7 +159,8 @@ def read_tiling(
     InputError
         If they make no grid, or contradict the sizes of the micrographs.
     """
-    size, overlap, scale = require_keys(settings, path, "size", "overlap", "scale")
+    size, scale = require_keys(settings, path, "size", "scale")
+    overlap = settings.get("overlap", 0)
     is_grid = fits(size, "integer") and fits(overlap, "integer") and 0 <= overlap < size
     if not is_grid or not fits(scale, "number") or not _LEAST_SCALE <= scale <= _LARGEST_SCALE:
         raise InputError(

@@ -90,6 +90,7 @@ def open_probabilities(probs: Path) -> ProbabilityFolder:
     tiles_table, *_ = require_keys(record, probs / PREDICT_RECORD, *needed)
     (settings,) = require_keys(tiles_table, probs / PREDICT_RECORD, "settings")
     sources = read_sources(probs / PREDICT_RECORD)
+    require_keys(settings, probs / PREDICT_RECORD, "overlap")
     size, overlap, _ = read_tiling(settings, sources.values(), probs / PREDICT_RECORD)
     tiles = read_manifest(probs)
     check_windows(tiles, sources, probs / MANIFEST)
