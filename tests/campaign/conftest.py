@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -10,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 LIMIT_S, LIMIT_MB = 20.0, 1024.0
 CEILING_MB = 3 * 1024  # of address space, so that what is too big harms nobody else
@@ -129,3 +133,62 @@ def try_case(forks, table):
         return f"{what}: {fault}: {ended['stderr'][-400:].strip()}" if fault else ""
 
     return run
+
+
+CONFIG = 'size = "48"\noverlap = 16\nlabels = "labels"\ngrey = true\n'
+AUGMENT = "flip = 0.5\nzoom = [0.8, 1.25]\nright_angles = true\n"
+LEGEND = """[[class]]
+name = "a"
+value = 0
+[[class]]
+name = "b"
+value = 1
+colour = "#ff0000"
+"""
+PLAN = """[study]
+folds = [0]
+[data.small]
+images = "raw"
+labels = "labels"
+folds = 3
+[base.tile]
+size = 48
+overlap = 16
+[base.train]
+arch = "unet-plain"
+epochs = 1
+[factors.blend]
+option = "stitch.blend"
+levels = ["hann", "crop"]
+"""
+TRAIN = "--split split.csv --arch unet-plain --depth 2 --width 4 --augment none --epochs 2"
+TRAIN = f"train tiles {TRAIN} --seed 1 --device cpu -q"
+
+
+@pytest.fixture(scope="session")
+def records(trained_study, tmp_path_factory, mstool_in):
+    """A study with a record of each kind, one training unfinished; read only."""
+    from mstool.nn import fit
+
+    folder = tmp_path_factory.mktemp("records") / "study"
+    shutil.copytree(trained_study, folder)
+    texts = {"config": CONFIG, "augment": AUGMENT, "legend": LEGEND, "plan": PLAN}
+    for name, text in texts.items():
+        (folder / f"{name}.toml").write_text(text)
+    mstool_in(folder, "predict tiles --model model --device cpu -q")
+    mstool_in(folder, "stitch probs -q")
+    mstool_in(folder, "score masks labels -q -o score.json")
+    mstool_in(folder, f"{TRAIN} --test-fold all -o cv")
+    torch.save(load_file(folder / "model/model.safetensors"), folder / "weights.pth")
+    whole = fit.Fit._train_step
+
+    def step_and_stop(self, *arguments):
+        whole(self, *arguments)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit.Fit, "_train_step", step_and_stop)
+        with pytest.raises(AssertionError):
+            mstool_in(folder, f"{TRAIN} --test-fold 0 -o half")
+    assert (folder / "half/resume/state.safetensors").is_file()
+    return folder

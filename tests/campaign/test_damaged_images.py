@@ -148,12 +148,12 @@ def _claim_in_tiff(data, draw, size):
         struct.pack_into(f"{order}I", data, at, size)
 
 
-def try_images(trained_study, folder, n_cases, seed, try_case):
+def try_images(folder, numbers, seed, try_case):
     """Put damaged images through their verbs; give the faults."""
     cases = [("damaged micrographs", name, data, MICROGRAPH) for name, data in MICROGRAPHS.items()]
     cases += [("damaged label maps", name, data, LABELS) for name, data in LABEL_MAPS.items()]
     faults = []
-    for number in range(n_cases):
+    for number in numbers:
         draw = random.Random(f"{seed} {number}")
         kind, name, data, call = cases[number % len(cases)]
         study = folder / str(number)
@@ -188,14 +188,13 @@ def try_products(records, folder, n_cases, seed, try_case):
     return [fault for fault in faults if fault]
 
 
-def test_some_damaged_images_end_well(trained_study, tmp_path, try_case):
-    n_cases = len(MICROGRAPHS) + len(LABEL_MAPS)
-    assert not try_images(trained_study, tmp_path, n_cases, 0, try_case)
+def test_some_damaged_images_end_well(tmp_path, try_case):
+    assert not try_images(tmp_path, range(0, len(MICROGRAPHS) + len(LABEL_MAPS), 3), 0, try_case)
 
 
 @pytest.mark.slow
-def test_many_damaged_images_end_well(trained_study, tmp_path, try_case):
-    assert not try_images(trained_study, tmp_path, 270, 1, try_case)
+def test_many_damaged_images_end_well(tmp_path, try_case):
+    assert not try_images(tmp_path, range(270), 1, try_case)
 
 
 @pytest.mark.slow

@@ -2,35 +2,12 @@
 
 import copy
 import json
-import os
 import random
 import shutil
-import signal
 import struct
 
 import pytest
 
-CONFIG = 'size = "48"\noverlap = 16\nlabels = "labels"\ngrey = true\n'
-AUGMENT = "flip = 0.5\nzoom = [0.8, 1.25]\nright_angles = true\n"
-LEGEND = (
-    '[[class]]\nname = "a"\nvalue = 0\n\n[[class]]\nname = "b"\nvalue = 1\ncolour = "#ff0000"\n'
-)
-PLAN = """[study]
-folds = [0]
-[data.small]
-images = "raw"
-labels = "labels"
-folds = 3
-[base.tile]
-size = 48
-overlap = 16
-[base.train]
-arch = "unet-plain"
-epochs = 1
-[factors.blend]
-option = "stitch.blend"
-levels = ["hann", "crop"]
-"""
 TRAIN = "--split split.csv --arch unet-plain --depth 2 --width 4 --augment none --epochs 2"
 TRAIN = f"train tiles {TRAIN} --seed 1 --device cpu -q"
 PREDICT = "predict tiles --device cpu -q -o new"
@@ -46,6 +23,7 @@ READERS = [
     ("half/resume/state.safetensors", f"{TRAIN} --test-fold 0 -o half"),
     ("model/model.safetensors", f"{PREDICT} --model model"),
     ("model/model.safetensors", f"{TRAIN} --test-fold 0 --weights model -o new"),
+    ("weights.pth", f"{TRAIN} --test-fold 0 --weights weights.pth -o new"),
     ("cv/cv.json", f"{PREDICT} --model cv --select out-of-fold"),
     ("probs/predict.json", "stitch probs -q -o new"),
     ("probs/tiles.jsonl", "stitch probs -q -o new"),
@@ -64,34 +42,6 @@ ODD += [{"a": None}, [[0, 1], [2]], [10**9, 10**9], [-1, 2]]
 DIGITS, DEEP = "9" * 100_000, "[" * 100_000
 UNTRUSTED = [DIGITS, DEEP, f"{DIGITS}.5"]
 DOTTED = ["a" + ".a" * 20_000 + " = 1", "[" + "a." * 20_000 + "a]", "[[" * 9000]
-
-
-@pytest.fixture(scope="session")
-def records(trained_study, tmp_path_factory, mstool_in):
-    """A study with a record of each kind, one training unfinished; read only."""
-    from mstool.nn import fit
-
-    folder = tmp_path_factory.mktemp("records") / "study"
-    shutil.copytree(trained_study, folder)
-    texts = {"config": CONFIG, "augment": AUGMENT, "legend": LEGEND, "plan": PLAN}
-    for name, text in texts.items():
-        (folder / f"{name}.toml").write_text(text)
-    mstool_in(folder, "predict tiles --model model --device cpu -q")
-    mstool_in(folder, "stitch probs -q")
-    mstool_in(folder, "score masks labels -q -o score.json")
-    mstool_in(folder, f"{TRAIN} --test-fold all -o cv")
-    whole = fit.Fit._train_step
-
-    def step_and_stop(self, *arguments):
-        whole(self, *arguments)
-        os.kill(os.getpid(), signal.SIGUSR1)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit.Fit, "_train_step", step_and_stop)
-        with pytest.raises(AssertionError):
-            mstool_in(folder, f"{TRAIN} --test-fold 0 -o half")
-    assert (folder / "half/resume/state.safetensors").is_file()
-    return folder
 
 
 def damage_bytes(data, draw):
@@ -224,21 +174,22 @@ def damage_safetensors(data, draw):
 
 def damage(name, data, draw):
     """Damage a record by its kind; never gives what it was."""
-    kinds = {"jsonl": damage_lines, "json": damage_json, "toml": damage_toml, "csv": damage_csv}
     suffix = name.rpartition(".")[2]
+    of_bytes = {"pth": damage_bytes, "safetensors": damage_safetensors}
+    of_text = {"jsonl": damage_lines, "json": damage_json, "toml": damage_toml, "csv": damage_csv}
     while True:
-        if suffix == "safetensors":
-            damaged = damage_safetensors(data, draw)
+        if suffix in of_bytes:
+            damaged = of_bytes[suffix](data, draw)
         else:
-            damaged = kinds[suffix](data.decode(), draw)
+            damaged = of_text[suffix](data.decode(), draw)
         if damaged != data:
             return damaged
 
 
-def try_records(records, folder, n_cases, seed, try_case):
+def try_records(records, folder, numbers, seed, try_case):
     """Put damaged records through their verbs; give the faults."""
     faults = []
-    for number in range(n_cases):
+    for number in numbers:
         name, call = READERS[number % len(READERS)]
         draw = random.Random(f"{seed} {number}")
         study = folder / str(number)
@@ -258,9 +209,9 @@ def test_records_that_are_whole_are_read(records, tmp_path, forks):
 
 
 def test_some_damaged_records_end_well(records, tmp_path, try_case):
-    assert not try_records(records, tmp_path, len(READERS), 0, try_case)
+    assert not try_records(records, tmp_path, range(0, len(READERS), 2), 0, try_case)
 
 
 @pytest.mark.slow
 def test_many_damaged_records_end_well(records, tmp_path, try_case):
-    assert not try_records(records, tmp_path, 9 * len(READERS), 1, try_case)
+    assert not try_records(records, tmp_path, range(9 * len(READERS)), 1, try_case)
