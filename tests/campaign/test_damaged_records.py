@@ -30,7 +30,7 @@ READERS = [
     ("masks/stitch.json", "score masks labels -q -o new.json"),
     ("masks/legend.toml", "score masks labels -q -o new.json"),
     ("score.json", "report score.json -q -o new.html"),
-    ("model/train.json", "report score.json model/train.json -q -o new.html"),
+    ("model/train.json", "report score.json -q -o new.html"),
     ("legend.toml", "tile raw --labels labels --legend legend.toml --size 48 --overlap 8 -q"),
     ("config.toml", "tile raw --config config.toml -q -o new"),
     ("augment.toml", f"{TRAIN} --test-fold 0 --augment augment.toml -o new"),

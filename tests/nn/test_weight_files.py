@@ -44,6 +44,7 @@ REFUSED = {
     "cut off, old": (OLD[:-9], "cut off or damaged"),
     "model": (saved(torch.nn.Linear(2, 2)), "a whole pickled model, .*; save its state_dict"),
     "object": (saved({"a": STATE, "b": np.random.default_rng(0)}), "a whole pickled model"),
+    "protocol": (b"\x80\x04\x95" + saved(STATE), "cut off or damaged"),
     "list": (saved([1, 2]), "no table of tensors"),
     "tensor": (saved(torch.ones(3)), "no table of tensors"),
     "numbers": (saved({"a": 1}), "no tensors"),

@@ -1,6 +1,7 @@
 """Tensors by name from files of weights that anybody may have made; no code in them is run."""
 
 import pickle
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,9 @@ def _unpickle(path: Path) -> Any:
     try:
         # not the path itself, of which torch asks what its name ends in
         with torch.serialization.safe_globals(_HARMLESS), open(path, "rb") as stream:
-            return torch.load(stream, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # lines about protocols, in words of PyTorch
+                return torch.load(stream, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         text = str(error)
         if "nsupported global" in text or "nsupported class" in text or "REDUCE" in text:
