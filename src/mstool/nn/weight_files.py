@@ -83,10 +83,9 @@ def _unpickle(path: Path) -> Any:
     """What `torch.save` wrote, if that is tensors, numbers, text, and tables of them."""
     _refuse_bomb(path)
     try:
-        # not the path itself, of which torch asks what its name ends in
-        with torch.serialization.safe_globals(_HARMLESS), open(path, "rb") as stream:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # lines about protocols, in words of PyTorch
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_HARMLESS):
+            warnings.simplefilter("ignore")  # lines about protocols, in words of PyTorch
+            with open(path, "rb") as stream:  # of a path, torch asks what its name ends in
                 return torch.load(stream, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         text = str(error)
