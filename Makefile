@@ -9,7 +9,7 @@ MSTOOL := $(BIN)/mstool
 DEMO := demo
 
 .DELETE_ON_ERROR:
-.PHONY: all install demo test test-slow lint format docs docs-check clean
+.PHONY: all install demo test test-slow campaign lint format docs docs-check clean
 
 all: test
 
@@ -55,6 +55,10 @@ test: install
 
 test-slow: install
 	$(BIN)/python -m pytest -n auto -m 'slow or not slow'
+
+# Hundreds of damaged files through every verb that reads them; ends with one table.
+campaign: install
+	$(BIN)/python -m pytest tests/campaign -n 0 -q -m 'slow or not slow'
 
 lint: install
 	$(BIN)/ruff check

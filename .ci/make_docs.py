@@ -399,7 +399,8 @@ def make_overview(program: Verb, verbs: list[Verb]) -> str:
     lines += [".SH VERBS", *_items((_bold(verb.name), verb.summary + ".") for verb in verbs)]
     lines += [".SH OPTIONS", *_parameter_items(program.parameters)]
     lines += [".SH PIPELINE", *_paragraphs(_PIPELINE), ".PP", *_examples(_pipeline(verbs))]
-    lines += [".SH CONVENTIONS", *_paragraphs(_MANNERS), *_exit_status()]
+    lines += [".SH CONVENTIONS", *_paragraphs(_MANNERS)]
+    lines += [".SH FILES FROM ELSEWHERE", *_paragraphs(_HOSTILE), *_exit_status()]
     lines += [".SH ENVIRONMENT", *_items((_bold(name), text) for name, text in ENVIRONMENT)]
     lines += _see_also([f"mstool-{verb.name}" for verb in verbs])
     return "\n".join(lines) + "\n"
@@ -428,7 +429,23 @@ _MANNERS = (
     "next run in that folder; without locks, only once they are ten minutes old.",
     "Options can come from a TOML file given with --config, whose keys are the long names of "
     "options; a flag on the command line wins. --dry-run prints the settings and does nothing. The "
-    "same inputs, settings, seed, device and number of threads give the same bytes.",
+    "same inputs, settings, seed, device and number of threads give the same bytes. What is wrong "
+    "with a value from the file names the file.",
+)
+_HOSTILE = (
+    "No file makes mstool run code, and none but what --weights asks for by name opens a "
+    "connection: names of encoders come from the lists of the libraries, and weights are tensors, "
+    "numbers and text, also in files of PyTorch.",
+    "Sizes that a file claims are held against what is there before memory is taken: pixels "
+    "against the bytes that are stored for them, tiles against the micrographs that they are of, "
+    "a network against its weights, an archive against what it unpacks to. What is large and "
+    "honest is read. An image that has to be decoded whole (PNG, JPEG, BMP) and is larger than "
+    "free memory is refused by name; TIFF in strips or tiles is read by parts.",
+    "JSON and TOML may be nested 50 deep, with integers of up to 64 bits. What a terminal would "
+    "obey, in names of files, classes or keys, is shown escaped, as \\x1b; JSON has it escaped. In "
+    "CSV, text that a spreadsheet would run, with =, +, - or @ in front, has an apostrophe before "
+    "it, which mstool takes off where it reads the file; numbers stay as they are. A pattern of "
+    "--group-by may take 2 s for a name.",
 )
 
 

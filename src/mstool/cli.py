@@ -29,6 +29,8 @@ from mstool.stopping import forget_signals, raise_on_signals
 VERBS = (phantom, tile, split, pretrain, train, predict, stitch)
 VERBS += (segment, score, explain_verb, domain_shift, study, report)
 
+_LESS_MEMORY = "use smaller images or tiles, or a smaller --batch-size where there is one"
+
 app = typer.Typer(
     name="mstool",
     no_args_is_help=True,
@@ -77,12 +79,12 @@ def main() -> None:
         status = app(prog_name="mstool", standalone_mode=False)
     except (Exception, Interrupted) as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # bare mstool: help, but not as data
-            say(error.format_message())  # type: ignore[attr-defined]
+            _say_all(error.format_message())  # type: ignore[attr-defined]
             sys.exit(2)
         if _wants_traceback(sys.argv[1:]):
             import traceback
 
-            say(traceback.format_exc().rstrip())
+            _say_all(traceback.format_exc().rstrip())
         line, status = explain(error)
         say(f"mstool{verb and ' ' + verb}: {line}")
     except KeyboardInterrupt:
@@ -142,11 +144,16 @@ def explain(error: BaseException) -> tuple[str, int]:
         path = context.command_path if context else "mstool"
         return f"{_one_line(error.format_message()).rstrip('.')}; see {path} --help", 2
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return "out of memory; use smaller tiles, or a smaller --batch-size", 69
+        return f"out of memory; {_LESS_MEMORY}", 69
     if isinstance(error, OSError):
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         return f"{where}{error.strerror or error}; mend it and run the same command again", 74
     return f"a bug: {type(error).__name__}: {_one_line(str(error))}; -vv shows where", 70
+
+
+def _say_all(text: str) -> None:
+    for line in text.split("\n"):
+        say(line)
 
 
 def _verb(arguments: list[str]) -> str:

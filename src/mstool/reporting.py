@@ -15,12 +15,31 @@ _PACE_OVER_S = 3600.0  # so that validations between steps count in the time tha
 _LINE_EVERY_S = 60.0
 
 
+def printable(text: str) -> str:
+    r"""Text with what is no visible character escaped, as Python writes it.
+
+    Names of files, classes and keys may hold what a terminal obeys: escape sequences, the bell,
+    new lines, and marks that turn the direction of reading.
+
+    Examples
+    --------
+    >>> printable("a\x1b[31m\u202e.tif")
+    'a\\x1b[31m\\u202e.tif'
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
 def say(line: str) -> None:
     """Print a line on standard error; work must not fail because nobody can hear of it."""
     if sys.stderr is None:  # closed from the start; print would turn to standard output
         return
     try:
-        print(line, file=sys.stderr, flush=True)
+        print(printable(line), file=sys.stderr, flush=True)
     except (OSError, ValueError):
         sys.stderr = None  # else what is left in its buffer fails once more at exit
 
@@ -94,10 +113,10 @@ class Reporter:
         with Progress(
             *columns, console=console, transient=True, speed_estimate_period=_PACE_OVER_S
         ) as bar:
-            task = bar.add_task(description, total=total, text="")
+            task = bar.add_task(printable(description), total=total, text="")
 
             def advance(n: int = 1, text: str | None = None) -> None:
-                bar.update(task, advance=n, **({} if text is None else {"text": text}))
+                bar.update(task, advance=n, **({} if text is None else {"text": printable(text)}))
                 raise_if_stopped()
 
             yield advance

@@ -45,7 +45,8 @@ def test_word_that_is_no_choice_is_refused(run_mstool, tmp_path, source):
     ended = run_mstool("explain", "raw", *given)
     assert ended.code == 2
     words = "--fail-on bad: use not_supported, inconclusive, degenerate, not_checked"
-    assert ended.stderr == f"mstool explain: {words}\n"
+    place = f"{tmp_path / 'c.toml'}: " if source == "file" else ""
+    assert ended.stderr == f"mstool explain: {place}{words}\n"
 
 
 @pytest.mark.parametrize("verb", ["train", "predict", "explain", "domain-shift"])

@@ -114,8 +114,10 @@ def test_what_reads_label_maps_needs_label_maps(run_mstool, call, labels):
 def test_number_out_of_range_is_refused_alike(run_mstool, config, verb, flag, values, rule):
     for value in values:
         by_flag = run_mstool(verb, "raw", "new", f"--{flag}", value)
-        by_file = run_mstool(verb, "raw", "new", "--config", config(f"{flag} = {value}\n"))
-        assert by_flag == by_file
+        path = config(f"{flag} = {value}\n")
+        by_file = run_mstool(verb, "raw", "new", "--config", path)
+        assert by_file.code == by_flag.code
+        assert by_file.stderr == by_flag.stderr.replace(": ", f": {path}: ", 1)
         assert by_flag.code == 2
         assert_one_line(by_flag.stderr, f"mstool {verb}: --{flag} {value}: {rule}")
 
@@ -207,6 +209,34 @@ def test_value_of_wrong_type_exits_2_and_names_the_flag(run_mstool, config):
     result = run_mstool("phantom", "--config", config('images = "many"\n'), "--dry-run")
     assert result.code == 2
     assert_one_line(result.stderr, "--images")
+
+
+@pytest.mark.parametrize(
+    ("verb", "text", "words"),
+    [
+        ("phantom", 'images = "many"', ["--images"]),
+        ("phantom", "images = -3", ["--images"]),
+        ("phantom", "foreground = 7", ["--foreground"]),
+        ("phantom", "seed = 1979-05-27", ["--seed"]),
+        ("tile", "labels = 3", ["--labels"]),
+        ("tile", "scale = 1000", ["--scale 1000"]),
+        ("stitch", "abstain = 3", ["--abstain"]),
+    ],
+)
+def test_wrong_value_of_a_config_names_the_file(run_mstool, config, verb, text, words):
+    path = config(text)
+    operands = {"tile": ["raw"], "stitch": ["probs"]}.get(verb, [])
+    result = run_mstool(verb, *operands, "--config", path, "--dry-run")
+    assert result.code == 2
+    assert_one_line(result.stderr, f"mstool {verb}: {path}: ", *words)
+
+
+def test_wrong_flag_beside_a_config_does_not_name_the_file(run_mstool, config):
+    path = config("images = 3\nsize = 16")
+    result = run_mstool("phantom", "--images", "many", "--config", path, "--dry-run")
+    assert result.code == 2
+    assert_one_line(result.stderr, "--images")
+    assert str(path) not in result.stderr
 
 
 @pytest.mark.parametrize("text", ["images 3", b"seed = 1 # \xff\xfe"], ids=["not-toml", "not-utf8"])

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from mstool.errors import InputError
+from mstool.errors import InputError, UnavailableError
 from mstool.io.images import open_label_values, open_micrograph, read_values
 
 RNG = np.random.default_rng(0)
@@ -322,3 +322,143 @@ def test_disk_that_breaks_while_windows_are_read_is_no_damage(tmp_path, monkeypa
             patch.setattr("builtins.open", refuse)
             image.read()
         assert caught.value.filename == str(tmp_path / name)
+
+
+# What says that it is larger than it is
+
+
+def limited(function, n_mb=600):
+    """Call it with a limit on the memory that it may take; give the largest that it took [MB]."""
+    import tracemalloc
+
+    tracemalloc.start()
+    try:
+        function()
+    finally:
+        peak = tracemalloc.get_traced_memory()[1] / 2**20
+        tracemalloc.stop()
+    return peak
+
+
+def hollow_tiff(path, **options):
+    """A TIFF that says it is 10^6 x 10^6, of one strip or tile as it was."""
+    tifffile.imwrite(path, NOISE[..., 0], **options)
+    data = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as tiff:
+        tags = tiff.pages[0].tags
+        for name in ("ImageWidth", "ImageLength", "RowsPerStrip"):
+            if name in tags:
+                struct.pack_into("<H", data, tags[name].offset + 2, 4)
+                struct.pack_into("<I", data, tags[name].offset + 8, 10**6)
+    path.write_bytes(data)
+
+
+def hollow_jpeg(path):
+    data = bytearray(JPEGS["grey"])
+    struct.pack_into(">HH", data, data.find(b"\xff\xc0") + 5, 65535, 65535)
+    path.write_bytes(data)
+
+
+def hollow_bmp(path):
+    Image.fromarray(NOISE[..., 0]).save(path)
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<ii", data, 18, 30_000, 30_000)
+    path.write_bytes(data)
+
+
+def hollow_npy(path):
+    np.save(path, NOISE[..., 0])
+    data = path.read_bytes().replace(b"(16, 20), }      ", b"(100000, 20000), }")
+    path.write_bytes(data.replace(b"(16, 20), }" + b" " * 11, b"(1000000, 1000000), }"))
+
+
+HOLLOW = {
+    "a.png": lambda path: path.write_bytes(png_of(30_000, 30_000, 8, 0, bytes(10**6))),
+    "bits.png": lambda path: path.write_bytes(png_of(2**31 - 1, 2**31 - 1, 1, 0, bytes(999))),
+    "plain.tif": hollow_tiff,
+    "zlib.tif": lambda path: hollow_tiff(path, compression="zlib"),
+    "lzw.tif": lambda path: hollow_tiff(path, compression="lzw"),
+    "packbits.tif": lambda path: hollow_tiff(path, compression="packbits"),
+    "zstd.tif": lambda path: hollow_tiff(path, compression="zstd"),
+    "tiles.tif": lambda path: hollow_tiff(path, compression="zlib", tile=(16, 16)),
+    "a.jpg": hollow_jpeg,
+    "a.bmp": hollow_bmp,
+    "a.npy": hollow_npy,
+}
+
+
+@pytest.mark.parametrize("name", HOLLOW)
+def test_image_that_says_it_is_larger_than_its_file_can_hold_takes_no_memory(tmp_path, name):
+    path = tmp_path / name
+    HOLLOW[name](path)
+    openers = [open_micrograph, open_label_values]
+    for opened in {"a.npy": openers[1:], "a.jpg": openers[:1]}.get(name, openers):
+
+        def read(opened=opened):
+            with pytest.raises(InputError, match=rf"{name}: .*; "):
+                opened(path).read()
+
+        assert limited(read) < 100
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "lzw.tif"])
+def test_image_that_is_large_and_honest_is_read(tmp_path, name):
+    """Of one value all over, which packs best."""
+    side = 9000
+    values = np.zeros((side, side), np.uint8)
+    values[-1, -1] = 1
+    if name == "a.png":
+        Image.fromarray(values).save(tmp_path / name, compress_level=9)
+    else:
+        compression = "lzw" if name == "lzw.tif" else "zlib"
+        tifffile.imwrite(tmp_path / name, values, compression=compression)
+    micrograph = open_micrograph(tmp_path / name)
+    assert micrograph.shape == (side, side)
+    assert micrograph.read(side - 1, side - 3, 1, 3).tolist() == [[0, 0, 1]]
+
+
+def test_image_that_memory_does_not_hold_is_named(tmp_path, monkeypatch):
+    write_any(tmp_path / "a.png")
+    monkeypatch.setattr("mstool.io.memory.free_memory_bytes", lambda: 100)
+    with pytest.raises(UnavailableError, match=r"a\.png: takes .* more than is free; save it"):
+        open_micrograph(tmp_path / "a.png")
+
+
+def test_memory_that_runs_out_names_the_file(tmp_path, monkeypatch):
+    write_any(tmp_path / "a.tif")
+    micrograph = open_micrograph(tmp_path / "a.tif")
+
+    def exhaust(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("mstool.io.tiff._paste", exhaust)
+    with pytest.raises(UnavailableError, match=r"a\.tif: takes more memory than there is; "):
+        micrograph.read()
+
+
+def test_size_that_is_no_number_is_refused(tmp_path):
+    """A tag of two values where one is meant."""
+    tifffile.imwrite(tmp_path / "a.tif", NOISE[..., 0])
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
+        struct.pack_into("<I", data, tiff.pages[0].tags["ImageWidth"].offset + 4, 2)
+    (tmp_path / "a.tif").write_bytes(data)
+    for opened in (open_micrograph, open_label_values):
+        with pytest.raises(InputError, match=r"a\.tif: .*; "):
+            opened(tmp_path / "a.tif").read()
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"planarconfig": "separate"}])
+def test_tiff_with_fewer_strips_than_its_height_takes_is_refused(tmp_path, options):
+    """Decoders give zeros there."""
+    values = NOISE[..., :3]
+    values = np.moveaxis(values, -1, 0) if "planarconfig" in options else values
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="rgb", rowsperstrip=8, **options)
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
+        at = tiff.pages[0].tags["ImageLength"].offset
+    struct.pack_into("<HII", data, at + 2, 4, 1, 5000)
+    (tmp_path / "a.tif").write_bytes(data)
+    for opened in (open_micrograph, open_label_values):
+        with pytest.raises(InputError, match=r"a\.tif: .*; "):
+            opened(tmp_path / "a.tif").read()

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mstool.errors import InputError, MissingInputError
-from mstool.io.record_check import check_file, check_keys, check_record, fits
+from mstool.io.record_check import check_file, check_keys, check_kinds, check_record, fits
 from mstool.io.record_keys import record_keys
-from mstool.io.records import SCHEMA
+from mstool.io.records import SCHEMA, read_record
 
 SECTIONS = record_keys().sections
 SAMPLES = {"null": None, "integer": 3, "number": 0.5, "string": "a", "boolean": True, "table": {}}
@@ -194,3 +194,34 @@ def test_findings_name_the_file(tmp_path):
     path.write_text("[1]")
     with pytest.raises(InputError, match=r"tiles\.json: not a JSON object"):
         check_file(path)
+
+
+@pytest.mark.parametrize("section", [name for name in SECTIONS if SECTIONS[name].is_record])
+def test_record_of_another_type_somewhere_is_refused_on_reading(tmp_path, section):
+    """Keys may be missing or unknown there."""
+    record = {"mstool": {"schema": SCHEMA, "record": section}, "more": 1, "settings": {"a": None}}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(record))
+    assert read_record(path) == record
+    for path_of_key, key in keys_of(section):
+        words = path_of_key.split(".")
+        if key.kind == "any" or set(words) & {*record_keys().any_key}:
+            continue
+        broken = copy.deepcopy(record)
+        wrong = next(value for value in (None, 0.5, "a", {}) if not fits(value, key.kind))
+        *above, last = words
+        if path_of_key.startswith("mstool.") and last in ("schema", "record"):
+            continue
+        table_at(broken, above)[last.removesuffix("[]")] = wrong
+        path.write_text(json.dumps(broken))
+        with pytest.raises(InputError, match=r"a\.json: damaged, .*; make it again"):
+            read_record(path)
+
+
+@pytest.mark.parametrize("wrong", [None, [], "x", 1])
+@pytest.mark.parametrize("key", ["settings", "inputs", "mstool"])
+def test_what_all_records_have_is_looked_at_whatever_the_version(key, wrong):
+    assert check_kinds({key: wrong}) == [f"{key}: is {KIND_NAMES[str(wrong)]}, not table"]
+
+
+KIND_NAMES = {"None": "null", "[]": "an empty list", "x": "string", "1": "integer"}

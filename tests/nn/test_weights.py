@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 
 from mstool.errors import InputError, UnavailableError, UsageError
 from mstool.nn.model import DEFAULT_ENCODER, PLAIN, ModelSpec, build_network
-from mstool.nn.weights import fetch, load_weights, packaged_imagenet_file, read_state
+from mstool.nn.weight_files import read_state
+from mstool.nn.weights import describe_loaded, fetch, load_weights, packaged_imagenet_file
 
 SPEC = ModelSpec("unet", DEFAULT_ENCODER, 1, 2)
 RESNET = ModelSpec("unet", "resnet18", 3, 2)
@@ -191,3 +192,20 @@ def test_plain_network_has_no_pretrained_weights(tmp_path, weights):
     spec = ModelSpec(PLAIN, None, 1, 2, 2, 4)
     with pytest.raises(UsageError, match=PLAIN):
         load_weights(network(spec), spec, weights, tmp_path)
+
+
+def test_tensors_that_have_no_place_are_counted(tmp_path):
+    spec = ModelSpec("unet", "resnet18", 1, 2)
+    state = build_network(spec).encoder.state_dict()
+    torch.save(
+        {**state, "fc.weight": torch.ones(9, 9), "fc.bias": torch.ones(9)}, tmp_path / "a.pth"
+    )
+    loaded = load_weights(build_network(spec), spec, str(tmp_path / "a.pth"), tmp_path)
+    assert loaded.n_unused == 2
+    assert describe_loaded(loaded).endswith("begin at random; 2 of the file have no place in it")
+
+
+def test_tensors_of_a_deeper_encoder_are_counted(tmp_path):
+    torch.save(network(ModelSpec("unet", "resnet34", 3, 2)).state_dict(), tmp_path / "a.pth")
+    loaded = load_weights(network(RESNET), RESNET, str(tmp_path / "a.pth"), tmp_path)
+    assert (loaded.n_matched, loaded.n_random, loaded.n_unused) == (100, 0, 96)

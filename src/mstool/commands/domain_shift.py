@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from mstool.commands import options
-from mstool.commands.option_groups import Group
+from mstool.commands.option_groups import Group, operand
 from mstool.commands.output import emit_plan, make_reporter
 from mstool.errors import UsageError
 
@@ -14,10 +12,10 @@ from mstool.errors import UsageError
 def domain_shift(
     source: Annotated[
         Path | None,
-        typer.Argument(metavar="SOURCE", help="Micrographs or tiles like those of training."),
+        operand(metavar="SOURCE", help="Micrographs or tiles like those of training."),
     ] = None,
     target: Annotated[
-        Path | None, typer.Argument(metavar="TARGET", help="The new batch: micrographs or tiles.")
+        Path | None, operand(metavar="TARGET", help="The new batch: micrographs or tiles.")
     ] = None,
     model: options.Model = None,
     source_labels: Annotated[

@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from mstool.commands import options
-from mstool.commands.option_groups import Group
+from mstool.commands.option_groups import Group, operand
 from mstool.commands.output import emit, emit_plan, make_reporter
 from mstool.errors import UsageError
 
@@ -14,7 +12,7 @@ from mstool.errors import UsageError
 def explain(
     images: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="IMAGES|TILES", help="Micrographs, folders, or one tile folder."),
+        operand(metavar="IMAGES|TILES", help="Micrographs, folders, or one tile folder."),
     ] = None,
     files_from: options.FilesFrom = None,
     null: options.Null = False,

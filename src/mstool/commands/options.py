@@ -1,7 +1,6 @@
 """Options that mean the same in every verb, each defined once."""
 
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ import typer
 
 from mstool.commands.option_groups import Group
 from mstool.errors import InputError, MissingInputError, OutputExistsError, UsageError
+from mstool.io.parsing import read_toml
 
 
 def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
@@ -24,10 +24,7 @@ def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
         return None
     if not path.is_file():
         raise MissingInputError(f"{path}: no such configuration file")
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not TOML ({error})") from None
+    table = read_toml(path)
     known = {
         parameter.name: parameter.opts
         for parameter in ctx.command.params

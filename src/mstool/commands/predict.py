@@ -4,10 +4,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from mstool.commands import options
-from mstool.commands.option_groups import Group
+from mstool.commands.option_groups import Group, operand
 from mstool.commands.output import emit_plan, make_reporter
 
 Models = Annotated[
@@ -41,7 +39,7 @@ BatchSize = Annotated[int, Group.RUNNING("--batch-size", min=1, help="Tiles at a
 
 
 def predict(
-    tiles: Annotated[Path, typer.Argument(metavar="TILES", help="Tile folder.")] = Path("tiles"),
+    tiles: Annotated[Path, operand(metavar="TILES", help="Tile folder.")] = Path("tiles"),
     model: Models = None,
     select: Annotated[
         str,

@@ -4,10 +4,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from mstool.commands import options
-from mstool.commands.option_groups import Group
+from mstool.commands.option_groups import Group, operand
 from mstool.commands.output import emit_plan, make_reporter
 from mstool.errors import UsageError
 from mstool.stopping import stop_between_steps
@@ -16,9 +14,7 @@ from mstool.stopping import stop_between_steps
 def pretrain(
     tiles: Annotated[
         list[Path] | None,
-        typer.Argument(
-            metavar="TILES...", help="Tile folders, with or without labels; by default tiles."
-        ),
+        operand(metavar="TILES...", help="Tile folders, with or without labels; by default tiles."),
     ] = None,
     split: Annotated[
         Path | None,

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mstool.commands import options
-from mstool.commands.option_groups import Group
+from mstool.commands.option_groups import Group, operand
 from mstool.commands.output import emit, emit_plan, make_reporter
 from mstool.errors import CheckFailed, UsageError
+from mstool.reporting import printable
 
 if TYPE_CHECKING:
     from mstool.pipeline.report.reported_cells import Findings
@@ -19,7 +20,7 @@ def report(
     ctx: typer.Context,
     inputs: Annotated[
         list[Path] | None,
-        typer.Argument(
+        operand(
             metavar="PLAN|RECORDS...",
             help="Plan of a study (TOML), or records of scores and of what came after (JSON).",
         ),
@@ -143,7 +144,7 @@ def _check(paths: list[Path]) -> None:
     from mstool.io.record_check import check_file
 
     findings = [finding for path in paths for finding in check_file(path)]
-    emit("".join(f"{finding}\n" for finding in findings))
+    emit("".join(f"{printable(finding)}\n" for finding in findings))
     if findings:
         count = f"{len(findings)} finding{'s' * (len(findings) != 1)}"
         raise CheckFailed(f"{count} in {len(paths)} record{'s' * (len(paths) != 1)}; see above")

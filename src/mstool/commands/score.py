@@ -4,10 +4,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from mstool.commands import options
-from mstool.commands.option_groups import Group
+from mstool.commands.option_groups import Group, operand
 from mstool.commands.output import emit, emit_plan, make_reporter
 from mstool.errors import UsageError
 
@@ -15,13 +13,13 @@ from mstool.errors import UsageError
 def score(
     masks: Annotated[
         list[Path],
-        typer.Argument(
+        operand(
             metavar="MASKS...",
             help="Folder with masks, or a mask; several are runs of one study, as of two seeds.",
         ),
     ],
     labels: Annotated[
-        Path, typer.Argument(metavar="LABELS", help="Folder with label maps, or a label map.")
+        Path, operand(metavar="LABELS", help="Folder with label maps, or a label map.")
     ],
     image_suffix: options.ImageSuffix = "",
     label_suffix: options.LabelSuffix = "",

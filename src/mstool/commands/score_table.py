@@ -12,6 +12,7 @@ from rich.text import Text
 
 from mstool.commands.shape_table import tabulate_shapes
 from mstool.commands.tool_table import tabulate_tools
+from mstool.reporting import printable
 
 _NUMBER_TITLES = ("IoU", "interval", "prec.", "recall", "support", "true %", "pred. %")
 
@@ -20,11 +21,21 @@ def print_table(record: dict[str, Any], masks: PurePath) -> None:
     """Print the tables of a score of `masks`, comparisons among them, on standard error."""
     if sys.stderr is not None:  # the score stands even if nobody can see the table
         with contextlib.suppress(OSError):
-            console = Console(stderr=True)
+            console, record = Console(stderr=True), _printable(record)
+            masks = PurePath(printable(str(masks)))
             console.print(tabulate(record))
             versus = [tabulate_versus(entry, masks) for entry in record["versus"]]
             for table in (*tabulate_shapes(record), *tabulate_tools(record), *versus):
                 console.print(table)
+
+
+def _printable(value: Any) -> Any:
+    """The same with text, keys among it, that a terminal shows as it is."""
+    if isinstance(value, dict):
+        return {_printable(key): _printable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_printable(item) for item in value]
+    return printable(value) if isinstance(value, str) else value
 
 
 def tabulate(record: dict[str, Any]) -> Table:

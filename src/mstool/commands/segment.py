@@ -4,10 +4,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
 from mstool.commands import options
-from mstool.commands.option_groups import Group
+from mstool.commands.option_groups import Group, operand
 from mstool.commands.output import emit_plan, make_reporter
 from mstool.commands.predict import BatchSize, Models, Probs, Views
 from mstool.commands.stitch import Abstain, Blend, Confidence, Overlay
@@ -18,7 +16,7 @@ from mstool.errors import UsageError
 def segment(
     images: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="IMAGES...", help="Micrographs, or folders with micrographs."),
+        operand(metavar="IMAGES...", help="Micrographs, or folders with micrographs."),
     ] = None,
     model: Models = None,
     tta: Views = "none",

@@ -4,10 +4,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from mstool.commands import options
-from mstool.commands.option_groups import Group
+from mstool.commands.option_groups import Group, operand
 from mstool.commands.output import emit, emit_plan, make_reporter
 from mstool.errors import UsageError
 
@@ -15,7 +13,7 @@ from mstool.errors import UsageError
 def split(
     inputs: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="TILES|IMAGES...", help="A tile folder, or micrographs."),
+        operand(metavar="TILES|IMAGES...", help="A tile folder, or micrographs."),
     ] = None,
     folds: Annotated[
         int | None,

@@ -4,10 +4,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from mstool.commands import options
-from mstool.commands.option_groups import Group
+from mstool.commands.option_groups import Group, operand
 from mstool.commands.output import emit_plan, make_reporter
 from mstool.errors import UsageError
 
@@ -47,7 +45,7 @@ Overlay = Annotated[
 
 def stitch(
     probs: Annotated[
-        Path, typer.Argument(metavar="PROBS", help="Folder written by mstool predict.")
+        Path, operand(metavar="PROBS", help="Folder written by mstool predict.")
     ] = Path("probs"),
     blend: Blend = "hann",
     abstain: Abstain = 0.0,

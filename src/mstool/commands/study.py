@@ -6,14 +6,14 @@ from typing import Annotated
 import typer
 
 from mstool.commands import options
-from mstool.commands.option_groups import Group
+from mstool.commands.option_groups import Group, operand
 from mstool.commands.output import emit, make_reporter
 from mstool.commands.verb_options import list_verb_options
 
 
 def study(
     ctx: typer.Context,
-    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="Plan of the study (TOML).")],
+    plan: Annotated[Path, operand(metavar="PLAN", help="Plan of the study (TOML).")],
     engine: Annotated[
         str,
         Group.RUNNING(

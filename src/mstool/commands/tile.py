@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from mstool.commands import options
-from mstool.commands.option_groups import Group
+from mstool.commands.option_groups import Group, operand
 from mstool.commands.output import emit_plan, make_reporter
 from mstool.errors import UsageError
 
@@ -19,7 +17,7 @@ Overlap = Annotated[
 def tile(
     images: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="IMAGES...", help="Micrographs, or folders with micrographs."),
+        operand(metavar="IMAGES...", help="Micrographs, or folders with micrographs."),
     ] = None,
     size: Size = 512,
     overlap: Overlap = 64,

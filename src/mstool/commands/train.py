@@ -4,17 +4,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from mstool.commands import options
-from mstool.commands.option_groups import Group
+from mstool.commands.option_groups import Group, operand
 from mstool.commands.output import emit_plan, make_reporter
 from mstool.errors import UsageError
 from mstool.stopping import stop_between_steps
 
 
 def train(
-    tiles: Annotated[Path, typer.Argument(metavar="TILES", help="Tile folder with labels.")] = Path(
+    tiles: Annotated[Path, operand(metavar="TILES", help="Tile folder with labels.")] = Path(
         "tiles"
     ),
     split: Annotated[

@@ -7,6 +7,8 @@
                                                     |6 7 8 9|
 """
 
+from collections.abc import Iterator
+
 from mstool.errors import UsageError
 from mstool.geometry.window import Window
 
@@ -37,10 +39,7 @@ def spread_starts(length: int, size: int, overlap: int) -> list[int]:
     [0, 3, 6]
     """
     check_tile_size(size, overlap)
-    if length <= size:
-        return [0]
-    n_tiles = -(-(length - overlap) // (size - overlap))
-    return [i * (length - size) // (n_tiles - 1) for i in range(n_tiles)]
+    return [*_starts(length, size, overlap)]
 
 
 def plan_windows(height: int, width: int, size: int, overlap: int) -> list[Window]:
@@ -48,9 +47,21 @@ def plan_windows(height: int, width: int, size: int, overlap: int) -> list[Windo
 
     They are `size` x `size`, or as long as the image where that is smaller than a tile.
     """
+    return [*each_window(height, width, size, overlap)]
+
+
+def each_window(height: int, width: int, size: int, overlap: int) -> Iterator[Window]:
+    """Windows of `plan_windows` one by one, for sizes that may be absurd."""
+    check_tile_size(size, overlap)
     tall, wide = min(size, height), min(size, width)
-    return [
-        Window(row, col, tall, wide)
-        for row in spread_starts(height, size, overlap)
-        for col in spread_starts(width, size, overlap)
-    ]
+    for row in _starts(height, size, overlap):
+        for col in _starts(width, size, overlap):
+            yield Window(row, col, tall, wide)
+
+
+def _starts(length: int, size: int, overlap: int) -> Iterator[int]:
+    if length <= size:
+        yield 0
+        return
+    n_tiles = -(-(length - overlap) // (size - overlap))
+    yield from (i * (length - size) // (n_tiles - 1) for i in range(n_tiles))

@@ -1,5 +1,6 @@
 """Label maps from files of NumPy."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,7 @@ def open_array(path: Path) -> Stored:
 
     Axes of length 1 are left out. Four channels are red, green, blue and alpha.
     """
-    with open(path, "rb") as stream:
-        if stream.read(6) != b"\x93NUMPY":
-            raise InputError(f"{path}: is no array of NumPy; save it with numpy.save")
+    _check_size(path)
     try:
         values = np.lib.format.open_memmap(path, mode="r")
     except ValueError as error:
@@ -27,6 +26,22 @@ def open_array(path: Path) -> Stored:
     values = channels_last(values, path)
     n_channels = values.shape[2] if values.ndim == 3 else 1
     return stored_array(path, values, n_colours=min(n_channels, 3), has_alpha=n_channels == 4)
+
+
+def _check_size(path: Path) -> None:
+    """Refuse a file that holds another number of values than its header says."""
+    with open(path, "rb") as stream:
+        if stream.read(6) != b"\x93NUMPY":
+            raise InputError(f"{path}: is no array of NumPy; save it with numpy.save")
+        stream.seek(0)
+        version = np.lib.format.read_magic(stream)
+        read = getattr(np.lib.format, f"read_array_header_{version[0]}_{version[1]}", None)
+        if read is None:  # of text in UTF-8, which no plain numbers need
+            return
+        shape, _, dtype = read(stream)
+        n_bytes = 0 if dtype.hasobject else math.prod(shape) * dtype.itemsize
+        if min(shape, default=1) < 0 or n_bytes > path.stat().st_size:
+            raise InputError(f"{path}: is shorter than its shape {shape} says; copy it again")
 
 
 def channels_last(values: np.ndarray, path: Path) -> np.ndarray:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mstool.errors import InputError, MstoolError
+from mstool.errors import InputError, MstoolError, UnavailableError
 
 _ANEW = "copy it again, or save it as TIFF or PNG"
 
@@ -23,6 +23,8 @@ def reading(
     ------
     InputError
         If a codec fails.
+    UnavailableError
+        If memory runs out.
     OSError
         If the system does.
     """
@@ -33,8 +35,13 @@ def reading(
 
     try:
         yield
-    except (MstoolError, MemoryError):
+    except MstoolError:
         raise
+    except MemoryError as error:
+        raise UnavailableError(
+            f"{path}: takes more memory than there is; see that its size is right, or use a "
+            "machine with more"
+        ) from error
     except OSError as error:
         # Codecs raise it without a number; a file that points outside itself makes seeking invalid.
         if error.errno in (None, errno.EINVAL):

@@ -11,6 +11,8 @@ import numpy as np
 
 from mstool.errors import InputError
 from mstool.io.compression import refuse_lossy
+from mstool.io.memory import refuse_beyond_memory, refuse_hollow
+from mstool.io.micrograph import band_rows
 from mstool.io.pixel_size import NOTHING_STATED, StatedSize, size_from_density
 from mstool.io.png import SIGNATURE, PngFacts, check_png
 from mstool.io.stored import ORIENTATION, Stored, refuse_turned, stored_array
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 # Pillow knows many more, some of which start other programs.
 _FORMATS = ("PNG", "JPEG", "BMP")
 _AS_RGB = ("CMYK", "YCbCr", "LAB", "HSV")
+_MOST_RATIOS = {"PNG": 8 * 1100, "JPEG": 4096, "MPO": 4096, "BMP": 256}  # 8: a bit is a byte
 _JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"
 _JPEG_FILLER = bytes(range(1, 128))
 
@@ -43,6 +46,9 @@ def open_decoded(path: Path, is_label: bool) -> Stored:
             )
         if image.format == "BMP" and image.mode == "1":
             _check_bmp_bits(path)
+        n_bytes = image.width * image.height * len(image.getbands())
+        refuse_hollow(path, n_bytes, path.stat().st_size, _MOST_RATIOS[image.format])
+        refuse_beyond_memory(path, 2 * n_bytes)
         values = _decode(image, path, facts)
         refuse_turned(Image.Image.getexif(image).get(ORIENTATION), path)
         if is_jpeg and is_label:
@@ -95,10 +101,24 @@ def _decode(image: "Image.Image", path: Path, facts: PngFacts | None) -> np.ndar
         import imagecodecs
 
         return imagecodecs.png_decode(path.read_bytes())
-    values = np.asarray(image.convert("RGB") if image.mode in _AS_RGB else image)
+    values = _as_array(image.convert("RGB") if image.mode in _AS_RGB else image)
     if facts is not None and facts.bits in (2, 4) and facts.colour_type == 0:
         return values // np.uint8(255 // (2**facts.bits - 1))  # which Pillow spreads
     return values.astype(np.uint16) if values.dtype == np.int32 else values
+
+
+def _as_array(image: "Image.Image") -> np.ndarray:
+    """Pixels of an image; `numpy.asarray` of the whole would hold it in memory three times."""
+    image.load()
+    bands = [*band_rows(image.height, image.width)]
+    if len(bands) == 1:
+        return np.asarray(image)
+    values = None
+    for row, n_rows in bands:
+        band = np.asarray(image.crop((0, row, image.width, row + n_rows)))
+        values = np.empty((image.height, *band.shape[1:]), band.dtype) if values is None else values
+        values[row : row + n_rows] = band
+    return values
 
 
 def _as_stored(

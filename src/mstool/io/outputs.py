@@ -93,7 +93,7 @@ class OutputFolder:
         """
         try:
             yield
-        except (InputError, MissingInputError, UnavailableError, UsageError):
+        except (InputError, MissingInputError, UnavailableError, UsageError, MemoryError):
             if state != "new":
                 raise
             self._clear()

@@ -64,6 +64,39 @@ def from_plain(kind: Any, value: Any) -> Any:
     return value
 
 
+def check_values(kind: type, values: dict[str, Any]) -> None:
+    """See that values, as JSON gives them, are of the types that fields of a dataclass have.
+
+    Raises
+    ------
+    TypeError
+        If one is not, or belongs to no field.
+
+    Examples
+    --------
+    >>> from mstool.geometry.window import Window
+    >>> check_values(Window, {"row": "first"})
+    Traceback (most recent call last):
+    TypeError: row: 'first' is no <class 'int'>
+    """
+    hints = get_type_hints(kind)
+    for name, value in values.items():
+        if name not in hints or not _is_of(hints[name], value):
+            raise TypeError(f"{name}: {value!r:.40} is no {hints.get(name, 'field')}")
+
+
+def _is_of(kind: Any, value: Any) -> bool:
+    origin, inner = get_origin(kind) or kind, get_args(kind)
+    if origin in (Union, UnionType):
+        return any(_is_of(one, value) for one in inner)
+    if origin is list:
+        return isinstance(value, list) and all(_is_of(inner[0], item) for item in value)
+    if origin in (int, float):
+        kinds = (int, float) if origin is float else int
+        return isinstance(value, kinds) and not isinstance(value, bool)
+    return isinstance(value, origin)
+
+
 def _expect(is_so: bool, kind: Any, value: Any) -> None:
     if not is_so:
         raise TypeError(f"{value!r:.80} is no {kind}")

@@ -10,10 +10,12 @@ from typing import BinaryIO
 import numpy as np
 
 from mstool.errors import InputError
+from mstool.io.memory import refuse_hollow
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _PIECE = 2**20
+_MOST_RATIO = 1100  # bytes of pixels that deflate makes of one
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 # First row and column, and steps down and across, of the seven passes of an interlaced image.
 _PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2))
@@ -66,7 +68,9 @@ def check_png(path: Path) -> PngFacts:
         for kind, content in _chunks(stream, path):
             if facts is None:
                 facts = _header(kind, content, path)
-                pixels = _PixelCounter(path, _n_bytes(facts))
+                n_bytes = _n_bytes(facts)
+                refuse_hollow(path, n_bytes, path.stat().st_size, _MOST_RATIO)
+                pixels = _PixelCounter(path, n_bytes)
             elif kind == b"tRNS":
                 facts = PngFacts(**{**vars(facts), "transparency": content})
             elif kind == b"IDAT":

@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mstool.io.record_keys import Key, record_keys
-from mstool.io.records import SCHEMA, read_record
+from mstool.io.parsing import read_json_object
+from mstool.io.record_keys import SCHEMA, Key, record_keys
 
 _LIST = "list of "
 _MAKE_AGAIN = "make the record again"
@@ -31,9 +31,9 @@ def check_file(path: Path) -> list[str]:
     Raises
     ------
     MissingInputError, InputError
-        If there is no such file, or it is not a JSON object; see `read_record`.
+        If there is no such file, or it is not a JSON object.
     """
-    return [f"{path}: {finding}" for finding in check_record(read_record(path))]
+    return [f"{path}: {finding}" for finding in check_record(read_json_object(path))]
 
 
 def check_record(record: dict[str, Any]) -> list[str]:
@@ -89,6 +89,42 @@ def check_keys(table: dict[str, Any], kind: str) -> list[str]:
         As of `check_record`.
     """
     return list(dict.fromkeys(_check_table(table, _rules(kind), "")))
+
+
+def check_kinds(record: dict[str, Any], kind: str = "") -> list[str]:
+    """What of a record, or another table, is of another type than its kind should have.
+
+    Keys may be missing or unknown. Of a record of another version, only what all have in common is
+    looked at.
+
+    Parameters
+    ----------
+    record : dict
+        As JSON gives it; also one that says only what an unfinished run was asked for.
+    kind : str, optional
+        As of `check_keys`; by default what the record says of itself.
+
+    Returns
+    -------
+    list of str
+        As of `check_record`.
+
+    Examples
+    --------
+    >>> check_kinds({"settings": None})
+    ['settings: is null, not table']
+    """
+    rules = _rules(kind or _kind_told(record) or "common")
+    return list(dict.fromkeys(_check_table(record, rules, "", is_whole=False)))
+
+
+def _kind_told(record: dict[str, Any]) -> str:
+    """Kind that a record of this version says it is of; empty where it says none."""
+    facts = record.get("mstool")
+    is_known = isinstance(facts, dict) and facts.get("schema") == SCHEMA
+    kind = facts.get("record") if is_known else None
+    section = record_keys().sections.get(kind) if isinstance(kind, str) else None
+    return kind if section is not None and section.is_record else ""
 
 
 def fits(value: Any, kind: str) -> bool:
@@ -160,26 +196,29 @@ def _add(rule: _Rule, words: list[str], key: Key) -> None:
     rule.kind, rule.is_always = key.kind, key.is_always
 
 
-def _check_table(table: dict[str, Any], rules: dict[str, _Rule], at: str) -> Iterator[str]:
+def _check_table(
+    table: dict[str, Any], rules: dict[str, _Rule], at: str, is_whole: bool = True
+) -> Iterator[str]:
+    """Findings; unless `is_whole` is asked for, keys may be missing and others be there."""
     for name, rule in rules.items():
-        if rule.is_always and name not in table and _beginning(name) is None:
+        if is_whole and rule.is_always and name not in table and _beginning(name) is None:
             yield f"{at}{name}: missing"
     for name, value in table.items():
         rule = _rule_for(name, rules)
-        if rule is None:
+        if rule is not None:
+            yield from _check_value(value, rule, f"{at}{name}", is_whole)
+        elif is_whole:
             yield f"{at}{name}: no such key is known"
-        else:
-            yield from _check_value(value, rule, f"{at}{name}")
 
 
-def _check_value(value: Any, rule: _Rule, at: str) -> Iterator[str]:
+def _check_value(value: Any, rule: _Rule, at: str, is_whole: bool) -> Iterator[str]:
     if not fits(value, rule.kind):
         yield f"{at}: is {_kind_of(value)}, not {rule.kind}"
     elif rule.keys and isinstance(value, dict):
-        yield from _check_table(value, rule.keys, f"{at}.")
+        yield from _check_table(value, rule.keys, f"{at}.", is_whole)
     elif rule.keys and fits(value, f"{_LIST}table"):
         for item in value:
-            yield from _check_table(item, rule.keys, f"{at}[].")
+            yield from _check_table(item, rule.keys, f"{at}[].", is_whole)
 
 
 def _rule_for(name: str, rules: dict[str, _Rule]) -> _Rule | None:

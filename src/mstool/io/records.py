@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-import math
 import os
+import re
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -20,14 +20,18 @@ except ImportError:  # Windows
 
 from mstool.errors import InputError, MissingInputError
 from mstool.io.atomic import write_text
+from mstool.io.parsing import read_json_object
 from mstool.io.plain import to_plain
+from mstool.io.record_check import check_kinds
+from mstool.io.record_keys import SCHEMA
 
 # What a run measured or was called by, and what went on from an earlier one: of the same work it
 # differs from run to run, so that it is no part of what a record says about its folder.
 _OF_THE_RUN = ("argv", "started", "elapsed_s", "core_s", "peak_rss_mb")
 _OF_THE_PREDICTION = ("n_predicted", "tile_megapixels_predicted", "s_per_tile_megapixel")
 
-SCHEMA = 1  # of all records; a release that changes any of record_keys.toml has the next
+# Control characters of Unicode, and marks that turn the direction of reading.
+_OBEYED = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
 
 def core_seconds() -> float | None:
@@ -84,8 +88,12 @@ def peak_rss_mb() -> float | None:
 
 
 def to_json(value: Any) -> str:
-    """Give `value` as indented JSON; NaN and infinity become ``null``."""
-    return json.dumps(to_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """Give `value` as indented JSON; NaN and infinity become ``null``.
+
+    What a terminal would obey, rather than show, is escaped.
+    """
+    text = json.dumps(to_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:
@@ -96,35 +104,27 @@ def write_record(path: Path, record: dict[str, Any]) -> None:
 def read_record(path: Path, verb: str = "") -> dict[str, Any]:
     """Read a JSON record; `verb` is what writes it.
 
+    Keys may be missing, and others be there; those that mstool knows hold what they should.
+
     Raises
     ------
     MissingInputError
         If there is no such file.
     InputError
-        If the file is not a JSON object, or holds NaN or infinity, which `write_record` never does.
+        If the file is not a JSON object, or a key holds a value of another type.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        record = json.loads(text, parse_float=_finite, parse_constant=_finite)
-    except FileNotFoundError:
-        remedy = "the step before has not ended, run it again"
-        if verb:
-            remedy = (
-                f"give a folder that mstool {verb} wrote, or run that again if it has not ended"
-            )
-        raise MissingInputError(f"{path}: no such file; {remedy}") from None
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a JSON record ({error}); make it again") from None
-    if not isinstance(record, dict):
-        raise InputError(f"{path}: not a JSON object; make it again")
+        record = read_json_object(path)
+    except MissingInputError as error:
+        if not verb:
+            raise
+        raise MissingInputError(
+            f"{path}: no such file; give a folder that mstool {verb} wrote, or run that again if "
+            "it has not ended"
+        ) from error
+    if findings := check_kinds(record):
+        raise InputError(f"{path}: damaged, {findings[0]}; make it again")
     return record
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text} is not a finite number")
-    return value
 
 
 def says_the_same(path: Path, settings: Mapping[str, Any], hashes: Mapping[str, str]) -> bool:

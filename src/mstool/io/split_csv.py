@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mstool.errors import InputError, MissingInputError
-from mstool.io.tables import to_csv
+from mstool.io.tables import cell_text, to_csv
 
 HEADER = ("source", "group", "fold")
 
@@ -70,4 +70,4 @@ def _parse(row: dict[str, str | None], origin: str) -> SplitRow:
     source, group, fold = (row[key] for key in HEADER)
     if not source or not group or not re.fullmatch("[0-9]{1,6}", (fold or "").strip()):
         raise InputError(f"{origin}: needs a source, a group and a fold from 0, such as a.tif,a,0")
-    return SplitRow(source, group, int(fold))
+    return SplitRow(cell_text(source), cell_text(group), int(fold))

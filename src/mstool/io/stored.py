@@ -31,6 +31,10 @@ class Stored:
     clear_key: tuple[int, ...] | None = None  # the grey or colour that stands for transparent
     size: StatedSize = NOTHING_STATED
 
+    def __post_init__(self):
+        if not all(isinstance(length, int) and length > 0 for length in (self.height, self.width)):
+            raise InputError(f"{self.path}: is {self.height} x {self.width} pixels; save it again")
+
     @property
     def is_transparent(self) -> bool:
         """Whether the file can say that pixels are transparent."""

@@ -1,5 +1,6 @@
 """TIFF, read by strip or tile."""
 
+import math
 from collections import OrderedDict
 from itertools import chain, islice
 from logging import CRITICAL
@@ -10,6 +11,7 @@ import tifffile
 
 from mstool.errors import InputError
 from mstool.io.compression import JPEG, refuse_lossy_tiff
+from mstool.io.memory import MOST_RATIO, refuse_beyond_memory, refuse_hollow
 from mstool.io.micrograph import ReadRows
 from mstool.io.stored import ORIENTATION, Stored, refuse_turned, stored_array
 from mstool.io.tiff_pixel_size import pixel_size_of_tiff
@@ -17,6 +19,9 @@ from mstool.io.tiff_pixel_size import pixel_size_of_tiff
 _COLOURS = {4: "a transparency mask", 5: "printer's colours (CMYK)", 6: "YCbCr colours"}
 _COLOURS |= {8: "CIELAB colours", 9: "CIELAB colours", 10: "CIELAB colours"}
 _ALPHA = (1, 2)  # kinds of extra samples
+
+# Bytes of pixels that a byte makes at most: plain, LZW, deflate, PackBits.
+_MOST_RATIOS = {1: 1, 5: 4096, 8: 1100, 32773: 64, 32946: 1100}
 
 tifffile.logger().setLevel(CRITICAL + 1)  # what is wrong is raised; a line of its own is noise
 
@@ -37,7 +42,8 @@ def open_tiff(path: Path, is_label: bool) -> Stored:
     """Open the one image of a TIFF; a label map in lossy compression is refused."""
     with tifffile.TiffFile(path, _multifile=False) as tiff:
         page = tiff.pages[0]
-        if page.imagewidth * page.imagelength == 0:
+        lengths = (page.imagelength, page.imagewidth, page.samplesperpixel)
+        if not all(isinstance(length, int) and length > 0 for length in lengths):
             raise InputError(f"{path}: has no pixels; save it again")
         _refuse_several(tiff, path)
         _refuse_colours(page, path)
@@ -47,6 +53,7 @@ def open_tiff(path: Path, is_label: bool) -> Stored:
             refuse_lossy_tiff(page, path)
         facts = _facts(page) | {"size": pixel_size_of_tiff(tiff)}
         if page.planarconfig != 1 and page.samplesperpixel > 1:
+            refuse_beyond_memory(path, page.nbytes)
             planes = np.moveaxis(page.asarray(), 0, -1)
             return stored_array(path, planes, **facts)
         reader = _map_page(path, page) if page.is_memmappable else _segment_reader(path, page)
@@ -118,8 +125,11 @@ def _check_data(page: tifffile.TiffPage, path: Path) -> None:
         raise InputError(
             f"{path}: the file is cut off after {path.stat().st_size} bytes; copy it again"
         )
-    if not all(page.databytecounts):
+    if not all(page.databytecounts) or len(page.dataoffsets) < math.prod(page.chunked):
         raise InputError(f"{path}: parts of the image hold no data; save it again")
+    n_bits = page.imagelength * page.imagewidth * page.samplesperpixel * page.bitspersample
+    ratio = _MOST_RATIOS.get(int(page.compression), MOST_RATIO)
+    refuse_hollow(path, n_bits // 8, sum(page.databytecounts), ratio)
 
 
 def _map_page(path: Path, page: tifffile.TiffPage) -> ReadRows:

@@ -14,8 +14,10 @@ from mstool.errors import InputError, LabelError, MissingInputError
 from mstool.geometry.window import Window
 from mstool.io.atomic import atomic_path, write_text
 from mstool.io.damage import reading
-from mstool.io.images import open_micrograph, read_values
+from mstool.io.images import open_label_values, open_micrograph
+from mstool.io.parsing import parse_json, read_text
 from mstool.io.pixel_size import resolution_tags
+from mstool.io.record_check import check_kinds, fits
 from mstool.io.records import read_record, relative_to, require_keys
 
 MANIFEST = "tiles.jsonl"
@@ -24,6 +26,7 @@ PREDICT_RECORD = "predict.json"
 STITCH_RECORD = "stitch.json"
 
 _PREDICT_AGAIN = "delete it and run predict again"
+_LONGEST = 2**31  # of an edge [px]
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,7 @@ def read_manifest(folder: Path) -> list[Tile]:
     path = folder / MANIFEST
     if not path.is_file():
         raise MissingInputError(f"{path}: no such file; make the folder with the step before")
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 ({error}); make the folder again") from None
+    lines = read_text(path).splitlines()
     tiles = [_parse_tile(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
     seen = set()
     for number, tile in enumerate(tiles, 1):
@@ -158,16 +158,17 @@ def write_tile_image(path: Path, values: np.ndarray, pixel_size_um: float | None
 def read_tile_image(folder: Path, tile: Tile) -> np.ndarray:
     """Read tile pixels: (T, T) or (T, T, 3)."""
     path = folder / "images" / f"{tile.id}.tif"
-    values = open_micrograph(path).read()
-    _check_shape(values, tile, path)
-    return values
+    micrograph = open_micrograph(path)
+    _check_shape(micrograph.shape, tile, path)
+    return micrograph.read()
 
 
 def read_tile_labels(folder: Path, tile: Tile) -> np.ndarray:
     """Read a tile's label map: uint8, (T, T), classes and 255 for ignored."""
     path = folder / "labels" / f"{tile.id}.png"
-    values = read_values(path)
-    _check_shape(values, tile, path)
+    label_map = open_label_values(path)
+    _check_shape(label_map.shape, tile, path)
+    values = label_map.read()
     if values.ndim != 2 or values.dtype != np.uint8:
         raise InputError(f"{path}: is no indexed label map; tile again with --overwrite")
     return values
@@ -219,15 +220,16 @@ def read_probabilities(path: Path, n_classes: int, tile: Tile | None = None) -> 
     """
     if not path.is_file():
         raise MissingInputError(f"{path}: this tile has no probabilities; run predict again")
-    with reading(path, "damaged", _PREDICT_AGAIN):
-        values = tifffile.imread(path)
-    values = values[None] if values.ndim == 2 else values
-    if values.ndim != 3 or values.shape[0] != n_classes:
-        raise InputError(
-            f"{path}: has shape {values.shape}, and {n_classes} classes are named; {_PREDICT_AGAIN}"
-        )
-    if tile is not None:
-        _check_shape(values[0], tile, path)
+    with reading(path, "damaged", _PREDICT_AGAIN), tifffile.TiffFile(path) as tiff:
+        shape = tiff.series[0].shape
+        shape = (1, *shape) if len(shape) == 2 else shape
+        if len(shape) != 3 or shape[0] != n_classes:
+            raise InputError(
+                f"{path}: has shape {shape}, and {n_classes} classes are named; {_PREDICT_AGAIN}"
+            )
+        if tile is not None:
+            _check_shape(shape[1:], tile, path)
+        values = tiff.asarray().reshape(shape)
     is_known = values.dtype in (np.uint8, np.float16) and np.isfinite(values).all()
     if not is_known or not values.any(axis=0).all():
         raise InputError(f"{path}: does not hold probabilities; {_PREDICT_AGAIN}")
@@ -271,18 +273,20 @@ def _write_tiff(path: Path, values: np.ndarray, **options) -> None:
         tifffile.imwrite(temporary, values, compression="zlib", metadata=None, **options)
 
 
-def _check_shape(values: np.ndarray, tile: Tile, path: Path) -> None:
+def _check_shape(shape: tuple[int, ...], tile: Tile, path: Path) -> None:
     expected = (tile.height + tile.pad[0], tile.width + tile.pad[1])
-    if values.shape[:2] != expected:
+    if shape[:2] != expected:
         raise InputError(
-            f"{path}: is {values.shape[0]} x {values.shape[1]} pixels, its manifest says "
+            f"{path}: is {shape[0]} x {shape[1]} pixels, its manifest says "
             f"{expected[0]} x {expected[1]}; delete it and run the step that made it again"
         )
 
 
 def _parse_tile(line: str, origin: str) -> Tile:
     try:
-        fields: dict[str, Any] = json.loads(line)
+        fields: dict[str, Any] = parse_json(line)
+        if findings := check_kinds(fields, "tile"):
+            raise ValueError(findings[0])
         tile = Tile(**{**fields, "pad": tuple(fields.get("pad", (0, 0)))})
         numbers = (tile.row, tile.col, tile.height, tile.width, *tile.pad)
         if min(numbers) < 0 or not all(isinstance(number, int) for number in numbers):
@@ -293,7 +297,7 @@ def _parse_tile(line: str, origin: str) -> Tile:
         is_whole = len(tile.pad) == 2 and min(tile.height, tile.width) >= 1
         if not (is_whole and isinstance(tile.group, str)):
             raise ValueError("empty window, or pad of another length than 2")
-    except (TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{origin}: not a tile ({error}); make the folder again") from None
     _check_name(tile.id, origin)
     _check_name(tile.source, origin)
@@ -304,7 +308,7 @@ def _parse_source(row: dict[str, Any]) -> SourceImage:
     shapes = {key: tuple(row[key]) for key in ("shape", "scaled_shape")}
     source = SourceImage(**{**row, **shapes})
     for key, shape in shapes.items():
-        if len(shape) != 2 or not all(isinstance(n, int) and n > 0 for n in shape):
+        if len(shape) != 2 or not all(fits(n, "integer") and 0 < n < _LONGEST for n in shape):
             raise ValueError(f"{key} {shape}")
     for key in ("group", "sha256", "path", "file_sha256"):
         if not isinstance(row[key], str):

@@ -3,7 +3,6 @@
 import colorsys
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import dist
@@ -11,6 +10,7 @@ from math import dist
 import numpy as np
 
 from mstool.errors import InputError, LabelError, UsageError
+from mstool.io.parsing import parse_toml
 
 IGNORE_INDEX = 255
 MAX_CLASSES = 255
@@ -170,8 +170,8 @@ def legend_from_toml(text: str) -> Legend:
         If the text is not TOML, has other keys, or makes no legend.
     """
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        table = parse_toml(text)
+    except ValueError as error:
         raise InputError(f"the legend is not TOML: {error}; correct it") from error
     _check_keys(table, required={"class"}, optional={"ignore"})
     classes, ignore = table["class"], table.get("ignore")

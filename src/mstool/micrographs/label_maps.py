@@ -10,6 +10,7 @@ from mstool.geometry.resample import nearest_indices, pick_window
 from mstool.geometry.window import Window
 from mstool.io.images import open_label_values
 from mstool.io.micrograph import Micrograph
+from mstool.io.parsing import read_text
 from mstool.labels.legend import Legend, encode_labels, legend_from_toml, parse_classes
 
 _BAND_PIXELS = 2**22
@@ -97,10 +98,7 @@ def read_legend(path: Path) -> Legend:
     """Read ``legend.toml``."""
     if not path.is_file():
         raise MissingInputError(f"{path}: no such legend")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+    text = read_text(path)
     with named(path):
         return legend_from_toml(text)
 

@@ -21,12 +21,12 @@ from mstool.io.images import open_micrograph
 from mstool.io.micrograph import Micrograph
 from mstool.labels.legend import Legend
 from mstool.micrographs.find import SetFiles
+from mstool.micrographs.group_pattern import find_group
 from mstool.micrographs.label_maps import LabelMap
 from mstool.micrographs.label_sets import LabelMaps, open_label_maps
 from mstool.micrographs.needs import Given, is_same_size
 from mstool.micrographs.tile_folder import TileFolder, open_tile_folder
 from mstool.reporting import Reporter
-from mstool.splits.groups import group_of
 
 
 @dataclass(frozen=True)
@@ -294,7 +294,8 @@ def open_set(
         files,
         reading,
         tuple(
-            Member(path, path.name, group_of(path.name, reading.group_by)) for path in files.images
+            Member(path, path.name, find_group(path.name, reading.group_by))
+            for path in files.images
         ),
         kinds.pop(),
         1 if is_grey else 3,
@@ -326,7 +327,7 @@ def _open_tiles(files: SetFiles, reading: Reading, name: str) -> MicrographSet:
         Member(
             folder.path / source.path,
             source.name,
-            source.group if pattern is None else group_of(source.name, pattern),
+            source.group if pattern is None else find_group(source.name, pattern),
         )
         for source, _ in folder.by_source()
     )

@@ -1,12 +1,15 @@
 """A tile folder, opened: what its record, its manifest and its legend say."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mstool.errors import InputError
+from mstool.geometry.resample import scaled_length
+from mstool.io.record_check import fits
 from mstool.io.records import read_record, require_keys
 from mstool.io.tiles import (
     MANIFEST,
@@ -24,6 +27,9 @@ from mstool.micrographs.label_maps import read_legend
 from mstool.micrographs.needs import Given
 
 LEGEND = "legend.toml"
+
+_LEAST_SCALE, _LARGEST_SCALE = 0.01, 100  # as of --scale
+_DTYPES = ("uint8", "uint16", "float32")
 
 
 @dataclass(frozen=True)
@@ -123,8 +129,10 @@ def open_tile_folder(path: Path) -> TileFolder:
     record = read_record(record_path, "tile")
     needed = ("settings", "halo", "pixel_size_um", "dtype", "n_channels")
     settings, halo, pixel_size_um, dtype, n_channels = require_keys(record, record_path, *needed)
-    size, scale, text = require_keys(settings, record_path, "size", "scale", "legend")
     sources, tiles = read_sources(record_path), read_manifest(path)
+    size, _, scale = read_tiling(settings, sources.values(), record_path)
+    (text,) = require_keys(settings, record_path, "legend")
+    _check_pixels(record, text, record_path)
     check_windows(tiles, sources, path / MANIFEST)
     legend = read_legend(path / LEGEND) if (path / LEGEND).is_file() else None
     _check_counts(tiles, legend, path)
@@ -132,6 +140,53 @@ def open_tile_folder(path: Path) -> TileFolder:
         path, settings, size, halo, scale, dtype, n_channels, pixel_size_um,
         tuple(record.get("greys") or ()), legend, text, sources, tuple(tiles),
     )  # fmt: skip
+
+
+def read_tiling(
+    settings: Any, sources: Iterable[SourceImage], path: Path
+) -> tuple[int, int, float]:
+    """Edge of the tiles [px], their overlap [px], and the magnification before they were cut.
+
+    Parameters
+    ----------
+    settings : dict
+        Of tile, from the record in `path`.
+    sources : iterable of SourceImage
+        Micrographs of the same record.
+
+    Raises
+    ------
+    InputError
+        If they make no grid, or contradict the sizes of the micrographs.
+    """
+    size, scale = require_keys(settings, path, "size", "scale")
+    overlap = settings.get("overlap", 0)
+    is_grid = fits(size, "integer") and fits(overlap, "integer") and 0 <= overlap < size
+    if not is_grid or not fits(scale, "number") or not _LEAST_SCALE <= scale <= _LARGEST_SCALE:
+        raise InputError(
+            f"{path}: size {size!r}, overlap {overlap!r} and scale {scale!r} make no tiles; make "
+            "the folder again"
+        )
+    for source in sources:
+        expected = tuple(scaled_length(length, scale) for length in source.shape)
+        if expected != source.scaled_shape:
+            raise InputError(
+                f"{path}: {source.name} is {source.shape} pixels and {source.scaled_shape} in "
+                f"tiles, which is not a scale of {scale:g}; make the folder again"
+            )
+    return size, overlap, scale
+
+
+def _check_pixels(record: dict[str, Any], legend: Any, path: Path) -> None:
+    """See that a record speaks of pixels and a legend as there are any."""
+    is_known = record["dtype"] in _DTYPES and record["n_channels"] in (1, 3)
+    is_known = is_known and fits(record["pixel_size_um"], "number or null")
+    is_known = is_known and fits(record["halo"], "integer") and fits(legend, "string or null")
+    if not is_known or not fits(record.get("greys") or [], "list of number"):
+        raise InputError(
+            f"{path}: damaged pixel size, type of pixels, channels, greys, halo or legend; tile "
+            "again with --overwrite"
+        )
 
 
 def _check_counts(tiles: Sequence[Tile], legend: Legend | None, path: Path) -> None:

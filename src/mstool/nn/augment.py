@@ -1,7 +1,6 @@
 """Random crops and their changes: geometry first, then grey levels."""
 
 import math
-import tomllib
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -9,6 +8,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
 
 from mstool.errors import InputError, UsageError
+from mstool.io.parsing import parse_toml, read_text
 from mstool.labels.legend import IGNORE_INDEX
 
 
@@ -94,8 +94,8 @@ def augmentation_from_toml(text: str, origin: str) -> Augmentation:
         If a key is unknown or a value is of the wrong kind.
     """
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        table = parse_toml(text)
+    except ValueError as error:
         raise InputError(f"{origin}: not TOML ({error})") from None
     known = {field.name: field.default for field in fields(Augmentation)}
     for key, value in table.items():
@@ -135,7 +135,7 @@ def load_augmentation(name: str) -> Augmentation:
     path = Path(name)
     if not path.is_file():
         raise UsageError(f"--augment {name}: no such file; use {', '.join(PRESETS)} or a TOML file")
-    return augmentation_from_toml(path.read_text(encoding="utf-8"), name)
+    return augmentation_from_toml(read_text(path), name)
 
 
 def cut_crop(

@@ -11,14 +11,21 @@ from safetensors.torch import save
 
 from mstool.errors import InputError, MissingInputError, UsageError
 from mstool.io.atomic import atomic_path
+from mstool.io.parsing import parse_json
 from mstool.io.plain import to_plain
+from mstool.io.record_check import check_kinds
 from mstool.io.records import sha256_of_file
+from mstool.labels.legend import legend_from_toml
 from mstool.micrographs.needs import Needs
 from mstool.nn.decoder_width import decoder_arguments
 from mstool.nn.model import ModelSpec, Segmenter, build_segmenter
 from mstool.nn.pretrained import is_encoder_alone, sources_of_encoder
+from mstool.nn.size_limit import no_larger_than
+from mstool.nn.weight_files import is_safetensors
 
 MODEL = "model.safetensors"  # name of the file in a folder that train writes
+
+_MOST_WIDTH = 4096
 
 
 @dataclass(frozen=True)
@@ -159,9 +166,14 @@ def load_checkpoint(path: Path) -> LoadedModel:
         )
     checkpoint = _parse(description, path)
     try:
-        segmenter = build_segmenter(checkpoint.spec, list(checkpoint.mean), list(checkpoint.std))
+        with no_larger_than(sum(tensor.numel() for tensor in tensors.values())):
+            segmenter = build_segmenter(
+                checkpoint.spec, list(checkpoint.mean), list(checkpoint.std)
+            )
         segmenter.load_state_dict(tensors)
         segmenter.temperature = checkpoint.temperature
+    except InputError as error:
+        raise InputError(f"{path}: {error}; train it again") from None
     except (UsageError, TypeError, ValueError) as error:
         raise InputError(f"{path}: cannot be built here ({error}); update mstool") from None
     except RuntimeError as error:
@@ -172,7 +184,7 @@ def load_checkpoint(path: Path) -> LoadedModel:
 
 def read_training_sources(path: Path) -> list[dict[str, str]]:
     """Micrographs that decided the weights in a file; none if it is no model of mstool."""
-    if path.suffix != ".safetensors":
+    if not is_safetensors(path):
         return []
     with safe_open(path, "pt") as stream:
         description = (stream.metadata() or {}).get("mstool")
@@ -197,21 +209,42 @@ def deciding_sources(checkpoint: Checkpoint) -> list[dict[str, str]]:
 
 def _parse(description: str, path: Path) -> Checkpoint:
     try:
-        fields = json.loads(description)
+        fields = parse_json(description)
+        if findings := check_kinds(fields, "checkpoint"):
+            raise ValueError(findings[0])
         tuples = {key: tuple(fields[key]) for key in ("classes", "mean", "std")}
         tuples["greys"] = tuple(fields.get("greys", ()))
         checkpoint = Checkpoint(**{**fields, **tuples, "spec": _parse_spec(fields["spec"])})
-        if not all(isinstance(checkpoint.sources[part], list) for part in ("train", "val", "test")):
-            raise TypeError("sources")
-        if not isinstance(checkpoint.legend, str) or checkpoint.spec.width > 4096:
-            raise TypeError("legend or width")
-        if not 0 < checkpoint.temperature < float("inf"):
-            raise ValueError(f"temperature {checkpoint.temperature}")
-        if checkpoint.tile_scale is not None and not 0 < checkpoint.tile_scale < float("inf"):
-            raise ValueError(f"tile_scale {checkpoint.tile_scale}")
+        _check(checkpoint)
         return checkpoint
-    except (ValueError, KeyError, TypeError, UsageError) as error:
-        raise InputError(f"{path}: its description is damaged ({error}); train it again") from None
+    except (ValueError, KeyError, TypeError, AttributeError, UsageError, InputError) as error:
+        reason = " ".join(str(error).split()).partition(";")[0][:120]
+        raise InputError(f"{path}: its description is damaged ({reason}); train it again") from None
+
+
+def _check(checkpoint: Checkpoint) -> None:
+    """See that what a description says can be, and agrees with itself."""
+    for part in ("train", "val", "test"):
+        for source in checkpoint.sources[part]:
+            source["name"], source["group"], source["sha256"]
+    for source in checkpoint.sources.get("inherited", []):
+        source["name"], source["group"], source["sha256"], source["part"]
+    spec, names = checkpoint.spec, legend_from_toml(checkpoint.legend).names
+    n_known = len(checkpoint.classes) == spec.n_classes == len(names)
+    if not n_known or not 1 <= spec.width <= _MOST_WIDTH or spec.n_channels not in (1, 3):
+        raise ValueError("classes, width or channels")
+    if {len(checkpoint.mean), len(checkpoint.std)} != {spec.n_channels}:
+        raise ValueError("mean and std are not one a channel")
+    positive = {
+        "temperature": checkpoint.temperature,
+        "tile_scale": checkpoint.tile_scale,
+        "pixel_size_um": checkpoint.pixel_size_um,
+        "tile_size": checkpoint.tile_size,
+        "std": min(checkpoint.std),
+    }
+    for name, value in positive.items():
+        if value is not None and not 0 < value < float("inf"):
+            raise ValueError(f"{name} {value}")
 
 
 def _parse_spec(fields: dict[str, Any]) -> ModelSpec:

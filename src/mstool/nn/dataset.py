@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
+from mstool.io.memory import free_memory_bytes
 from mstool.io.tiles import Tile
 from mstool.micrographs.grey_range import describe_greys, sample_greys
 from mstool.nn.augment import Augmentation, change_grey_levels, cut_crop
@@ -173,19 +173,3 @@ def to_tensor(image: np.ndarray) -> torch.Tensor:
     """Image (H, W[, C]) of any type as float32 (C, H, W)."""
     image = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
     return torch.from_numpy(np.ascontiguousarray(image, np.float32))
-
-
-def free_memory_bytes() -> float:
-    """Memory that can be had without swapping; 4 GiB where the system does not tell."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as stream:
-            fields = dict(line.split(":", 1) for line in stream)
-        free = float(fields["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return 4 * 2.0**30
-    try:  # a batch system or a container may allow less
-        group = Path("/sys/fs/cgroup")
-        limit = float((group / "memory.max").read_text())
-        return min(free, limit - float((group / "memory.current").read_text()))
-    except (OSError, ValueError):  # no limit
-        return free

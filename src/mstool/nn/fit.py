@@ -10,7 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from mstool.errors import CheckFailed, InputError
+from mstool.errors import CheckFailed
+from mstool.io.damage import reading
+from mstool.io.plain import check_values
 from mstool.io.records import Run, core_seconds
 from mstool.nn.dataset import CropSet, derive_seed, epoch_batches
 from mstool.nn.device import Compute
@@ -260,18 +262,18 @@ class Fit:
         if loaded is None:
             return False
         tensors, state = loaded
-        try:
-            self.state = FitState(**state)
+        with reading(self.folder, "cannot go on from here", "use --overwrite"):
+            self.state = _state_from(state)
+            names = {"weights"} | ({"mean"} if self.mean_weights is not None else set())
+            names |= {"best"} if self.state.best_epoch is not None else set()
+            for name in sorted(names):  # each of the whole network
+                self.segmenter.load_state_dict(tensors[name])
             self.segmenter.load_state_dict(tensors["weights"])
             _unflatten(self.optimizer, tensors.get("optimizer", {}))
-        except (TypeError, KeyError, RuntimeError) as error:
-            raise InputError(
-                f"{self.folder}: cannot go on from here ({error}); use --overwrite"
-            ) from None
-        self.mean_weights = self._to_device(tensors.get("mean"))
-        self.best_weights = self._to_device(tensors.get("best"))
-        if self.scaler.is_enabled():
-            self.scaler.load_state_dict(self.state.scaler)
+            self.mean_weights = self._to_device(tensors.get("mean"))
+            self.best_weights = self._to_device(tensors.get("best"))
+            if self.scaler.is_enabled():
+                self.scaler.load_state_dict(self.state.scaler)
         return True
 
     def _run_epoch(
@@ -533,6 +535,28 @@ def _flatten(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
     }
 
 
+def _state_from(values: dict[str, Any]) -> FitState:
+    """State of a training that JSON gives.
+
+    Raises
+    ------
+    TypeError, ValueError, KeyError
+        If it is of another type, or contradicts itself.
+    """
+    check_values(FitState, values)
+    check_values(ThreadTrial, values.get("threads", {}))
+    state = FitState(**values)
+    counts = (state.epoch, state.step, state.n_steps, state.n_crops, state.n_worse)
+    if min(*counts, state.n_not_finite, state.n_validations) < 0:
+        raise ValueError("a count is negative")
+    epochs = [row["epoch"] for row in state.history]
+    if epochs != [*range(1, state.epoch + 1)] or (state.is_done and not epochs):
+        raise ValueError("its history is not that of its epochs")
+    if state.best_epoch is not None and state.best_epoch not in epochs:
+        raise ValueError(f"the best epoch is {state.best_epoch}, of {len(epochs)}")
+    return state
+
+
 def _unflatten(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
     moments: dict[int, dict[str, torch.Tensor]] = {}
     for key, tensor in tensors.items():
@@ -541,6 +565,8 @@ def _unflatten(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor
     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
     for parameter, state in optimizer.state.items():
         for name, tensor in state.items():
+            if name != "step" and tensor.shape != parameter.shape:
+                raise ValueError(f"{name} of the optimiser has shape {tuple(tensor.shape)}")
             if tensor.shape == parameter.shape:
                 # a fused optimiser goes through memory, in which files have another order
                 state[name] = torch.empty_like(parameter).copy_(tensor)

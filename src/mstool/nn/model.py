@@ -193,6 +193,27 @@ def build_network(spec: ModelSpec) -> nn.Module:
     return network
 
 
+def check_encoder(name: str | None) -> None:
+    """See that an encoder is one of the libraries', which know others by an address on the hub.
+
+    Raises
+    ------
+    UsageError
+        If it is not.
+    """
+    from segmentation_models_pytorch.encoders import encoders
+    from timm import is_model
+
+    known = encoder_name(name)
+    of_timm = known.removeprefix("tu-").removeprefix("timm-")
+    is_of_timm = of_timm != known and (is_model(of_timm) or is_model(f"tf_{of_timm}"))
+    if known not in encoders and not is_of_timm:
+        raise UsageError(
+            f"--encoder {name}: unknown; give a name of segmentation-models-pytorch, such as "
+            f"resnet18, or tu- and a name of timm; {DEFAULT_ENCODER} is the default"
+        )
+
+
 def build_encoder(spec: ModelSpec) -> nn.Module:
     """Build the encoder alone, with random weights from torch's global generator.
 
@@ -235,6 +256,7 @@ def _build_pixel_classifier(spec: ModelSpec) -> PixelClassifier:
 
 def _build_by_library(spec: ModelSpec, build: Callable, *names: str, **settings: Any) -> nn.Module:
     """Call a function of segmentation-models-pytorch; what it raises becomes one line."""
+    check_encoder(spec.encoder)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of renamed encoders

@@ -10,7 +10,9 @@ from torch import nn
 
 from mstool.errors import InputError
 from mstool.io.atomic import atomic_path
+from mstool.io.parsing import parse_json
 from mstool.io.plain import to_plain
+from mstool.io.record_check import check_kinds
 from mstool.splits.roles import UNLABELLED
 
 ENCODER_FILE = "encoder.safetensors"
@@ -68,7 +70,7 @@ def save_encoder(path: Path, encoder: nn.Module, description: PretrainedEncoder)
 def is_encoder_alone(description: str) -> bool:
     """Whether metadata under the key ``mstool`` are of an encoder, and not of a model."""
     try:
-        fields = json.loads(description)
+        fields = parse_json(description)
     except ValueError:
         return False
     return isinstance(fields, dict) and "method" in fields and "spec" not in fields
@@ -85,7 +87,10 @@ def sources_of_encoder(description: str, path: Path) -> list[dict[str, str]]:
         If the description in the file at `path` is damaged.
     """
     try:
-        sources = json.loads(description)["sources"]
+        fields = parse_json(description)
+        if findings := check_kinds(fields, "encoder"):
+            raise ValueError(findings[0])
+        sources = fields["sources"]
         own = [{**source, "part": UNLABELLED} for source in sources["unlabelled"]]
         rows = own + sources["inherited"]
         keys = ("name", "group", "sha256", "part")

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from mstool.errors import InputError, OutputError
 from mstool.io.atomic import atomic_path
+from mstool.io.parsing import parse_json
 
 _FILE = "state.safetensors"
 
@@ -70,7 +71,10 @@ def read_state(folder: Path) -> dict[str, Any] | None:
 
 
 def _state_of(stream: Any) -> dict[str, Any]:
-    return json.loads((stream.metadata() or {})["state"])
+    state = parse_json((stream.metadata() or {})["state"], is_finite=False)
+    if not isinstance(state, dict):
+        raise ValueError("its state is no table")
+    return state
 
 
 def _damaged(path: Path, error: Exception) -> InputError:

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from mstool.io.plain import check_values
 from mstool.nn.cores import available_cores
 from mstool.reporting import Reporter
 
@@ -13,6 +14,7 @@ _OWN_CHOICE = torch.get_num_threads()  # physical cores, or what OMP_NUM_THREADS
 _N_PAIRS = 4  # of steps, one with many threads and one with a single one; the first warms up
 _WORTH_IT = 0.9  # share of the time with one thread that many may take, at most
 _CLEARLY = 0.5  # share with which no further pair is needed
+_MOST_THREADS = 1024  # as of --threads
 
 
 def use_threads(asked: str, report: Reporter) -> int:
@@ -132,7 +134,16 @@ def begin_trial(
     -------
     ThreadTrial
         For `Fit`.
+
+    Raises
+    ------
+    TypeError, KeyError, ValueError
+        If `kept` is no trial.
     """
+    if kept:
+        check_values(ThreadTrial, kept)
+        if not 1 <= kept["n"] <= _MOST_THREADS:
+            raise ValueError(f"{kept['n']} threads")
     if asked == "auto" and kept:
         trial = ThreadTrial(**kept)
         _set_threads(trial.n, available_cores(), report)

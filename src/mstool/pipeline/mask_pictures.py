@@ -123,6 +123,8 @@ def find_overlay_inputs(
     hashes = {Path(name): source.file_sha256 for name, source in sources.items()}
     pairs = pair_labels(list(hashes), labels, naming, report, micrographs=hashes)
     (text,) = require_keys(record, probs / PREDICT_RECORD, "label_legend")
-    maps = open_label_maps(list(pairs.values()), legend or legend_from_toml(text), report)
+    with named(probs / PREDICT_RECORD):
+        legend_of_training = legend_from_toml(str(text))
+    maps = open_label_maps(list(pairs.values()), legend or legend_of_training, report)
     by_name = {name.name: path for name, path in pairs.items()}
     return OverlayInputs(images, by_name, maps.legend if legend else None)

@@ -11,11 +11,12 @@ from mstool.io.images import open_micrograph
 from mstool.io.split_csv import SplitRow, split_to_csv
 from mstool.micrographs.field_files import open_fields
 from mstool.micrographs.find import SetFiles
+from mstool.micrographs.group_pattern import find_group
 from mstool.micrographs.tile_folder import open_tile_folder
 from mstool.pipeline.shared_fields import describe_pair, find_pairs
 from mstool.reporting import Reporter
 from mstool.splits.folds import assign_folds, folds_of_folders, holdout, leave_one_out
-from mstool.splits.groups import group_of, join_groups
+from mstool.splits.groups import join_groups
 from mstool.splits.leaks import Source, find_leaks
 
 
@@ -78,7 +79,7 @@ def _read_tile_folder(path: Path, group_by: str | None) -> list[Candidate]:
     return [
         Candidate(
             name=name,
-            group=group_of(name, group_by) if group_by else source.group,
+            group=find_group(name, group_by) if group_by else source.group,
             sha256=source.sha256,
             counts=counts and counts[name],
             folder=Path(source.path).parent.name,
@@ -88,7 +89,7 @@ def _read_tile_folder(path: Path, group_by: str | None) -> list[Candidate]:
 
 
 def _read_images(paths: Sequence[Path], group_by: str | None, report: Reporter) -> list[Candidate]:
-    groups = [group_of(path.name, group_by) for path in paths]
+    groups = [find_group(path.name, group_by) for path in paths]
     candidates = []
     with report.progress("reading", len(paths)) as advance:
         for path, group in zip(paths, groups, strict=True):

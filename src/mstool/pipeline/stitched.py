@@ -10,7 +10,7 @@ import numpy as np
 from mstool.errors import InputError, MissingInputError
 from mstool.geometry.bands import stitch_bands
 from mstool.geometry.blend import Blend
-from mstool.geometry.grid import plan_windows
+from mstool.geometry.grid import each_window
 from mstool.geometry.resample import resample_bands
 from mstool.geometry.window import Window
 from mstool.io.records import read_record, require_keys
@@ -26,6 +26,8 @@ from mstool.io.tiles import (
     read_sources,
 )
 from mstool.labels.legend import Legend, legend_from_toml
+from mstool.micrographs.label_maps import named
+from mstool.micrographs.tile_folder import read_tiling
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,10 @@ def open_probabilities(probs: Path) -> ProbabilityFolder:
     record = read_record(probs / PREDICT_RECORD, "predict")
     needed = ("tiles", "classes", "label_legend", "models", "trained_on")
     tiles_table, *_ = require_keys(record, probs / PREDICT_RECORD, *needed)
-    require_keys(tiles_table, probs / PREDICT_RECORD, "settings")
+    (settings,) = require_keys(tiles_table, probs / PREDICT_RECORD, "settings")
     sources = read_sources(probs / PREDICT_RECORD)
+    require_keys(settings, probs / PREDICT_RECORD, "overlap")
+    size, overlap, _ = read_tiling(settings, sources.values(), probs / PREDICT_RECORD)
     tiles = read_manifest(probs)
     check_windows(tiles, sources, probs / MANIFEST)
     by_source = {
@@ -104,18 +108,18 @@ def open_probabilities(probs: Path) -> ProbabilityFolder:
         for name in sources
     }
     for name, source in sources.items():
-        _check_complete(probs, source, by_source[name], record)
-    legend = legend_from_toml(record["label_legend"])
+        _check_complete(probs, source, by_source[name], (size, overlap))
+    with named(probs / PREDICT_RECORD):
+        legend = legend_from_toml(str(record["label_legend"]))
     return ProbabilityFolder(probs, record, sources, by_source, legend)
 
 
 def _check_complete(
-    probs: Path, source: SourceImage, tiles: Sequence[Tile], record: dict[str, Any]
+    probs: Path, source: SourceImage, tiles: Sequence[Tile], grid: tuple[int, int]
 ) -> None:
-    """Refuse a micrograph with a tile missing, naming the first one."""
-    settings = record["tiles"]["settings"]
+    """Refuse a micrograph with a tile missing, naming the first one; `grid`: size and overlap."""
     there = {tile.window: tile for tile in tiles}
-    for window in plan_windows(*source.scaled_shape, settings["size"], settings["overlap"]):
+    for window in each_window(*source.scaled_shape, *grid):
         if window not in there:
             raise InputError(
                 f"{probs / MANIFEST}: {source.name} has no tile at row {window.row}, column "

@@ -1,11 +1,9 @@
 """What layers of a network hold for one image."""
 
-import csv
-import io
-
 import numpy as np
 
 from mstool.explanations.layer_features import LayerFeatures, count_dead, rank_channels
+from mstool.io.tables import to_csv
 from mstool.nn.checkpoint import LoadedModel
 from mstool.nn.layers import layer_activations, list_layers, match_layers
 from mstool.pictures.channels import draw_features
@@ -38,10 +36,6 @@ def _write(question: Question, name: str, values: np.ndarray) -> LayerFeatures:
 
 def layers_as_csv(model: LoadedModel) -> str:
     """Table of the layers: name, stride [px], channels, and height and width for 64 x 64 pixels."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["layer", "stride", "channels", "height", "width"])
-    for layer in list_layers(model.segmenter, model.checkpoint.spec.n_channels):
-        row = (layer.name, layer.stride, layer.channels, layer.height, layer.width)
-        writer.writerow(row)
-    return stream.getvalue()
+    layers = list_layers(model.segmenter, model.checkpoint.spec.n_channels)
+    rows = [(each.name, each.stride, each.channels, each.height, each.width) for each in layers]
+    return to_csv(("layer", "stride", "channels", "height", "width"), rows)

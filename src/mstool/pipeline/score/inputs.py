@@ -20,12 +20,12 @@ from mstool.micrographs.find import (
     stem_of,
     unique_names,
 )
+from mstool.micrographs.group_pattern import find_group
 from mstool.micrographs.label_maps import named, read_legend
 from mstool.micrographs.label_sets import list_absent_classes, open_label_maps
 from mstool.micrographs.tile_folder import LEGEND
 from mstool.pipeline.out_of_fold import Fold, read_folds, read_training
 from mstool.reporting import Reporter
-from mstool.splits.groups import group_of
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def pair_masks(
         source = mask_set.sources.get(mask.stem)
         name = source.name if source else mask.name
         known = source and (source.specimen or source.group)
-        group = known if known and not group_by else group_of(name, group_by)
+        group = known if known and not group_by else find_group(name, group_by)
         pairs.append(Pair(name, group, mask, label))
     return pairs
 

@@ -1,6 +1,5 @@
 """The plan of a study on disk."""
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +7,8 @@ from mstool.design.cells import Cell, list_cells
 from mstool.design.jobs import Job, list_inputs, list_jobs
 from mstool.design.plan_table import parse_plan
 from mstool.design.study_plan import Options, Plan
-from mstool.errors import InputError, MissingInputError, UsageError
+from mstool.errors import MissingInputError, UsageError
+from mstool.io.parsing import read_toml
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,7 @@ def check_inputs(study: Study) -> None:
 def _read_toml(path: Path) -> dict[str, object]:
     if not path.is_file():
         raise MissingInputError(f"{path}: no such plan; see man mstool-plan for how to write one")
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not TOML ({error})") from None
+    return read_toml(path)
 
 
 def _find_files(folder: Path, cells: tuple[Cell, ...]) -> set[str]:
