@@ -143,7 +143,7 @@ def test_writing_that_counts_what_it_takes_need_not_ask_for_more(pause_s):
 
 def test_items_that_nobody_took_are_no_success():
     def hand_one_more():
-        with write_beside(lambda items: next(items)) as hand:
+        with write_beside(next) as hand:
             hand(1)
             hand(2)
 
