@@ -1,6 +1,6 @@
 """Class probabilities of tiles, by one model or several."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from mstool.pipeline.fold_models import (
     know_specimens,
     trained_on,
 )
-from mstool.pipeline.job import Job
+from mstool.pipeline.job import Job, Work
 from mstool.pipeline.made_with import describe_making
 from mstool.reporting import Advance, Reporter
 from mstool.splits.leaks import all_searched
@@ -69,7 +69,9 @@ def predict_tiles(
     sources = tile_folder.sources
     parts = _divide(tile_folder, models, settings.select)
     _note_seen(parts, models, sources, settings.select, job.report)
-    wanted = {tile.id for part in parts for tile in part.tiles}
+    # whole batches, since rounding depends on what else is in one
+    batches = job.share(list(_batches(parts, batch_size)), f"batches of {batch_size} tiles")
+    wanted = {tile.id for batch in batches for tile in batch}
     chosen = [tile for tile in tile_folder.tiles if tile.id in wanted]
     inputs = [*tile_folder.files, *(model.path for model in models)]
     pieces = [out / MANIFEST, *(probabilities_path(out, tile) for tile in chosen)]
@@ -77,25 +79,11 @@ def predict_tiles(
     work = job.claim(PREDICT_RECORD, contents, asdict(settings), inputs, lambda: pieces)
     if work is None:
         return
-    # a damaged tile takes nothing back: with it mended, the same command goes on
-    todo = [tile for tile in chosen if not probabilities_path(out, tile).exists()]
-    missing_ids = {tile.id for tile in todo}
-    with job.report.progress("predicting", len(chosen)) as advance:
-        advance(len(chosen) - len(todo))
-        for part in parts:
-            missing = [tile for tile in part.tiles if tile.id in missing_ids]
-            _predict_all(missing, tiles, part.models, settings, batch_size, compute, out, advance)
-    write_manifest(out, chosen)
     names = {tile.source for tile in chosen}
-    megapixels = sum(np.prod(sources[name].scaled_shape) for name in names) / 1e6
-    predicted = sum(tile.height * tile.width for tile in todo) / 1e6
-    begun = work.describe(compute.name, compute.n_threads)
-    record = begun | {
+    facts = {
         "n_tiles": len(chosen),
-        "n_predicted": len(todo),
-        "megapixels": megapixels,
-        "tile_megapixels_predicted": predicted,
-        "s_per_tile_megapixel": begun["mstool"]["elapsed_s"] / predicted if predicted else None,
+        "batch_size": batch_size,
+        "megapixels": sum(np.prod(sources[name].scaled_shape) for name in names) / 1e6,
         **describe_models(models),
         "folds": _describe_folds(parts, settings.select),
         "made_with": describe_making(
@@ -109,10 +97,31 @@ def predict_tiles(
             source.as_entry(tiles, out) for name, source in sources.items() if name in names
         ],
     }
-    work.finish(record)
+    if job.is_merge:
+        _merge(chosen, facts, work, job)
+        return
+    # a damaged tile takes nothing back: with it mended, the same command goes on
+    todo = [tile for tile in chosen if not probabilities_path(out, tile).exists()]
+    missing_ids = {tile.id for tile in todo}
+    with job.report.progress("predicting", len(chosen)) as advance:
+        advance(len(chosen) - len(todo))
+        for part in parts:
+            missing = [tile for tile in part.tiles if tile.id in missing_ids]
+            _predict_all(missing, tiles, part.models, settings, batch_size, compute, out, advance)
+    write_manifest(out, chosen)
+    begun = work.describe(compute.name, compute.n_threads)
+    predicted = sum(tile.height * tile.width for tile in todo) / 1e6
+    work.finish(begun | _describe_pace(len(todo), predicted, begun["mstool"]["elapsed_s"]) | facts)
     job.report.note(
         f"{out}: {len(chosen)} tiles of {len(names)} micrographs, {len(todo)} of them now"
     )
+
+
+def _batches(parts: Sequence[Part], batch_size: int) -> Iterator[Sequence[Tile]]:
+    """Tiles that are predicted at a time."""
+    for part in parts:
+        for start in range(0, len(part.tiles), batch_size):
+            yield part.tiles[start : start + batch_size]
 
 
 def choose_tiles(
@@ -150,6 +159,30 @@ def _divide(folder: TileFolder, models: Sequence[LoadedModel], select: str) -> l
         return divide_out_of_fold(folder, models)
     chosen = choose_tiles(folder.tiles, folder.sources, models, select, folder.path)
     return [Part(tuple(models), tuple(chosen))]
+
+
+def _merge(chosen: Sequence[Tile], facts: dict[str, Any], work: Work, job: Job) -> None:
+    """Join the tiles that shards have predicted."""
+    with work.filling():
+        shards = work.open_parts()
+        shards.check_same("batch_size", "--batch-size")
+        write_manifest(job.out, chosen)
+        work.gather(shards, ["probs"])
+    pace = _describe_pace(
+        int(shards.total("n_predicted")),
+        shards.total("tile_megapixels_predicted"),
+        shards.elapsed_s(),
+    )
+    work.finish_merge(work.describe() | pace | facts, shards)
+    job.report.note(f"{job.out}: {len(chosen)} tiles of {len(shards.parts)} shards")
+
+
+def _describe_pace(n_predicted: int, megapixels: float, elapsed_s: float) -> dict[str, Any]:
+    return {
+        "n_predicted": n_predicted,
+        "tile_megapixels_predicted": megapixels,
+        "s_per_tile_megapixel": elapsed_s / megapixels if megapixels else None,
+    }
 
 
 def _note_seen(
