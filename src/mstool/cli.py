@@ -86,7 +86,8 @@ def main() -> None:
 
             _say_all(traceback.format_exc().rstrip())
         line, status = explain(error)
-        say(f"mstool{verb and ' ' + verb}: {line}")
+        if line:  # else another process of the same work has said it
+            say(f"mstool{verb and ' ' + verb}: {line}")
     except KeyboardInterrupt:
         status = 130
     except SystemExit as ended:
