@@ -128,7 +128,7 @@ def test_bad_input_gets_one_line(study, arguments, words):
     process = torchrun("--epochs", 6, "-o", "other", *arguments)
     code, _, lines = end(process)
     told = [line for line in lines if "weights to train on" not in line]
-    assert (code, len(told)) == (1, 1)
+    assert (code, len(told)) == (1, 1), told
     assert words in told[0]
     assert not Path("other").exists()
 

@@ -21,6 +21,7 @@ from torch import distributed, nn
 from mstool.errors import Interrupted, MissingInputError, UnavailableError, UsageError
 from mstool.nn.dataset import epoch_batches
 from mstool.nn.shared_norm import share_norms
+from mstool.stopping import leave_signals_to_parent
 
 Item = TypeVar("Item")
 Answer = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
@@ -226,6 +227,7 @@ def assemble(environment: Mapping[str, str]) -> Iterator[Team]:
         yield Team(rank, size)
         distributed.destroy_process_group()
     except BaseException as error:
+        leave_signals_to_parent()  # torchrun ends all when one ends, which is nothing to speak of
         ended = _explain(error)
         if _is_told(told):
             raise Interrupted("", ended.exit_code if hasattr(ended, "exit_code") else 1) from error
