@@ -19,6 +19,7 @@ from mstool.reporting import Reporter
 
 MANY, FEW = 1e9, 1e6  # pixels for which a trial is worth it, and is not
 ALIKE = 1.0
+TOLD = Reporter("predict", 0)
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def request_of(tmp_path):
     def make(asked="auto", n_pixels=MANY, **changes):
         request = EngineRequest(
             asked, [model], 16, n_pixels, lambda: [np.zeros((16, 16), np.uint8)],
-            Compute(torch.device("cpu"), torch.float32), GraphFolder(tmp_path / "kept", Reporter("predict", 0)),
+            Compute(torch.device("cpu"), torch.float32), GraphFolder(tmp_path / "kept", TOLD),
         )  # fmt: skip
         return replace(request, **changes)
 
@@ -107,10 +108,7 @@ def test_a_trial_is_made_once(tried, request_of):
 
 def test_without_a_folder_it_is_made_each_time(tried, request_of):
     for _ in range(2):
-        assert (
-            choose_engine(request_of(kept=GraphFolder(None, Reporter("predict", 0)))).name
-            == "openvino"
-        )
+        assert choose_engine(request_of(kept=GraphFolder(None, TOLD))).name == "openvino"
     assert len(tried.names) == 4
 
 
