@@ -222,6 +222,15 @@ def differing_settings(before: dict[str, Any], after: dict[str, Any]) -> list[st
     ]
 
 
+def settings_in(folder: Path, record: str) -> dict[str, Any]:
+    """Settings with which work in a folder was begun or done; empty where there is none."""
+    for path in (folder / record, _claim_path(folder, record)):
+        if path.is_file():
+            settings = read_record(path).get("settings")
+            return settings if isinstance(settings, dict) else {}
+    return {}
+
+
 def _claim_path(folder: Path, record: str) -> Path:
     return folder / f".{Path(record).stem}.unfinished.json"
 

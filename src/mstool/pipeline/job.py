@@ -137,5 +137,6 @@ class Work:
     def finish_merge(self, record: dict[str, Any], parts: Parts) -> None:
         """Write the record of work that is joined of shards, which are then taken away."""
         run = record["mstool"] | {"device": parts.device, "threads": parts.threads}
-        self.finish(record | {"mstool": run, "shards": parts.describe()})
+        engine = {"engine": parts.parts[0].record.get("engine")}  # which has run there
+        self.finish(record | {"mstool": run, "shards": parts.describe()} | engine)
         parts.remove(self.folder.record, self.folder.contents)

@@ -1,7 +1,7 @@
 """Class probabilities of tiles, by one model or several."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,17 @@ from mstool.micrographs.needs import check_needs
 from mstool.micrographs.tile_folder import TileFolder, open_tile_folder
 from mstool.nn.checkpoint import LoadedModel, check_same_classes, load_checkpoint
 from mstool.nn.device import Compute
+from mstool.nn.graph_folder import user_graph_folder
 from mstool.nn.infer import predict_images
+from mstool.nn.model import Segmenter
+from mstool.pipeline.engine_choice import (
+    TRIAL_TILES,
+    EngineChoice,
+    EngineRequest,
+    begun_with,
+    choose_engine,
+    engine_of_shards,
+)
 from mstool.pipeline.fold_models import (
     Part,
     divide_out_of_fold,
@@ -47,6 +57,7 @@ class PredictSettings:
     tta: str  # "none", "flips" or "d4"
     probs: str  # "uint8" or "float16"
     precision: str  # as resolved
+    engine: str  # "auto" until it is chosen
 
 
 def predict_tiles(
@@ -69,6 +80,8 @@ def predict_tiles(
     sources = tile_folder.sources
     parts = _divide(tile_folder, models, settings.select)
     _note_seen(parts, models, sources, settings.select, job.report)
+    engine = _choose_engine(tile_folder, parts, models, settings, compute, job)
+    settings = replace(settings, engine=engine.name)
     # whole batches, since rounding depends on what else is in one
     batches = job.share(list(_batches(parts, batch_size)), f"batches of {batch_size} tiles")
     wanted = {tile.id for batch in batches for tile in batch}
@@ -79,27 +92,18 @@ def predict_tiles(
     work = job.claim(PREDICT_RECORD, contents, asdict(settings), inputs, lambda: pieces)
     if work is None:
         return
-    names = {tile.source for tile in chosen}
     facts = {
         "n_tiles": len(chosen),
         "batch_size": batch_size,
-        "megapixels": sum(np.prod(sources[name].scaled_shape) for name in names) / 1e6,
+        "engine": engine.as_entry(),
         **describe_models(models),
         "folds": _describe_folds(parts, settings.select),
-        "made_with": describe_making(
-            settings.tta,
-            tile_folder.settings,
-            [model.checkpoint for model in models],
-            [len(part.models) for part in parts],
-        ),
-        "tiles": {"settings": tile_folder.settings, "halo": tile_folder.halo},
-        "sources": [
-            source.as_entry(tiles, out) for name, source in sources.items() if name in names
-        ],
+        **_describe_tiles(chosen, tile_folder, models, parts, settings, out),
     }
     if job.is_merge:
         _merge(chosen, facts, work, job)
         return
+    run_by = {id(model): one for model, one in zip(models, engine.segmenters, strict=True)}
     # a damaged tile takes nothing back: with it mended, the same command goes on
     todo = [tile for tile in chosen if not probabilities_path(out, tile).exists()]
     missing_ids = {tile.id for tile in todo}
@@ -107,14 +111,43 @@ def predict_tiles(
         advance(len(chosen) - len(todo))
         for part in parts:
             missing = [tile for tile in part.tiles if tile.id in missing_ids]
-            _predict_all(missing, tiles, part.models, settings, batch_size, compute, out, advance)
+            segmenters = [run_by[id(model)] for model in part.models]
+            _predict_all(missing, tiles, segmenters, settings, batch_size, compute, out, advance)
     write_manifest(out, chosen)
     begun = work.describe(compute.name, compute.n_threads)
     predicted = sum(tile.height * tile.width for tile in todo) / 1e6
     work.finish(begun | _describe_pace(len(todo), predicted, begun["mstool"]["elapsed_s"]) | facts)
+    n_sources = len(facts["sources"])
     job.report.note(
-        f"{out}: {len(chosen)} tiles of {len(names)} micrographs, {len(todo)} of them now"
+        f"{out}: {len(chosen)} tiles of {n_sources} micrographs, {len(todo)} of them now"
     )
+
+
+def _describe_tiles(
+    chosen: Sequence[Tile],
+    folder: TileFolder,
+    models: Sequence[LoadedModel],
+    parts: Sequence[Part],
+    settings: PredictSettings,
+    out: Path,
+) -> dict[str, Any]:
+    """Entries of the record on what was predicted."""
+    names = {tile.source for tile in chosen}
+    return {
+        "megapixels": sum(np.prod(folder.sources[name].scaled_shape) for name in names) / 1e6,
+        "made_with": describe_making(
+            settings.tta,
+            folder.settings,
+            [model.checkpoint for model in models],
+            [len(part.models) for part in parts],
+        ),
+        "tiles": {"settings": folder.settings, "halo": folder.halo},
+        "sources": [
+            source.as_entry(folder.path, out)
+            for name, source in folder.sources.items()
+            if name in names
+        ],
+    }
 
 
 def _batches(parts: Sequence[Part], batch_size: int) -> Iterator[Sequence[Tile]]:
@@ -204,6 +237,31 @@ def _note_seen(
         )
 
 
+def _choose_engine(
+    folder: TileFolder,
+    parts: Sequence[Part],
+    models: Sequence[LoadedModel],
+    settings: PredictSettings,
+    compute: Compute,
+    job: Job,
+) -> EngineChoice:
+    """What runs the networks: for `auto` what has begun this folder, or else the fastest."""
+    if job.is_merge:
+        return engine_of_shards(settings.engine, job.out, PREDICT_RECORD)
+    chosen = [tile for part in parts for tile in part.tiles]
+    return choose_engine(
+        EngineRequest(
+            begun_with(settings.engine, job.out, PREDICT_RECORD, job.whole),
+            models,
+            folder.size,
+            len(chosen) * folder.size**2,
+            lambda: [read_tile_image(folder.path, tile) for tile in chosen[:TRIAL_TILES]],
+            compute,
+            user_graph_folder(job.report),
+        )
+    )
+
+
 def _describe_folds(parts: Sequence[Part], select: str) -> list[dict[str, Any]] | None:
     if select != OUT_OF_FOLD:
         return None
@@ -261,7 +319,7 @@ def _was_searched(model: LoadedModel) -> bool | None:
 def _predict_all(
     todo: Sequence[Tile],
     tiles: Path,
-    models: Sequence[LoadedModel],
+    segmenters: Sequence[Segmenter],
     settings: PredictSettings,
     batch_size: int,
     compute: Compute,
@@ -269,9 +327,6 @@ def _predict_all(
     advance: Advance,
 ) -> None:
     (out / "probs").mkdir(exist_ok=True)
-    if not todo:
-        return
-    segmenters = [compute.place(model.segmenter) for model in models]
     for start in range(0, len(todo), batch_size):
         batch = todo[start : start + batch_size]
         images = [read_tile_image(tiles, tile) for tile in batch]
