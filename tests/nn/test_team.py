@@ -44,6 +44,12 @@ def test_one_process_does_all_itself():
         ALONE.wait()
 
 
+def test_the_mean_of_gradients_over_processes_becomes_their_sum():
+    # AdamW would hardly tell: its steps do not depend on the size of gradients
+    assert Team(1, 4).share_of_loss(torch.tensor(0.5)) == 2
+    assert ALONE.share_of_loss(torch.tensor(0.5)) == 0.5
+
+
 def test_batches_smaller_than_the_team_are_refused():
     refuse_small_batches(12, 8, 6)
     with pytest.raises(UsageError, match="leaves batches of 2 of 5 tiles"):
