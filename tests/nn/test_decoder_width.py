@@ -9,6 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from mstool.errors import InputError, UsageError
+from mstool.labels.legend import legend_from_values, legend_to_toml
 from mstool.nn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mstool.nn.decoder_width import (
     USUAL_CHANNELS,
@@ -92,7 +93,8 @@ def narrow_model(tmp_path_factory):
     spec = ModelSpec("unet", LITE, 1, 2, decoder_channels=NARROW)
     numbers = ((0.0,), (1.0,), "uint8", None, 32, None)
     sources = {"train": [], "val": [], "test": []}
-    checkpoint = Checkpoint(spec, ("a", "b"), "", *numbers, sources, {}, {})
+    legend = legend_to_toml(legend_from_values([0, 1]))
+    checkpoint = Checkpoint(spec, ("a", "b"), legend, *numbers, sources, {}, {})
     save_checkpoint(path, build_segmenter(spec, [0.0], [1.0], 0), checkpoint)
     return path
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mstool.errors import UsageError
+from mstool.labels.legend import legend_from_values, legend_to_toml
 from mstool.nn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mstool.nn.finetune import encoder_stages, freeze, parse_finetune, train_mode
 from mstool.nn.model import (
@@ -20,6 +21,7 @@ from mstool.nn.receptive_field import theoretical_receptive_field
 from mstool.nn.unet_plain import UNetPlain, valid_input_sizes, valid_margin
 
 LITE = "efficientnet-lite0"
+CLASSES = legend_to_toml(legend_from_values([0, 1]))
 
 
 def segmenter(arch=PLAIN, encoder=None, n_channels=1, n_classes=2, **options):
@@ -92,7 +94,7 @@ def test_no_model_is_taken_for_a_pickle_whatever_the_length_of_its_header(tmp_pa
     spec = ModelSpec(PLAIN, None, 1, 2, 2, 4)
     sources = {"train": [], "val": [], "test": []}
     for length in range(padding, padding + 16):  # safetensors pads the header to eight bytes
-        legend = "x" * 8 * length
+        legend = f"{CLASSES}# {'x' * 8 * length}"
         numbers = ((0.0,), (1.0,), "uint8", None, 32, 5)
         checkpoint = Checkpoint(spec, ("a", "b"), legend, *numbers, sources, {}, {})
         save_checkpoint(tmp_path / "m.safetensors", model, checkpoint)

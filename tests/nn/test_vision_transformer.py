@@ -5,6 +5,7 @@ import torch
 from safetensors.torch import save_file
 
 from mstool.errors import InputError, UnavailableError, UsageError
+from mstool.labels.legend import legend_from_values, legend_to_toml
 from mstool.nn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mstool.nn.model import ModelSpec, build_encoder, build_network, build_segmenter
 from mstool.nn.receptive_field import theoretical_receptive_field
@@ -169,8 +170,22 @@ def test_micronet_has_no_transformer(tmp_path):
 def test_a_model_needs_no_network(tmp_path, monkeypatch):
     segmenter = build(TINY)
     sources = {"train": [], "val": [], "test": []}
+    legend = legend_to_toml(legend_from_values([0, 1]))
     known = Checkpoint(
-        *(spec(TINY), ("a", "b"), "", (100.0,), (50.0,), "uint8", None, 64, None, sources, {}, {})
+        *(
+            spec(TINY),
+            ("a", "b"),
+            legend,
+            (100.0,),
+            (50.0,),
+            "uint8",
+            None,
+            64,
+            None,
+            sources,
+            {},
+            {},
+        )
     )
     save_checkpoint(tmp_path / "m.safetensors", segmenter, known)
 

@@ -127,6 +127,30 @@ def test_a_block_that_fails_finishes_nothing():
     assert ended == []
 
 
+@pytest.mark.parametrize("pause_s", [0.0, 0.3])
+def test_writing_that_counts_what_it_takes_need_not_ask_for_more(pause_s):
+    written = []
+
+    def write(items):
+        written.extend(next(items) for _ in range(5))
+
+    with write_beside(write) as hand:
+        for number in range(5):
+            hand(number)
+        time.sleep(pause_s)  # it has ended before it is told that this was all
+    assert written == [0, 1, 2, 3, 4]
+
+
+def test_items_that_nobody_took_are_no_success():
+    def hand_one_more():
+        with write_beside(next) as hand:
+            hand(1)
+            hand(2)
+
+    with pytest.raises(GivenUpError):
+        hand_one_more()
+
+
 def test_writing_that_ends_early_is_no_success():
     def write(items):
         next(items)

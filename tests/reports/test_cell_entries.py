@@ -100,7 +100,7 @@ def test_row_of_the_table_has_each_number_under_its_name():
     assert dict(zip(header, done, strict=True)) == {
         "cell": "d/x",
         "data": "d",
-        "loss": "'=ce",
+        "loss": "=ce",
         "status": "done",
         "n_images": 4,
         "n_runs": 2,

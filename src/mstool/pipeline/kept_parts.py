@@ -97,7 +97,7 @@ class KeptParts:
         """
         part = self._read(name, kind)
         is_whole = part is not None and not getattr(part, "left_out", ())
-        may_begin = is_quick or self.budget.fits(needs_s)
+        may_begin = is_quick or not (self.budget.is_spent or needs_s > self.budget.left_s)
         if not is_whole and may_begin:
             part = self._make_now(name, kind, make)
         if part is None:

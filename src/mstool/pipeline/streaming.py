@@ -70,11 +70,14 @@ def write_beside(write: Callable[[Iterator[Item]], None]) -> Iterator[Callable[[
 
         try:
             yield hand
-            hand(_END)
         except BaseException:
             _put(waiting, _GIVEN_UP, lambda: not written.done())
             raise
+        # one that counts what it takes ends without asking whether there is more
+        _put(waiting, _END, lambda: not written.done())
         written.result()
+        if any(item is not _END for item in waiting.queue):
+            raise GivenUpError
 
 
 def _put(waiting: Queue, item: Any, is_wanted: Callable[[], bool]) -> bool:

@@ -95,14 +95,7 @@ def csv_rows(entries: Sequence[Mapping[str, Any]], factors: Sequence[str]) -> li
     header = ["cell", "data", *factors, "status", "n_images", "n_runs", "mean_iou", "low", "high"]
     header += ["base", "difference", "difference_low", "difference_high", "p", "p_holm"]
     header += ["core_s_train", "core_s_predict", "core_s", "peak_rss_mb"]
-    rows = [header, *(_csv_row(entry, factors) for entry in entries)]
-    return [[_inert(value) for value in row] for row in rows]
-
-
-def _inert(value: Any) -> Any:
-    """A value as it is, but text that a spreadsheet would run as a formula with ' before it."""
-    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{value}" if is_formula else value
+    return [header, *(_csv_row(entry, factors) for entry in entries)]
 
 
 def _csv_row(entry: Mapping[str, Any], factors: Sequence[str]) -> list[Any]:
