@@ -2,8 +2,11 @@
 
 import sys
 
-from mstool.errors import Interrupted
-from mstool.stopping import die_on_signals, raise_on_signals
+try:
+    from mstool.errors import Interrupted
+    from mstool.stopping import die_on_signals, raise_on_signals
+except KeyboardInterrupt:  # what came sooner still, Python itself shows a traceback of
+    sys.exit(130)
 
 
 def main() -> None:

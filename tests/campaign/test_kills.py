@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 
 import pytest
 
@@ -15,9 +16,10 @@ def try_kills(bench, n_moments, seed, table):
         draw = random.Random(f"{seed} {bench.verb} {number}")
         moment = draw.uniform(0, bench.took_s)
         bench.empty()
-        bench.run(limit_s=moment)
-        ended = bench.run()
+        killed, ended = bench.run(limit_s=moment), bench.run()
         fault = bench.name_fault(ended)
+        if killed["code"] not in (-signal.SIGKILL, 0):
+            fault = f"exit code {killed['code']} before the kill"
         what = f"{bench.verb}, killed after {moment:.3f} of {bench.took_s:.3f} s"
         table.count("kill -9, and again", fault or "done", f"{what}: {ended['stderr'][-400:]}")
         if fault:

@@ -13,7 +13,7 @@ import pytest
 
 from mstool.stopping import EXIT_CODES
 
-SIGNALS = ["SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2", "SIGXCPU", "SIGQUIT"]
+SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU", "SIGQUIT"]
 DEAF_S = 0.05  # on a CPU, until a verb hears of signals
 LIMIT_S = 60.0
 
@@ -44,20 +44,22 @@ def hears(process):
     return bool(caught >> (signal.SIGTERM - 1) & 1) or on_cpu_s > DEAF_S
 
 
-def name_fault(code, said, number, heard, begun):
+def name_fault(code, said, number, heard, is_over):
     """What is wrong with how a verb ended that was signalled; empty if nothing is.
 
-    What Python itself says of an interrupt, while it does not yet know of mstool, is its own.
+    What Python itself says of an interrupt, before it has begun with mstool, is its own.
     """
-    if code == -number and (begun or not heard):
-        return ""  # at the very end, or the very beginning
-    if "Traceback" in said and (heard or number != signal.SIGINT):
+    if "KeyboardInterrupt" in said and not heard and "mstool/__main__.py" not in said:
+        return ""
+    if "Traceback" in said:
         return "a traceback"
     if code == EXIT_CODES[number]:
-        return "" if said.count("\n") <= 1 or not heard else f"{said.count(chr(10))} lines"
+        return "" if said.count("\n") <= 1 else f"{said.count(chr(10))} lines"
     if code == 0:
-        return "" if begun else "a lost signal"
-    return "dead by the signal" if code == -number else f"exit code {code}"
+        return "" if is_over else "a lost signal"
+    if code == -number:
+        return "" if is_over or not heard else "dead by the signal"
+    return f"exit code {code}"
 
 
 def try_signals(bench, n_signals, seed, table):
@@ -70,14 +72,15 @@ def try_signals(bench, n_signals, seed, table):
         bench.empty()
         with start([*bench.argv, "-q"], bench.cwd) as process:
             time.sleep(moment)
-            heard, begun = hears(process), any(bench.out.iterdir())
+            heard = hears(process)
+            is_over = all((bench.out / name).exists() for name in bench.made)
             process.send_signal(number)
             try:
                 said = process.communicate(timeout=LIMIT_S)[1]
             except subprocess.TimeoutExpired:
                 process.kill()
                 said = "does not end"
-        fault = name_fault(process.returncode, said, number, heard, begun)
+        fault = name_fault(process.returncode, said, number, heard, is_over)
         ending = "done" if process.returncode == 0 else "refused"
         what = f"{bench.verb}, {name} after {moment:.3f} s"
         table.count("signals in the first second", fault or ending, f"{what}: {said[-400:]}")

@@ -109,9 +109,13 @@ class OutputFolder:
         Raises
         ------
         OutputError
-            If one of the `pieces`, which are those of `claim`, is not there any more.
+            If one of the `pieces`, which are those of `claim`, or of the ``files`` that the record
+            names, is not there any more.
         """
-        if lost := next((path for path in pieces() if not path.is_file()), None):
+        files = self._files_of(record)
+        if lost := next((path for path in (*pieces(), *files) if not path.is_file()), None):
+            if lost in files:
+                self._tidy()  # unfinished work that takes it for made
             raise OutputError(
                 f"{lost}: was removed while this run went on; run the same command again"
             )
@@ -120,6 +124,14 @@ class OutputFolder:
             self._tidy()
         self.claim_path.unlink(missing_ok=True)
         unlock_folder(self.path)
+
+    def list_files(self) -> list[str]:
+        """Names of all files that the verb has made here, relative to the folder."""
+        found: list[Path] = []
+        for path in (self.path / name for name in self.contents):
+            found += path.rglob("*") if path.is_dir() else [path]
+        made = (path for path in found if path.is_file() and not is_temporary(path))
+        return sorted(path.relative_to(self.path).as_posix() for path in made)
 
     def _take(
         self,
@@ -169,8 +181,14 @@ class OutputFolder:
             )
 
     def _is_whole(self, pieces: Callable[[], Iterable[Path]]) -> bool:
-        has_all = not read_record(self.path / self.record).get("left_out")
-        return has_all and all(path.is_file() for path in pieces())
+        record = read_record(self.path / self.record)
+        if record.get("left_out"):
+            return False
+        return all(path.is_file() for path in (*pieces(), *self._files_of(record)))
+
+    def _files_of(self, record: dict[str, Any]) -> list[Path]:
+        """What a record names as made, where the verb knows no sooner what that is."""
+        return [self.path / name for name in record.get("files", ())]
 
     def _refuse_own_inputs(self, inputs: dict[str, str]) -> None:
         for name in inputs:

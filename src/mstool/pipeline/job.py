@@ -79,6 +79,10 @@ class Work:
             "settings": self.settings,
         }
 
+    def list_files(self) -> list[str]:
+        """Names of all that has been made; see `OutputFolder.list_files`."""
+        return self.folder.list_files()
+
     def finish(self, record: dict[str, Any]) -> None:
         """Write the record, which makes the folder complete; see `OutputFolder.finish`."""
         self.folder.finish(record, self.pieces)

@@ -84,6 +84,13 @@ class Explanation:
     images: tuple[FieldMaps, ...]
     left_out: tuple[str, ...]
 
+    @property
+    def files(self) -> set[str]:
+        """Files that its parts speak of, relative to the record."""
+        maps = {name for image in self.images for name in (image.arrays, *image.pictures)}
+        layers = (self.features or {}).values()
+        return maps.union(*((layer.arrays, layer.picture) for layer in layers))
+
 
 def explain_images(
     files: SetFiles,
@@ -135,7 +142,8 @@ def explain_images(
     done = list_done(settings.checks, vars(found))
     place_pictures(out, done.stamp)
     begun = work.describe(compute.name, compute.n_threads)
-    record = begun | _record(question, found, done, model)
+    files = {"files": sorted({*work.list_files(), *found.files})}
+    record = begun | _record(question, found, done, model) | files
     work.finish(record)
     for line in [*record["warnings"], f"{out}: {_headline(record)}"]:
         report.note(line)

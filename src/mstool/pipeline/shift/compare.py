@@ -74,7 +74,7 @@ def compare_sets(
         augmentation = steps.derive_augmentation(comparison, found.factors)
         draw_all(comparison, found, chosen)
     begun = work.describe(compute.name, compute.n_threads)
-    record = begun | describe(comparison, found, augmentation)
+    record = begun | describe(comparison, found, augmentation) | {"files": work.list_files()}
     work.finish(record)
     for warning in record["warnings"]:
         job.report.note(warning)
