@@ -41,7 +41,7 @@ def name_fault(ended, out):
         return f"exit code {ended['code']}"
     if len(lines) != 1:
         return f"{len(lines)} lines"
-    if "out/new" not in lines[0]:
+    if f"{out.name}/" not in lines[0]:
         return "does not name the file"
     left = [path for path in out.rglob("*") if is_temporary(path) or path.name == LOCK]
     return f"stale files {' '.join(path.name for path in left)}" if left else ""

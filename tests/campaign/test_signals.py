@@ -103,4 +103,4 @@ def test_a_signal_at_the_start_ends_a_verb(bench, table):
 @needs_proc
 @pytest.mark.slow
 def test_signals_in_the_first_second_end_a_verb(bench, table):
-    assert not try_signals(bench, 5, 1, table)
+    assert not try_signals(bench, 12, 1, table)
