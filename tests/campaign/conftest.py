@@ -147,7 +147,7 @@ def try_case(forks, table):
     return run
 
 
-CONFIG = 'size = "48"\noverlap = 16\nlabels = "labels"\ngrey = true\n'
+CONFIG = 'size = "48"\noverlap = 16\nlabels = ["labels"]\ngrey = true\n'
 AUGMENT = "flip = 0.5\nzoom = [0.8, 1.25]\nright_angles = true\n"
 LEGEND = """[[class]]
 name = "a"
