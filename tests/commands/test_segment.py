@@ -8,6 +8,7 @@ import pytest
 import tifffile
 
 from mstool.nn.checkpoint import load_checkpoint
+from mstool.nn.engines import OTHERS, installed_engines
 from mstool.pipeline import segment as pipeline
 from mstool.pipeline.memory_bound import MemoryNeeds
 
@@ -226,3 +227,33 @@ def test_bad_input_gets_one_line_and_leaves_nothing(run_mstool, study, arguments
 def test_dry_run_prints_the_settings(run_mstool, study):
     ended = run_mstool("segment", "raw", "--dry-run")
     assert json.loads(ended.stdout)["settings"]["scale"] == 1.0
+
+
+@pytest.mark.parametrize("engine", OTHERS)
+def test_another_engine_gives_the_same_masks_in_both_ways(run_mstool, new, monkeypatch, engine):
+    if engine not in installed_engines():
+        pytest.skip(f"{engine} is not installed")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(new / "cache"))
+    asked = ("--engine", engine, "--precision", "fp32", *CPU)
+    assert run_mstool("tile", "new", *CUT, "-o", "new-tiles", "-q").code == 0
+    assert run_mstool("predict", "new-tiles", *asked).code == 0
+    assert run_mstool("stitch", "probs", "-o", "apart", "-q").code == 0
+    assert run_mstool("segment", "new", *CUT, *asked).code == 0
+    assert files_in("masks") == files_in("apart")
+    predicted = json.loads(Path("probs/predict.json").read_text())
+    assert record_of()["engine"] == predicted["engine"]
+    assert record_of()["engine"]["name"] == predicted["settings"]["engine"] == engine
+    assert record_of()["engine"]["agreement"] >= 0.9999
+    assert len(list(Path("cache/mstool/graphs").glob("graph-*"))) == 1
+    # what is left to the tool goes on with what has begun
+    assert run_mstool("segment", "new", *CUT, "--precision", "fp32", "--device", "cpu").code == 0
+    refused = run_mstool("segment", "new", *CUT, *asked, "--engine", "torch")
+    assert refused.code != 0
+    assert "engine" in refused.stderr
+
+
+def test_few_tiles_are_left_to_torch(run_mstool, new):
+    assert run_mstool("segment", "new", *CUT, *CPU).code == 0
+    found = record_of()
+    assert found["settings"]["engine"] == found["engine"]["name"] == "torch"
+    assert found["engine"]["speedup"] is None

@@ -35,6 +35,16 @@ Probs = Annotated[
         callback=options.one_of("uint8", "float16"),
     ),
 ]
+Engine = Annotated[
+    str,
+    Group.RUNNING(
+        "--engine",
+        metavar="ENGINE",
+        help="Program that runs the network on a CPU: torch, openvino, onnxruntime, or auto, the "
+        "fastest of those installed that gives the same labels.",
+        callback=options.one_of("auto", "torch", "openvino", "onnxruntime"),
+    ),
+]
 BatchSize = Annotated[int, Group.RUNNING("--batch-size", min=1, help="Tiles at a time.")]
 
 
@@ -56,6 +66,7 @@ def predict(
     batch_size: BatchSize = 4,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
+    engine: Engine = "auto",
     threads: options.Threads = "auto",
     out: options.OutFolder = Path("probs"),
     overwrite: options.Overwrite = False,
@@ -74,6 +85,10 @@ def predict(
     chose its weights in validation, and all other micrographs of these specimens. A micrograph that
     all models have seen is refused; one that none of them knows is predicted by all.
 
+    --engine auto tries OpenVINO and ONNX Runtime, which pip install 'mstool[fast]' brings, beside
+    torch on a few tiles of a large task, remembers the outcome, and takes the fastest whose labels
+    are those of torch in 99.99 % of pixels.
+
     Example: mstool predict tiles/ --model model/ --select test
 
     Example: mstool predict tiles/ --model cv/ --select out-of-fold
@@ -88,7 +103,7 @@ def predict(
     reuse_freed_memory()
     use_threads(threads, job.report)
     compute = choose_compute(device, precision)
-    settings = PredictSettings(select, tta, probs, compute.precision)
+    settings = PredictSettings(select, tta, probs, compute.precision, engine)
     models = model or [Path("model")]
     if dry_run:
         emit_plan("predict", asdict(settings), [tiles, *models], out)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from mstool.commands import options
 from mstool.commands.option_groups import Group, operand
 from mstool.commands.output import emit_plan, make_reporter
-from mstool.commands.predict import BatchSize, Models, Probs, Views
+from mstool.commands.predict import BatchSize, Engine, Models, Probs, Views
 from mstool.commands.stitch import Abstain, Blend, Confidence, Overlay
 from mstool.commands.tile import Overlap, Size
 from mstool.errors import UsageError
@@ -63,6 +63,7 @@ def segment(
     probs: Probs = "uint8",
     device: options.Device = "auto",
     precision: options.Precision = "auto",
+    engine: Engine = "auto",
     threads: options.Threads = "auto",
     abstain: Abstain = 0.0,
     confidence: Confidence = False,

@@ -228,16 +228,25 @@ def is_unfinished(folder: Path, record: str) -> bool:
     return name_claim(folder, record).is_file() and not (folder / record).is_file()
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def settings_in(folder: Path, record: str) -> dict[str, Any]:
+    """Settings with which work in a folder was begun or done; empty where there is none."""
+    for path in (folder / record, name_claim(folder, record)):
+        if path.is_file():
+            settings = read_record(path).get("settings")
+            return settings if isinstance(settings, dict) else {}
+    return {}
 
 
 def name_claim(folder: Path, record: str) -> Path:
     """File that says what is being made in a folder until its record does."""
     return folder / f".{Path(record).stem}.unfinished.json"
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

@@ -1,7 +1,7 @@
 """Class probabilities of tiles, by one model or several."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,16 @@ from mstool.micrographs.needs import check_needs
 from mstool.micrographs.tile_folder import TileFolder, open_tile_folder
 from mstool.nn.checkpoint import LoadedModel, check_same_classes, load_checkpoint
 from mstool.nn.device import Compute
+from mstool.nn.graph_folder import user_graph_folder
 from mstool.nn.infer import predict_images
+from mstool.nn.model import Segmenter
+from mstool.pipeline.engine_choice import (
+    TRIAL_TILES,
+    EngineChoice,
+    EngineRequest,
+    begun_with,
+    choose_engine,
+)
 from mstool.pipeline.fold_models import (
     Part,
     divide_out_of_fold,
@@ -47,6 +56,7 @@ class PredictSettings:
     tta: str  # "none", "flips" or "d4"
     probs: str  # "uint8" or "float16"
     precision: str  # as resolved
+    engine: str  # "auto" until it is chosen
 
 
 def predict_tiles(
@@ -74,9 +84,12 @@ def predict_tiles(
     inputs = [*tile_folder.files, *(model.path for model in models)]
     pieces = [out / MANIFEST, *(probabilities_path(out, tile) for tile in chosen)]
     contents = (MANIFEST, "probs")
+    engine = _choose_engine(tile_folder, chosen, models, settings, compute, job)
+    settings = replace(settings, engine=engine.name)
     work = job.claim(PREDICT_RECORD, contents, asdict(settings), inputs, lambda: pieces)
     if work is None:
         return
+    run_by = {id(model): one for model, one in zip(models, engine.segmenters, strict=True)}
     # a damaged tile takes nothing back: with it mended, the same command goes on
     todo = [tile for tile in chosen if not probabilities_path(out, tile).exists()]
     missing_ids = {tile.id for tile in todo}
@@ -84,7 +97,8 @@ def predict_tiles(
         advance(len(chosen) - len(todo))
         for part in parts:
             missing = [tile for tile in part.tiles if tile.id in missing_ids]
-            _predict_all(missing, tiles, part.models, settings, batch_size, compute, out, advance)
+            segmenters = [run_by[id(model)] for model in part.models]
+            _predict_all(missing, tiles, segmenters, settings, batch_size, compute, out, advance)
     write_manifest(out, chosen)
     names = {tile.source for tile in chosen}
     megapixels = sum(np.prod(sources[name].scaled_shape) for name in names) / 1e6
@@ -96,6 +110,7 @@ def predict_tiles(
         "megapixels": megapixels,
         "tile_megapixels_predicted": predicted,
         "s_per_tile_megapixel": begun["mstool"]["elapsed_s"] / predicted if predicted else None,
+        "engine": engine.as_entry(),
         **describe_models(models),
         "folds": _describe_folds(parts, settings.select),
         "made_with": describe_making(
@@ -171,6 +186,28 @@ def _note_seen(
         )
 
 
+def _choose_engine(
+    folder: TileFolder,
+    chosen: Sequence[Tile],
+    models: Sequence[LoadedModel],
+    settings: PredictSettings,
+    compute: Compute,
+    job: Job,
+) -> EngineChoice:
+    """What runs the networks: for `auto` what has begun this folder, or else the fastest."""
+    return choose_engine(
+        EngineRequest(
+            begun_with(settings.engine, job.out, PREDICT_RECORD),
+            models,
+            folder.size,
+            len(chosen) * folder.size**2,
+            lambda: [read_tile_image(folder.path, tile) for tile in chosen[:TRIAL_TILES]],
+            compute,
+            user_graph_folder(job.report),
+        )
+    )
+
+
 def _describe_folds(parts: Sequence[Part], select: str) -> list[dict[str, Any]] | None:
     if select != OUT_OF_FOLD:
         return None
@@ -228,7 +265,7 @@ def _was_searched(model: LoadedModel) -> bool | None:
 def _predict_all(
     todo: Sequence[Tile],
     tiles: Path,
-    models: Sequence[LoadedModel],
+    segmenters: Sequence[Segmenter],
     settings: PredictSettings,
     batch_size: int,
     compute: Compute,
@@ -236,9 +273,6 @@ def _predict_all(
     advance: Advance,
 ) -> None:
     (out / "probs").mkdir(exist_ok=True)
-    if not todo:
-        return
-    segmenters = [compute.place(model.segmenter) for model in models]
     for start in range(0, len(todo), batch_size):
         batch = todo[start : start + batch_size]
         images = [read_tile_image(tiles, tile) for tile in batch]

@@ -1,6 +1,7 @@
 """Micrographs to masks in one stream, without files in between."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,15 @@ from mstool.micrographs.sets import Member, MicrographSet, Reading, ScaledMicrog
 from mstool.micrographs.tile_folder import LEGEND
 from mstool.nn.checkpoint import LoadedModel
 from mstool.nn.device import Compute
+from mstool.nn.graph_folder import user_graph_folder
 from mstool.nn.infer import predict_images
-from mstool.nn.model import Segmenter
+from mstool.pipeline.engine_choice import (
+    TRIAL_TILES,
+    EngineChoice,
+    EngineRequest,
+    begun_with,
+    choose_engine,
+)
 from mstool.pipeline.job import Job, Work
 from mstool.pipeline.kept_parts import PARTS, Budget, KeptParts
 from mstool.pipeline.made_with import describe_making
@@ -58,6 +66,7 @@ class SegmentSettings:
     tta: str  # "none", "flips" or "d4"
     probs: str  # "uint8" or "float16", to which probabilities are rounded
     precision: str  # as resolved
+    engine: str  # "auto" until it is chosen
 
     def __post_init__(self):
         check_tile_size(self.size, self.overlap)
@@ -91,7 +100,7 @@ class Stream:
     """What turns micrographs into masks, in this order."""
 
     micrographs: MicrographSet
-    segmenters: tuple[Segmenter, ...]  # on the device
+    engine: EngineChoice
     settings: SegmentSettings
     masks: MaskSettings
     batch_size: int  # tiles at a time
@@ -154,7 +163,7 @@ class Stream:
             advance(len(batch))
 
     def _predict_tiles(self, tiles: Sequence[np.ndarray]) -> np.ndarray:
-        return predict_images(self.segmenters, tiles, self.compute, self.settings.tta)
+        return predict_images(self.engine.segmenters, tiles, self.compute, self.settings.tta)
 
     def _blending_bytes(self, member: Member) -> float:
         opened = self.micrographs.open(member)
@@ -182,15 +191,16 @@ def segment_images(
         At the end, if it went on without some.
     """
     _check(micrographs, models, (), Reporter())
+    engine = _choose_engine(micrographs, models, settings, compute, job)
+    settings = replace(settings, engine=engine.name)
     failed: list[str] = []
     work = _claim(micrographs, models, settings, masks, failed, job)
     if work is None:
         return
-    segmenters = tuple(compute.place(model.segmenter) for model in models)
     legend = legend_from_toml(models[0].checkpoint.legend)
     needs = tuple(model.needs for model in models)
     shared = compute, legend, needs, job.out
-    stream = Stream(micrographs, segmenters, settings, masks, running.batch_size, *shared)
+    stream = Stream(micrographs, engine, settings, masks, running.batch_size, *shared)
     with work.filling():
         stream = stream.within(running.max_mem)
         write_text(job.out / LEGEND, legend_to_toml(index_legend(legend)))
@@ -244,6 +254,39 @@ def leave_out_unreadable(files: SetFiles, report: Reporter) -> tuple[SetFiles, l
     if not readable:
         raise InputError(f"{files.images[0]}: none of these micrographs can be read")
     return replace(files, images=tuple(readable)), others
+
+
+def _choose_engine(
+    micrographs: MicrographSet,
+    models: Sequence[LoadedModel],
+    settings: SegmentSettings,
+    compute: Compute,
+    job: Job,
+) -> EngineChoice:
+    """What runs the networks: for `auto` what has begun this folder, or else the fastest."""
+    size = settings.size
+    shapes = [micrographs.open(member).shape for member in micrographs.members]
+    n_tiles = sum(len(plan_windows(*shape, size, settings.overlap)) for shape in shapes)
+
+    def read_some() -> list[np.ndarray]:
+        for member in micrographs.members:
+            opened = micrographs.open(member)
+            windows = plan_windows(*opened.shape, size, settings.overlap)[:TRIAL_TILES]
+            with suppress(InputError):  # which is told when its turn comes
+                return [pad_by_reflection(opened.read(window), size, size) for window in windows]
+        return []
+
+    return choose_engine(
+        EngineRequest(
+            begun_with(settings.engine, job.out, STITCH_RECORD),
+            models,
+            size,
+            n_tiles * size**2,
+            read_some,
+            compute,
+            user_graph_folder(job.report),
+        )
+    )
 
 
 def _claim(micrographs, models, settings, masks, failed: list[str], job: Job) -> Work | None:
@@ -312,6 +355,7 @@ def _describe(
         "n_tiles": sum(one.n_tiles for one in found.values()),
         "megapixels": megapixels,
         "s_per_megapixel": begun["mstool"]["elapsed_s"] / megapixels,
+        "engine": stream.engine.as_entry(),
         **describe_models(models),
         "folds": None,
         "made_with": describe_making(
