@@ -29,13 +29,15 @@ class Job:
         settings: dict[str, Any],
         inputs: Iterable[Path],
         pieces: Callable[[], Iterable[Path]] = tuple,
+        scratch: tuple[str, ...] = (),
     ) -> "Work | None":
         """Take the folder for work on these files; None, with a note, if all is there already.
 
         The arguments, and what is raised, are those of `OutputFolder` and its `claim`.
         """
         raise_if_stopped()
-        folder, hashes = OutputFolder(self.out, record, contents), hash_inputs(inputs, self.out)
+        folder = OutputFolder(self.out, record, contents, scratch)
+        hashes = hash_inputs(inputs, self.out)
         state = folder.claim(settings, hashes, self.overwrite, pieces)
         if state == "done":
             self.report.note(f"{self.out}: nothing left to do")
@@ -76,6 +78,10 @@ class Work:
             "inputs": self.inputs,
             "settings": self.settings,
         }
+
+    def list_files(self) -> list[str]:
+        """Names of all that has been made; see `OutputFolder.list_files`."""
+        return self.folder.list_files()
 
     def finish(self, record: dict[str, Any]) -> None:
         """Write the record, which makes the folder complete; see `OutputFolder.finish`."""

@@ -215,7 +215,6 @@ def segment_images(
             f"{len(failed)} of {len(found) + len(failed)} micrographs have no mask: "
             f"{', '.join(failed)}"
         )
-    KeptParts(job.out, Budget(), job.report).sweep()
 
 
 def scale_of(models: Sequence[LoadedModel]) -> float:
@@ -295,10 +294,11 @@ def _claim(micrographs, models, settings, masks, failed: list[str], job: Job) ->
     members = {member.name: member for member in micrographs.members}
     return job.claim(
         STITCH_RECORD,
-        (LEGEND, CONFIDENCE, OVERLAYS, PARTS, *list_masks(members, job.out)),
+        (LEGEND, CONFIDENCE, OVERLAYS, *list_masks(members, job.out)),
         settings.as_record() | asdict(masks),
         [*micrographs.files.files(), *(model.path for model in models)],
         lambda: [job.out / mask_name(name) for name in members if name not in failed],
+        (PARTS,),
     )
 
 

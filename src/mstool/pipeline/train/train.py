@@ -1,6 +1,5 @@
 """Fit a segmentation network to tiles, and write a model folder."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -68,10 +67,11 @@ def train_model(
     leak = None if is_done else report_leaks(data, split, settings.allow_leak, report)
     work = job.claim(
         RECORD,
-        (MODEL, "history.csv", "curves.png", "resume"),
+        (MODEL, "history.csv", "curves.png"),
         settings.as_record(),
         training_inputs(tiles, split, settings),
         lambda: [out / MODEL],
+        ("resume",),
     )
     if work is None:
         return
@@ -95,7 +95,6 @@ def train_model(
             "calibration": None if calibration is None else asdict(calibration),
         }
     )
-    shutil.rmtree(out / "resume", ignore_errors=True)
     report.note(_closing_words(out, fit))
 
 
