@@ -6,6 +6,7 @@ import os
 import pytest
 
 from mstool.errors import InputError, MissingInputError, UsageError
+from mstool.io.outputs import OutputFolder
 from mstool.pipeline import shards
 from mstool.pipeline.shards import Shard, disagreement, open_parts, parse_shard
 
@@ -91,7 +92,7 @@ def test_all_shards_are_joined_and_taken_away(tmp_path, monkeypatch):
     (out / "probs/1.tif").unlink()
     monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError))
     found.gather(["probs"], out)
-    found.remove("a.json", ("probs",))
+    found.remove(OutputFolder(out, "a.json", ("probs",)))
     assert sorted(path.read_text() for path in (out / "probs").iterdir()) == ["0", "1", "2"]
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 

@@ -46,13 +46,15 @@ class Job:
         settings: dict[str, Any],
         inputs: Iterable[Path],
         pieces: Callable[[], Iterable[Path]] = tuple,
+        scratch: tuple[str, ...] = (),
     ) -> "Work | None":
         """Take the folder for work on these files; None, with a note, if all is there already.
 
         The arguments, and what is raised, are those of `OutputFolder` and its `claim`.
         """
         raise_if_stopped()
-        folder, hashes = OutputFolder(self.out, record, contents), hash_inputs(inputs, self.out)
+        folder = OutputFolder(self.out, record, contents, scratch)
+        hashes = hash_inputs(inputs, self.out)
         if self._is_merged(record, {"settings": settings, "inputs": hashes}):
             self.report.note(f"{self.whole}: nothing left to do; its shards are merged")
             return None
@@ -130,6 +132,10 @@ class Work:
         if lost := next((path for path in self.pieces() if not path.is_file()), None):
             raise InputError(f"{lost}: no shard has made it; run the shards again with --overwrite")
 
+    def list_files(self) -> list[str]:
+        """Names of all that has been made; see `OutputFolder.list_files`."""
+        return self.folder.list_files()
+
     def finish(self, record: dict[str, Any]) -> None:
         """Write the record, which makes the folder complete; see `OutputFolder.finish`."""
         self.folder.finish(record, self.pieces)
@@ -139,4 +145,4 @@ class Work:
         run = record["mstool"] | {"device": parts.device, "threads": parts.threads}
         engine = {"engine": parts.parts[0].record.get("engine")}  # which has run there
         self.finish(record | {"mstool": run, "shards": parts.describe()} | engine)
-        parts.remove(self.folder.record, self.folder.contents)
+        parts.remove(self.folder)

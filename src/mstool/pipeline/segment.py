@@ -227,7 +227,6 @@ def segment_images(
             f"{len(failed)} of {len(found) + len(failed)} micrographs have no mask: "
             f"{', '.join(failed)}"
         )
-    KeptParts(job.out, Budget(), job.report).sweep()
 
 
 def scale_of(models: Sequence[LoadedModel]) -> float:
@@ -309,10 +308,11 @@ def _claim(micrographs, models, settings, masks, failed: list[str], job: Job) ->
     members = {member.name: member for member in micrographs.members}
     return job.claim(
         STITCH_RECORD,
-        (LEGEND, CONFIDENCE, OVERLAYS, PARTS, *list_masks(members, job.out)),
+        (LEGEND, CONFIDENCE, OVERLAYS, *list_masks(members, job.out)),
         settings.as_record() | asdict(masks),
         [*micrographs.files.files(), *(model.path for model in models)],
         lambda: [job.out / mask_name(name) for name in members if name not in failed],
+        (PARTS,),
     )
 
 
@@ -364,7 +364,7 @@ def _gather(
         names = {member.name for member in stream.micrographs.members}
         left_out = {name for part in shards.parts for name in part.record.get("left_out", ())}
         failed.extend(sorted(left_out & names))
-    work.gather(shards, [name for name in work.folder.contents if name not in (LEGEND, PARTS)])
+    work.gather(shards, [name for name in work.folder.contents if name != LEGEND])
     known = {}
     for part in shards.parts:
         path = part.folder / STITCH_RECORD

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -195,10 +195,10 @@ class Parts:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     _link(path, target)
 
-    def remove(self, record: str, contents: tuple[str, ...]) -> None:
-        """Take the folders of the shards away, once the whole work is complete."""
+    def remove(self, whole: OutputFolder) -> None:
+        """Take the folders of the shards away, once that of the whole work is complete."""
         for part in self.parts:
-            OutputFolder(part.folder, record, contents).remove()
+            replace(whole, path=part.folder).remove()
         place = self.parts[0].folder.parent
         if not any(place.iterdir()):
             place.rmdir()

@@ -1,6 +1,5 @@
 """Learn encoder weights from tiles without labels, and write them with what they come from."""
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -77,10 +76,11 @@ def pretrain_encoder(
     others = [path for path in (split, Path(settings.weights)) if path and path.is_file()]
     work = job.claim(
         RECORD,
-        (ENCODER_FILE, "history.csv", "curves.png", "resume"),
+        (ENCODER_FILE, "history.csv", "curves.png"),
         settings.as_record(),
         [*pool.files, *others],
         lambda: [out / ENCODER_FILE],
+        ("resume",),
     )
     if work is None:
         return
@@ -95,7 +95,6 @@ def pretrain_encoder(
     begun = work.describe(compute.name, compute.n_threads)
     facts = _facts(learning, pool) | {"threads": fit.threads.describe(settings.threads)}
     work.finish(begun | facts)
-    shutil.rmtree(out / "resume", ignore_errors=True)
     report.note(f"{out / ENCODER_FILE}: mstool train --weights {out} begins with it")
 
 

@@ -1,6 +1,5 @@
 """Fit a segmentation network to tiles, and write a model folder."""
 
-import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, replace
@@ -94,10 +93,11 @@ def _claim(
     leak = None if is_done else report_leaks(data, split, settings.allow_leak, job.report)
     work = job.claim(
         RECORD,
-        (MODEL, "history.csv", "curves.png", "resume"),
+        (MODEL, "history.csv", "curves.png"),
         settings.as_record(),
         training_inputs(tiles, split, settings),
         lambda: [job.out / MODEL],
+        ("resume",),
     )
     return leak, work
 
@@ -126,7 +126,6 @@ def _finish(
             "calibration": None if calibration is None else asdict(calibration),
         }
     )
-    shutil.rmtree(out / "resume", ignore_errors=True)
     job.report.note(_closing_words(out, fit))
 
 
