@@ -136,9 +136,14 @@ class Work:
         """Names of all that has been made; see `OutputFolder.list_files`."""
         return self.folder.list_files()
 
-    def finish(self, record: dict[str, Any]) -> None:
-        """Write the record, which makes the folder complete; see `OutputFolder.finish`."""
-        self.folder.finish(record, self.pieces)
+    def finish(
+        self, record: dict[str, Any], pieces: Callable[[], Iterable[Path]] | None = None
+    ) -> None:
+        """Write the record, which makes the folder complete; see `OutputFolder.finish`.
+
+        `pieces` are those of the claim, unless the work knows them without reading.
+        """
+        self.folder.finish(record, self.pieces if pieces is None else pieces)
 
     def finish_merge(self, record: dict[str, Any], parts: Parts) -> None:
         """Write the record of work that is joined of shards, which are then taken away."""
