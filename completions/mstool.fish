@@ -279,6 +279,7 @@ complete -c mstool -n '_shtab_mstool_using segment' -l overlay -d 'Also draw mic
 complete -c mstool -n '_shtab_mstool_using segment' -s o -l out -xka "(__fish_complete_path (commandline -ct))" -d 'Folder to write.'
 complete -c mstool -n '_shtab_mstool_using segment' -l overwrite -d 'Start afresh where the output was made with other settings or inputs.'
 complete -c mstool -n '_shtab_mstool_using segment' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'TOML file with options of this verb; flags on the command line win.'
+complete -c mstool -n '_shtab_mstool_using segment' -l estimate -d 'Write no masks; try a few tiles and print what all would take, as JSON.'
 complete -c mstool -n '_shtab_mstool_using segment' -s n -l dry-run -d 'Print the resolved settings as JSON, and do nothing.'
 complete -c mstool -n '_shtab_mstool_using segment' -s q -l quiet -d 'No notes on stderr, errors only.'
 complete -c mstool -n '_shtab_mstool_using segment' -s v -l verbose -d 'More detail; -vv also shows tracebacks.'
