@@ -97,6 +97,7 @@ LINES = (
     "--device cpu --weights model/model.safetensors --calibrate -o continued",
     "predict tiles --device cpu",
     "stitch probs --abstain 0.6",
+    "export model --size 32 -o exported",
     "segment new --size 64 --overlap 16 --device cpu -o segmented",
     "train tiles --split split.csv --test-fold all --epochs 1 --arch unet-plain --depth 2 "
     "--width 4 --device cpu -o cv",

@@ -21,7 +21,7 @@ from mstool.nn.whole_graph import (
     to_graph_input,
     whole_graph,
 )
-from mstool.phantoms.test_image import make_test_image
+from mstool.phantoms.stand_in import make_stand_in
 from mstool.pipeline.engine_choice import LEAST_AGREEMENT
 from mstool.pipeline.job import Job
 from mstool.pipeline.model_package import (
@@ -69,6 +69,11 @@ class Tested:
     def agreement(self) -> float:
         """Share of pixels with the same label."""
         return float(np.mean(self.expected.argmax(axis=1) == self.found.argmax(axis=1)))
+
+    @property
+    def largest_difference(self) -> float:
+        """Of any probability."""
+        return float(np.abs(self.found - self.expected).max())
 
     @property
     def shares(self) -> np.ndarray:
@@ -154,7 +159,7 @@ def _test_image(model: LoadedModel, size: int, path: Path | None) -> np.ndarray:
     """Image (size, size[, C]) of stored values."""
     known = model.checkpoint
     if path is None:
-        return make_test_image((size, size), known.mean, known.std, known.dtype)
+        return make_stand_in((size, size), known.mean, known.std, known.dtype)
     micrograph = open_micrograph(path)
     n_channels = micrograph.shape[2] if len(micrograph.shape) == 3 else 1
     if (n_channels, micrograph.dtype.name) != (known.spec.n_channels, known.dtype):
@@ -193,7 +198,7 @@ def _test(model: LoadedModel, image: np.ndarray, size: int) -> Tested:
 def _note_test(tested: Tested, model: LoadedModel, report: Reporter) -> None:
     report.note(
         f"ONNX Runtime gives the labels of torch in {tested.agreement:.4%} of the pixels of the "
-        "test image"
+        f"test image; probabilities differ by {tested.largest_difference:.1g} at most"
     )
     if np.count_nonzero(tested.shares) == 1:
         name = model.checkpoint.classes[int(tested.shares.argmax())]
@@ -208,7 +213,7 @@ def _describe_test(tested: Tested, model: LoadedModel) -> dict[str, Any]:
     return {
         "engine": {"name": _CHECKER, "version": engine_version(_CHECKER)},
         "agreement": tested.agreement,
-        "largest_difference": float(np.abs(tested.found - tested.expected).max()),
+        "largest_difference": tested.largest_difference,
         "class_shares": shares,
     }
 

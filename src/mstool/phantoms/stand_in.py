@@ -1,4 +1,4 @@
-"""Images to try a network on where there is no micrograph."""
+"""Images that stand in for micrographs where a network is tried without one."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ _COARSEST = 4  # hills of the largest scale along an edge
 _SHARED, _OWN = 0.8, 0.6  # of what channels show; together of rms 1
 
 
-def make_test_image(
+def make_stand_in(
     shape: tuple[int, int], mean: Sequence[float], std: Sequence[float], dtype: str, seed: int = 0
 ) -> np.ndarray:
     """Image with structure of every size, and the grey levels of a training set.
