@@ -36,8 +36,8 @@ def export(
         Group.CHECKS(
             "--image",
             metavar="FILE",
-            help="Image, such as a tile of the training, whose middle is the test image; by default "
-            "a random texture with the greys of the training set.",
+            help="Image, such as a tile of the training, whose middle is the test image; by "
+            "default a random texture with the greys of the training set.",
         ),
     ] = None,
     author: Annotated[
