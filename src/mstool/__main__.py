@@ -2,8 +2,10 @@
 
 import sys
 
-from mstool.errors import Interrupted
-from mstool.stopping import die_on_signals, raise_on_signals
+try:
+    from mstool.stopping import die_on_signals, find_stop, raise_on_signals
+except KeyboardInterrupt:  # what came sooner still, Python itself shows a traceback of
+    sys.exit(130)
 
 
 def main() -> None:
@@ -11,8 +13,10 @@ def main() -> None:
     raise_on_signals()
     try:
         from mstool.cli import main as run
-    except Interrupted as stopped:
-        sys.exit(stopped.exit_code)
+    except BaseException:
+        if stop := find_stop():
+            sys.exit(stop.exit_code)
+        raise
     try:
         run()
     finally:

@@ -25,7 +25,7 @@ from mstool.commands.train import train
 from mstool.errors import Interrupted, MstoolError, UsageError
 from mstool.io.lock import unlock_all
 from mstool.reporting import say
-from mstool.stopping import forget_signals, raise_on_signals
+from mstool.stopping import find_stop, forget_signals, raise_on_signals
 
 VERBS = (phantom, tile, split, pretrain, train, predict, stitch)
 VERBS += (segment, score, explain_verb, domain_shift, study, report, export)
@@ -86,8 +86,10 @@ def main() -> None:
             import traceback
 
             _say_all(traceback.format_exc().rstrip())
-        line, status = explain(error)
-        say(f"mstool{verb and ' ' + verb}: {line}")
+        stop = None if isinstance(error, Interrupted) else find_stop()
+        line, status = explain(stop or error)
+        if line:  # else another process of the same work has said it
+            say(f"mstool{verb and ' ' + verb}: {line}")
     except KeyboardInterrupt:
         status = 130
     except SystemExit as ended:

@@ -46,8 +46,18 @@ def raise_if_stopped() -> None:
     Interrupted
         If so.
     """
-    if _came:
-        raise Interrupted("stopped; run the same command to go on", _came[-1])
+    if stop := find_stop():
+        raise stop
+
+
+def find_stop() -> Interrupted | None:
+    """What ends a run to which a signal came before; None without one.
+
+    It stands for any other error: a library that was stopped half-way may fail later, in its way.
+    """
+    if not _came:
+        return None
+    return Interrupted("stopped; run the same command to go on", _came[-1])
 
 
 def forget_signals() -> None:

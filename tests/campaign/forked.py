@@ -1,8 +1,9 @@
 """Runs commands of mstool, each in a process forked from this one, which has loaded the libraries.
 
-Reads a JSON object a line on standard input: ``argv``, ``cwd``, ``limit_s`` and ``limit_mb``, the
-memory above that of the libraries; writes one a line: ``code`` (negative where a signal ended it),
-``stdout``, ``stderr``, ``s`` and ``mb``, the peak above the libraries.
+Reads a JSON list of cases a line on standard input, which run beside each other: ``argv``, ``cwd``,
+``limit_s``, after which it is killed, ``limit_mb``, the memory above that of the libraries, and
+``after_s``, when it begins. Writes a list a line: ``pid``, ``code`` (negative where a signal ended
+it), ``stdout``, ``stderr``, ``s`` and ``mb``, the peak above the libraries.
 """
 
 import importlib
@@ -30,25 +31,52 @@ def load_libraries() -> None:
     importlib.import_module("scipy.stats")
 
 
-def run(case: dict) -> dict:
-    """Run one command and say how it ended."""
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        began = time.monotonic()
-        pid = os.fork()
-        if pid == 0:
-            _become(case, out.fileno(), err.fileno())
-        status, usage = _wait(pid, began + case["limit_s"])
+class Command:
+    """A command that runs in a process of its own."""
+
+    def __init__(self, case: dict):
+        self.streams = [tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115 - until it ends
+        self.began = time.monotonic()
+        self.deadline = self.began + case["limit_s"]
+        self.pid = os.fork()
+        if self.pid == 0:
+            _become(case, *(stream.fileno() for stream in self.streams))
+
+    def look(self) -> dict | None:
+        """Say how it ended; None while it runs. Kill it at its limit."""
+        if time.monotonic() > self.deadline:
+            os.kill(self.pid, signal.SIGKILL)
+        ended, status, usage = os.wait4(self.pid, os.WNOHANG)
+        if not ended:
+            return None
+        took_s = time.monotonic() - self.began
         said = []
-        for stream in (out, err):
+        for stream in self.streams:
             stream.seek(0)
             said.append(stream.read().decode(errors="backslashreplace"))
-    return {
-        "code": os.waitstatus_to_exitcode(status),
-        "stdout": said[0],
-        "stderr": said[1],
-        "s": time.monotonic() - began,
-        "mb": max(0.0, usage.ru_maxrss / 1024 - OWN_MB),
-    }
+            stream.close()
+        return {
+            "pid": self.pid,
+            "code": os.waitstatus_to_exitcode(status),
+            "stdout": said[0],
+            "stderr": said[1],
+            "s": took_s,
+            "mb": max(0.0, usage.ru_maxrss / 1024 - OWN_MB),
+        }
+
+
+def run(cases: list[dict]) -> list[dict]:
+    """Run commands beside each other and say how each ended."""
+    began, running, ended = time.monotonic(), {}, {}
+    while len(ended) < len(cases):
+        for number, case in enumerate(cases):
+            is_due = time.monotonic() - began >= case["after_s"]
+            if number not in running and is_due:
+                running[number] = Command(case)
+            if number in running and number not in ended and (how := running[number].look()):
+                ended[number] = how
+        time.sleep(0.002)
+    return [ended[number] for number in range(len(cases))]
 
 
 def _become(case: dict, out: int, err: int) -> None:
@@ -71,16 +99,6 @@ def _become(case: dict, out: int, err: int) -> None:
             if stream is not None:
                 stream.flush()
         os._exit(code)
-
-
-def _wait(pid: int, deadline: float) -> tuple:
-    while True:
-        ended, status, usage = os.wait4(pid, os.WNOHANG)
-        if ended:
-            return status, usage
-        if time.monotonic() > deadline:
-            os.kill(pid, signal.SIGKILL)
-        time.sleep(0.005)
 
 
 def _address_space() -> int:

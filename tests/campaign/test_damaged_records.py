@@ -31,7 +31,10 @@ READERS = [
     ("masks/legend.toml", "score masks labels -q -o new.json"),
     ("score.json", "report score.json -q -o new.html"),
     ("model/train.json", "report score.json -q -o new.html"),
-    ("legend.toml", "tile raw --labels labels --legend legend.toml --size 48 --overlap 8 -q"),
+    (
+        "legend.toml",
+        "tile raw --labels labels --legend legend.toml --size 48 --overlap 8 -q -o new",
+    ),
     ("config.toml", "tile raw --config config.toml -q -o new"),
     ("augment.toml", f"{TRAIN} --test-fold 0 --augment augment.toml -o new"),
     ("plan.toml", "study plan.toml --dry-run -q"),

@@ -49,6 +49,18 @@ def test_images_alone_are_compared(run_mstool, batches):
     assert not (batches / "shift" / ".parts").exists()
 
 
+def test_a_file_that_is_gone_is_made_again(run_mstool, batches):
+    call = ("domain-shift", "raw", "new", *FAST, *MODEL, "--simulate", "gamma=1")
+    call += ("--mitigate", "histogram", "--save-simulated")
+    assert run_mstool(*call).code == 0
+    made = {p.relative_to("shift").as_posix() for p in Path("shift").rglob("*") if p.is_file()}
+    assert record_of()["files"] == sorted(made - {"shift.json"})
+    name = record_of()["mitigation"]["files"][0]
+    (batches / "shift" / name).unlink()
+    assert run_mstool(*call).code == 0
+    assert (batches / "shift" / name).is_file()
+
+
 def test_everything_at_once(run_mstool, batches):
     source_hash = load_checkpoint(batches / "model").sha256
     ended = run_mstool(

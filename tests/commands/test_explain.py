@@ -85,6 +85,35 @@ def test_same_seed_same_numbers_and_done_work_is_not_done_again(run_mstool, stud
     assert (other.code, "seed" in other.stderr) == (73, True)
 
 
+def test_a_file_that_is_gone_is_made_again(run_mstool, study):
+    call = ("explain", "raw/img0.tif", *COMMON, "--quick", "--methods", "saliency")
+    call += ("--dump-features", "encoder.0")
+    assert run_mstool(*call).code == 0
+    made = {p.relative_to("explain").as_posix() for p in Path("explain").rglob("*") if p.is_file()}
+    assert record_of()["files"] == sorted(made - {"explain.json"})
+    name = record_of()["images"][0]["arrays"]
+    (study / "explain" / name).unlink()
+    assert run_mstool(*call).code == 0
+    assert (study / "explain" / name).is_file()
+
+
+def test_no_record_while_a_map_is_missing(run_mstool, study, monkeypatch):
+    call = ("explain", "raw/img0.tif", *COMMON, "--quick", "--methods", "saliency")
+    whole = explanation.place_pictures
+
+    def lose_a_map(out, stamp):
+        whole(out, stamp)
+        (out / "maps/img0_1.npz").unlink()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(explanation, "place_pictures", lose_a_map)
+        ended = run_mstool(*call)
+    assert (ended.code, "img0_1.npz: was removed while" in ended.stderr) == (74, True)
+    assert not (study / "explain/explain.json").exists()
+    assert run_mstool(*call).code == 0
+    assert (study / "explain/maps/img0_1.npz").is_file()
+
+
 def test_label_randomisation_compares_networks_that_learnt(run_mstool, study):
     ended = run_mstool(
         *("explain", "raw", *COMMON, *SMALL, "--labels", "labels", "--checks", "labels")

@@ -4,6 +4,7 @@ import csv
 import html.parser
 import itertools
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -11,6 +12,8 @@ import subprocess
 import numpy as np
 import pytest
 from PIL import Image
+
+from mstool.pipeline.report import report as report_files
 
 AB = ("--classes", "a=0,b=1", "-q")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -198,6 +201,24 @@ def test_same_records_give_the_same_bytes(score, report, folder):
     other, _ = report(*records, out="other.html")
     assert first == again == other
     assert table == (folder / "other.csv").read_bytes()
+
+
+@pytest.mark.parametrize("n_written", [1, 2])
+def test_a_killed_report_is_gone_on_from(score, report, run_mstool, folder, monkeypatch, n_written):
+    one, whole, names = score("one", [30, 40, 35, 28]), report_files.write_text, []
+
+    def write(path, text):
+        if len(names) == n_written:
+            raise KeyboardInterrupt
+        names.append(path.name)
+        whole(path, text)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(report_files, "write_text", write)
+        assert run_mstool("report", one, "-o", folder / "report.html", "-q").code == 130
+    assert len(names) == n_written
+    report(one)
+    assert not [name for name in os.listdir(folder) if name.startswith(".")]
 
 
 def test_one_record_alone(score, report):

@@ -400,14 +400,50 @@ def test_signal_that_is_swallowed_in_the_work_stops_after_the_piece(
     assert run_mstool("phantom", "-o", tmp_path / "out", "--size", 64, "--images", 9).code == 0
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR2"])
-def test_early_signal_leaves_no_traceback(name):
-    code = "import mstool.__main__ as m, sys; sys.argv = ['mstool', 'tile', '--help']; "
-    code += "sys.meta_path.insert(0, Killer()); m.main()"
-    killer = "class Killer:\n def find_spec(self, name, *rest):\n  "
-    killer += f"name == 'typer' and os.kill(os.getpid(), signal.{name})\n"
+def test_what_fails_after_a_swallowed_signal_is_no_bug(run_mstool, tmp_path, broken_phantom):
+    def draw(*arguments):
+        send_in_vain()
+        raise ImportError("cannot load module more than once per process")
+
+    broken_phantom(draw)
+    result = run_mstool("phantom", "-o", tmp_path / "out", "--size", 64)
+    assert result.code == 143
+    assert_one_line(result.stderr, "run the same command")
+
+
+KILLER = """
+import os, signal, sys
+import mstool.{early}
+
+class Killer:
+    def find_spec(self, name, *rest):
+        if name == "{late}":
+            try:
+                os.kill(os.getpid(), signal.{signal})
+            except BaseException:
+                {then}
+
+sys.meta_path.insert(0, Killer())
+import mstool.__main__
+sys.argv = ["mstool", "tile", "--help"]
+mstool.__main__.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "early", "late", "then"),
+    [
+        ("SIGTERM", "__main__", "typer", "raise"),
+        ("SIGINT", "__main__", "typer", "raise"),
+        ("SIGUSR2", "__main__", "typer", "raise"),
+        ("SIGTERM", "__main__", "typer", "raise ImportError(name)"),
+        ("SIGINT", "errors", "mstool.stopping", "raise"),
+    ],
+)
+def test_early_signal_leaves_no_traceback(name, early, late, then):
+    code = KILLER.format(signal=name, early=early, late=late, then=then)
     ended = subprocess.run(
-        [sys.executable, "-c", f"import os, signal\n{killer}{code}"],
+        [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         check=False,

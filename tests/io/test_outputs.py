@@ -7,7 +7,7 @@ import pytest
 
 from mstool.errors import InputError, OutputError, OutputExistsError, UsageError
 from mstool.io import lock, records
-from mstool.io.atomic import atomic_path, write_text
+from mstool.io.atomic import atomic_path, sweep_beside, write_text
 from mstool.io.outputs import OutputFolder, is_unfinished
 from mstool.io.record_keys import record_keys
 from mstool.io.records import (
@@ -89,6 +89,39 @@ def test_written_file_has_the_usual_permissions(tmp_path):
     assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "b.txt").stat().st_mode
 
 
+def leave_beside(folder, *names):
+    """Files as a killed run leaves them, and of others."""
+    for name in names:
+        (folder / name).touch()
+    return names
+
+
+def test_what_a_killed_run_left_beside_a_file_is_swept(tmp_path):
+    leave_beside(tmp_path, ".mstool-a[1].ab12_9zz.json")
+    kept = leave_beside(
+        tmp_path,
+        ".mstool-b.ab12_9zz.json",
+        ".mstool-a[1].ab12_9zz.csv",
+        ".mstool-a[1].My Notes.json",
+    )
+    with atomic_path(tmp_path / "a[1].json") as in_use:
+        sweep_beside(tmp_path / "a[1].json")
+        assert sorted(os.listdir(tmp_path)) == sorted((*kept, in_use.name))
+    assert (tmp_path / "a[1].json").is_file()
+
+
+def test_without_locks_nothing_beside_a_file_is_swept(tmp_path, monkeypatch):
+    kept = leave_beside(tmp_path, ".mstool-a.ab12_9zz.json")
+    monkeypatch.setattr(lock, "fcntl", None)
+    with atomic_path(tmp_path / "a.json") as in_use:
+        sweep_beside(tmp_path / "a.json")
+        assert sorted(os.listdir(tmp_path)) == sorted((*kept, in_use.name))
+
+
+def test_sweeping_beside_a_file_of_no_folder_does_nothing(tmp_path):
+    sweep_beside(tmp_path / "none" / "a.json")
+
+
 def test_new_then_unfinished_then_done(folder):
     assert folder.claim(SETTINGS, INPUTS) == "new"
     assert folder.claim(SETTINGS, INPUTS) == "unfinished"
@@ -146,6 +179,47 @@ def test_finished_work_with_a_piece_gone_is_not_whole(folder):
     piece.unlink()
     assert folder.claim(SETTINGS, INPUTS, pieces=lambda: [piece]) == "unfinished"
     assert is_unfinished(folder.path, "tiles.json")
+
+
+def test_finished_work_without_a_file_that_its_record_names_is_not_whole(folder):
+    folder.claim(SETTINGS, INPUTS)
+    (folder.path / "images").mkdir()
+    for name in ("images/a.tif", "images/.mstool-b.ab12_9zz.tif", "tiles.jsonl", "notes.txt"):
+        (folder.path / name).touch()
+    files = folder.list_files()
+    assert files == ["images/a.tif", "tiles.jsonl"]
+    folder.finish({"settings": SETTINGS, "inputs": INPUTS, "files": files})
+    assert folder.claim(SETTINGS, INPUTS) == "done"
+    (folder.path / "images/a.tif").unlink()
+    assert folder.claim(SETTINGS, INPUTS) == "unfinished"
+
+
+@pytest.fixture
+def resumable(folder):
+    """A folder with what unfinished work goes on from."""
+    made = OutputFolder(folder.path, folder.record, folder.contents, ("resume",))
+    made.claim(SETTINGS, INPUTS)
+    (made.path / "resume").mkdir()
+    (made.path / "resume" / "state").touch()
+    return made
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_finished_work_keeps_nothing_to_go_on_from(resumable, is_killed):
+    if is_killed:  # between the record and what follows it
+        write_record(resumable.path / "tiles.json", {"settings": SETTINGS, "inputs": INPUTS})
+        assert resumable.claim(SETTINGS, INPUTS) == "done"
+    else:
+        finish(resumable)
+    assert os.listdir(resumable.path) == ["tiles.json"]
+
+
+def test_what_takes_a_lost_file_for_made_is_not_gone_on_from(resumable):
+    with pytest.raises(OutputError, match=r"a\.tif: was removed while"):
+        resumable.finish({"files": ["images/a.tif"]})
+    assert not (resumable.path / "tiles.json").exists()
+    assert not (resumable.path / "resume").exists()
+    assert resumable.claim(SETTINGS, INPUTS) == "unfinished"
 
 
 def test_input_where_the_output_goes_is_refused_and_kept(folder):

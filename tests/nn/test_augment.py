@@ -14,7 +14,7 @@ from mstool.nn.augment import (
 from mstool.nn.dataset import CropSet, Normalisation, TileStore, epoch_batches
 
 EVERYTHING = Augmentation(
-    0.5, True, 30.0, (0.5, 1.5), 2.0, 8.0, 0.3, (0.7, 1.4), (0.7, 1.4), (0.0, 1.0), (0.0, 0.2)
+    0.5, True, 30.0, (0.5, 1.5), 1.0, 2.0, 8.0, 0.3, (0.7, 1.4), (0.7, 1.4), (0.0, 1.0), (0.0, 0.2)
 )
 
 
@@ -73,6 +73,27 @@ def test_zoom_magnifies():
     labels = image[0].to(torch.uint8)
     larger = cut_crop(image, labels, 64, Augmentation(zoom=(2.0, 2.0)), generator())[1]
     assert int(larger.sum()) == pytest.approx(4 * 64, rel=0.2)
+
+
+@pytest.mark.parametrize("preset", ["spatial", "default"])
+def test_half_of_the_crops_keep_the_very_pixels_of_the_micrograph(preset):
+    values = np.random.default_rng(0).permutation(64 * 64).reshape(64, 64)
+    image, labels = torch.from_numpy(values).float()[None], torch.zeros(64, 64, dtype=torch.uint8)
+    source, kept = generator(1), 0
+    for _ in range(200):
+        crop, _ = cut_crop(image, labels, 16, PRESETS[preset], source)
+        kept += bool(torch.equal(crop, crop.round()) and len(crop.unique()) == 16 * 16)
+    assert 80 <= kept <= 120
+
+
+def test_the_share_of_distorted_crops_is_what_is_asked_for():
+    image, labels = torch.rand(1, 64, 64, generator=generator()), torch.zeros(64, 64).byte()
+    known = set(image.flatten().tolist())
+    for share in (0.0, 1.0):
+        change = Augmentation(rotation_deg=20, zoom=(0.5, 0.9), elastic_px=2, distorted=share)
+        for seed in range(10):
+            crop, _ = cut_crop(image, labels, 16, change, generator(seed))
+            assert (set(crop.flatten().tolist()) <= known) == (share == 0)
 
 
 def test_identity_leaves_grey_levels_alone():

@@ -164,22 +164,16 @@ def test_a_part_that_lacks_something_is_used_without_time_and_made_anew_with_tim
     late = parts_in(tmp_path, SPENT)
     assert late.make("one", Outer, outer).left_out == ("half",)
     assert late.left_out == ["half"]
-    late.sweep()
     assert parts_in(tmp_path).make("one", Outer, outer).left_out == ()
 
 
-def test_parts_are_swept_when_nothing_is_left_out(tmp_path):
-    parts = parts_in(tmp_path)
-    parts.make("one", Outer, outer)
-    parts.sweep()
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_record_with_something_left_out_is_not_done(tmp_path):
-    folder = OutputFolder(tmp_path / "out", "a.json", (".parts",))
+    folder = OutputFolder(tmp_path / "out", "a.json", (), (".parts",))
     for left_out, expected in ((["sanity"], "unfinished"), ([], "done")):
         folder.claim({"size": 1}, {})
+        parts_in(folder.path).make("one", Outer, outer)
         folder.finish({"settings": {"size": 1}, "inputs": {}, "left_out": left_out})
+        assert (folder.path / ".parts").exists() == bool(left_out)
         assert folder.claim({"size": 1}, {}) == expected
 
 

@@ -1,13 +1,15 @@
 """Files that appear whole or not at all."""
 
+import glob
 import os
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mstool.errors import OutputError
+from mstool.io.lock import hold_file, is_held
 
 _PREFIX = ".mstool-"
 TEMPORARY = f"{_PREFIX}*"  # pattern of the names of temporary files; `is_temporary` looks closer
@@ -32,7 +34,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     OutputError
         If the system refuses to write: no room, no permission, no such folder.
     """
-    temporary = _make_beside(path)
+    temporary, hold = _make_beside(path)
     try:
         yield temporary
         _flush_to_disk(temporary)
@@ -43,6 +45,22 @@ def atomic_path(path: Path) -> Iterator[Path]:
         if isinstance(error, OSError) and _is_from_writing(error, temporary):
             raise _refused(path, error) from error
         raise
+    finally:
+        if hold is not None:
+            os.close(hold)
+
+
+def sweep_beside(path: Path) -> None:
+    """Remove what killed runs left that were to become this very file.
+
+    For files that lie in no folder of their own. What a run beside this one is writing stays,
+    which its lock tells; where there are no locks, all stay.
+    """
+    start, suffix = _temporary_name(path)
+    with suppress(OSError):  # no such folder, or one that is only to be read
+        for found in path.parent.glob(f"{glob.escape(start)}????????{glob.escape(suffix)}"):
+            if is_temporary(found) and not is_held(found):
+                found.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -62,15 +80,24 @@ def is_temporary(path: Path) -> bool:
     return bool(_TEMPORARY_NAME.fullmatch(path.name)) and not path.is_dir()
 
 
-def _make_beside(path: Path) -> Path:
-    stem = _cut(path.stem, _STEM_BYTES)
-    suffix = path.suffix if len(os.fsencode(path.suffix)) <= _SUFFIX_BYTES else ""
+def _make_beside(path: Path) -> tuple[Path, int | None]:
+    """An empty file, and the descriptor that holds it, where there are locks."""
+    start, suffix = _temporary_name(path)
     try:
-        handle, name = tempfile.mkstemp(prefix=f"{_PREFIX}{stem}.", suffix=suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=start, suffix=suffix, dir=path.parent)
     except OSError as error:
         raise _refused(path, error) from error
+    if hold_file(handle):
+        return Path(name), handle
     os.close(handle)
-    return Path(name)
+    return Path(name), None
+
+
+def _temporary_name(path: Path) -> tuple[str, str]:
+    """What comes before and after the letters that `tempfile` draws."""
+    stem = _cut(path.stem, _STEM_BYTES)
+    suffix = path.suffix if len(os.fsencode(path.suffix)) <= _SUFFIX_BYTES else ""
+    return f"{_PREFIX}{stem}.", suffix
 
 
 def _cut(name: str, n_bytes: int) -> str:

@@ -74,6 +74,34 @@ def refuse_locked(folder: Path) -> None:
         unlock_folder(folder)
 
 
+def hold_file(handle: int) -> bool:
+    """Lock an open file, so that nobody takes it for what a killed run has left.
+
+    The lock ends when the descriptor is closed, also by the death of the process.
+
+    Returns
+    -------
+    bool
+        False where there are no locks.
+    """
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process holds a file, see `hold_file`; True also where nobody can know."""
+    if fcntl is None:
+        return True
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    try:
+        return not hold_file(handle)
+    finally:
+        os.close(handle)
+
+
 def _open_locked(folder: Path) -> int | None:
     """Descriptor of the locked file; None where there are no locks."""
     while fcntl is not None:

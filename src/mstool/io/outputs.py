@@ -32,11 +32,12 @@ class OutputFolder:
     path: Path
     record: str  # name of the record that is written last, such as tiles.json
     contents: tuple[str, ...]  # what the verb makes in it; `overwrite` removes this and no more
+    scratch: tuple[str, ...] = ()  # and what only unfinished work needs, to go on from
 
     @property
     def claim_path(self) -> Path:
         """File that holds settings and inputs while the work is unfinished."""
-        return _claim_path(self.path, self.record)
+        return name_claim(self.path, self.record)
 
     def claim(
         self,
@@ -96,11 +97,15 @@ class OutputFolder:
         except (InputError, MissingInputError, UnavailableError, UsageError, MemoryError):
             if state != "new":
                 raise
-            self._clear()
-            unlock_folder(self.path)
-            if not any(self.path.iterdir()):
-                self.path.rmdir()
+            self.remove()
             raise
+
+    def remove(self) -> None:
+        """Take away all that the verb makes, and the folder too if nothing else lies in it."""
+        self._clear()
+        unlock_folder(self.path)
+        if not any(self.path.iterdir()):
+            self.path.rmdir()
 
     def finish(self, record: dict[str, Any], pieces: Callable[[], Iterable[Path]] = tuple) -> None:
         """Write the record, which makes the folder complete, and let go of the folder.
@@ -108,15 +113,29 @@ class OutputFolder:
         Raises
         ------
         OutputError
-            If one of the `pieces`, which are those of `claim`, is not there any more.
+            If one of the `pieces`, which are those of `claim`, or of the ``files`` that the record
+            names, is not there any more.
         """
-        if lost := next((path for path in pieces() if not path.is_file()), None):
+        files = self._files_of(record)
+        if lost := next((path for path in (*pieces(), *files) if not path.is_file()), None):
+            if lost in files:
+                self._tidy()  # unfinished work that takes it for made
             raise OutputError(
                 f"{lost}: was removed while this run went on; run the same command again"
             )
         write_record(self.path / self.record, record)
+        if not record.get("left_out"):
+            self._tidy()
         self.claim_path.unlink(missing_ok=True)
         unlock_folder(self.path)
+
+    def list_files(self) -> list[str]:
+        """Names of all files that the verb has made here, relative to the folder."""
+        found: list[Path] = []
+        for path in (self.path / name for name in self.contents):
+            found += path.rglob("*") if path.is_dir() else [path]
+        made = (path for path in found if path.is_file() and not is_temporary(path))
+        return sorted(path.relative_to(self.path).as_posix() for path in made)
 
     def _take(
         self,
@@ -127,6 +146,8 @@ class OutputFolder:
         state = self._compare(json.loads(to_json(claim)), overwrite)
         if state == "done" and self._is_whole(pieces):
             os.utime(self.path / self.record)  # make compares times
+            self._tidy()  # a run may have been killed after its record
+            self.claim_path.unlink(missing_ok=True)
             return "done"
         write_record(self.claim_path, claim)
         if state == "new":
@@ -164,12 +185,18 @@ class OutputFolder:
             )
 
     def _is_whole(self, pieces: Callable[[], Iterable[Path]]) -> bool:
-        has_all = not read_record(self.path / self.record).get("left_out")
-        return has_all and all(path.is_file() for path in pieces())
+        record = read_record(self.path / self.record)
+        if record.get("left_out"):
+            return False
+        return all(path.is_file() for path in (*pieces(), *self._files_of(record)))
+
+    def _files_of(self, record: dict[str, Any]) -> list[Path]:
+        """What a record names as made, where the verb knows no sooner what that is."""
+        return [self.path / name for name in record.get("files", ())]
 
     def _refuse_own_inputs(self, inputs: dict[str, str]) -> None:
         for name in inputs:
-            if name.split("/")[0] in (self.record, *self.contents):
+            if name.split("/")[0] in (self.record, *self.contents, *self.scratch):
                 raise UsageError(
                     f"{self.path / name}: is an input and lies where the output goes; choose "
                     "another --out"
@@ -178,7 +205,7 @@ class OutputFolder:
     def _sweep(self, least_age_s: float) -> None:
         """Remove temporary files of runs that were killed, from what the verb makes alone."""
         found, now = [*self.path.glob(TEMPORARY)], time.time()
-        for folder in (self.path / name for name in self.contents):
+        for folder in (self.path / name for name in (*self.contents, *self.scratch)):
             if folder.is_dir() and not folder.is_symlink():
                 found += folder.rglob(TEMPORARY)
         for path in filter(is_temporary, found):
@@ -190,39 +217,59 @@ class OutputFolder:
         """Remove all that the verb makes; what is left by a kill on the way is unfinished work."""
         if (self.path / self.record).is_file():
             os.replace(self.path / self.record, self.claim_path)
-        for name in (*self.contents, self.claim_path.name):
-            path = self.path / name
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+        for name in (*self.contents, *self.scratch, self.claim_path.name):
+            _remove(self.path / name)
+
+    def _tidy(self) -> None:
+        """Remove what finished work does not need; what stays harms nobody."""
+        for name in self.scratch:
+            with suppress(OSError):
+                _remove(self.path / name)
 
 
 def is_unfinished(folder: Path, record: str) -> bool:
     """Whether a verb that writes this record last began to fill a folder and has not ended."""
-    return _claim_path(folder, record).is_file() and not (folder / record).is_file()
+    return name_claim(folder, record).is_file() and not (folder / record).is_file()
+
+
+def differing_settings(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Settings that differ, each with its value in both, as JSON has them.
+
+    Examples
+    --------
+    >>> differing_settings({"tta": "none", "size": 48}, {"tta": "d4", "size": 48})
+    ['tta ("none", now "d4")']
+    """
+    return [
+        f"{key} ({_short(before.get(key))}, now {_short(after.get(key))})"
+        for key in sorted({*before, *after})
+        if before.get(key) != after.get(key)
+    ]
 
 
 def settings_in(folder: Path, record: str) -> dict[str, Any]:
     """Settings with which work in a folder was begun or done; empty where there is none."""
-    for path in (folder / record, _claim_path(folder, record)):
+    for path in (folder / record, name_claim(folder, record)):
         if path.is_file():
             settings = read_record(path).get("settings")
             return settings if isinstance(settings, dict) else {}
     return {}
 
 
-def _claim_path(folder: Path, record: str) -> Path:
+def name_claim(folder: Path, record: str) -> Path:
+    """File that says what is being made in a folder until its record does."""
     return folder / f".{Path(record).stem}.unfinished.json"
 
 
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    before, after = old.get("settings", {}), new["settings"]
-    changed = [
-        f"{key} ({_short(before.get(key))}, now {_short(after.get(key))})"
-        for key in sorted({*before, *after})
-        if before.get(key) != after.get(key)
-    ]
+    changed = differing_settings(old.get("settings", {}), new["settings"])
     if not changed and old.get("inputs") != new["inputs"]:
         return ["inputs"]
     return changed

@@ -27,6 +27,11 @@ class Augmentation:
     zoom : tuple of float
         Least and largest magnification, drawn evenly on a log scale; below 1 more of the
         micrograph is seen.
+    distorted : float
+        Share of the crops that are turned freely, zoomed and warped. The others keep the very
+        pixels of the micrograph, turned by right angles or mirrored: interpolation smooths noise
+        and fine texture, and a network that has seen nothing else takes real ones for something
+        else.
     elastic_px : float
         Root mean square of a smooth random displacement [px].
     elastic_smooth_px : float
@@ -47,6 +52,7 @@ class Augmentation:
     right_angles: bool = False
     rotation_deg: float = 0.0
     zoom: tuple[float, float] = (1.0, 1.0)
+    distorted: float = 1.0
     elastic_px: float = 0.0
     elastic_smooth_px: float = 32.0
     brightness: float = 0.0
@@ -61,6 +67,7 @@ _SPATIAL = {
     "right_angles": True,
     "rotation_deg": 15.0,
     "zoom": (0.8, 1.25),
+    "distorted": 0.5,
     "elastic_px": 2.0,
 }
 _INTENSITY = {
@@ -166,6 +173,8 @@ def cut_crop(
     labels : Tensor of uint8, shape (size, size)
         What lies outside the tile is filled by reflection in both.
     """
+    if _uniform(generator) >= augmentation.distorted:
+        augmentation = replace(augmentation, rotation_deg=0.0, zoom=(1.0, 1.0), elastic_px=0.0)
     angle = (2 * _uniform(generator) - 1) * augmentation.rotation_deg
     zoom = _log_uniform(augmentation.zoom, generator)
     turned = abs(angle) > 1e-3 or abs(zoom - 1) > 1e-3
@@ -239,7 +248,7 @@ def _checked_value(key: str, value: object, default: object, origin: str) -> obj
         if not isinstance(value, bool):
             raise InputError(f"{origin}: {key} must be true or false, not {value!r}")
         return value
-    most = {"flip": 1, "rotation_deg": 180}.get(key, 1000)
+    most = {"flip": 1, "distorted": 1, "rotation_deg": 180}.get(key, 1000)
     least = 1 if key == "elastic_smooth_px" else 0
     if not _is_number(value) or not least <= value <= most:
         raise InputError(f"{origin}: {key} must be from {least} to {most}, not {value!r}")

@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mstool.errors import OutputExistsError, UsageError
-from mstool.io.atomic import atomic_path
+from mstool.io.atomic import atomic_path, sweep_beside
 
 
 def refuse_picture(flag: str, path: Path | None, overwrite: bool) -> None:
@@ -24,6 +24,7 @@ def refuse_picture(flag: str, path: Path | None, overwrite: bool) -> None:
         return
     if path.suffix.lower() != ".png":
         raise UsageError(f"{flag} {path}: is drawn as PNG; give a name ending in .png")
+    sweep_beside(path)
     if path.exists() and not overwrite:
         raise OutputExistsError(f"{path}: already there; choose another {flag} or --overwrite")
 

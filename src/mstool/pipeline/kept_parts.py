@@ -114,15 +114,6 @@ class KeptParts:
         """Drop a part, since what it speaks of is gone."""
         self._path(name).unlink(missing_ok=True)
 
-    def sweep(self) -> None:
-        """Remove the parts once a record holds all of them; what was left out can still come."""
-        if self.left_out:
-            return
-        for path in sorted((self.folder / PARTS).glob("*.json")):
-            path.unlink()
-        if (self.folder / PARTS).is_dir():
-            (self.folder / PARTS).rmdir()
-
     def say_excess(self) -> None:
         """Say how long it took, where that is more than the budget."""
         took_s = self.budget.excess_s

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from mstool.errors import OutputExistsError
-from mstool.io.atomic import write_text
+from mstool.io.atomic import sweep_beside, write_text
 from mstool.reporting import Reporter
 
 
@@ -16,6 +16,7 @@ def write_output(path: Path, text: str, overwrite: bool, report: Reporter) -> No
     OutputExistsError
         If so, and `overwrite` is not set.
     """
+    sweep_beside(path)
     if path.exists() and not overwrite:
         if not path.is_file() or path.read_bytes() != text.encode():
             raise OutputExistsError(

@@ -1,11 +1,9 @@
 """The whole of an explanation: checks, maps, verdicts, record, and pictures last."""
 
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -65,7 +63,7 @@ _LEAST_MAPS = {
     "patch": patch.LEAST_MAPS,
 }
 _PICTURES = ("sanity", "faithfulness", "patch", "boundary", "counterfactual", "receptive_field")
-CONTENTS = ("maps", "overlays", "features", PARTS, DRAWN, *(f"{name}.png" for name in _PICTURES))
+CONTENTS = ("maps", "overlays", "features", *(f"{name}.png" for name in _PICTURES))
 
 
 @dataclass(frozen=True)
@@ -85,6 +83,13 @@ class Explanation:
     features: dict[str, LayerFeatures] | None
     images: tuple[FieldMaps, ...]
     left_out: tuple[str, ...]
+
+    @property
+    def files(self) -> set[str]:
+        """Files that its parts speak of, relative to the record."""
+        maps = {name for image in self.images for name in (image.arrays, *image.pictures)}
+        layers = (self.features or {}).values()
+        return maps.union(*((layer.arrays, layer.picture) for layer in layers))
 
 
 def explain_images(
@@ -106,7 +111,7 @@ def explain_images(
         raise MissingInputError(f"--region mask:{choice.path}: no such file")
     paths = [*files.files(), model.path, *([choice.path] if choice.path else [])]
     claimed = settings.claimed | asdict(reading) | {"methods": [method.label for method in methods]}
-    work = job.claim(RECORD, CONTENTS, claimed, paths)
+    work = job.claim(RECORD, CONTENTS, claimed, paths, scratch=(PARTS, DRAWN))
     if work is None:
         return read_record(out / RECORD)
     segmenter = compute.place(model.segmenter)
@@ -137,9 +142,9 @@ def explain_images(
     done = list_done(settings.checks, vars(found))
     place_pictures(out, done.stamp)
     begun = work.describe(compute.name, compute.n_threads)
-    record = begun | _record(question, found, done, model)
+    files = {"files": sorted({*work.list_files(), *found.files})}
+    record = begun | _record(question, found, done, model) | files
     work.finish(record)
-    _tidy(out, kept, found)
     for line in [*record["warnings"], f"{out}: {_headline(record)}"]:
         report.note(line)
     kept.say_excess()
@@ -329,13 +334,6 @@ def _grey_limits(model: LoadedModel, images: Sequence[np.ndarray]) -> tuple[floa
         info = np.iinfo(dtype)
         return float(info.min), float(info.max)
     return float(min(i.min() for i in images)), float(max(i.max() for i in images))
-
-
-def _tidy(out: Path, kept: KeptParts, found: Explanation) -> None:
-    """Take away what another run would go on from, once nothing is left out."""
-    if not found.left_out:
-        kept.sweep()
-        shutil.rmtree(out / DRAWN, ignore_errors=True)
 
 
 def _headline(record: dict[str, Any]) -> str:

@@ -1,6 +1,5 @@
 """Learn encoder weights from tiles without labels, and write them with what they come from."""
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -77,25 +76,25 @@ def pretrain_encoder(
     others = [path for path in (split, Path(settings.weights)) if path and path.is_file()]
     work = job.claim(
         RECORD,
-        (ENCODER_FILE, "history.csv", "curves.png", "resume"),
+        (ENCODER_FILE, "history.csv", "curves.png"),
         settings.as_record(),
         [*pool.files, *others],
         lambda: [out / ENCODER_FILE],
+        ("resume",),
     )
     if work is None:
         return
     with work.filling():
-        threads = begin_threads(settings.threads, compute.device.type == "cpu", work, job)
+        threads = begin_threads(settings.threads, compute.device.type == "cpu", work.state, job)
         learning = _prepare(pool, settings, compute, threads, cache, job)
         fit = learning.fit
-        go_on(fit, work, job)
+        go_on(fit, work.state, job)
     run_to_end(fit, job, stop_requested)
     settle_norms(fit.segmenter, learning.crops, settings.fit.batch_size, compute)
     _write_encoder(out, learning, pool, settings)
     begun = work.describe(compute.name, compute.n_threads)
     facts = _facts(learning, pool) | {"threads": fit.threads.describe(settings.threads)}
     work.finish(begun | facts)
-    shutil.rmtree(out / "resume", ignore_errors=True)
     report.note(f"{out / ENCODER_FILE}: mstool train --weights {out} begins with it")
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from mstool.errors import CheckFailed, OutputExistsError
-from mstool.io.atomic import write_text
+from mstool.io.atomic import sweep_beside, write_text
+from mstool.io.outputs import name_claim
 from mstool.io.plain import to_plain
-from mstool.io.records import Run, hash_inputs, says_the_same, to_json
+from mstool.io.records import Run, hash_inputs, says_the_same, to_json, write_record
 from mstool.io.tables import to_csv
 from mstool.pipeline.report.content import describe_findings
 from mstool.pipeline.report.illustrations import illustrate
@@ -42,6 +43,11 @@ class ReportFiles:
         """Table and record beside the page, named as it is."""
         return cls(page, page.with_suffix(".csv"), page.with_suffix(".json"))
 
+    @property
+    def claim(self) -> Path:
+        """What a run that was killed before the record was about to write."""
+        return name_claim(self.record.parent, self.record.name)
+
 
 def claim_files(
     files: ReportFiles, settings: ReportSettings, inputs: Sequence[Path], overwrite: bool
@@ -55,10 +61,13 @@ def claim_files(
         it is to be overwritten.
     """
     hashes = hash_inputs(inputs, files.page.parent)
+    for path in (files.page, files.table, files.record, files.claim):
+        sweep_beside(path)
     there = [path for path in (files.page, files.table, files.record) if path.exists()]
     if overwrite or not there:
         return hashes
-    if not says_the_same(files.record, asdict(settings), hashes):
+    known = (files.record, files.claim)
+    if not any(says_the_same(path, asdict(settings), hashes) for path in known):
         raise OutputExistsError(
             f"{there[0]}: already there, of other records or settings; choose another --out, or "
             "replace it with --overwrite"
@@ -80,6 +89,7 @@ def make_report(
         shown = illustrate(findings.cells, content, settings.no_pictures, advance)
     page = render_page(settings.title, content, shown)
     files.page.parent.mkdir(parents=True, exist_ok=True)
+    write_record(files.claim, {"settings": asdict(settings), "inputs": hashes})
     write_text(files.page, page)
     header, *rows = csv_rows(content["cells"], content["factors"])
     write_text(files.table, to_csv(header, rows))
@@ -88,6 +98,7 @@ def make_report(
     common = {"mstool": run.facts("report"), "status": status, "inputs": hashes}
     record = to_plain(common | {"settings": asdict(settings)} | content)
     write_text(files.record, to_json(record))
+    files.claim.unlink(missing_ok=True)
     return record
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from mstool.errors import CheckFailed, OutputExistsError, UsageError
 from mstool.geometry.length import parse_length
-from mstool.io.atomic import write_text
+from mstool.io.atomic import sweep_beside, write_text
 from mstool.io.records import Run, hash_inputs, relative_to, says_the_same, to_json
 from mstool.labels.legend import Legend, legend_from_toml
 from mstool.pipeline.score.behind_masks import describe_calibration
@@ -100,6 +100,8 @@ def claim_record(
         that is to be overwritten.
     """
     hashes = hash_inputs(inputs, out.parent if out else Path())
+    if out is not None:
+        sweep_beside(out)
     if out is None or overwrite or not out.exists():
         return hashes
     if not says_the_same(out, asdict(settings), hashes):

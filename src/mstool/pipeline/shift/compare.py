@@ -32,7 +32,7 @@ from mstool.shift.grey_levels import levels_of
 from mstool.shift.measures import Measurements, measure
 
 RECORD = "shift.json"
-CONTENTS = (*FILES, SIMULATED, IMAGES, MODEL, PARTS)
+CONTENTS = (*FILES, SIMULATED, IMAGES, MODEL)
 
 
 def load_model(path: Path | None, settings: ShiftSettings) -> LoadedModel | None:
@@ -64,7 +64,7 @@ def compare_sets(
     """
     paths = [path for one in files for path in one.files()]
     inputs = [*paths, *([model.path] if model else [])]
-    work = job.claim(RECORD, CONTENTS, asdict(settings), inputs)
+    work = job.claim(RECORD, CONTENTS, asdict(settings), inputs, scratch=(PARTS,))
     if work is None:
         return read_record(job.out / RECORD)
     parts = KeptParts(job.out, budget, job.report)
@@ -74,9 +74,8 @@ def compare_sets(
         augmentation = steps.derive_augmentation(comparison, found.factors)
         draw_all(comparison, found, chosen)
     begun = work.describe(compute.name, compute.n_threads)
-    record = begun | describe(comparison, found, augmentation)
+    record = begun | describe(comparison, found, augmentation) | {"files": work.list_files()}
     work.finish(record)
-    parts.sweep()
     for warning in record["warnings"]:
         job.report.note(warning)
     job.report.note(f"{job.out}: {record['verdict']['recommendation']}")

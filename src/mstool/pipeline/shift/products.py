@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mstool.errors import OutputExistsError
-from mstool.io.atomic import write_text
+from mstool.io.atomic import sweep_beside, write_text
 from mstool.io.masks import write_indexed_png
 from mstool.io.plain import from_plain
 from mstool.io.records import read_record, relative_to, write_record
@@ -126,6 +126,7 @@ def write_augmentation(record: Mapping[str, Any], path: Path, overwrite: bool) -
             f"{path}: exists and says something else; name another file, or give --overwrite"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
+    sweep_beside(path)
     write_text(path, text)
 
 
