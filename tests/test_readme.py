@@ -71,7 +71,7 @@ def shortened(block):
 
 def test_every_block_is_tried_here():
     kinds = ("make demo", "mstool tile raw/", "mstool tile set/", "--test-fold all")
-    kinds += ("mstool explain", "domain-shift", "mstool study")
+    kinds += ("mstool explain", "domain-shift", "mstool study", "--shard")
     assert sorted(BLOCKS) == sorted(block_with(kind) for kind in kinds)
 
 
@@ -137,6 +137,13 @@ def test_short_study_runs_as_printed(tmp_path, shell, mstool):
     short = "--simulate blur=1,2 --simulated-images 2 --device cpu -q"
     mstool(f"{block_with('domain-shift').rstrip()} {short}")
     assert json.loads((tmp_path / "shift" / "shift.json").read_text())["chosen"]
+    estimate, *share = block_with("--shard").splitlines()
+    assert json.loads(mstool(f"{estimate} -q"))["n_micrographs"] == 3
+    assert mstool("\n".join(f"{line.partition('#')[0]} -q" for line in share)) == ""
+    mstool("segment new/ --model model/ -o alone -q")
+    masks = sorted((tmp_path / "new-masks").glob("*.tif"))
+    assert len(masks) == 3
+    assert all(mask.read_bytes() == (tmp_path / "alone" / mask.name).read_bytes() for mask in masks)
 
 
 def paint_set(folder):
