@@ -36,6 +36,8 @@ def parse_json(text: str, is_finite: bool = True) -> Any:
         _refuse_odd(value, is_finite=is_finite)
     except RecursionError:
         raise ValueError("is nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(_without_python(error)) from None
     if "\\u" in text and _is_broken(value):
         raise ValueError("holds half of a character")
     return value
