@@ -405,6 +405,7 @@ def test_the_record_calls_checked_what_pictures_do_not_stamp(left_out, stamp):
     }
     done = stamping.list_done(ALL_CHECKS, parts)
     assert (done.stamp, done.is_checked) == (stamp, not stamp)
+    assert done.made == tuple(name for name in ALL_CHECKS if name not in left_out)
 
 
 @pytest.mark.parametrize("asked", [(), ("sanity",), ("sanity", "faithfulness", "labels")])
