@@ -461,17 +461,24 @@ def test_early_signal_leaves_no_traceback(name, early, late, then):
 
 LATE = """
 import atexit, os, signal, sys
-import mstool.__main__
-atexit.register(lambda: os.kill(os.getpid(), signal.SIGTERM))
+import mstool.__main__, mstool.cli
+def kill():
+    os.kill(os.getpid(), signal.SIGTERM)
+{late}
 sys.argv = ["mstool", "--version"]
 mstool.__main__.main()
 """
 
 
-def test_late_signal_leaves_no_traceback():
-    command = [sys.executable, "-c", LATE]
+@pytest.mark.parametrize(
+    ("late", "code"),
+    [("mstool.cli.unlock_all = kill", 143), ("atexit.register(kill)", -signal.SIGTERM)],
+    ids=["while the run ends", "while Python ends"],
+)
+def test_late_signal_leaves_no_traceback(late, code):
+    command = [sys.executable, "-c", LATE.format(late=late)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (ended.returncode, ended.stderr) == (-signal.SIGTERM, "")
+    assert (ended.returncode, ended.stderr) == (code, "")
 
 
 @pytest.fixture
