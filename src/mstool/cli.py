@@ -87,7 +87,8 @@ def main() -> None:
             _say_all(traceback.format_exc().rstrip())
         stop = None if isinstance(error, Interrupted) else find_stop()
         line, status = explain(stop or error)
-        say(f"mstool{verb and ' ' + verb}: {line}")
+        if line:  # else another process of the same work has said it
+            say(f"mstool{verb and ' ' + verb}: {line}")
     except KeyboardInterrupt:
         status = 130
     except SystemExit as ended:

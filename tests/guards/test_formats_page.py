@@ -98,6 +98,12 @@ LINES = (
     "predict tiles --device cpu",
     "stitch probs --abstain 0.6",
     "segment new --size 64 --overlap 16 --device cpu -o segmented",
+    "segment new --size 64 --overlap 16 --device cpu -o joined --shard 0/1",
+    "segment new --size 64 --overlap 16 --device cpu -o joined --merge",
+    "segment new --size 64 --overlap 16 --device cpu -o joined --shard 0/2 --overwrite",
+    "predict tiles --device cpu -o joined-probs --shard 0/1",
+    "predict tiles --device cpu -o joined-probs --merge",
+    "predict tiles --device cpu -o joined-probs --shard 0/2 --overwrite",
     "train tiles --split split.csv --test-fold all --epochs 1 --arch unet-plain --depth 2 "
     "--width 4 --device cpu -o cv",
     "predict tiles --model cv --select out-of-fold --device cpu -o cv-probs",

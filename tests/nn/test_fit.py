@@ -320,7 +320,7 @@ def test_steps_are_those_of_adamw_whatever_the_order_in_memory(make_fit):
         images = torch.rand(2, 1, 16, 16, generator=generator)
         labels = torch.randint(0, 2, (2, 16, 16), generator=generator)
         for one in (fit, plain):
-            one._train_step(images, labels, 0.5)
+            one._train_step(images, labels, 2, 0.5)
     for ours, theirs in zip(fit.segmenter.parameters(), plain.segmenter.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
 
@@ -331,10 +331,10 @@ def test_moments_that_were_saved_go_on_in_the_order_of_the_weights(make_fit):
     for fit in (whole, stopped, resumed):
         fit.compute.place(fit.segmenter)
     for fit in (whole, stopped):
-        fit._train_step(images, labels, 0.5)
+        fit._train_step(images, labels, 2, 0.5)
     stopped.save()
     assert resumed.resume()
     for fit in (whole, resumed):
-        fit._train_step(images, labels, 0.5)
+        fit._train_step(images, labels, 2, 0.5)
     after = resumed.segmenter.state_dict()
     assert all(torch.equal(after[name], t) for name, t in whole.segmenter.state_dict().items())

@@ -7,6 +7,7 @@ from typing import Annotated
 from mstool.commands import options
 from mstool.commands.option_groups import Group, operand
 from mstool.commands.output import emit_plan, make_reporter
+from mstool.commands.sharding import Merge, Shard, divide, resolve_precision
 
 Models = Annotated[
     list[Path] | None,
@@ -68,6 +69,8 @@ def predict(
     precision: options.Precision = "auto",
     engine: Engine = "auto",
     threads: options.Threads = "auto",
+    shard: Shard = None,
+    merge: Merge = False,
     out: options.OutFolder = Path("probs"),
     overwrite: options.Overwrite = False,
     config: options.Config = None,
@@ -85,6 +88,10 @@ def predict(
     chose its weights in validation, and all other micrographs of these specimens. A micrograph that
     all models have seen is refused; one that none of them knows is predicted by all.
 
+    Several processes share the work with --shard 0/3, 1/3 and 2/3, on one machine or on many that
+    see the same folders; the same command with --merge then makes what one process would have made,
+    byte for byte.
+
     --engine auto tries OpenVINO and ONNX Runtime, which pip install 'mstool[fast]' brings, beside
     torch on a few tiles of a large task, remembers the outcome, and takes the fastest whose labels
     are those of torch in 99.99 % of pixels.
@@ -93,19 +100,20 @@ def predict(
 
     Example: mstool predict tiles/ --model cv/ --select out-of-fold
     """
-    from mstool.nn.device import choose_compute, make_deterministic, reuse_freed_memory
+    from mstool.io.tiles import PREDICT_RECORD
+    from mstool.nn.device import make_deterministic, reuse_freed_memory
     from mstool.nn.threads import use_threads
     from mstool.pipeline.job import Job
     from mstool.pipeline.predict import PredictSettings, predict_tiles
 
-    job = Job(out, overwrite, make_reporter("predict", quiet, verbose))
+    job = divide(Job(out, overwrite, make_reporter("predict", quiet, verbose)), shard, merge)
     make_deterministic()
     reuse_freed_memory()
     use_threads(threads, job.report)
-    compute = choose_compute(device, precision)
-    settings = PredictSettings(select, tta, probs, compute.precision, engine)
+    compute, resolved = resolve_precision(job, PREDICT_RECORD, device, precision)
+    settings = PredictSettings(select, tta, probs, resolved, engine)
     models = model or [Path("model")]
     if dry_run:
-        emit_plan("predict", asdict(settings), [tiles, *models], out)
+        emit_plan("predict", asdict(settings), [tiles, *models], job.out)
         return
     predict_tiles(tiles, models, settings, batch_size, compute, job)

@@ -8,6 +8,7 @@ from mstool.commands import options
 from mstool.commands.option_groups import Group, operand
 from mstool.commands.output import emit_plan, make_reporter
 from mstool.commands.predict import BatchSize, Engine, Models, Probs, Views
+from mstool.commands.sharding import Merge, Shard, divide, resolve_precision
 from mstool.commands.stitch import Abstain, Blend, Confidence, Overlay
 from mstool.commands.tile import Overlap, Size
 from mstool.errors import UsageError
@@ -65,6 +66,8 @@ def segment(
     precision: options.Precision = "auto",
     engine: Engine = "auto",
     threads: options.Threads = "auto",
+    shard: Shard = None,
+    merge: Merge = False,
     abstain: Abstain = 0.0,
     confidence: Confidence = False,
     overlay: Overlay = False,
@@ -81,33 +84,38 @@ def segment(
     byte, and nothing lies on disk in between. Several models are an ensemble. Memory grows with
     the width of a micrograph, not with its area; --max-mem bounds it.
 
+    Several processes share the micrographs with --shard 0/3, 1/3 and 2/3, on one machine or on many
+    that see the same folders; the same command with --merge then makes what one process would have
+    made, byte for byte.
+
     Example: mstool segment new/ --model model/ --overlay
     """
     given = locals()
     from mstool.io.records import pick
+    from mstool.io.tiles import STITCH_RECORD
     from mstool.micrographs.sets import Reading, open_set
-    from mstool.nn.device import choose_compute, make_deterministic, reuse_freed_memory
+    from mstool.nn.device import make_deterministic, reuse_freed_memory
     from mstool.nn.threads import use_threads
     from mstool.pipeline import segment as pipeline
     from mstool.pipeline.job import Job
     from mstool.pipeline.mask_files import MaskSettings
     from mstool.pipeline.predict import load_models
 
-    job = Job(out, overwrite, make_reporter("segment", quiet, verbose))
+    job = divide(Job(out, overwrite, make_reporter("segment", quiet, verbose)), shard, merge)
     masks = pick(MaskSettings, given)
     files = _find(options.read_operands(images, files_from, null), given, job)
     models = load_models(model or [Path("model")])
     make_deterministic()
     reuse_freed_memory()
     use_threads(threads, job.report)
-    compute = choose_compute(device, precision)
+    compute, found = resolve_precision(job, STITCH_RECORD, device, precision)
     greys = options.parse_greys(rescale_greys)
     reading = pick(Reading, given | {"greys": greys, "scale": scale or pipeline.scale_of(models)})
-    resolved = {"reading": reading, "precision": compute.precision}
+    resolved = {"reading": reading, "precision": found}
     settings = pick(pipeline.SegmentSettings, given | resolved)
     if dry_run:
         inputs = [*files.files(), *(one.path for one in models)]
-        emit_plan("segment", settings.as_record() | asdict(masks), inputs, out)
+        emit_plan("segment", settings.as_record() | asdict(masks), inputs, job.out)
         return
     unreadable = None
     if keep_going:

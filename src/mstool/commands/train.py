@@ -1,8 +1,9 @@
 """The verb ``train``."""
 
+import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from mstool.commands import options
 from mstool.commands.option_groups import Group, operand
@@ -299,36 +300,80 @@ def train(
     them: each fold gets a like share of what is left. Where a fold fails the others go on, and the
     run ends with 1 and names it; the same command then trains what is missing.
 
+    Under torchrun several processes train one network, each with a share of every batch, of which
+    --batch-size is the size: torchrun --nproc-per-node 4 -m mstool train ... On a machine with
+    GPUs each process has its own. Losses and batch normalisation are those of the whole batch, so
+    that one process would end with the same weights, but for rounding. The first process writes,
+    into a folder that all can read. Where a process dies the others end with one line and 75, and
+    torchrun itself with 1; the same command goes on from what was saved, at most two minutes
+    before. Networks with dropout draw other numbers in each process.
+
     Example: mstool train tiles/ --split split.csv --test-fold 0
 
     Example: mstool train tiles/ --split split.csv --test-fold all -o cv/
     """
     given = locals()
     from mstool.io.records import pick
-    from mstool.nn.device import choose_compute, make_deterministic, reuse_freed_memory
+    from mstool.nn.device import make_deterministic, reuse_freed_memory
+    from mstool.nn.team import assemble
     from mstool.pipeline.job import Job
-    from mstool.pipeline.train.cross_validation import train_folds
-    from mstool.pipeline.train.train import train_model
-    from mstool.pipeline.train.train_flags import ALL_FOLDS, TrainFlags, resolve_settings
+    from mstool.pipeline.train.train_flags import TrainFlags
 
-    job = Job(out, overwrite, make_reporter("train", quiet, verbose))
     if split is None:
         raise UsageError("--split: not given; make one with mstool split")
     make_deterministic()
     reuse_freed_memory()
-    compute = choose_compute(device, precision)
-    settings = resolve_settings(pick(TrainFlags, given), compute)
-    if dry_run:
-        emit_plan("train", asdict(settings), [tiles, split], out)
+    with assemble(os.environ) as team:
+        report = make_reporter("train", quiet or not team.is_first, verbose)
+        flags = pick(TrainFlags, given)
+        _train(tiles, split, flags, given, Job(out, overwrite, report), team)
+
+
+def _train(
+    tiles: Path, split: Path, flags: Any, given: dict[str, Any], job: Any, team: Any
+) -> None:
+    """Train, or show what would be done, in one process of a team."""
+    from mstool.nn.device import choose_compute
+    from mstool.nn.team import device_of
+    from mstool.pipeline.train.cross_validation import train_folds
+    from mstool.pipeline.train.train import train_model
+    from mstool.pipeline.train.train_flags import ALL_FOLDS, resolve_settings
+
+    compute = choose_compute(device_of(given["device"], os.environ), given["precision"])
+    settings = resolve_settings(flags, compute)
+    if given["dry_run"]:
+        if team.is_first:
+            emit_plan("train", asdict(settings), [tiles, split], job.out)
         return
     is_every_fold = settings.test_fold == ALL_FOLDS
-    if preview is not None:
+    if given["preview"] is not None:
         if is_every_fold:
             raise UsageError("--preview: shows the crops of one training; give one --test-fold")
         from mstool.pipeline.crop_preview import preview_crops
 
-        preview_crops(tiles, split, settings, preview, job.report)
+        if team.is_first:
+            preview_crops(tiles, split, settings, given["preview"], job.report)
         return
+    _refuse_in_team(settings, is_every_fold, team)
+    arguments = tiles, split, settings, compute, given["cache"], job
     with stop_between_steps() as stop_requested:
-        train_them = train_folds if is_every_fold else train_model
-        train_them(tiles, split, settings, compute, cache, job, stop_requested)
+        if is_every_fold:
+            train_folds(*arguments, stop_requested)
+        else:
+            train_model(*arguments, stop_requested, team)
+
+
+def _refuse_in_team(settings: Any, is_every_fold: bool, team: Any) -> None:
+    """Refuse what one process does alone.
+
+    Raises
+    ------
+    UsageError
+        If torchrun has started several for it.
+    """
+    if team.size == 1:
+        return
+    if is_every_fold:
+        raise UsageError("--test-fold all: trains fold by fold; under torchrun give one fold a run")
+    if settings.arch == "pixel-classifier":
+        raise UsageError("--arch pixel-classifier: is trained by one process; leave torchrun out")

@@ -97,11 +97,15 @@ class OutputFolder:
         except (InputError, MissingInputError, UnavailableError, UsageError, MemoryError):
             if state != "new":
                 raise
-            self._clear()
-            unlock_folder(self.path)
-            if not any(self.path.iterdir()):
-                self.path.rmdir()
+            self.remove()
             raise
+
+    def remove(self) -> None:
+        """Take away all that the verb makes, and the folder too if nothing else lies in it."""
+        self._clear()
+        unlock_folder(self.path)
+        if not any(self.path.iterdir()):
+            self.path.rmdir()
 
     def finish(self, record: dict[str, Any], pieces: Callable[[], Iterable[Path]] = tuple) -> None:
         """Write the record, which makes the folder complete, and let go of the folder.
@@ -228,6 +232,21 @@ def is_unfinished(folder: Path, record: str) -> bool:
     return name_claim(folder, record).is_file() and not (folder / record).is_file()
 
 
+def differing_settings(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Settings that differ, each with its value in both, as JSON has them.
+
+    Examples
+    --------
+    >>> differing_settings({"tta": "none", "size": 48}, {"tta": "d4", "size": 48})
+    ['tta ("none", now "d4")']
+    """
+    return [
+        f"{key} ({_short(before.get(key))}, now {_short(after.get(key))})"
+        for key in sorted({*before, *after})
+        if before.get(key) != after.get(key)
+    ]
+
+
 def settings_in(folder: Path, record: str) -> dict[str, Any]:
     """Settings with which work in a folder was begun or done; empty where there is none."""
     for path in (folder / record, name_claim(folder, record)):
@@ -250,12 +269,7 @@ def _remove(path: Path) -> None:
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    before, after = old.get("settings", {}), new["settings"]
-    changed = [
-        f"{key} ({_short(before.get(key))}, now {_short(after.get(key))})"
-        for key in sorted({*before, *after})
-        if before.get(key) != after.get(key)
-    ]
+    changed = differing_settings(old.get("settings", {}), new["settings"])
     if not changed and old.get("inputs") != new["inputs"]:
         return ["inputs"]
     return changed

@@ -5,7 +5,7 @@ import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 SCHEMA = 1  # of all records; a release that changes any of record_keys.toml has the next
 
@@ -80,7 +80,7 @@ class RecordKeys:
 @cache
 def record_keys() -> RecordKeys:
     """Read the keys of every record."""
-    tables = tomllib.loads(files("mstool.io").joinpath("record_keys.toml").read_text("utf-8"))
+    tables = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
     any_key = tables.pop("any-key")
     return RecordKeys(any_key, {name: _read_section(table) for name, table in tables.items()})
 

@@ -28,7 +28,14 @@ from mstool.io.record_keys import SCHEMA
 # What a run measured or was called by, and what went on from an earlier one: of the same work it
 # differs from run to run, so that it is no part of what a record says about its folder.
 _OF_THE_RUN = ("argv", "started", "elapsed_s", "core_s", "peak_rss_mb")
-_OF_THE_PREDICTION = ("n_predicted", "tile_megapixels_predicted", "s_per_tile_megapixel")
+_OF_THE_PREDICTION = (
+    "batch_size",
+    "n_predicted",
+    "tile_megapixels_predicted",
+    "s_per_tile_megapixel",
+    "s_per_megapixel",
+    "shards",
+)
 
 # Control characters of Unicode, and marks that turn the direction of reading.
 _OBEYED = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")

@@ -17,12 +17,18 @@ def available_cores(root: Path = Path("/")) -> int:
     Returns
     -------
     int
-        Cores by affinity, or the quota of control groups rounded down where that is less; 1 at
-        least.
+        Cores by affinity, or the quota of control groups rounded down where that is less, divided
+        by the processes of torchrun that share them; 1 at least.
     """
     has_affinity = hasattr(os, "sched_getaffinity")
     bound = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-    return max(1, math.floor(min(bound, cpu_quota(root))))
+    return max(1, math.floor(min(bound, cpu_quota(root)) / processes_here()))
+
+
+def processes_here() -> int:
+    """Processes of this machine that torchrun has started for the same work; 1 without it."""
+    n = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    return max(1, int(n)) if n.isdigit() else 1
 
 
 def cpu_quota(root: Path = Path("/")) -> float:

@@ -10,6 +10,7 @@ from mstool.io.memory import free_memory_bytes
 from mstool.io.tiles import Tile
 from mstool.micrographs.grey_range import describe_greys, sample_greys
 from mstool.nn.augment import Augmentation, change_grey_levels, cut_crop
+from mstool.nn.cores import processes_here
 
 Decode = Callable[[Tile], tuple[np.ndarray, np.ndarray]]
 
@@ -52,7 +53,7 @@ class TileStore:
         self.tiles = list(tiles)
         self._decode = decode
         self._kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        self._bytes_left = _CACHE_SHARE * free_memory_bytes()
+        self._bytes_left = _CACHE_SHARE * free_memory_bytes() / processes_here()
 
     def __getstate__(self) -> dict:
         """Leave decoded tiles behind where a worker process is started afresh."""

@@ -23,6 +23,7 @@ from mstool.nn.outlook import in_words, is_still_rising, steps_in_budget, valida
 from mstool.nn.pixel_bank import PixelBank
 from mstool.nn.pretrainer import Pretrainer
 from mstool.nn.resume import load_tensors, save_tensors
+from mstool.nn.team import ALONE, Team
 from mstool.nn.threads import ThreadTrial
 from mstool.nn.views import ViewSet
 from mstool.nn.workers import batches_of, begin_worker, ending_workers
@@ -162,6 +163,8 @@ class Fit:
         From whose start the budget counts.
     threads : ThreadTrial
         From `begin_trial`, which knows those of the unfinished run in `folder`.
+    team : Team
+        Processes that train it together, each with a share of every batch; the first one writes.
     """
 
     def __init__(
@@ -175,10 +178,12 @@ class Fit:
         folder: Path,
         run: Run,
         threads: ThreadTrial,
+        team: Team = ALONE,
     ):
         self.segmenter, self.crops, self.loss = segmenter, crops, loss
         self.validate, self.settings, self.compute = validate, settings, compute
-        self.folder, self.threads = folder, threads
+        self.folder, self.threads, self.team = folder, threads, team
+        self.answer = team.answering(segmenter)
         self.state = FitState()
         self.optimizer = _build_optimizer(segmenter.network, settings)
         self.scaler = torch.amp.GradScaler(
@@ -212,6 +217,7 @@ class Fit:
             while not self.state.is_done:
                 if not self._run_epoch(total, report, advance, stop_requested):
                     self.save()
+                    self.team.wait()  # torchrun ends all when one ends
                     return False
                 self._end_epoch(total, report)
         if self.best_weights is not None:
@@ -225,13 +231,16 @@ class Fit:
         share = self.state.n_steps / total
         if self.settings.max_time_s is None:
             return min(share, 1.0)
+        return self.team.follow(self._progress_in_time(share, self.settings.max_time_s))
+
+    def _progress_in_time(self, share: float, max_time_s: float) -> float:
         state, elapsed = self.state, self._elapsed()
         one_validation = state.validation_s / max(1, state.n_validations)
-        if elapsed + one_validation >= self.settings.max_time_s:
+        if elapsed + one_validation >= max_time_s:
             return 1.0
         # time to train is what validations, at the rate so far, and the start leave of the budget
         share_of_training = state.training_s / max(1e-9, state.training_s + state.validation_s)
-        left = (self.settings.max_time_s - elapsed - one_validation) * share_of_training
+        left = (max_time_s - elapsed - one_validation) * share_of_training
         return min(max(share, state.training_s / max(1e-9, state.training_s + left)), 1.0)
 
     def save(self) -> None:
@@ -245,7 +254,8 @@ class Fit:
             tensors["mean"] = self.mean_weights
         if self.best_weights is not None:
             tensors["best"] = self.best_weights
-        save_tensors(self.folder, tensors, asdict(self.state))
+        if self.team.is_first:
+            save_tensors(self.folder, tensors, asdict(self.state))
         self._saved = time.monotonic()
 
     def spent(self) -> dict[str, float | None]:
@@ -283,11 +293,13 @@ class Fit:
         batches = epoch_batches(len(self.crops), settings.batch_size, settings.seed, state.epoch)
         train_mode(self.segmenter)
         started, n_before, first_step = time.monotonic(), state.n_crops, state.n_steps
-        for images, labels in self._load(batches[state.step :]):
+        batches = batches[state.step :]
+        shares = [self.team.share(batch) for batch in batches]
+        for batch, (images, labels) in zip(batches, self._load(shares), strict=True):
             progress = self.progress(total)
             if progress >= 1.0 and state.n_steps > 0:
                 break  # the budget is spent: what is left of the epoch is left out
-            self._time_step(images, labels, progress, report)
+            self._time_step(images, labels, len(batch), progress, report)
             epoch_s = time.monotonic() - started
             self._step_s = epoch_s / (state.n_steps - first_step)
             rate = (state.n_crops - n_before) / epoch_s
@@ -296,18 +308,23 @@ class Fit:
             advance(1, f"loss {loss:.3f}{score}, {rate:.1f} images/s")
             if state.n_steps >= _PACE_KNOWN_AFTER:
                 self._warn_of_short_budget(total, report)
-            if stop_requested():
+            if self.team.most(int(stop_requested())):
                 return False
             if time.monotonic() - self._saved > _SAVE_EVERY_S:
                 self.save()
         return True
 
     def _time_step(
-        self, images: torch.Tensor, labels: torch.Tensor, progress: float, report: Reporter
+        self,
+        images: torch.Tensor,
+        labels: torch.Tensor,
+        n_crops: int,
+        progress: float,
+        report: Reporter,
     ) -> None:
         self.threads.begin_step()
         started = time.monotonic()
-        self._train_step(images, labels, progress)
+        self._train_step(images, labels, n_crops, progress)
         seconds = time.monotonic() - started
         self.state.training_s += seconds
         if decision := self.threads.end_step(seconds):
@@ -329,21 +346,24 @@ class Fit:
             + (", or use --arch pixel-classifier" if is_slow else "")
         )
 
-    def _train_step(self, images: torch.Tensor, labels: torch.Tensor, progress: float) -> None:
-        state = self.state
-        torch.manual_seed(derive_seed(self.settings.seed, 1, state.n_steps))  # for dropout
+    def _train_step(
+        self, images: torch.Tensor, labels: torch.Tensor, n_crops: int, progress: float
+    ) -> None:
+        """Learn from a share of a batch of `n_crops`."""
+        state, ranks = self.state, () if self.team.is_first else (self.team.rank,)
+        torch.manual_seed(derive_seed(self.settings.seed, 1, state.n_steps, *ranks))  # for dropout
         for group in self.optimizer.param_groups:
             group["lr"] = group["highest_lr"] * one_cycle(progress)
         labels = labels.to(self.compute.device, non_blocking=True)
         with self.compute.autocast():
-            answer, truth = self.segmenter.answer(self.compute.place_batch(images), labels)
+            answer, truth = self.answer(self.compute.place_batch(images), labels)
         loss = self.loss(answer, truth)
         self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()
+        self.scaler.scale(self.team.share_of_loss(loss)).backward()
         self.scaler.step(self.optimizer)
         self.scaler.update()
         state.step, state.n_steps = state.step + 1, state.n_steps + 1
-        self._note_loss(float(loss.detach()), len(images))
+        self._note_loss(float(loss.detach()), n_crops)
         self._average_weights()
 
     def _note_loss(self, loss: float, n_crops: int) -> None:

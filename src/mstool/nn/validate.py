@@ -13,6 +13,7 @@ from mstool.nn.dataset import TileStore
 from mstool.nn.device import Compute
 from mstool.nn.infer import predict_probabilities
 from mstool.nn.model import Segmenter
+from mstool.nn.team import ALONE, Team
 from mstool.scores.confusion import confusion_matrix
 
 
@@ -23,6 +24,7 @@ def whole_image_confusions(
     n_classes: int,
     batch_size: int,
     compute: Compute,
+    team: Team = ALONE,
 ) -> np.ndarray:
     """Confusion matrix of each micrograph, from tiles stitched first, so that none counts twice.
 
@@ -40,6 +42,8 @@ def whole_image_confusions(
         Tiles at a time.
     compute : Compute
         Device and number format.
+    team : Team
+        Processes that share the micrographs.
 
     Returns
     -------
@@ -47,12 +51,13 @@ def whole_image_confusions(
         One a micrograph, in order of their names.
     """
     names = sorted({tile.source for tile in store.tiles})
-    return np.stack(
-        [
-            _confusion_of_source(segmenter, store, sources[name], n_classes, batch_size, compute)
-            for name in names
-        ]
-    )
+    found = np.zeros((len(names), n_classes, n_classes), np.int64)
+    for place in team.share(range(len(names))):
+        source = sources[names[place]]
+        found[place] = _confusion_of_source(
+            segmenter, store, source, n_classes, batch_size, compute
+        )
+    return team.total(found)
 
 
 def _confusion_of_source(

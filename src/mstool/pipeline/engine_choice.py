@@ -25,6 +25,7 @@ from mstool.nn.engines import (
 from mstool.nn.graph_folder import GraphFolder
 from mstool.nn.infer import predict_images
 from mstool.nn.model import Segmenter
+from mstool.pipeline.shards import find_setting
 
 AUTO = "auto"
 
@@ -65,6 +66,12 @@ class EngineChoice:
         return {"name": self.name, "version": engine_version(self.name), **facts}
 
 
+def engine_of_shards(asked: str, out: Path, record: str) -> EngineChoice:
+    """Engine that has made the shards of a folder, which are to be joined, or that asked for."""
+    known = find_setting(out, record, "engine") if asked == AUTO else asked
+    return EngineChoice(known or TORCH, ())
+
+
 @dataclass(frozen=True)
 class EngineRequest:
     """What is asked for, and what decides which engine is best."""
@@ -78,9 +85,14 @@ class EngineRequest:
     kept: GraphFolder
 
 
-def begun_with(asked: str, out: Path, record: str) -> str:
-    """Engine with which work in a folder was begun, where that is left to the tool."""
+def begun_with(asked: str, out: Path, record: str, whole: Path | None = None) -> str:
+    """Engine with which work in a folder was begun, where that is left to the tool.
+
+    The folder may be that of a shard; then `whole` is that of all the work, and other shards count.
+    """
     known = settings_in(out, record).get("engine")
+    if known is None and whole is not None:
+        known = find_setting(whole, record, "engine")
     is_there = known == TORCH or known in installed_engines()
     return known if asked == AUTO and is_there else asked
 

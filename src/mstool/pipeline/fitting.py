@@ -7,20 +7,34 @@ from mstool.io.damage import reading
 from mstool.nn.fit import Fit
 from mstool.nn.resume import read_state
 from mstool.nn.threads import ThreadTrial, begin_trial
-from mstool.pipeline.job import Job, Work
+from mstool.pipeline.job import Job
 
 
-def begin_threads(asked: str, may_try: bool, work: Work, job: Job) -> ThreadTrial:
-    """Set the threads to begin with: those of the unfinished run, or by the flag."""
+def begin_threads(asked: str, may_try: bool, state: str, job: Job) -> ThreadTrial:
+    """Set the threads to begin with: those of the unfinished run, or by the flag.
+
+    `state` is that of the `Work`, here and in `go_on`.
+    """
     folder = job.out / "resume"
-    kept = read_state(folder) if work.state == "unfinished" else None
+    kept = read_state(folder) if state == "unfinished" else None
     with reading(folder, "cannot go on from here", "use --overwrite"):
         return begin_trial(asked, kept and kept.get("threads"), may_try, job.report)
 
 
-def go_on(fit: Fit, work: Work, job: Job) -> None:
-    """Take up an unfinished run where it was left, and say so."""
-    if work.state == "unfinished" and fit.resume():
+def go_on(fit: Fit, state: str, job: Job) -> None:
+    """Take up an unfinished run where it was left, and say so.
+
+    Raises
+    ------
+    MissingInputError
+        If not all processes of a team find it.
+    """
+    is_resumed = state == "unfinished" and fit.resume()
+    fit.team.require_same(
+        fit.state.n_steps,
+        f"{fit.folder}: not all processes of torchrun see it; give an --out that all share",
+    )
+    if is_resumed:
         job.report.note(f"going on at epoch {fit.state.epoch + 1}, step {fit.state.n_steps}")
 
 

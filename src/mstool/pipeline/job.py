@@ -1,16 +1,20 @@
 """One run of a verb that fills a folder: how it begins, and what its record says of it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from mstool.errors import InputError
 from mstool.io.lock import refuse_locked
 from mstool.io.outputs import OutputFolder
-from mstool.io.records import Run, hash_inputs
+from mstool.io.records import Run, hash_inputs, read_record
+from mstool.pipeline.shards import Parts, Shard, disagreement, open_parts
 from mstool.reporting import Reporter
 from mstool.stopping import raise_if_stopped
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,19 @@ class Job:
     overwrite: bool
     report: Reporter
     run: Run = field(default_factory=Run)
+    is_merge: bool = False  # whether to join shards, and do nothing else
+    shard: Shard | None = None  # what is done of the work; None for all of it
+    whole: Path | None = None  # for a shard, where all of the work is to be in the end
+
+    def divided(self, shard: Shard | None) -> "Job":
+        """Job of a shard, which has a folder of its own; this one for None."""
+        if shard is None:
+            return self
+        return replace(self, out=shard.folder(self.out), shard=shard, whole=self.out)
+
+    def share(self, items: Sequence[Item], what: str) -> list[Item]:
+        """Items that this job works on; see `Shard.share`."""
+        return list(items) if self.shard is None else self.shard.share(items, what)
 
     def claim(
         self,
@@ -38,11 +55,20 @@ class Job:
         raise_if_stopped()
         folder = OutputFolder(self.out, record, contents, scratch)
         hashes = hash_inputs(inputs, self.out)
+        if self._is_merged(record, {"settings": settings, "inputs": hashes}):
+            self.report.note(f"{self.whole}: nothing left to do; its shards are merged")
+            return None
         state = folder.claim(settings, hashes, self.overwrite, pieces)
         if state == "done":
             self.report.note(f"{self.out}: nothing left to do")
             return None
-        return Work(self.run, folder, state, hashes, settings, pieces)
+        return Work(self.run, folder, state, hashes, settings, pieces, self.shard)
+
+    def _is_merged(self, record: str, claim: dict[str, Any]) -> bool:
+        if self.whole is None or self.overwrite or not (self.whole / record).is_file():
+            return False
+        whole = read_record(self.whole / record)
+        return not whole.get("left_out") and not disagreement(claim, self.out, whole, self.whole)
 
     def refuse_busy(self) -> None:
         """See that no other process is at work in the folder, before anything takes time.
@@ -65,6 +91,7 @@ class Work:
     inputs: dict[str, str]  # hash of each input by path relative to the folder
     settings: dict[str, Any]
     pieces: Callable[[], Iterable[Path]]  # files without which the folder is not whole
+    shard: Shard | None = None  # what is done of the work; None for all of it
 
     def filling(self) -> AbstractContextManager[None]:
         """Take the folder back if an input is unusable; see `OutputFolder.filling`."""
@@ -72,17 +99,55 @@ class Work:
 
     def describe(self, device: str = "cpu", threads: int = 1) -> dict[str, Any]:
         """Give the keys that every record begins with; the time in them ends now."""
+        shard = {} if self.shard is None else {"shard": str(self.shard)}
         return {
             "mstool": self.run.facts(Path(self.folder.record).stem, device, threads),
             "status": "done",
             "inputs": self.inputs,
             "settings": self.settings,
+            **shard,
         }
+
+    def open_parts(self) -> Parts:
+        """Open the shards of this work, and see that they belong together.
+
+        Raises
+        ------
+        MissingInputError, InputError, OutputExistsError
+            If one is missing, still at work, or of other settings or inputs.
+        """
+        parts = open_parts(self.folder.path, self.folder.record)
+        parts.check({"settings": self.settings, "inputs": self.inputs}, self.folder.path)
+        return parts
+
+    def gather(self, parts: Parts, names: Iterable[str]) -> None:
+        """Put what the shards have made, of these names, into the folder.
+
+        Raises
+        ------
+        InputError
+            If something is missing then, as where inputs came to be in between.
+        """
+        parts.gather(names, self.folder.path)
+        if lost := next((path for path in self.pieces() if not path.is_file()), None):
+            raise InputError(f"{lost}: no shard has made it; run the shards again with --overwrite")
 
     def list_files(self) -> list[str]:
         """Names of all that has been made; see `OutputFolder.list_files`."""
         return self.folder.list_files()
 
-    def finish(self, record: dict[str, Any]) -> None:
-        """Write the record, which makes the folder complete; see `OutputFolder.finish`."""
-        self.folder.finish(record, self.pieces)
+    def finish(
+        self, record: dict[str, Any], pieces: Callable[[], Iterable[Path]] | None = None
+    ) -> None:
+        """Write the record, which makes the folder complete; see `OutputFolder.finish`.
+
+        `pieces` are those of the claim, unless the work knows them without reading.
+        """
+        self.folder.finish(record, self.pieces if pieces is None else pieces)
+
+    def finish_merge(self, record: dict[str, Any], parts: Parts) -> None:
+        """Write the record of work that is joined of shards, which are then taken away."""
+        run = record["mstool"] | {"device": parts.device, "threads": parts.threads}
+        engine = {"engine": parts.parts[0].record.get("engine")}  # which has run there
+        self.finish(record | {"mstool": run, "shards": parts.describe()} | engine)
+        parts.remove(self.folder)

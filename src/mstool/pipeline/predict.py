@@ -1,6 +1,6 @@
 """Class probabilities of tiles, by one model or several."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from mstool.pipeline.engine_choice import (
     EngineRequest,
     begun_with,
     choose_engine,
+    engine_of_shards,
 )
 from mstool.pipeline.fold_models import (
     Part,
@@ -40,7 +41,7 @@ from mstool.pipeline.fold_models import (
     know_specimens,
     trained_on,
 )
-from mstool.pipeline.job import Job
+from mstool.pipeline.job import Job, Work
 from mstool.pipeline.made_with import describe_making
 from mstool.reporting import Advance, Reporter
 from mstool.splits.leaks import all_searched
@@ -79,15 +80,28 @@ def predict_tiles(
     sources = tile_folder.sources
     parts = _divide(tile_folder, models, settings.select)
     _note_seen(parts, models, sources, settings.select, job.report)
-    wanted = {tile.id for part in parts for tile in part.tiles}
+    engine = _choose_engine(tile_folder, parts, models, settings, compute, job)
+    settings = replace(settings, engine=engine.name)
+    # whole batches, since rounding depends on what else is in one
+    batches = job.share(list(_batches(parts, batch_size)), f"batches of {batch_size} tiles")
+    wanted = {tile.id for batch in batches for tile in batch}
     chosen = [tile for tile in tile_folder.tiles if tile.id in wanted]
     inputs = [*tile_folder.files, *(model.path for model in models)]
     pieces = [out / MANIFEST, *(probabilities_path(out, tile) for tile in chosen)]
     contents = (MANIFEST, "probs")
-    engine = _choose_engine(tile_folder, chosen, models, settings, compute, job)
-    settings = replace(settings, engine=engine.name)
     work = job.claim(PREDICT_RECORD, contents, asdict(settings), inputs, lambda: pieces)
     if work is None:
+        return
+    facts = {
+        "n_tiles": len(chosen),
+        "batch_size": batch_size,
+        "engine": engine.as_entry(),
+        **describe_models(models),
+        "folds": _describe_folds(parts, settings.select),
+        **_describe_tiles(chosen, tile_folder, models, parts, settings, out),
+    }
+    if job.is_merge:
+        _merge(chosen, facts, work, job)
         return
     run_by = {id(model): one for model, one in zip(models, engine.segmenters, strict=True)}
     # a damaged tile takes nothing back: with it mended, the same command goes on
@@ -100,34 +114,47 @@ def predict_tiles(
             segmenters = [run_by[id(model)] for model in part.models]
             _predict_all(missing, tiles, segmenters, settings, batch_size, compute, out, advance)
     write_manifest(out, chosen)
-    names = {tile.source for tile in chosen}
-    megapixels = sum(np.prod(sources[name].scaled_shape) for name in names) / 1e6
-    predicted = sum(tile.height * tile.width for tile in todo) / 1e6
     begun = work.describe(compute.name, compute.n_threads)
-    record = begun | {
-        "n_tiles": len(chosen),
-        "n_predicted": len(todo),
-        "megapixels": megapixels,
-        "tile_megapixels_predicted": predicted,
-        "s_per_tile_megapixel": begun["mstool"]["elapsed_s"] / predicted if predicted else None,
-        "engine": engine.as_entry(),
-        **describe_models(models),
-        "folds": _describe_folds(parts, settings.select),
+    predicted = sum(tile.height * tile.width for tile in todo) / 1e6
+    work.finish(begun | _describe_pace(len(todo), predicted, begun["mstool"]["elapsed_s"]) | facts)
+    n_sources = len(facts["sources"])
+    job.report.note(
+        f"{out}: {len(chosen)} tiles of {n_sources} micrographs, {len(todo)} of them now"
+    )
+
+
+def _describe_tiles(
+    chosen: Sequence[Tile],
+    folder: TileFolder,
+    models: Sequence[LoadedModel],
+    parts: Sequence[Part],
+    settings: PredictSettings,
+    out: Path,
+) -> dict[str, Any]:
+    """Entries of the record on what was predicted."""
+    names = {tile.source for tile in chosen}
+    return {
+        "megapixels": sum(np.prod(folder.sources[name].scaled_shape) for name in names) / 1e6,
         "made_with": describe_making(
             settings.tta,
-            tile_folder.settings,
+            folder.settings,
             [model.checkpoint for model in models],
             [len(part.models) for part in parts],
         ),
-        "tiles": {"settings": tile_folder.settings, "halo": tile_folder.halo},
+        "tiles": {"settings": folder.settings, "halo": folder.halo},
         "sources": [
-            source.as_entry(tiles, out) for name, source in sources.items() if name in names
+            source.as_entry(folder.path, out)
+            for name, source in folder.sources.items()
+            if name in names
         ],
     }
-    work.finish(record)
-    job.report.note(
-        f"{out}: {len(chosen)} tiles of {len(names)} micrographs, {len(todo)} of them now"
-    )
+
+
+def _batches(parts: Sequence[Part], batch_size: int) -> Iterator[Sequence[Tile]]:
+    """Tiles that are predicted at a time."""
+    for part in parts:
+        for start in range(0, len(part.tiles), batch_size):
+            yield part.tiles[start : start + batch_size]
 
 
 def choose_tiles(
@@ -167,6 +194,30 @@ def _divide(folder: TileFolder, models: Sequence[LoadedModel], select: str) -> l
     return [Part(tuple(models), tuple(chosen))]
 
 
+def _merge(chosen: Sequence[Tile], facts: dict[str, Any], work: Work, job: Job) -> None:
+    """Join the tiles that shards have predicted."""
+    with work.filling():
+        shards = work.open_parts()
+        shards.check_same("batch_size", "--batch-size")
+        write_manifest(job.out, chosen)
+        work.gather(shards, ["probs"])
+    pace = _describe_pace(
+        int(shards.total("n_predicted")),
+        shards.total("tile_megapixels_predicted"),
+        shards.elapsed_s(),
+    )
+    work.finish_merge(work.describe() | pace | facts, shards)
+    job.report.note(f"{job.out}: {len(chosen)} tiles of {len(shards.parts)} shards")
+
+
+def _describe_pace(n_predicted: int, megapixels: float, elapsed_s: float) -> dict[str, Any]:
+    return {
+        "n_predicted": n_predicted,
+        "tile_megapixels_predicted": megapixels,
+        "s_per_tile_megapixel": elapsed_s / megapixels if megapixels else None,
+    }
+
+
 def _note_seen(
     parts: Sequence[Part],
     models: Sequence[LoadedModel],
@@ -188,16 +239,19 @@ def _note_seen(
 
 def _choose_engine(
     folder: TileFolder,
-    chosen: Sequence[Tile],
+    parts: Sequence[Part],
     models: Sequence[LoadedModel],
     settings: PredictSettings,
     compute: Compute,
     job: Job,
 ) -> EngineChoice:
     """What runs the networks: for `auto` what has begun this folder, or else the fastest."""
+    if job.is_merge:
+        return engine_of_shards(settings.engine, job.out, PREDICT_RECORD)
+    chosen = [tile for part in parts for tile in part.tiles]
     return choose_engine(
         EngineRequest(
-            begun_with(settings.engine, job.out, PREDICT_RECORD),
+            begun_with(settings.engine, job.out, PREDICT_RECORD, job.whole),
             models,
             folder.size,
             len(chosen) * folder.size**2,

@@ -14,7 +14,8 @@ from mstool.geometry.padding import pad_by_reflection
 from mstool.geometry.window import Window
 from mstool.io.atomic import write_text
 from mstool.io.images import open_micrograph
-from mstool.io.tiles import STITCH_RECORD, SourceImage, from_stored, to_stored
+from mstool.io.records import pick, relative_to, require_keys
+from mstool.io.tiles import STITCH_RECORD, SourceImage, from_stored, read_sources, to_stored
 from mstool.labels.legend import Legend, index_legend, legend_from_toml, legend_to_toml
 from mstool.micrographs.find import SetFiles
 from mstool.micrographs.grey_range import describe_greys, sample_greys
@@ -31,6 +32,7 @@ from mstool.pipeline.engine_choice import (
     EngineRequest,
     begun_with,
     choose_engine,
+    engine_of_shards,
 )
 from mstool.pipeline.job import Job, Work
 from mstool.pipeline.kept_parts import PARTS, Budget, KeptParts
@@ -48,6 +50,7 @@ from mstool.pipeline.mask_files import (
 from mstool.pipeline.mask_pictures import OverlayInputs, write_overlay
 from mstool.pipeline.memory_bound import blending_bytes, choose_batch, measure_needs
 from mstool.pipeline.predict import describe_models
+from mstool.pipeline.shards import Parts
 from mstool.pipeline.stitch import list_masks
 from mstool.pipeline.stitched import blend_tiles
 from mstool.pipeline.streaming import read_ahead
@@ -115,7 +118,7 @@ class Stream:
         source = describe_source(member, opened, hashes, self.out)
         given = replace(self.micrographs.given(()), micrographs=frozenset([source.sha256]))
         check_needs(self.needs, given, Reporter(), "segment")
-        windows = self.plan(opened)
+        windows = self.plan(opened.shape)
         with report.progress(member.name, len(windows)) as advance:
             bands = blend_tiles(self._predict(opened, windows, advance), source, self.masks.blend)
             doubt = write_mask(self.out, bands, source, self.legend, self.masks)
@@ -140,9 +143,9 @@ class Stream:
         needs = measure_needs(lambda one: self._predict_tiles([one]), tile, blending)
         return replace(self, batch_size=choose_batch(needs, max_mem, self.batch_size))
 
-    def plan(self, opened: ScaledMicrograph) -> list[Window]:
-        """Tiles of a micrograph, in the order in which they are predicted."""
-        return plan_windows(*opened.shape, self.settings.size, self.settings.overlap)
+    def plan(self, shape: tuple[int, int]) -> list[Window]:
+        """Tiles of a scaled micrograph (H, W), in the order in which they are predicted."""
+        return plan_windows(*shape, self.settings.size, self.settings.overlap)
 
     def _predict(
         self, opened: ScaledMicrograph, windows: Sequence[Window], advance: Advance
@@ -193,6 +196,7 @@ def segment_images(
     _check(micrographs, models, (), Reporter())
     engine = _choose_engine(micrographs, models, settings, compute, job)
     settings = replace(settings, engine=engine.name)
+    micrographs = _share(micrographs, job)
     failed: list[str] = []
     work = _claim(micrographs, models, settings, masks, failed, job)
     if work is None:
@@ -201,14 +205,22 @@ def segment_images(
     needs = tuple(model.needs for model in models)
     shared = compute, legend, needs, job.out
     stream = Stream(micrographs, engine, settings, masks, running.batch_size, *shared)
+    may_fail = None if running.unreadable is None else failed
     with work.filling():
-        stream = stream.within(running.max_mem)
+        shards = work.open_parts() if job.is_merge else None
+        stream = stream.within(running.max_mem if shards is None else None)
         write_text(job.out / LEGEND, legend_to_toml(index_legend(legend)))
-        found = _segment_all(stream, work, None if running.unreadable is None else failed, job)
+        if shards is None:
+            found = _segment_all(stream, work, may_fail, job)
+        else:
+            found = _gather(shards, stream, work, may_fail)
         _check(micrographs, models, _sample(micrographs, found, settings), job.report)
     failed += running.unreadable or ()
-    record = _describe(stream, models, found, work)
-    work.finish(record | {"left_out": [*failed]})
+    record = _describe(stream, models, found, work) | {"left_out": [*failed]}
+    if shards is None:
+        work.finish(record)
+    else:
+        work.finish_merge(record | _pace_of(shards, record["megapixels"]), shards)
     _note(found, masks, job)
     if failed:
         raise CheckFailed(
@@ -264,6 +276,8 @@ def _choose_engine(
     job: Job,
 ) -> EngineChoice:
     """What runs the networks: for `auto` what has begun this folder, or else the fastest."""
+    if job.is_merge:
+        return engine_of_shards(settings.engine, job.out, STITCH_RECORD)
     size = settings.size
     shapes = [micrographs.open(member).shape for member in micrographs.members]
     n_tiles = sum(len(plan_windows(*shape, size, settings.overlap)) for shape in shapes)
@@ -278,7 +292,7 @@ def _choose_engine(
 
     return choose_engine(
         EngineRequest(
-            begun_with(settings.engine, job.out, STITCH_RECORD),
+            begun_with(settings.engine, job.out, STITCH_RECORD, job.whole),
             models,
             size,
             n_tiles * size**2,
@@ -333,6 +347,42 @@ def _segment_all(
     if not found:
         raise InputError(f"{stream.micrographs.name}: none of these can be segmented")
     return found
+
+
+def _share(micrographs: MicrographSet, job: Job) -> MicrographSet:
+    """Micrographs that the job works on; of all the set is true what the checks have found."""
+    members = job.share(micrographs.members, "micrographs")
+    files = replace(micrographs.files, images=tuple(member.path for member in members))
+    return replace(micrographs, files=files, members=tuple(members))
+
+
+def _gather(
+    shards: Parts, stream: Stream, work: Work, failed: list[str] | None
+) -> dict[str, Segmented]:
+    """What shards have written, as `_segment_all` gives it; `failed` as there."""
+    if failed is not None:
+        names = {member.name for member in stream.micrographs.members}
+        left_out = {name for part in shards.parts for name in part.record.get("left_out", ())}
+        failed.extend(sorted(left_out & names))
+    work.gather(shards, [name for name in work.folder.contents if name != LEGEND])
+    known = {}
+    for part in shards.parts:
+        path = part.folder / STITCH_RECORD
+        sources = read_sources(path)
+        for row in require_keys(part.record, path, "doubt")[0]:
+            source = sources[row["image"]]
+            moved = replace(
+                source, specimen=None, path=relative_to(part.folder / source.path, stream.out)
+            )
+            n_tiles = len(stream.plan(source.scaled_shape))
+            known[source.name] = Segmented(moved, pick(Doubt, row), n_tiles)
+    order = (member.name for member in stream.micrographs.members)
+    return {name: known[name] for name in order if name in known}
+
+
+def _pace_of(shards: Parts, megapixels: float) -> dict[str, Any]:
+    batch_sizes = [part.record.get("batch_size", 1) for part in shards.parts]
+    return {"batch_size": max(batch_sizes), "s_per_megapixel": shards.elapsed_s() / megapixels}
 
 
 def _sample(micrographs: MicrographSet, found, settings: SegmentSettings) -> tuple[float, ...]:

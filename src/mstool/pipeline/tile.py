@@ -1,6 +1,6 @@
 """Cut micrographs and label maps into tiles."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -96,19 +96,26 @@ def cut_tiles(micrographs: MicrographSet, settings: TileSettings, job: Job) -> N
             "n_channels": micrographs.n_channels,
             "greys": greys,
             "sources": [source.as_row() for source in sources],
-        }
+        },
+        lambda: _files_of(tiles, out, has_labels),
     )
 
 
-def _pieces(out: Path, has_labels: bool) -> Iterator[Path]:
-    """Files that finished tiles consist of."""
-    yield out / MANIFEST
+def _pieces(out: Path, has_labels: bool) -> list[Path]:
+    """Files that finished tiles consist of; the manifest alone where there is none."""
     if not (out / MANIFEST).is_file():
-        return
-    for tile in read_manifest(out):
-        yield out / "images" / f"{tile.id}.tif"
+        return [out / MANIFEST]
+    return _files_of(read_manifest(out), out, has_labels)
+
+
+def _files_of(tiles: Iterable[Tile], out: Path, has_labels: bool) -> list[Path]:
+    """The manifest, and the files of these tiles."""
+    found = [out / MANIFEST]
+    for tile in tiles:
+        found.append(out / "images" / f"{tile.id}.tif")
         if has_labels:
-            yield out / "labels" / f"{tile.id}.png"
+            found.append(out / "labels" / f"{tile.id}.png")
+    return found
 
 
 def _cut_all(

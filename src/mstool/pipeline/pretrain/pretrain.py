@@ -85,10 +85,10 @@ def pretrain_encoder(
     if work is None:
         return
     with work.filling():
-        threads = begin_threads(settings.threads, compute.device.type == "cpu", work, job)
+        threads = begin_threads(settings.threads, compute.device.type == "cpu", work.state, job)
         learning = _prepare(pool, settings, compute, threads, cache, job)
         fit = learning.fit
-        go_on(fit, work, job)
+        go_on(fit, work.state, job)
     run_to_end(fit, job, stop_requested)
     settle_norms(fit.segmenter, learning.crops, settings.fit.batch_size, compute)
     _write_encoder(out, learning, pool, settings)

@@ -30,6 +30,7 @@ from mstool.nn.model import (
 from mstool.nn.norms import refuse_lonely_crops
 from mstool.nn.pixel_bank import PixelBank, fill_bank, head_of
 from mstool.nn.spilling_rows import SpillingRows
+from mstool.nn.team import ALONE, Team, refuse_small_batches
 from mstool.nn.threads import ThreadTrial
 from mstool.nn.validate import whole_image_confusions
 from mstool.nn.weights import LoadedWeights, describe_loaded, load_weights
@@ -60,6 +61,7 @@ def prepare_learner(
     cache: Path,
     job: Job,
     stop_requested: Callable[[], int | None],
+    team: Team = ALONE,
 ) -> Learner:
     """Build a network with its first weights, and all that training it takes.
 
@@ -72,7 +74,8 @@ def prepare_learner(
     spec = network_spec(settings, data)
     seed = derive_seed(settings.fit.seed, 0)
     segmenter = build_segmenter(spec, list(normalisation.mean), list(normalisation.std), seed)
-    loaded = load_weights(segmenter.network, spec, settings.weights, cache)
+    with team.in_turn():  # one download for all
+        loaded = load_weights(segmenter.network, spec, settings.weights, cache)
     if loaded is not None:
         report.note(describe_loaded(loaded))
         refuse_inherited_leak(loaded.inherited, data.roles, data.folder.sources, settings.weights)
@@ -86,6 +89,7 @@ def prepare_learner(
         report.note("no --test-fold: nothing is left for a test, and the validation score flatters")
     crop = settings.crop or data.folder.size
     _check_batches(settings, segmenter, crop, len(data.train))
+    refuse_small_batches(len(data.train), settings.fit.batch_size, team.size)
     report.note(
         f"{count_parameters(segmenter)} weights to train on {len(data.train)} tiles of "
         f"{len(data.roles.train)} micrographs, crops of {crop} pixels; {len(data.roles.val)} "
@@ -93,7 +97,7 @@ def prepare_learner(
     )
     segmenter = compute.place(segmenter)
     crops = CropSet(data.train, crop, settings.augmentation, normalisation, settings.fit.seed)
-    validate = _validator(data, settings, compute)
+    validate = _validator(data, settings, compute, team)
     learning, examples, judge = segmenter, crops, validate
     if settings.arch == PIXEL:
         examples = _fill_bank(segmenter, crops, data, settings, compute, job, stop_requested)
@@ -108,6 +112,7 @@ def prepare_learner(
         job.out / "resume",
         job.run,
         threads,
+        team,
     )
     return Learner(segmenter, fit, normalisation, loaded, transductive)
 
@@ -196,7 +201,7 @@ def _check_batches(settings: TrainSettings, segmenter: Segmenter, crop: int, n_t
 
 
 def _validator(
-    data: TrainingData, settings: TrainSettings, compute: Compute
+    data: TrainingData, settings: TrainSettings, compute: Compute, team: Team
 ) -> Callable[[Segmenter], dict[str, Any]]:
     names = data.classes
 
@@ -208,6 +213,7 @@ def _validator(
             len(names),
             settings.fit.batch_size,
             compute,
+            team,
         )
         metrics = compute_metrics(confusions.sum(axis=0))
         by_class = {f"iou_{name}": value for name, value in zip(names, metrics.iou, strict=True)}

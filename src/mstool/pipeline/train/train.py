@@ -1,6 +1,7 @@
 """Fit a segmentation network to tiles, and write a model folder."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ from mstool.nn.device import Compute
 from mstool.nn.fit import Fit
 from mstool.nn.model import PIXEL, build_network, count_parameters
 from mstool.nn.receptive_field import theoretical_receptive_field
+from mstool.nn.team import ALONE, Team
 from mstool.pictures.curves import draw_curves
 from mstool.pictures.save import save_figure
 from mstool.pipeline.fitting import begin_threads, go_on, run_to_end
-from mstool.pipeline.job import Job
+from mstool.pipeline.job import Job, Work
 from mstool.pipeline.train.learner import Learner, network_spec, prepare_learner
 from mstool.pipeline.train.shared_views import LeakReport, report_leaks
 from mstool.pipeline.train.train_flags import TrainSettings
@@ -35,6 +37,7 @@ def train_model(
     cache: Path,
     job: Job,
     stop_requested: Callable[[], int | None],
+    team: Team = ALONE,
 ) -> None:
     """Train a network and write a model folder.
 
@@ -54,35 +57,62 @@ def train_model(
         Where to.
     stop_requested : callable
         Gives the exit code to stop with, or None to go on.
+    team : Team
+        Processes that train together, all of which are to call this.
 
     Raises
     ------
     Interrupted
         If stopped; the same command goes on.
     """
-    job.refuse_busy()
-    out, report = job.out, job.report
+    if team.is_first:
+        job.refuse_busy()
     data = read_training_data(tiles, split, settings)
-    is_done = (out / RECORD).is_file() and not job.overwrite
-    leak = None if is_done else report_leaks(data, split, settings.allow_leak, report)
+    leak, work = _claim(data, tiles, split, settings, job) if team.is_first else (None, None)
+    state = team.follow(work and work.state)
+    if state is None:
+        return
+    with nullcontext() if work is None else work.filling():
+        # the steps of a pixel classifier take no time beside its features, which threads help
+        may_try = compute.device.type == "cpu" and settings.arch != PIXEL and team.size == 1
+        threads = begin_threads(settings.threads, may_try, state, job)
+        learner = prepare_learner(
+            data, settings, compute, threads, cache, job, stop_requested, team
+        )
+        go_on(learner.fit, state, job)
+    run_to_end(learner.fit, job, stop_requested)
+    if work is not None:
+        _finish(learner, data, settings, compute, leak, work, job)
+
+
+def _claim(
+    data: TrainingData, tiles: Path, split: Path, settings: TrainSettings, job: Job
+) -> tuple[LeakReport | None, Work | None]:
+    """Look for leaks, and take the folder; no work where the model is there already."""
+    is_done = (job.out / RECORD).is_file() and not job.overwrite
+    leak = None if is_done else report_leaks(data, split, settings.allow_leak, job.report)
     work = job.claim(
         RECORD,
         (MODEL, "history.csv", "curves.png"),
         settings.as_record(),
         training_inputs(tiles, split, settings),
-        lambda: [out / MODEL],
+        lambda: [job.out / MODEL],
         ("resume",),
     )
-    if work is None:
-        return
-    with work.filling():
-        # the steps of a pixel classifier take no time beside its features, which threads help
-        may_try = compute.device.type == "cpu" and settings.arch != PIXEL
-        threads = begin_threads(settings.threads, may_try, work, job)
-        learner = prepare_learner(data, settings, compute, threads, cache, job, stop_requested)
-        fit = learner.fit
-        go_on(fit, work, job)
-    run_to_end(fit, job, stop_requested)
+    return leak, work
+
+
+def _finish(
+    learner: Learner,
+    data: TrainingData,
+    settings: TrainSettings,
+    compute: Compute,
+    leak: LeakReport,
+    work: Work,
+    job: Job,
+) -> None:
+    """Write the model and its record."""
+    out, fit = job.out, learner.fit
     calibration = _calibrate(learner, data, settings, compute, job) if settings.calibrate else None
     _write_model(out, learner, data, settings, leak)
     begun = work.describe(compute.name, compute.n_threads)
@@ -92,10 +122,11 @@ def train_model(
         | {
             "leak": asdict(leak),
             "threads": fit.threads.describe(settings.threads),
+            "processes": fit.team.size,
             "calibration": None if calibration is None else asdict(calibration),
         }
     )
-    report.note(_closing_words(out, fit))
+    job.report.note(_closing_words(out, fit))
 
 
 def training_inputs(tiles: Path, split: Path, settings: TrainSettings) -> list[Path]:
