@@ -154,6 +154,16 @@ FILES = {  # what a verb reads and writes by default
         ("PLAN", "Plan that is read; see mstool-plan(5)."),
         ("standard output", "Makefile, Snakefile or script; CSV with --dry-run or --estimate."),
     ),
+    "export": (
+        ("model/", "Model that is read."),
+        ("export/model.onnx", "The graph."),
+        (
+            "export/test-image.npy, test-probabilities.npy",
+            "An input of the graph, and the output that is expected for it.",
+        ),
+        ("export/model.zip", "With --format bioimageio, instead of these: the package."),
+        ("export/export.json", "Record with all that is done around the graph; written last."),
+    ),
 }
 
 MEANINGS = {  # sections of terms that a verb's record explains in the same words

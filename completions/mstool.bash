@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/mstool
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_mstool_subparsers=(phantom tile split pretrain train predict stitch segment score explain domain-shift study report)
+_shtab_mstool_subparsers=(phantom tile split pretrain train predict stitch segment score explain domain-shift study report export)
 
 _shtab_mstool_phantom_option_strings=(--images --size --classes --etch --raters --pixel-size --bit-depth --foreground --grain-size --region-size --boundary-width --lath-width --lath-edge --lamella-spacing --blur --noise --precipitates --precipitate-radius --scratches --scale-bar --info-bar --cue --seed -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_tile_option_strings=(--size --overlap --recursive --image-suffix --labels --label-suffix --legend --classes --group-by --scale --discard-ignored --grey --bits --rescale-greys --pixel-size -o --out --files-from -0 --null --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
@@ -14,12 +14,13 @@ _shtab_mstool_pretrain_option_strings=(--split --test-fold --encoder --weights -
 _shtab_mstool_train_option_strings=(--split --test-fold --val-fold --arch --encoder --weights --depth --width --decoder-width --features --padding --finetune --loss --class-weights --augment --preview --crop --pixels --views --batch-size --epochs --lr --encoder-lr-factor --weight-decay --ema --patience --validate-every --calibrate --max-time --max-images --allow-leak --cache --seed --device --precision --workers --threads -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_predict_option_strings=(--model --select --tta --probs --batch-size --device --precision --engine --threads --shard --merge -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_stitch_option_strings=(--blend --abstain --confidence --overlay --images --image-suffix --labels --label-suffix --legend --classes -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
-_shtab_mstool_segment_option_strings=(--model --tta --size --overlap --blend --recursive --image-suffix --group-by --scale --grey --bits --rescale-greys --pixel-size --files-from -0 --null --keep-going --batch-size --max-mem --probs --device --precision --engine --threads --shard --merge --abstain --confidence --overlay -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
+_shtab_mstool_segment_option_strings=(--model --tta --size --overlap --blend --recursive --image-suffix --group-by --scale --grey --bits --rescale-greys --pixel-size --files-from -0 --null --keep-going --batch-size --max-mem --probs --device --precision --engine --threads --shard --merge --abstain --confidence --overlay -o --out --overwrite --config --estimate -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_score_option_strings=(--image-suffix --label-suffix --legend --classes --images --probs --group-by --pixel-size --boundaries --objects --as --ignore-border --strict --min-iou --versus --min-detectable --table --reliability --seed -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_explain_option_strings=(--files-from -0 --null --model --class --contrast --region --methods --layers --list-layers --recursive --image-suffix --labels --label-suffix --legend --classes --scale --grey --bits --group-by --pixel-size --size --checks --quick --regions --window --reinit --thresholds --boundary --receptive-field --dump-features --max-time --fail-on --device --threads --seed -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_domain_shift_option_strings=(--model --source-labels --target-labels --recursive --image-suffix --label-suffix --legend --classes --scale --pixel-size --grey --group-by --size --fields --permutations --alpha --tolerance --simulate --simulated-images --save-simulated --mitigate --derive-augmentation --retrain-advice --fail-above --max-time --device --precision --threads --seed -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_study_option_strings=(--engine --estimate -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_report_option_strings=(--base --check --strict --seed --title --no-pictures -o --out --files-from -0 --null --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
+_shtab_mstool_export_option_strings=(--format --size --image --author --license -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_option_strings=(-V --version -h --help)
 
 _shtab_mstool_phantom__o_COMPGEN=_shtab_compgen_files
@@ -111,6 +112,11 @@ _shtab_mstool_report__o_COMPGEN=_shtab_compgen_files
 _shtab_mstool_report___out_COMPGEN=_shtab_compgen_files
 _shtab_mstool_report___files_from_COMPGEN=_shtab_compgen_files
 _shtab_mstool_report___config_COMPGEN=_shtab_compgen_files
+_shtab_mstool_export_pos_0_COMPGEN=_shtab_compgen_files
+_shtab_mstool_export___image_COMPGEN=_shtab_compgen_files
+_shtab_mstool_export__o_COMPGEN=_shtab_compgen_files
+_shtab_mstool_export___out_COMPGEN=_shtab_compgen_files
+_shtab_mstool_export___config_COMPGEN=_shtab_compgen_files
 
 _shtab_mstool_phantom___classes_choices=(2 3)
 _shtab_mstool_phantom___bit_depth_choices=(8 16)
@@ -154,7 +160,8 @@ _shtab_mstool_domain_shift___device_choices=(auto cpu cuda mps)
 _shtab_mstool_domain_shift___precision_choices=(auto fp32 bf16 fp16)
 _shtab_mstool_domain_shift___threads_choices=(auto)
 _shtab_mstool_study___engine_choices=(make snakemake slurm)
-_shtab_mstool_pos_0_choices=(phantom tile split pretrain train predict stitch segment score explain domain-shift study report)
+_shtab_mstool_export___format_choices=(onnx bioimageio)
+_shtab_mstool_pos_0_choices=(phantom tile split pretrain train predict stitch segment score explain domain-shift study report export)
 
 _shtab_mstool_phantom___foreground_nargs=2
 _shtab_mstool_phantom___scale_bar_nargs=0
@@ -251,6 +258,7 @@ _shtab_mstool_segment___merge_nargs=0
 _shtab_mstool_segment___confidence_nargs=0
 _shtab_mstool_segment___overlay_nargs=0
 _shtab_mstool_segment___overwrite_nargs=0
+_shtab_mstool_segment___estimate_nargs=0
 _shtab_mstool_segment__n_nargs=0
 _shtab_mstool_segment___dry_run_nargs=0
 _shtab_mstool_segment__q_nargs=0
@@ -327,6 +335,15 @@ _shtab_mstool_report__v_nargs=0
 _shtab_mstool_report___verbose_nargs=0
 _shtab_mstool_report__h_nargs=0
 _shtab_mstool_report___help_nargs=0
+_shtab_mstool_export___overwrite_nargs=0
+_shtab_mstool_export__n_nargs=0
+_shtab_mstool_export___dry_run_nargs=0
+_shtab_mstool_export__q_nargs=0
+_shtab_mstool_export___quiet_nargs=0
+_shtab_mstool_export__v_nargs=0
+_shtab_mstool_export___verbose_nargs=0
+_shtab_mstool_export__h_nargs=0
+_shtab_mstool_export___help_nargs=0
 _shtab_mstool_pos_0_nargs=A...
 _shtab_mstool__V_nargs=0
 _shtab_mstool___version_nargs=0

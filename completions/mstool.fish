@@ -50,8 +50,8 @@ function _shtab_mstool_using
   test "$_shtab_mstool_cmdpath" = "$argv"
 end
 
-set -g _shtab_mstool_commands phantom tile split pretrain train predict stitch segment score explain domain-shift study report
-set -g _shtab_mstool_opts_with_value --abstain --alpha --arch --as --augment --base --batch-size --bit-depth --bits --blend --blur --boundaries --boundary-width --cache --checks --class --class-weights --classes --config --contrast --crop --cue --decoder-width --depth --derive-augmentation --device --discard-ignored --dump-features --ema --encoder --encoder-lr-factor --engine --epochs --etch --fail-above --fail-on --features --fields --files-from --finetune --folds --foreground --grain-size --group-by --holdout --ignore-border --image-suffix --images --label-suffix --labels --lamella-spacing --lath-edge --lath-width --layers --legend --loss --lr --max-images --max-mem --max-time --method --methods --min-iou --mitigate --model --noise --objects --out --overlap --padding --patience --permutations --pixel-size --pixels --precipitate-radius --precipitates --precision --preview --probs --raters --region --region-size --regions --reinit --reliability --rescale-greys --retrain-advice --scale --scratches --seed --select --shard --sheet --simulate --simulated-images --size --source-labels --split --target-labels --test-fold --threads --thresholds --title --tolerance --tta --val-fold --validate-every --versus --views --weight-decay --weights --width --window --workers -o
+set -g _shtab_mstool_commands phantom tile split pretrain train predict stitch segment score explain domain-shift study report export
+set -g _shtab_mstool_opts_with_value --abstain --alpha --arch --as --augment --author --base --batch-size --bit-depth --bits --blend --blur --boundaries --boundary-width --cache --checks --class --class-weights --classes --config --contrast --crop --cue --decoder-width --depth --derive-augmentation --device --discard-ignored --dump-features --ema --encoder --encoder-lr-factor --engine --epochs --etch --fail-above --fail-on --features --fields --files-from --finetune --folds --foreground --format --grain-size --group-by --holdout --ignore-border --image --image-suffix --images --label-suffix --labels --lamella-spacing --lath-edge --lath-width --layers --legend --license --loss --lr --max-images --max-mem --max-time --method --methods --min-iou --mitigate --model --noise --objects --out --overlap --padding --patience --permutations --pixel-size --pixels --precipitate-radius --precipitates --precision --preview --probs --raters --region --region-size --regions --reinit --reliability --rescale-greys --retrain-advice --scale --scratches --seed --select --shard --sheet --simulate --simulated-images --size --source-labels --split --target-labels --test-fold --threads --thresholds --title --tolerance --tta --val-fold --validate-every --versus --views --weight-decay --weights --width --window --workers -o
 
 complete -c mstool -e
 complete -c mstool -f
@@ -279,6 +279,7 @@ complete -c mstool -n '_shtab_mstool_using segment' -l overlay -d 'Also draw mic
 complete -c mstool -n '_shtab_mstool_using segment' -s o -l out -xka "(__fish_complete_path (commandline -ct))" -d 'Folder to write.'
 complete -c mstool -n '_shtab_mstool_using segment' -l overwrite -d 'Start afresh where the output was made with other settings or inputs.'
 complete -c mstool -n '_shtab_mstool_using segment' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'TOML file with options of this verb; flags on the command line win.'
+complete -c mstool -n '_shtab_mstool_using segment' -l estimate -d 'Write no masks; try a few tiles and print what all would take, as JSON.'
 complete -c mstool -n '_shtab_mstool_using segment' -s n -l dry-run -d 'Print the resolved settings as JSON, and do nothing.'
 complete -c mstool -n '_shtab_mstool_using segment' -s q -l quiet -d 'No notes on stderr, errors only.'
 complete -c mstool -n '_shtab_mstool_using segment' -s v -l verbose -d 'More detail; -vv also shows tracebacks.'
@@ -424,3 +425,17 @@ complete -c mstool -n '_shtab_mstool_using report' -s q -l quiet -d 'No notes on
 complete -c mstool -n '_shtab_mstool_using report' -s v -l verbose -d 'More detail; -vv also shows tracebacks.'
 complete -c mstool -n '_shtab_mstool_using report' -s h -l help -d 'Show help and exit.'
 complete -c mstool -n '_shtab_mstool_using report; and test $_shtab_mstool_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'Plan of a study (TOML), or records of scores and of what came after (JSON).'
+complete -c mstool -n '_shtab_mstool_using; and test $_shtab_mstool_npos -eq 0' -a export -d 'Write a model for other programs, and check that it gives the same labels there'
+complete -c mstool -n '_shtab_mstool_using export' -l format -xka "onnx bioimageio" -d 'A graph for ONNX, with test arrays beside it, or a package for the BioImage Model Zoo with all of that in one file.'
+complete -c mstool -n '_shtab_mstool_using export' -l size -x -d 'Edge in pixels of the tiles that the graph takes; by default as in training.'
+complete -c mstool -n '_shtab_mstool_using export' -l image -xka "(__fish_complete_path (commandline -ct))" -d 'Image, such as a tile of the training, whose middle is the test image; by default a random texture with the greys of the training set.'
+complete -c mstool -n '_shtab_mstool_using export' -l author -x -d 'Author that the package names.'
+complete -c mstool -n '_shtab_mstool_using export' -l license -x -d 'Licence that the package names, such as CC-BY-4.0.'
+complete -c mstool -n '_shtab_mstool_using export' -s o -l out -xka "(__fish_complete_path (commandline -ct))" -d 'Folder to write.'
+complete -c mstool -n '_shtab_mstool_using export' -l overwrite -d 'Start afresh where the output was made with other settings or inputs.'
+complete -c mstool -n '_shtab_mstool_using export' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'TOML file with options of this verb; flags on the command line win.'
+complete -c mstool -n '_shtab_mstool_using export' -s n -l dry-run -d 'Print the resolved settings as JSON, and do nothing.'
+complete -c mstool -n '_shtab_mstool_using export' -s q -l quiet -d 'No notes on stderr, errors only.'
+complete -c mstool -n '_shtab_mstool_using export' -s v -l verbose -d 'More detail; -vv also shows tracebacks.'
+complete -c mstool -n '_shtab_mstool_using export' -s h -l help -d 'Show help and exit.'
+complete -c mstool -n '_shtab_mstool_using export; and test $_shtab_mstool_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'Model that mstool train wrote.'

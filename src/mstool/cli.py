@@ -9,6 +9,7 @@ import typer
 
 from mstool.commands.domain_shift import domain_shift
 from mstool.commands.explain import explain as explain_verb
+from mstool.commands.export import export
 from mstool.commands.option_groups import GroupedCommand
 from mstool.commands.phantom import phantom
 from mstool.commands.predict import predict
@@ -27,7 +28,7 @@ from mstool.reporting import say
 from mstool.stopping import find_stop, forget_signals, raise_on_signals
 
 VERBS = (phantom, tile, split, pretrain, train, predict, stitch)
-VERBS += (segment, score, explain_verb, domain_shift, study, report)
+VERBS += (segment, score, explain_verb, domain_shift, study, report, export)
 
 _LESS_MEMORY = "use smaller images or tiles, or a smaller --batch-size where there is one"
 

@@ -10,6 +10,7 @@ import tifffile
 from mstool.nn.checkpoint import load_checkpoint
 from mstool.nn.engines import OTHERS, installed_engines
 from mstool.pipeline import segment as pipeline
+from mstool.pipeline import segment_estimate as estimating
 from mstool.pipeline.memory_bound import MemoryNeeds
 
 CUT = ("--size", 48, "--overlap", 16)
@@ -257,3 +258,30 @@ def test_few_tiles_are_left_to_torch(run_mstool, new):
     found = record_of()
     assert found["settings"]["engine"] == found["engine"]["name"] == "torch"
     assert found["engine"]["speedup"] is None
+
+
+def test_an_estimate_counts_what_will_be_done_and_writes_nothing(run_mstool, new):
+    ended = run_mstool("segment", "new", *CUT, *CPU, "--estimate")
+    assert ended.code == 0, ended.stderr
+    found = json.loads(ended.stdout)
+    assert not Path("masks").exists()
+    assert run_mstool("segment", "new", *CUT, *CPU).code == 0
+    known = record_of()
+    for key in ("n_tiles", "megapixels", "batch_size"):
+        assert found[key] == known[key], key
+    assert (found["n_micrographs"], found["engine"]) == (2, known["engine"]["name"])
+    assert found["elapsed_s"] > 0
+    assert found["core_s"] > 0
+    assert found["peak_rss_mb"] is None or found["peak_rss_mb"] > 0
+
+
+def test_an_estimate_grows_with_tiles_and_pixels(run_mstool, new, monkeypatch):
+    """With a clock that each tile and each megapixel moves by a known time."""
+    one = estimating.Cost(3.0, 2.0)
+    monkeypatch.setattr(estimating, "_try_tiles", lambda stream: one)
+    monkeypatch.setattr(estimating, "_try_masks", lambda stream: one.times(1000))
+    monkeypatch.setattr(estimating.time, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(estimating.Run, "core_s", lambda run: 5.0)
+    found = json.loads(run_mstool("segment", "new", *CUT, *CPU, "--estimate").stdout)
+    counted = found["n_tiles"] + 1000 * found["megapixels"]
+    assert found["core_s"] == pytest.approx(5 + 2 * counted, abs=2)

@@ -97,6 +97,7 @@ LINES = (
     "--device cpu --weights model/model.safetensors --calibrate -o continued",
     "predict tiles --device cpu",
     "stitch probs --abstain 0.6",
+    "export model --size 32 -o exported",
     "segment new --size 64 --overlap 16 --device cpu -o segmented",
     "segment new --size 64 --overlap 16 --device cpu -o joined --shard 0/1",
     "segment new --size 64 --overlap 16 --device cpu -o joined --merge",

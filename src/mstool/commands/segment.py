@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from mstool.commands import options
 from mstool.commands.option_groups import Group, operand
-from mstool.commands.output import emit_plan, make_reporter
+from mstool.commands.output import emit, emit_plan, make_reporter
 from mstool.commands.predict import BatchSize, Engine, Models, Probs, Views
 from mstool.commands.sharding import Merge, Shard, divide, resolve_precision
 from mstool.commands.stitch import Abstain, Blend, Confidence, Overlay
@@ -74,6 +74,13 @@ def segment(
     out: options.OutFolder = Path("masks"),
     overwrite: options.Overwrite = False,
     config: options.Config = None,
+    estimate: Annotated[
+        bool,
+        Group.CHECKS(
+            "--estimate",
+            help="Write no masks; try a few tiles and print what all would take, as JSON.",
+        ),
+    ] = False,
     dry_run: options.DryRun = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = 0,
@@ -87,6 +94,10 @@ def segment(
     Several processes share the micrographs with --shard 0/3, 1/3 and 2/3, on one machine or on many
     that see the same folders; the same command with --merge then makes what one process would have
     made, byte for byte.
+
+    --estimate tells time and memory beforehand: time by the clock and of all cores, on this machine
+    as busy as it is now, without overlays; memory is null where engines were tried for the first
+    time.
 
     Example: mstool segment new/ --model model/ --overlay
     """
@@ -122,7 +133,21 @@ def segment(
         files, unreadable = pipeline.leave_out_unreadable(files, job.report)
     micrographs = open_set(files, reading, None, job.report)
     running = pipeline.Running(batch_size, max_mem, unreadable)
-    pipeline.segment_images(micrographs, models, settings, masks, running, compute, job)
+    arguments = micrographs, models, settings, masks, running, compute, job
+    if estimate:
+        _estimate(arguments, max_mem, job)
+        return
+    pipeline.segment_images(*arguments)
+
+
+def _estimate(arguments: tuple, max_mem: float | None, job: Any) -> None:
+    """Print what the masks will take."""
+    from mstool.io.records import to_json
+    from mstool.pipeline.segment import open_stream
+    from mstool.pipeline.segment_estimate import estimate_segment
+
+    estimate = estimate_segment(lambda: open_stream(*arguments).within(max_mem), job.run)
+    emit(to_json(asdict(estimate)))
 
 
 def _find(operands: list[Path], given: dict[str, Any], job: Any) -> Any:

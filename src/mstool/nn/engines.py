@@ -103,13 +103,25 @@ def convert(segmenter: Segmenter, size: int, graph: bytes, engine: str) -> Segme
     Segmenter
         With the same weights, normalisation and temperature.
     """
-    start = {"openvino": _start_openvino, "onnxruntime": _start_onnxruntime}[engine]
+    start = {"openvino": _start_openvino, "onnxruntime": start_onnxruntime}[engine]
     shape = tuple(_example(segmenter, size).shape[1:])
     network = Converted(segmenter.network, shape, start(graph, torch.get_num_threads()))
     mean, std = (values.flatten().tolist() for values in (segmenter.mean, segmenter.std))
     converted = Segmenter(network, segmenter.multiple, segmenter.margin, mean, std)
     converted.temperature = segmenter.temperature
     return converted.eval()
+
+
+def start_onnxruntime(graph: bytes, n_threads: int) -> Run:
+    """Give what runs a graph of one input and one output by ONNX Runtime on the CPU."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = n_threads, 1
+    options.log_severity_level = 3  # errors alone
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    (taken,) = session.get_inputs()
+    return lambda image: session.run(None, {taken.name: image})[0]
 
 
 def _example(segmenter: Segmenter, size: int) -> torch.Tensor:
@@ -130,13 +142,3 @@ def _start_openvino(graph: bytes, n_threads: int) -> Run:
     }
     compiled = core.compile_model(core.read_model(graph), "CPU", settings)
     return lambda image: compiled(image)[0]
-
-
-def _start_onnxruntime(graph: bytes, n_threads: int) -> Run:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = n_threads, 1
-    options.log_severity_level = 3  # errors alone
-    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    return lambda image: session.run([_OUTPUT], {_INPUT: image})[0]

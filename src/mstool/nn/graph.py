@@ -57,6 +57,14 @@ def to_onnx(module: nn.Module, example: torch.Tensor, names: tuple[str, str]) ->
     return program.model_proto.SerializeToString(deterministic=True)
 
 
+def opset_of(graph: bytes) -> int:
+    """Version of the operations of ONNX that a graph is made of."""
+    import onnx
+
+    imports = onnx.load_model_from_string(graph).opset_import
+    return next(each.version for each in imports if each.domain in ("", "ai.onnx"))
+
+
 def _export(module: nn.Module, example: torch.Tensor, names: tuple[str, str]):
     loud = logging.root.manager.disable
     logging.disable(logging.WARNING)

@@ -23,7 +23,10 @@ class MemoryNeeds:
 
 
 def measure_needs(
-    predict: Callable[[np.ndarray], object], tile: np.ndarray, blending: float
+    predict: Callable[[np.ndarray], object],
+    tile: np.ndarray,
+    blending: float,
+    each_more: float | None = None,
 ) -> MemoryNeeds:
     """See what one tile takes: a quarter of it, and then all of it, are predicted.
 
@@ -35,12 +38,17 @@ def measure_needs(
         One of full size.
     blending : float
         From `blending_bytes`.
+    each_more : float, optional
+        Bytes of a further tile, where that is known, and not as much as the network takes for one.
 
     Raises
     ------
     UnavailableError
         If this system does not tell how much memory a process takes.
     """
+    if each_more is not None:
+        predict(tile)
+        return MemoryNeeds(_peak(), each_more, blending)
     half = max(32, len(tile) // 64 * 32)
     predict(tile[:half, :half])
     small = _peak()

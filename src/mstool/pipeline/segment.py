@@ -24,6 +24,7 @@ from mstool.micrographs.sets import Member, MicrographSet, Reading, ScaledMicrog
 from mstool.micrographs.tile_folder import LEGEND
 from mstool.nn.checkpoint import LoadedModel
 from mstool.nn.device import Compute
+from mstool.nn.engines import TORCH
 from mstool.nn.graph_folder import user_graph_folder
 from mstool.nn.infer import predict_images
 from mstool.pipeline.engine_choice import (
@@ -48,7 +49,7 @@ from mstool.pipeline.mask_files import (
     write_mask,
 )
 from mstool.pipeline.mask_pictures import OverlayInputs, write_overlay
-from mstool.pipeline.memory_bound import blending_bytes, choose_batch, measure_needs
+from mstool.pipeline.memory_bound import MemoryNeeds, blending_bytes, choose_batch, measure_needs
 from mstool.pipeline.predict import describe_models
 from mstool.pipeline.shards import Parts
 from mstool.pipeline.stitch import list_masks
@@ -120,7 +121,7 @@ class Stream:
         check_needs(self.needs, given, Reporter(), "segment")
         windows = self.plan(opened.shape)
         with report.progress(member.name, len(windows)) as advance:
-            bands = blend_tiles(self._predict(opened, windows, advance), source, self.masks.blend)
+            bands = blend_tiles(self.predict(opened, windows, advance), source, self.masks.blend)
             doubt = write_mask(self.out, bands, source, self.legend, self.masks)
         if self.masks.overlay:
             write_overlay(source, self.out, OverlayInputs(), self.legend, self.out)
@@ -136,18 +137,24 @@ class Stream:
         """
         if max_mem is None:
             return self
+        return replace(self, batch_size=choose_batch(self.measure(), max_mem, self.batch_size))
+
+    def measure(self) -> MemoryNeeds:
+        """What it needs at its worst; see `measure_needs`."""
         size, n_channels = self.settings.size, self.micrographs.n_channels
         shape = (size, size) if n_channels == 1 else (size, size, n_channels)
         tile = np.random.default_rng(0).integers(0, 255, shape).astype(self.micrographs.dtype)
         blending = max(self._blending_bytes(member) for member in self.micrographs.members)
-        needs = measure_needs(lambda one: self._predict_tiles([one]), tile, blending)
-        return replace(self, batch_size=choose_batch(needs, max_mem, self.batch_size))
+        # other engines than torch take one at a time, and of the rest hold values and copies
+        n_values = tile.size * 2 + 5 * len(self.legend.classes) * size**2
+        each_more = None if self.engine.name == TORCH else 4.0 * n_values
+        return measure_needs(lambda one: self._predict_tiles([one]), tile, blending, each_more)
 
     def plan(self, shape: tuple[int, int]) -> list[Window]:
         """Tiles of a scaled micrograph (H, W), in the order in which they are predicted."""
         return plan_windows(*shape, self.settings.size, self.settings.overlap)
 
-    def _predict(
+    def predict(
         self, opened: ScaledMicrograph, windows: Sequence[Window], advance: Advance
     ) -> Iterator[tuple[Window, np.ndarray]]:
         """Probabilities of tiles, rounded as predict stores them, while the next are read."""
@@ -193,23 +200,17 @@ def segment_images(
     CheckFailed
         At the end, if it went on without some.
     """
-    _check(micrographs, models, (), Reporter())
-    engine = _choose_engine(micrographs, models, settings, compute, job)
-    settings = replace(settings, engine=engine.name)
-    micrographs = _share(micrographs, job)
+    stream = open_stream(micrographs, models, settings, masks, running, compute, job)
+    micrographs, settings = stream.micrographs, stream.settings
     failed: list[str] = []
     work = _claim(micrographs, models, settings, masks, failed, job)
     if work is None:
         return
-    legend = legend_from_toml(models[0].checkpoint.legend)
-    needs = tuple(model.needs for model in models)
-    shared = compute, legend, needs, job.out
-    stream = Stream(micrographs, engine, settings, masks, running.batch_size, *shared)
     may_fail = None if running.unreadable is None else failed
     with work.filling():
         shards = work.open_parts() if job.is_merge else None
         stream = stream.within(running.max_mem if shards is None else None)
-        write_text(job.out / LEGEND, legend_to_toml(index_legend(legend)))
+        write_text(job.out / LEGEND, legend_to_toml(index_legend(stream.legend)))
         if shards is None:
             found = _segment_all(stream, work, may_fail, job)
         else:
@@ -227,6 +228,31 @@ def segment_images(
             f"{len(failed)} of {len(found) + len(failed)} micrographs have no mask: "
             f"{', '.join(failed)}"
         )
+
+
+def open_stream(
+    micrographs: MicrographSet,
+    models: Sequence[LoadedModel],
+    settings: SegmentSettings,
+    masks: MaskSettings,
+    running: Running,
+    compute: Compute,
+    job: Job,
+) -> Stream:
+    """Stream that is ready to begin, for the micrographs that the job works on.
+
+    Raises
+    ------
+    InputError, UsageError, UnavailableError
+        If micrographs do not fit the models; as `choose_engine`.
+    """
+    _check(micrographs, models, (), Reporter())
+    engine = _choose_engine(micrographs, models, settings, compute, job)
+    settings = replace(settings, engine=engine.name)
+    legend = legend_from_toml(models[0].checkpoint.legend)
+    needs = tuple(model.needs for model in models)
+    shared = compute, legend, needs, job.out
+    return Stream(_share(micrographs, job), engine, settings, masks, running.batch_size, *shared)
 
 
 def scale_of(models: Sequence[LoadedModel]) -> float:
