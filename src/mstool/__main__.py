@@ -3,6 +3,7 @@
 import sys
 
 try:
+    from mstool.errors import Interrupted
     from mstool.stopping import die_on_signals, find_stop, raise_on_signals
 except KeyboardInterrupt:  # what came sooner still, Python itself shows a traceback of
     sys.exit(130)
@@ -19,6 +20,8 @@ def main() -> None:
         raise
     try:
         run()
+    except Interrupted as stop:  # it came while the run was ending already
+        sys.exit(stop.exit_code)
     finally:
         die_on_signals()  # else they raise while Python takes its modules down
 

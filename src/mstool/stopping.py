@@ -73,7 +73,9 @@ def die_on_signals() -> None:
 
 @contextmanager
 def stop_between_steps() -> Iterator[Callable[[], int | None]]:
-    """Hold signals back until the work asks; the second one stops at once.
+    """Hold signals back until the work asks; the same one again stops at once.
+
+    Another does not: some batch queues send one after the other within seconds.
 
     Yields
     ------

@@ -220,6 +220,11 @@ def test_a_start_that_contradicts_the_score_promises_nothing(run_mstool, batches
     call = ("domain-shift", "raw", "new", *FAST, *FEW, *MODEL, "--simulated-images", 6)
     call = (*call, "--retrain-advice", 1)
     monkeypatch.setattr(compare, "known_score", lambda *_: (0.0, 1.0))
+    with monkeypatch.context() as patched:
+        patched.setattr(steps, "_GAIN_READINGS", 1e9)
+        assert run_mstool(*call, "-o", "a", "--max-time", "1h").code == 0
+    assert record_of("a")["left_out"] == ["gain of annotation"]
+    assert record_of("a")["advice"]["reason"] == "there was no time"
     assert run_mstool(*call, "-o", "a").code == 0
     told = record_of("a")["advice"]
     assert told["reason"] is None
@@ -326,6 +331,14 @@ def test_ranges_are_written_again_from_a_record_but_over_no_other_file(run_mstoo
     ended = run_mstool(*call, "--derive-augmentation", "deep/a.toml")
     assert (ended.code, "deep/a.toml" in ended.stderr) == (73, True)
     assert Path("deep/a.toml").read_text() == "mine"
+
+
+@pytest.mark.parametrize("place", ["notes.txt", "labels"])
+def test_a_place_for_ranges_that_is_taken_is_refused_before_the_work(run_mstool, batches, place):
+    (batches / "notes.txt").write_text("mine")
+    ended = run_mstool("domain-shift", "raw", "new", *FAST, "--derive-augmentation", place)
+    assert (ended.code, f"{place}: " in ended.stderr) == (73, True)
+    assert not (batches / "shift").exists()
 
 
 def test_whole_micrographs_and_tile_folders_are_repaired(run_mstool, batches):

@@ -348,6 +348,16 @@ def test_a_check_that_fits_in_part_is_made_with_fewer_regions_and_draws(
     assert bool(record["images"][0]["left_out"]) == cut
 
 
+def test_a_check_of_which_the_least_would_not_end_in_time_is_not_begun(
+    run_mstool, study, monkeypatch
+):
+    monkeypatch.setattr(explanation, "_time_map", lambda *_: 3600.0)
+    assert run_mstool("explain", *CHECKED[1:-1], "--max-time", "2h").code == 0
+    missing = ["sanity", "faithfulness", "patch"]
+    assert record_of()["checks"] == {"made": [], "left_out": missing}
+    assert record_of()["left_out"] == missing
+
+
 def test_what_was_not_begun_comes_before_what_was_made_in_part(
     run_mstool, study, clock, monkeypatch
 ):
@@ -405,6 +415,7 @@ def test_the_record_calls_checked_what_pictures_do_not_stamp(left_out, stamp):
     }
     done = stamping.list_done(ALL_CHECKS, parts)
     assert (done.stamp, done.is_checked) == (stamp, not stamp)
+    assert done.made == tuple(name for name in ALL_CHECKS if name not in left_out)
 
 
 @pytest.mark.parametrize("asked", [(), ("sanity",), ("sanity", "faithfulness", "labels")])

@@ -97,7 +97,21 @@ def test_record_keeps_the_name_and_shows_it_escaped():
     assert "μm" in text
 
 
-FORMULAS = ["=1+1", "+cmd", "-cmd|x", "@sum(a)", "\t=1", "'=1", "''+x", "-", "=", "+1+1", "-1-1"]
+FORMULAS = [
+    "=1+1",
+    "+cmd",
+    "-cmd|x",
+    "@sum(a)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "'=1",
+    "''+x",
+    "-",
+    "=",
+    "+1+1",
+    "-1-1",
+]
 PLAIN = ["a.tif", "'a'", "-1", "+2.5e3", "-.5", "1e5", "", "a=b", " =1"]
 
 
@@ -106,6 +120,15 @@ def test_text_that_a_spreadsheet_runs_is_quoted(text):
     ((cell,),) = list(csv.reader(io.StringIO(to_csv([text], [])))) or [("",)]
     assert (cell == f"'{text}") == (text in FORMULAS)
     assert cell_text(cell) == text
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+def test_no_name_ends_its_row(end):
+    """And lets a formula begin the next."""
+    rows = [["image", "x"], [f"a{end}=1+1", "b"]]
+    text = to_csv(*rows[:1], rows[1:])
+    assert [*csv.reader(io.StringIO(text, newline=""))] == rows
+    assert text == f'image,x\n"a{end}=1+1",b\n'
 
 
 def test_numbers_stay_numbers():

@@ -15,7 +15,13 @@ import typer
 from mstool import errors
 from mstool.cli import VERBS, app, explain
 from mstool.reporting import Reporter
-from mstool.stopping import EXIT_CODES, raise_on_signals, stop_between_steps
+from mstool.stopping import (
+    EXIT_CODES,
+    forget_signals,
+    leave_signals_to_parent,
+    raise_on_signals,
+    stop_between_steps,
+)
 
 COMMANDS = typer.main.get_command(app).commands
 each_verb = pytest.mark.parametrize("verb", COMMANDS)
@@ -413,6 +419,7 @@ def test_what_fails_after_a_swallowed_signal_is_no_bug(run_mstool, tmp_path, bro
 
 KILLER = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background, it is ignored
 import mstool.{early}
 
 class Killer:
@@ -452,14 +459,43 @@ def test_early_signal_leaves_no_traceback(name, early, late, then):
     assert ended.stderr == ""
 
 
+LATE = """
+import atexit, os, signal, sys
+import mstool.__main__, mstool.cli
+def kill():
+    os.kill(os.getpid(), signal.SIGTERM)
+{late}
+sys.argv = ["mstool", "--version"]
+mstool.__main__.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("late", "code"),
+    [("mstool.cli.unlock_all = kill", 143), ("atexit.register(kill)", -signal.SIGTERM)],
+    ids=["while the run ends", "while Python ends"],
+)
+def test_late_signal_leaves_no_traceback(late, code):
+    command = [sys.executable, "-c", LATE.format(late=late)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (code, "")
+
+
 @pytest.fixture
-def ignored_hangup():
-    """Ignore SIGHUP, as nohup does, and put all handlers back at the end."""
+def own_handlers():
+    """Put all handlers back at the end, and forget what came."""
     before = {number: signal.getsignal(number) for number in EXIT_CODES}
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    yield signal.SIGHUP
+    yield
     for number, handler in before.items():
         signal.signal(number, handler)
+    forget_signals()
+
+
+@pytest.fixture
+def ignored_hangup(own_handlers):
+    """Ignore SIGHUP, as nohup does."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    return signal.SIGHUP
 
 
 def test_ignored_signal_stays_ignored(ignored_hangup):
@@ -469,6 +505,25 @@ def test_ignored_signal_stays_ignored(ignored_hangup):
         os.kill(os.getpid(), ignored_hangup)
         assert stop_requested() is None
     assert signal.getsignal(ignored_hangup) == signal.SIG_IGN
+
+
+def test_first_signal_waits_for_the_step_and_the_same_again_does_not(own_handlers):
+    raise_on_signals()
+    before = {number: signal.getsignal(number) for number in EXIT_CODES}
+    with stop_between_steps() as stop_requested:
+        assert stop_requested() is None
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop_requested() == 143
+        with pytest.raises(errors.Interrupted):
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert {number: signal.getsignal(number) for number in EXIT_CODES} == before
+
+
+def test_children_leave_signals_to_their_parent(own_handlers):
+    raise_on_signals()
+    leave_signals_to_parent()
+    for number in EXIT_CODES:
+        os.kill(os.getpid(), number)
 
 
 def test_interruption_is_no_error_that_a_codec_may_raise():

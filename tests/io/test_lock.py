@@ -8,7 +8,7 @@ import pytest
 
 from mstool.errors import OutputError, OutputExistsError
 from mstool.io import lock
-from mstool.io.lock import LOCK, lock_folder, refuse_locked, unlock_folder
+from mstool.io.lock import LOCK, is_held, lock_folder, refuse_locked, unlock_folder
 from mstool.io.outputs import OutputFolder
 
 HOLD = """
@@ -53,6 +53,12 @@ def test_second_run_is_refused_and_touches_nothing(folder, overwrite):
             folder.claim({"size": 1}, INPUTS, overwrite)
         assert sorted(os.listdir(folder.path)) == before
         assert (folder.path / "images" / "a.tif").exists()
+
+
+def test_folder_is_locked_from_claim_to_record(folder):
+    assert is_held(folder.path / LOCK)
+    folder.finish({})
+    assert not (folder.path / LOCK).exists()
 
 
 def test_killed_run_keeps_nobody_out(folder):
@@ -128,11 +134,36 @@ def test_lock_that_was_removed_in_between_is_taken_anew(tmp_path):
     unlock_folder(tmp_path)
 
 
+def test_lock_whose_holder_ends_while_it_is_opened_is_taken_anew(tmp_path, monkeypatch):
+    whole = lock._open
+
+    def open_what_is_removed(path):
+        monkeypatch.setattr(lock, "_open", whole)
+        handle = whole(path)
+        path.unlink()
+        return handle
+
+    monkeypatch.setattr(lock, "_open", open_what_is_removed)
+    assert lock_folder(tmp_path)
+    assert is_held(tmp_path / LOCK)
+    unlock_folder(tmp_path)
+
+
+def test_lock_that_another_took_in_between_is_left(tmp_path):
+    lock_folder(tmp_path)
+    (tmp_path / LOCK).unlink()
+    with held_by_another(tmp_path):
+        unlock_folder(tmp_path)
+        assert is_held(tmp_path / LOCK)
+
+
 def test_a_look_takes_nothing(tmp_path):
     refuse_locked(tmp_path)
     assert os.listdir(tmp_path) == []
     with held_by_another(tmp_path), pytest.raises(OutputExistsError, match="at work"):
         refuse_locked(tmp_path)
+    refuse_locked(tmp_path)  # the file of the killed process is still there
+    assert os.listdir(tmp_path) == []
 
 
 def test_no_record_without_its_pieces(folder):

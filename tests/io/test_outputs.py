@@ -56,6 +56,14 @@ def test_full_disk_names_the_file_that_was_meant(tmp_path):
         write_on_full_disk()
 
 
+def test_data_reach_the_disk_before_the_name_does(tmp_path, monkeypatch):
+    flush, rename, done = os.fsync, os.replace, []
+    monkeypatch.setattr(os, "fsync", lambda handle: done.append("data") or flush(handle))
+    monkeypatch.setattr(os, "replace", lambda *paths: done.append("name") or rename(*paths))
+    write_text(tmp_path / "a.txt", "x")
+    assert done == ["data", "name"]
+
+
 def test_missing_folder_names_the_file_that_was_meant(tmp_path):
     with pytest.raises(
         OutputError, match=r"/none/a\.txt: No such file or directory; make the folder"
@@ -258,6 +266,17 @@ def test_leftovers_of_a_killed_run_are_swept_by_the_next(folder, is_finished, st
     assert all(path.exists() for path in kept)
 
 
+def test_links_are_neither_swept_nor_cleared_behind(folder, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    kept = leave_beside(tmp_path / "elsewhere", ".mstool-x.ab12_9zz.tif", "x.tif")
+    folder.claim(SETTINGS, INPUTS)
+    (folder.path / "images").symlink_to(tmp_path / "elsewhere")
+    folder.claim(SETTINGS, INPUTS)
+    folder.claim({"size": 1}, INPUTS, overwrite=True)
+    assert sorted(os.listdir(tmp_path / "elsewhere")) == sorted(kept)
+    assert not (folder.path / "images").is_symlink()
+
+
 def test_leftovers_are_swept_by_overwrite(folder):
     folder.claim(SETTINGS, INPUTS)
     swept, kept = leave_temporaries(folder)
@@ -290,15 +309,16 @@ def test_kill_while_clearing_leaves_unfinished_work(folder, monkeypatch):
     assert is_unfinished(folder.path, "tiles.json")
 
 
-def test_bad_input_leaves_no_folder_behind(folder):
+@pytest.mark.parametrize("error", [InputError("a.tif: damaged"), MemoryError()], ids=repr)
+def test_bad_input_leaves_no_folder_behind(folder, error):
     state = folder.claim(SETTINGS, INPUTS)
 
     def fail():
         with folder.filling(state):
             (folder.path / "images").mkdir()
-            raise InputError("a.tif: damaged")
+            raise error
 
-    with pytest.raises(InputError):
+    with pytest.raises(type(error)):
         fail()
     assert not folder.path.exists()
 

@@ -14,7 +14,8 @@ JSONS = {
     "deep table": '{"a":' * 5000 + "1" + "}" * 5000,
     "long number": "9" * 100_000,
     "long fraction": "9" * 100_000 + ".5",
-    "large number": str(2**70),
+    "large number": str(2**64),
+    "large number below 0": str(-(2**64)),
     "infinite": "1e999",
     "no number": "NaN",
     "half a character": '"\\ud800"',
@@ -39,7 +40,7 @@ TOMLS = {
 
 @pytest.mark.parametrize("name", JSONS)
 def test_odd_json_is_refused(name):
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match="^(?!.*sys.set_int)."):
         parse_json(JSONS[name])
 
 
@@ -53,6 +54,7 @@ def test_odd_toml_is_refused_before_it_takes_memory(name):
 
 def test_honest_values_are_read():
     table = {"a": [1, -0.5, None, True, "\u03bc\U0001f52c"], "b": {"c": [[1, 2]] * 1000}}
+    table["d"] = [2**64 - 1, 1 - 2**64]
     assert parse_json(json.dumps(table)) == table
     assert parse_json("[NaN]", is_finite=False)[0] != 0
     text = "a.b = 1\n[c.d]\ne = [0.1, nan]\n" + "".join(f"n{n} = {n}.5\n" for n in range(5000))

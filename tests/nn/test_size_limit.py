@@ -6,11 +6,12 @@ import struct
 import time
 
 import pytest
+import torch
 
 from mstool.errors import InputError, UsageError
 from mstool.nn.checkpoint import load_checkpoint
 from mstool.nn.model import ModelSpec, build_network
-from mstool.nn.size_limit import no_larger_than
+from mstool.nn.size_limit import _SLACK, no_larger_than
 
 
 @pytest.fixture(autouse=True)
@@ -77,3 +78,22 @@ def test_honest_network_is_built_within_the_limit(arch, encoder):
     n_weights = sum(tensor.numel() for tensor in build_network(spec).state_dict().values())
     with no_larger_than(n_weights):
         build_network(spec)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: torch.empty(n, device="meta"),
+        lambda n: torch.zeros(n // 3, 3, device="meta"),
+        lambda n: torch.ones([n // 3, 3], device="meta"),
+        lambda n: torch.full(size=(n,), fill_value=0.5, device="meta"),
+        lambda n: torch.full((n,), 0.5, device="meta"),
+    ],
+    ids=["number", "numbers", "list", "by name", "full"],
+)
+def test_numbers_are_counted_however_a_tensor_is_asked_for(make):
+    most = 2 * 1_000_000 + _SLACK
+    with no_larger_than(1_000_000):
+        make(most - most % 3)
+    with pytest.raises(InputError, match=f"more than {most} weights"), no_larger_than(1_000_000):
+        make(most + 3)

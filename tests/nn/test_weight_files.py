@@ -1,6 +1,7 @@
 """Files that are given as weights: one line each says what they are."""
 
 import io
+import struct
 import zipfile
 
 import numpy as np
@@ -21,12 +22,13 @@ def saved(content, **options):
     return stream.getvalue()
 
 
-def bomb():
-    """A file that is small and unpacks to 200 MB."""
+def bomb(n_bytes, n_dense=0):
+    """A file that unpacks to more than it is, but for the bytes that no packing makes fewer."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", saved(STATE))
-        archive.writestr("archive/data/0", bytes(200_000_000))
+        dense = np.random.default_rng(0).bytes(n_dense)
+        archive.writestr("archive/data/0", dense + bytes(n_bytes - n_dense))
     return stream.getvalue()
 
 
@@ -37,6 +39,7 @@ REFUSED = {
     "page": (b"\n<!DOCTYPE html><html>404</html>", "a web page"),
     "empty": (b"", "the file is empty"),
     "json": (b'{"a": 1}', "JSON text"),
+    "json, braces": (b'{"a bc":{"d": 1}}', "JSON text"),
     "gzip": (b"\x1f\x8b\x08" + bytes(99), "packed with gzip"),
     "text": (b"hello", "is text"),
     "zeros": (bytes(999), "neither safetensors nor a state dict"),
@@ -51,7 +54,8 @@ REFUSED = {
     "two": (saved({"a": STATE, "b": STATE}), "several tables of tensors"),
     "sparse": (saved({"a": torch.ones(2, 2).to_sparse()}), "a is sparse|damaged, or not of"),
     "complex": (saved({"a": COMPLEX}), "a is .* complex"),
-    "bomb": (bomb(), "a packed archive of 200 MB"),
+    "bomb": (bomb(200_000_000), "a packed archive of 200 MB"),
+    "small bomb": (bomb(3_000_000, 2_000_000), "a packed archive of 3 MB"),
 }
 
 
@@ -95,3 +99,16 @@ def test_safetensors_are_read_whatever_their_name(tmp_path, name):
     (tmp_path / name).write_bytes(data[:-4])
     with pytest.raises(InputError, match="cut off or damaged, as safetensors"):
         read_state(tmp_path / name)
+
+
+@pytest.mark.parametrize("beginning", ["<", "{"])
+def test_safetensors_are_taken_for_nothing_else_whatever_their_length(tmp_path, beginning):
+    """A header of 15392 bytes begins with a space and "<", for instance."""
+    path = tmp_path / "a.safetensors"
+    save_file(STATE, path, {"a": ""})
+    data = path.read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    longer = int.from_bytes(b" " + beginning.encode(), "little")
+    header = data[8 : 8 + length].ljust(longer)
+    path.write_bytes(struct.pack("<Q", longer) + header + data[8 + length :])
+    assert set(read_state(path)) == set(STATE)

@@ -9,7 +9,7 @@ from typing import Any
 
 from mstool.errors import InputError, MissingInputError
 
-_MOST_TOML_BYTES = 2**22
+_MOST_TOML_CHARACTERS = 2**22
 _MOST_DEPTH = 50  # of what mstool writes, the deepest has about ten levels
 _LARGEST = 2**64  # integers of records are counts, seeds and pixel values
 
@@ -36,6 +36,8 @@ def parse_json(text: str, is_finite: bool = True) -> Any:
         _refuse_odd(value, is_finite=is_finite)
     except RecursionError:
         raise ValueError("is nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(_without_python(error)) from None
     if "\\u" in text and _is_broken(value):
         raise ValueError("holds half of a character")
     return value
@@ -55,8 +57,8 @@ def parse_toml(text: str) -> dict[str, Any]:
     >>> parse_toml("a.b = 1")
     {'a': {'b': 1}}
     """
-    if len(text) > _MOST_TOML_BYTES:
-        raise ValueError(f"is longer than {_MOST_TOML_BYTES} characters")
+    if len(text) > _MOST_TOML_CHARACTERS:
+        raise ValueError(f"is longer than {_MOST_TOML_CHARACTERS} characters")
     if sum(line.count(".") ** 2 for line in text.split("\n")) > _MOST_DOTS_SQUARED:
         raise ValueError("has a key of too many names with dots between")
     try:

@@ -1,15 +1,15 @@
 """Tables as CSV."""
 
 import csv
-import io
 import re
 from collections.abc import Iterable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from mstool.io.plain import to_plain
 
 # Text that spreadsheets run, also behind apostrophes, so that taking one off undoes putting it on.
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
 
@@ -18,10 +18,11 @@ def to_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
     Text that a spreadsheet would run as a formula has an apostrophe in front, see `cell_text`.
     """
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
+    lines: list[str] = []
+    # of a cell, csv quotes what is in its line terminator: a bare \r would end the row for readers
+    writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator="\r\n")
     writer.writerows([_as_text(cell) for cell in row] for row in (header, *rows))
-    return stream.getvalue()
+    return "".join(line.removesuffix("\r\n") + "\n" for line in lines)
 
 
 def cell_text(cell: str) -> str:

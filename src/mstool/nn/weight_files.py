@@ -51,10 +51,11 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
         head = stream.read(_HEAD_BYTES)
     if not head:
         raise InputError(f"{path}: the file is empty; {_AGAIN}")
-    for beginning, what, remedy in _OTHERS:
-        if head.lstrip().startswith(beginning):
-            raise InputError(f"{path}: is {what}, not weights; {remedy}")
-    tensors = _read_safetensors(path) if is_safetensors(path) else _choose(_unpickle(path), path)
+    if is_safetensors(path):  # asked first: their length may begin as a web page does
+        tensors = _read_safetensors(path)
+    else:
+        _refuse_others(head, path)
+        tensors = _choose(_unpickle(path), path)
     for name, tensor in tensors.items():
         is_plain = tensor.layout == torch.strided and not tensor.is_meta
         if not is_plain or tensor.is_quantized or tensor.is_complex():
@@ -65,9 +66,19 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
 
 
 def is_safetensors(path: Path) -> bool:
-    """Whether a file begins as safetensors do, whatever its name: a length, and a brace."""
+    """Whether a file begins as safetensors do, whatever its name: a length, and a brace.
+
+    The length has eight bytes, the least one first; that of any header leaves the last four 0.
+    """
     with open(path, "rb") as stream:
-        return stream.read(9)[8:] == b"{"
+        return stream.read(9)[4:] == b"\0\0\0\0{"
+
+
+def _refuse_others(head: bytes, path: Path) -> None:
+    """Refuse what begins as another kind of file does."""
+    for beginning, what, remedy in _OTHERS:
+        if head.lstrip().startswith(beginning):
+            raise InputError(f"{path}: is {what}, not weights; {remedy}")
 
 
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
