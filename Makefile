@@ -9,7 +9,7 @@ MSTOOL := $(BIN)/mstool
 DEMO := demo
 
 .DELETE_ON_ERROR:
-.PHONY: all install demo test test-slow campaign lint format docs docs-check clean
+.PHONY: all install demo test test-slow campaign bench lint format docs docs-check clean
 
 all: test
 
@@ -59,6 +59,10 @@ test-slow: install
 # Hundreds of damaged files through every verb that reads them; ends with one table.
 campaign: install
 	$(BIN)/python -m pytest tests/campaign -n 0 -q -m 'slow or not slow'
+
+bench: install
+	$(BIN)/python -m pip install --quiet -r benchmarks/peers.txt
+	$(BIN)/python benchmarks/hot_paths.py
 
 lint: install
 	$(BIN)/ruff check

@@ -114,6 +114,7 @@ def make_model(work: Path) -> Path:
 def races(work: Path, options: argparse.Namespace):
     """Give each race, which is prepared when its turn comes."""
     yield "training step", training_step
+    yield "loading", loading
     yield "inference", lambda: inference(make_model(work))
     yield "micrograph", lambda: micrograph(make_model(work), work, options.side)
     yield "tile", lambda: tiling(work, options.tiles_side)
@@ -134,6 +135,27 @@ def training_step() -> Race:
     steps = [prepare(spec, compute, last, 256, 4) for last in (True, False)]
     title = "training step, U-Net, 4 crops of 256 px"
     return Race(title, steps[0], {"plain loop of segmentation-models-pytorch": steps[1]})
+
+
+def loading() -> Race:
+    """Four crops with their random changes, beside the step that takes them."""
+    from train_step import prepare, prepare_crops
+
+    from mstool.nn.device import choose_compute
+    from mstool.nn.model import ModelSpec
+
+    torch.set_num_threads(1)
+    spec = ModelSpec("unet", "efficientnet-lite0", 1, 4)
+    crops, step = prepare_crops(spec, 256, 4), prepare(spec, choose_compute("cpu"), True, 256, 4)
+    epochs = iter(range(10**9))
+
+    def cut() -> None:
+        epoch = next(epochs)
+        for index in range(4):
+            crops[epoch, index]
+
+    name = "the training step that takes them"
+    return Race("cut 4 crops of 256 px, with random changes", cut, {name: step}, {name: 3.0})
 
 
 def inference(model: Path) -> Race:
@@ -235,8 +257,8 @@ def reading(work: Path, side: int) -> Race:
     write_micrograph(path, side)
     return Race(
         f"read {side} x {side} px, by bands",
-        lambda: [band.shape for band in open_micrograph(path).bands()],
-        {"tifffile, at once": lambda: tifffile.imread(path)},
+        lambda: [band.max() for band in open_micrograph(path).bands()],
+        {"tifffile, at once": lambda: tifffile.imread(path).max()},
     )
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mstool.io.records import Run
 from mstool.io.tiles import Tile
 from mstool.nn.augment import PRESETS
 from mstool.nn.dataset import CropSet, TileStore, fit_normalisation
@@ -28,6 +29,7 @@ from mstool.nn.device import Compute, choose_compute, make_deterministic
 from mstool.nn.fit import Fit, FitSettings
 from mstool.nn.losses import build_loss
 from mstool.nn.model import DEFAULT_ENCODER, ModelSpec, build_segmenter
+from mstool.nn.threads import ThreadTrial
 
 NETWORKS = (
     ("unet", "efficientnet-lite0"),
@@ -63,16 +65,21 @@ def prepare(spec: ModelSpec, compute: Compute, channels_last: bool, size: int, b
     return step
 
 
-def prepare_fit(spec: ModelSpec, compute: Compute, size: int, batch_size: int, out: Path) -> Step:
-    """Give a function that cuts the crops of one step and takes it as ``mstool train`` does."""
+def prepare_crops(spec: ModelSpec, size: int, n_tiles: int) -> CropSet:
+    """Give random crops of tiles of noise, with the usual changes."""
     chance = np.random.default_rng(0)
     image = chance.integers(0, 256, (size, size), np.uint8)
     labels = chance.integers(0, spec.n_classes, (size // 8, size // 8), np.uint8)
     labels = labels.repeat(8, axis=0).repeat(8, axis=1)
-    tiles = [Tile(f"t{i}", "a.tif", "a", 0, 0, size, size) for i in range(batch_size)]
+    tiles = [Tile(f"t{i}", "a.tif", "a", 0, 0, size, size) for i in range(n_tiles)]
     store = TileStore(tiles, lambda _: (image, labels))
-    normalisation = fit_normalisation(store)
-    segmenter = build_segmenter(spec, list(normalisation.mean), list(normalisation.std), 0)
+    return CropSet(store, size, PRESETS["default"], fit_normalisation(store), 0)
+
+
+def prepare_fit(spec: ModelSpec, compute: Compute, size: int, batch_size: int, out: Path) -> Step:
+    """Give a function that cuts the crops of one step and takes it as ``mstool train`` does."""
+    crops = prepare_crops(spec, size, batch_size)
+    segmenter = build_segmenter(spec, [128.0], [74.0], 0)
     settings = FitSettings(
         epochs=1,
         batch_size=batch_size,
@@ -86,14 +93,15 @@ def prepare_fit(spec: ModelSpec, compute: Compute, size: int, batch_size: int, o
         workers=0,
         seed=0,
     )
-    crops = CropSet(store, size, PRESETS["default"], normalisation, 0)
     segmenter = compute.place(segmenter).train()
-    fit = Fit(segmenter, crops, build_loss("ce+dice"), None, settings, compute, out, 0.0)
+    threads = ThreadTrial(torch.get_num_threads())
+    loss = build_loss("ce+dice")
+    fit = Fit(segmenter, crops, loss, None, settings, compute, out, Run(), threads)
 
     def step() -> None:
         pairs = [crops[fit.state.n_steps, index] for index in range(batch_size)]
         images, maps = (torch.stack(parts) for parts in zip(*pairs, strict=True))
-        fit._train_step(images, maps, 0.5)
+        fit._train_step(images, maps, batch_size, 0.5)
 
     return step
 
