@@ -430,3 +430,14 @@ def test_name_that_is_no_text_is_written(tmp_path):
     path = tmp_path / os.fsdecode(b"caf\xe9.txt")
     write_text(path, "x")
     assert path.read_text() == "x"
+
+
+@pytest.mark.parametrize("names", [3, None, [3], "a.tif", {"a.tif": 1}])
+def test_a_record_whose_files_are_no_names_is_refused(folder, names):
+    folder.path.mkdir()
+    write_record(
+        folder.path / "tiles.json", {"settings": SETTINGS, "inputs": INPUTS, "files": names}
+    )
+    with pytest.raises(InputError, match=r"tiles\.json: damaged, files: is no list of names"):
+        folder.claim(SETTINGS, INPUTS)
+    assert folder.claim(SETTINGS, INPUTS, overwrite=True) == "new"

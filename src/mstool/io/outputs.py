@@ -192,7 +192,11 @@ class OutputFolder:
 
     def _files_of(self, record: dict[str, Any]) -> list[Path]:
         """What a record names as made, where the verb knows no sooner what that is."""
-        return [self.path / name for name in record.get("files", ())]
+        names = record.get("files", [])
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            path = self.path / self.record
+            raise InputError(f"{path}: damaged, files: is no list of names; use --overwrite")
+        return [self.path / name for name in names]
 
     def _refuse_own_inputs(self, inputs: dict[str, str]) -> None:
         for name in inputs:
