@@ -545,7 +545,7 @@ def test_a_few_strokes_are_enough_for_a_pixel_classifier(run_mstool, study):
     ("labelled", "words"),
     [
         (slice(0, 2), "are none that is labelled"),
-        (slice(21, 24), 'are of one class only, "1"'),
+        (slice(14, 34), 'are of one class only, "1"'),
     ],
 )
 def test_crops_that_show_too_little_are_refused(run_mstool, study, labelled, words):
