@@ -191,9 +191,9 @@ class OutputFolder:
         return all(path.is_file() for path in (*pieces(), *self._files_of(record)))
 
     def _files_of(self, record: dict[str, Any]) -> list[Path]:
-        """What a record names as made, where the verb knows no sooner what that is."""
+        """What a record names as made: a list of names, or a table by name."""
         names = record.get("files", [])
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        if not isinstance(names, list | dict) or not all(isinstance(n, str) for n in names):
             path = self.path / self.record
             raise InputError(f"{path}: damaged, files: is no list of names; use --overwrite")
         return [self.path / name for name in names]
