@@ -53,8 +53,9 @@ def request_of(tmp_path):
 
     def make(asked="auto", n_pixels=MANY, **changes):
         request = EngineRequest(
-            asked, [model], 16, n_pixels, lambda: [np.zeros((16, 16), np.uint8)],
-            Compute(torch.device("cpu"), torch.float32), GraphFolder(tmp_path / "kept", TOLD),
+            asked, [model], 16, lambda: n_pixels, lambda: [np.zeros((16, 16), np.uint8)],
+            Compute(torch.device("cpu"), torch.float32),
+            lambda: GraphFolder(tmp_path / "kept", TOLD),
         )  # fmt: skip
         return replace(request, **changes)
 
@@ -108,7 +109,9 @@ def test_a_trial_is_made_once(tried, request_of):
 
 def test_without_a_folder_it_is_made_each_time(tried, request_of):
     for _ in range(2):
-        assert choose_engine(request_of(kept=GraphFolder(None, TOLD))).name == "openvino"
+        assert (
+            choose_engine(request_of(open_kept=lambda: GraphFolder(None, TOLD))).name == "openvino"
+        )
     assert len(tried.names) == 4
 
 
@@ -140,6 +143,14 @@ def test_a_network_without_a_graph_is_left_to_torch(tried, request_of, monkeypat
     assert "cannot be written as an ONNX graph" in capsys.readouterr().err
     with pytest.raises(UsageError, match=r"^--engine openvino: this network cannot"):
         choose_engine(request_of("openvino"))
+
+
+def test_where_torch_is_asked_for_nothing_is_looked_up(request_of):
+    def forbidden():
+        raise AssertionError("looked up")
+
+    lookups = dict.fromkeys(("count_pixels", "tiles", "open_kept"), forbidden)
+    assert choose_engine(request_of("torch", **lookups)).name == "torch"
 
 
 def test_without_other_engines_torch_it_is(request_of, monkeypatch):

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +79,15 @@ class EngineRequest:
     asked: str  # "auto" or one of ENGINES
     models: Sequence[LoadedModel]
     size: int  # edge of the tiles [px]
-    n_pixels: float  # of all tiles together
+    count_pixels: Callable[[], float]  # of all tiles together
     tiles: Callable[[], Sequence[np.ndarray]]  # reads some of them, as stored
     compute: Compute
-    kept: GraphFolder
+    open_kept: Callable[[], GraphFolder]
+
+    @cached_property
+    def kept(self) -> GraphFolder:
+        """Where graphs are kept, which is looked up where another engine than torch may run."""
+        return self.open_kept()
 
 
 def begun_with(asked: str, out: Path, record: str, whole: Path | None = None) -> str:
@@ -125,7 +130,7 @@ def choose_engine(request: EngineRequest) -> EngineChoice:
         return on_torch
     trials = _recall(names, request)
     if trials is None:
-        if asked == AUTO and request.n_pixels < _LEAST_PIXELS:
+        if asked == AUTO and request.count_pixels() < _LEAST_PIXELS:
             return on_torch
         trials = _try_all(names, on_torch.segmenters, request.tiles(), request)
     return _choose(trials, request) or on_torch

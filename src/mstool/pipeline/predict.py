@@ -254,10 +254,10 @@ def _choose_engine(
             begun_with(settings.engine, job.out, PREDICT_RECORD, job.whole),
             models,
             folder.size,
-            len(chosen) * folder.size**2,
+            lambda: len(chosen) * folder.size**2,
             lambda: [read_tile_image(folder.path, tile) for tile in chosen[:TRIAL_TILES]],
             compute,
-            user_graph_folder(job.report),
+            lambda: user_graph_folder(job.report),
         )
     )
 

@@ -305,8 +305,10 @@ def _choose_engine(
     if job.is_merge:
         return engine_of_shards(settings.engine, job.out, STITCH_RECORD)
     size = settings.size
-    shapes = [micrographs.open(member).shape for member in micrographs.members]
-    n_tiles = sum(len(plan_windows(*shape, size, settings.overlap)) for shape in shapes)
+
+    def count_pixels() -> int:
+        shapes = [micrographs.open(member).shape for member in micrographs.members]
+        return sum(len(plan_windows(*shape, size, settings.overlap)) for shape in shapes) * size**2
 
     def read_some() -> list[np.ndarray]:
         for member in micrographs.members:
@@ -321,10 +323,10 @@ def _choose_engine(
             begun_with(settings.engine, job.out, STITCH_RECORD, job.whole),
             models,
             size,
-            n_tiles * size**2,
+            count_pixels,
             read_some,
             compute,
-            user_graph_folder(job.report),
+            lambda: user_graph_folder(job.report),
         )
     )
 
