@@ -63,6 +63,12 @@ def sweep_beside(path: Path) -> None:
                 found.unlink()
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a whole file through `atomic_path`."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8 to `path`, whole or not at all."""
     with atomic_path(path) as temporary:

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from mstool.errors import InputError, MissingInputError, UsageError
-from mstool.io.atomic import atomic_path
+from mstool.io.atomic import write_bytes
 from mstool.io.parsing import parse_json
 from mstool.io.plain import to_plain
 from mstool.io.record_check import check_kinds
@@ -132,9 +132,8 @@ def save_checkpoint(path: Path, segmenter: Segmenter, checkpoint: Checkpoint) ->
         name: tensor.detach().cpu().contiguous() for name, tensor in segmenter.state_dict().items()
     }
     description = json.dumps(to_plain(asdict(checkpoint)), sort_keys=True, allow_nan=False)
-    with atomic_path(path) as temporary:
-        # one key alone: of several, safetensors writes now this one first and now that
-        temporary.write_bytes(save(tensors, {"mstool": description}))
+    # one key alone: of several, safetensors writes now this one first and now that
+    write_bytes(path, save(tensors, {"mstool": description}))
 
 
 def load_checkpoint(path: Path) -> LoadedModel:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mstool.errors import InputError, MissingInputError, OutputError
-from mstool.io.atomic import atomic_path
+from mstool.io.atomic import write_bytes
 from mstool.io.parsing import read_json_object
 from mstool.io.records import write_record
 from mstool.reporting import Reporter
@@ -43,7 +43,7 @@ class GraphFolder:
             return known
         graph = make()
         if path is not None:
-            self._keep(lambda: _write_checked(path, graph))
+            self._keep(lambda: write_bytes(path, graph + hashlib.sha256(graph).digest()))
             _remove_oldest(path.parent)
         return graph
 
@@ -98,11 +98,6 @@ def _read_checked(path: Path) -> bytes | None:
     with suppress(OSError):  # what is used is young
         os.utime(path)
     return payload
-
-
-def _write_checked(path: Path, payload: bytes) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(payload + hashlib.sha256(payload).digest())
 
 
 def _remove_oldest(folder: Path) -> None:

@@ -9,7 +9,7 @@ from safetensors.torch import save
 from torch import nn
 
 from mstool.errors import InputError
-from mstool.io.atomic import atomic_path
+from mstool.io.atomic import write_bytes
 from mstool.io.parsing import parse_json
 from mstool.io.plain import to_plain
 from mstool.io.record_check import check_kinds
@@ -63,8 +63,7 @@ def save_encoder(path: Path, encoder: nn.Module, description: PretrainedEncoder)
         name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()
     }
     text = json.dumps(to_plain(asdict(description)), sort_keys=True, allow_nan=False)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(save(tensors, {"mstool": text}))
+    write_bytes(path, save(tensors, {"mstool": text}))
 
 
 def is_encoder_alone(description: str) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mstool.errors import InputError, UsageError
 from mstool.geometry.padding import pad_by_reflection
-from mstool.io.atomic import atomic_path
+from mstool.io.atomic import write_bytes
 from mstool.io.images import open_micrograph
 from mstool.io.records import read_record, sha256_of_file
 from mstool.nn.checkpoint import LoadedModel, load_checkpoint
@@ -126,7 +126,7 @@ def export_model(
         processing = describe_processing(model, settings.size, opset_of(tested.graph))
         contents = _contents(tested, model, settings, processing)
         for name in names:
-            _write_bytes(job.out / name, contents[name])
+            write_bytes(job.out / name, contents[name])
     work.finish(
         work.describe("cpu", 1)
         | {
@@ -239,8 +239,3 @@ def _to_npy(array: np.ndarray) -> bytes:
     stream = io.BytesIO()
     np.save(stream, array, allow_pickle=False)
     return stream.getvalue()
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
