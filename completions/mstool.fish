@@ -305,6 +305,8 @@ complete -c mstool -n '_shtab_mstool_using score' -l min-detectable -d 'Say what
 complete -c mstool -n '_shtab_mstool_using score' -l table -d 'Print a table on stderr as well.'
 complete -c mstool -n '_shtab_mstool_using score' -l reliability -xka "(__fish_complete_path (commandline -ct))" -d 'Draw probabilities against frequencies, and scores against coverage; needs --probs.'
 complete -c mstool -n '_shtab_mstool_using score' -l seed -x -d 'Source of all chance.'
+complete -c mstool -n '_shtab_mstool_using score' -l shard -x -d 'Do the share I of N of the work, I from 0 to N - 1, into a folder of its own beside --out; auto takes both from a SLURM array or torchrun.'
+complete -c mstool -n '_shtab_mstool_using score' -l merge -d 'Join all shards into --out, and take their folders away.'
 complete -c mstool -n '_shtab_mstool_using score' -s o -l out -xka "(__fish_complete_path (commandline -ct))" -d 'File to write, instead of stdout.'
 complete -c mstool -n '_shtab_mstool_using score' -l overwrite -d 'Start afresh where the output was made with other settings or inputs.'
 complete -c mstool -n '_shtab_mstool_using score' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'TOML file with options of this verb; flags on the command line win.'

@@ -163,6 +163,8 @@ def records(trained_study, mstool_in, tmp_path_factory):
         mstool(line)
     shutil.copytree(folder / "labels", folder / "perfect")
     (folder / "score.json").write_text(mstool(SCORE))
+    for options in ("-o joined.json --shard 0/1", "-o joined.json --merge", "-o part --shard 0/2"):
+        mstool(f"{SCORE} {options}")
     for name, masks in (("cv", "cv-masks cv1-masks"), ("probs", "masks")):
         (folder / name / "score.json").write_text(mstool(f"score {masks} labels"))
     for line in REPORTS:

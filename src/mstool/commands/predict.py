@@ -106,7 +106,8 @@ def predict(
     from mstool.pipeline.job import Job
     from mstool.pipeline.predict import PredictSettings, predict_tiles
 
-    job = divide(Job(out, overwrite, make_reporter("predict", quiet, verbose)), shard, merge)
+    job = Job(out, overwrite, make_reporter("predict", quiet, verbose))
+    job = divide(job, shard, merge, out / PREDICT_RECORD)
     make_deterministic()
     reuse_freed_memory()
     use_threads(threads, job.report)

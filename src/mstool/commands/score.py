@@ -2,11 +2,12 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from mstool.commands import options
 from mstool.commands.option_groups import Group, operand
 from mstool.commands.output import emit, emit_plan, make_reporter
+from mstool.commands.sharding import Merge, Shard, divide
 from mstool.errors import UsageError
 
 
@@ -108,6 +109,8 @@ def score(
         ),
     ] = None,
     seed: options.Seed = 0,
+    shard: Shard = None,
+    merge: Merge = False,
     out: options.OutFile = None,
     overwrite: options.Overwrite = False,
     config: options.Config = None,
@@ -136,61 +139,91 @@ def score(
     held against their records: their pixels are pooled, and the variance between runs, folds and
     micrographs is taken apart.
 
+    Several processes count a share of the micrographs each, with --shard 0/3, 1/3 and 2/3 and -o;
+    the same command with --merge then writes, prints, draws and checks what one process would
+    have, all but its times byte for byte.
+
     Example: mstool score masks/ labels/
 
     Example: mstool score masks-seed0/ masks-seed1/ labels/ --table
     """
     given = locals()
-    if reliability is not None and probs is None:
-        raise UsageError("--reliability: give the probabilities too, with --probs")
-    if reliability is not None and out is not None and reliability.resolve() == out.resolve():
-        raise UsageError(f"--reliability {reliability}: is --out too; name another file")
-    if (probs or versus) and len(masks) > 1:
-        flag = "--probs" if probs else "--versus"
-        raise UsageError(f"{flag}: is for the masks of one run; score each run by itself")
-    from mstool.io.records import Run, pick
+    _refuse_contradictions(given)
+    from mstool.io.records import Run, pick, read_record
     from mstool.labels.legend import legend_to_toml
     from mstool.micrographs.find import Naming
     from mstool.micrographs.label_maps import choose_legend
     from mstool.pictures.save import refuse_picture
+    from mstool.pipeline.job import Job
     from mstool.pipeline.score import behind_masks as calibrating
     from mstool.pipeline.score import runs as repeating
     from mstool.pipeline.score import score as scoring
+    from mstool.pipeline.score import sharded
+    from mstool.pipeline.score.image_counts import Comparison, count_images, list_behind
     from mstool.pipeline.score.rivals import read_rivals
+    from mstool.pipeline.score.score_settings import ScoreSettings
 
     refuse_picture("--reliability", reliability, overwrite)
     run, report = Run(), make_reporter("score", quiet, verbose)
+    job = out and divide(Job(out, overwrite, report, run), shard, merge, out)
     naming, known = pick(Naming, given), choose_legend(legend, classes)
     runs, legends = repeating.find_runs(
         masks, labels, naming, group_by, strict, known, images, report
     )
-    pairs, mask_set = runs[0].pairs, runs[0].mask_set
+    mask_set = runs[0].mask_set
     texts = dict(zip(("mask_legend", "label_legend"), map(legend_to_toml, legends), strict=True))
     texts["versus"] = [str(folder) for folder in versus or ()]
-    settings = pick(scoring.ScoreSettings, given | texts)
-    scored = mask_set, pairs, legends[1]
+    settings = pick(ScoreSettings, given | texts)
+    scored = mask_set, runs[0].pairs, legends[1]
     rivals = read_rivals(versus or (), labels, naming, scored, bool(legend or classes), report)
     folder = None if probs is None else calibrating.open_behind(probs, mask_set)
-    inputs = repeating.list_all_inputs([*runs, *rivals], legend)
-    inputs += folder.files if folder else []
+    asked = Comparison(tuple(runs), tuple(rivals), folder, legend, settings)
+    inputs = asked.inputs()
     options.refuse_own_input(out, inputs)
     options.refuse_own_input(reliability, inputs, "--reliability")
     if dry_run:
-        emit_plan("score", asdict(settings), inputs, out)
+        emit_plan("score", asdict(settings), inputs, job and job.out)
+        return
+    if shard is not None:
+        sharded.count_share(asked, job)
         return
     hashes = scoring.claim_record(settings, inputs, out, overwrite)
-    behind = folder and calibrating.count_behind(
-        pairs, mask_set, folder, legends[1], ignore_border, report
-    )
-    folder_of_record = out.parent if out else Path()
-    record = scoring.score_masks(runs, rivals, settings, report, behind, folder_of_record)
+    if merge and not overwrite and sharded.is_joined(asked, hashes, out):
+        report.note(f"{out}: nothing left to do")
+        scoring.check_min_iou(read_record(out), min_iou)
+        return
+    if merge:
+        parts, counted = sharded.join_shares(asked, hashes, out, report)
+    else:
+        parts, counted = None, count_images(asked, asked.can_threshold(report), report)
+    record = scoring.score_masks(asked, counted, report, out.parent if out else Path())
     if reliability is not None:
-        calibrating.write_reliability(reliability, behind, legends[1])
-    text = scoring.finish_record(record, hashes, settings, out, run)
-    if out is None:
+        calibrating.write_reliability(reliability, list_behind(counted), legends[1])
+    text = scoring.finish_record(record, hashes, settings, out, run, parts)
+    _print(text if out is None else None, record if table else None, masks[0])
+    scoring.check_min_iou(record, min_iou)
+
+
+def _refuse_contradictions(given: dict[str, Any]) -> None:
+    """See that options which need each other, or exclude each other, are given so."""
+    out, reliability, shard = (given[name] for name in ("out", "reliability", "shard"))
+    if reliability is not None and given["probs"] is None:
+        raise UsageError("--reliability: give the probabilities too, with --probs")
+    if reliability is not None and out is not None and reliability.resolve() == out.resolve():
+        raise UsageError(f"--reliability {reliability}: is --out too; name another file")
+    if (given["probs"] or given["versus"]) and len(given["masks"]) > 1:
+        flag = "--probs" if given["probs"] else "--versus"
+        raise UsageError(f"{flag}: is for the masks of one run; score each run by itself")
+    if out is None and (shard is not None or given["merge"]):
+        flag = "--merge" if given["merge"] else f"--shard {shard}"
+        raise UsageError(f"{flag}: shards lie beside the record; name that with --out")
+
+
+def _print(text: str | None, record: dict[str, Any] | None, masks: Path) -> None:
+    """Print a record on standard output, and a table of one on standard error; None for neither."""
+    if text is not None:
         emit(text)
-    if table:
+    if record is not None:
         from mstool.commands.score_table import print_table
 
-        print_table(record, masks[0])
-    scoring.check_min_iou(record, min_iou)
+        print_table(record, masks)

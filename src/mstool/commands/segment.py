@@ -112,7 +112,8 @@ def segment(
     from mstool.pipeline.mask_files import MaskSettings
     from mstool.pipeline.predict import load_models
 
-    job = divide(Job(out, overwrite, make_reporter("segment", quiet, verbose)), shard, merge)
+    job = Job(out, overwrite, make_reporter("segment", quiet, verbose))
+    job = divide(job, shard, merge, out / STITCH_RECORD)
     masks = pick(MaskSettings, given)
     files = _find(options.read_operands(images, files_from, null), given, job)
     models = load_models(model or [Path("model")])

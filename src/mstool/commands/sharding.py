@@ -26,8 +26,10 @@ Merge = Annotated[
 ]
 
 
-def divide(job: "Job", shard: str | None, merge: bool) -> "Job":
+def divide(job: "Job", shard: str | None, merge: bool, whole: Path) -> "Job":
     """Job of the shard that the options name, or that which joins them all.
+
+    `whole` is the record of all of the work.
 
     Raises
     ------
@@ -40,9 +42,8 @@ def divide(job: "Job", shard: str | None, merge: bool) -> "Job":
 
     if shard is not None and merge:
         raise UsageError("--merge: joins all shards; leave --shard out")
-    return replace(
-        job.divided(None if shard is None else parse_shard(shard, os.environ)), is_merge=merge
-    )
+    found = None if shard is None else parse_shard(shard, os.environ)
+    return replace(job.divided(found, whole), is_merge=merge)
 
 
 def resolve_precision(

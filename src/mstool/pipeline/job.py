@@ -27,13 +27,16 @@ class Job:
     run: Run = field(default_factory=Run)
     is_merge: bool = False  # whether to join shards, and do nothing else
     shard: Shard | None = None  # what is done of the work; None for all of it
-    whole: Path | None = None  # for a shard, where all of the work is to be in the end
+    whole: Path | None = None  # for a shard, the record of all of the work, in the end
 
-    def divided(self, shard: Shard | None) -> "Job":
-        """Job of a shard, which has a folder of its own; this one for None."""
+    def divided(self, shard: Shard | None, whole: Path) -> "Job":
+        """Job of a shard, which has a folder of its own; this one for None.
+
+        `whole` is where the record of all of the work is to be in the end.
+        """
         if shard is None:
             return self
-        return replace(self, out=shard.folder(self.out), shard=shard, whole=self.out)
+        return replace(self, out=shard.folder(self.out), shard=shard, whole=whole)
 
     def share(self, items: Sequence[Item], what: str) -> list[Item]:
         """Items that this job works on; see `Shard.share`."""
@@ -55,7 +58,7 @@ class Job:
         raise_if_stopped()
         folder = OutputFolder(self.out, record, contents, scratch)
         hashes = hash_inputs(inputs, self.out)
-        if self._is_merged(record, {"settings": settings, "inputs": hashes}):
+        if self._is_merged({"settings": settings, "inputs": hashes}):
             self.report.note(f"{self.whole}: nothing left to do; its shards are merged")
             return None
         state = folder.claim(settings, hashes, self.overwrite, pieces)
@@ -64,11 +67,11 @@ class Job:
             return None
         return Work(self.run, folder, state, hashes, settings, pieces, self.shard)
 
-    def _is_merged(self, record: str, claim: dict[str, Any]) -> bool:
-        if self.whole is None or self.overwrite or not (self.whole / record).is_file():
+    def _is_merged(self, claim: dict[str, Any]) -> bool:
+        if self.whole is None or self.overwrite or not self.whole.is_file():
             return False
-        whole = read_record(self.whole / record)
-        return not whole.get("left_out") and not disagreement(claim, self.out, whole, self.whole)
+        whole, place = read_record(self.whole), self.whole.parent
+        return not whole.get("left_out") and not disagreement(claim, self.out, whole, place)
 
     def refuse_busy(self) -> None:
         """See that no other process is at work in the folder, before anything takes time.

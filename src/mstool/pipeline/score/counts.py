@@ -20,12 +20,36 @@ _MOST_OTSU_PIXELS = 2**26
 
 
 @dataclass(frozen=True, eq=False)
-class Counts:
-    """Confusion matrices of all micrographs, int64 (N, C, C)."""
+class PairCounts:
+    """Confusion matrices of one mask, int64 (C, C)."""
 
-    masks: np.ndarray
-    regions: np.ndarray | None  # columns Otsu regions; None where a micrograph is not at hand
-    n_abstained: np.ndarray  # labelled pixels that a mask leaves open, int64 (N,)
+    mask: np.ndarray
+    regions: np.ndarray | None  # columns Otsu regions; None where they are not wanted
+    n_abstained: int  # labelled pixels that the mask leaves open
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """Confusion matrices of all micrographs, int64."""
+
+    by_run: np.ndarray  # of masks in each run, (R, N, C, C)
+    regions: np.ndarray | None  # columns Otsu regions, (N, C, C); None where they are not wanted
+    n_abstained: np.ndarray  # labelled pixels that masks leave open, all runs together, (N,)
+
+    @property
+    def masks(self) -> np.ndarray:
+        """Of masks, all runs together, (N, C, C)."""
+        return self.by_run.sum(axis=0)
+
+
+def gather_counts(images: Sequence[Sequence[PairCounts]]) -> Counts:
+    """Counts of all micrographs from those of each run of each; regions are of the first run."""
+    regions = [runs[0].regions for runs in images]
+    return Counts(
+        np.array([[run.mask for run in runs] for runs in images]).swapaxes(0, 1),
+        None if regions[0] is None else np.stack(regions),
+        np.array([sum(run.n_abstained for run in runs) for runs in images]),
+    )
 
 
 def count_pairs(
@@ -35,12 +59,13 @@ def count_pairs(
     ignore_border: int,
     report: Reporter,
     may_abstain: bool = False,
-) -> Counts:
-    """Compare every mask, and the Otsu regions of every micrograph, with the truth.
+    with_regions: bool = False,
+) -> list[PairCounts]:
+    """Compare every mask, and the Otsu regions of its micrograph, with the truth.
 
     The two legends have the same classes in the same order. Of each label map a rim of
     `ignore_border` pixels is left out, and what a mask leaves without a class where it
-    `may_abstain`.
+    `may_abstain`. Regions are wanted only where `can_threshold` says so.
 
     Raises
     ------
@@ -50,8 +75,7 @@ def count_pairs(
         If a value means nothing, or a mask has no class where its label map has one and may not
         abstain.
     """
-    with_regions = _can_threshold(pairs, report)
-    masks, regions, n_abstained = [], [], []
+    found = []
     with report.progress("scoring", len(pairs)) as advance:
         for pair in pairs:
             report.detail(f"comparing {pair.mask} with {pair.labels}")
@@ -62,16 +86,13 @@ def count_pairs(
             counts, region_counts, n_open = _count(pair, truth, mask, ignore_border, with_regions)
             if n_open.n_pixels and not may_abstain:
                 n_open.refuse()
-            masks.append(counts)
-            regions.append(region_counts)
-            n_abstained.append(n_open.n_pixels)
+            found.append(PairCounts(counts, region_counts, n_open.n_pixels))
             advance(1, pair.name)
-    return Counts(
-        np.stack(masks), np.stack(regions) if with_regions else None, np.array(n_abstained)
-    )
+    return found
 
 
-def _can_threshold(pairs: Sequence[Pair], report: Reporter) -> bool:
+def can_threshold(pairs: Sequence[Pair], report: Reporter) -> bool:
+    """Whether all micrographs are at hand, and none is too large to be thresholded whole."""
     if any(pair.image is None for pair in pairs):
         return False
     for pair in pairs:

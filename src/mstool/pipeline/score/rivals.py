@@ -13,7 +13,6 @@ from mstool.chance.swaps import is_enumerated
 from mstool.errors import InputError, UsageError
 from mstool.labels.legend import Legend
 from mstool.micrographs.find import Naming
-from mstool.pipeline.score.counts import count_pairs
 from mstool.pipeline.score.entries import describe_scored
 from mstool.pipeline.score.inputs import (
     MaskSet,
@@ -79,21 +78,18 @@ def read_rivals(
 def describe_rivals(
     confusions: np.ndarray,
     rivals: Sequence[MaskRun],
+    counted: Sequence[np.ndarray],
     legend: Legend,
     groups: Sequence[str] | None,
-    border: int,
     seed: int,
     report: Reporter,
 ) -> list[dict[str, Any]]:
     """Entries ``versus`` of the record, given the confusion matrices of the scored masks.
 
-    A rim of `border` pixels is left out, as it was there.
+    `counted` are those of the rivals, (N, C, C) each.
     """
     if not rivals:
         return []
-    counted = [
-        count_pairs(one.pairs, one.mask_legend, legend, border, report).masks for one in rivals
-    ]
     found = [compare_scores(confusions, theirs, groups, seed) for theirs in counted]
     entries = []
     for rival, versus, corrected in zip(rivals, found, correct_for_number(found), strict=True):

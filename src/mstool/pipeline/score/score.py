@@ -2,19 +2,19 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mstool.errors import CheckFailed, OutputExistsError, UsageError
-from mstool.geometry.length import parse_length
+from mstool.errors import CheckFailed, OutputExistsError
 from mstool.io.atomic import sweep_beside, write_text
+from mstool.io.outputs import OutputFolder
 from mstool.io.records import Run, hash_inputs, relative_to, says_the_same, to_json
-from mstool.labels.legend import Legend, legend_from_toml
+from mstool.labels.legend import legend_from_toml
 from mstool.pipeline.score.behind_masks import describe_calibration
-from mstool.pipeline.score.counts import Counts, count_pairs
+from mstool.pipeline.score.counts import gather_counts
 from mstool.pipeline.score.entries import (
     compare_fractions,
     describe_abstention,
@@ -24,6 +24,7 @@ from mstool.pipeline.score.entries import (
     describe_interval,
     describe_metrics,
 )
+from mstool.pipeline.score.image_counts import Comparison, ImageCounts, list_behind
 from mstool.pipeline.score.inputs import Pair
 from mstool.pipeline.score.leak import describe_leak
 from mstool.pipeline.score.rivals import describe_least_difference, describe_rivals
@@ -34,58 +35,14 @@ from mstool.pipeline.score.runs import (
     describe_runs,
     describe_variance,
 )
-from mstool.pipeline.score.shapes import (
-    ShapeQuestion,
-    Shapes,
-    describe_image_shapes,
-    describe_shapes,
-    measure_shapes,
-    pool_shapes,
-)
+from mstool.pipeline.score.score_settings import ScoreSettings
+from mstool.pipeline.score.shapes import describe_image_shapes, describe_shapes, pool_shapes
+from mstool.pipeline.score.sharded import SHARD_RECORD
+from mstool.pipeline.shards import Parts
 from mstool.reporting import Reporter
-from mstool.scores.calibration import ConfidenceCounts
 from mstool.scores.contract import DEFINITIONS
 from mstool.scores.metrics import average_metrics
 from mstool.splits.groups import join_relations
-
-
-@dataclass(frozen=True)
-class ScoreSettings:
-    """How to score."""
-
-    mask_legend: str  # what masks are read through, as TOML
-    label_legend: str  # the same of label maps
-    label_suffix: str  # what names of label maps add to those of masks
-    group_by: str | None
-    strict: bool  # whether label maps without a mask are refused
-    min_iou: float | None  # pooled mean IoU [1] below which the check fails
-    versus: list[str]  # folders with other masks, in their order
-    min_detectable: bool
-    ignore_border: int  # rim of micrographs that is left out [px]
-    boundaries: str | None  # tolerance of boundary scores, a length; None to leave them
-    objects: list[str] | None  # classes that consist of objects
-    tools: list[str] | None  # whose numbers are wanted too
-    pixel_size: float | None  # instead of what the files say [um/px]
-    seed: int
-
-    def __post_init__(self):
-        if self.min_iou is not None and not 0 <= self.min_iou <= 1:
-            raise UsageError(f"--min-iou {self.min_iou}: must be between 0 and 1")
-        if self.pixel_size is not None and self.boundaries is None:
-            raise UsageError(
-                "--pixel-size: needs --boundaries; say how they are compared, or leave out"
-            )
-        names = legend_from_toml(self.label_legend).names
-        for name in self.objects or ():
-            if name not in names:
-                raise UsageError(f"--objects {name}: no such class; use {', '.join(names)}")
-        self.ask_shapes()
-
-    def ask_shapes(self) -> ShapeQuestion:
-        """What is asked of boundaries and objects."""
-        length = self.boundaries and parse_length(self.boundaries, "--boundaries")
-        objects = tuple(dict.fromkeys(self.objects or ()))
-        return ShapeQuestion(length, objects, self.ignore_border, self.pixel_size)
 
 
 def claim_record(
@@ -113,30 +70,19 @@ def claim_record(
 
 
 def score_masks(
-    runs: Sequence[MaskRun],
-    rivals: Sequence[MaskRun],
-    settings: ScoreSettings,
-    report: Reporter,
-    behind: Sequence[ConfidenceCounts] | None = None,
-    folder: Path = Path(),
+    asked: Comparison, counted: Sequence[ImageCounts], report: Reporter, folder: Path = Path()
 ) -> dict[str, Any]:
-    """Compare masks with label maps: the keys of a score record, with NaN where undefined.
+    """Say what counts of masks come to: the keys of a score record, with NaN where undefined.
 
-    `behind` are counts of the probabilities behind the masks, where these are given; `folder` is
-    that of the record. Of several runs the pixels of a micrograph are pooled first, so that it
-    stays one unit.
-
-    Raises
-    ------
-    InputError, LabelError
-        As `count_pairs` and `measure_shapes`.
+    `counted` are those of all micrographs, in their order; `folder` is that of the record. Of
+    several runs the pixels of a micrograph are pooled first, so that it stays one unit.
     """
+    settings, runs, pairs = asked.settings, asked.runs, asked.pairs
     label_legend = legend_from_toml(settings.label_legend)
-    names, pairs = label_legend.names, runs[0].pairs
-    counts, by_run = _count_runs(runs, label_legend, settings, report)
+    names = label_legend.names
+    counts = gather_counts([image.runs for image in counted])
+    shapes = [pool_shapes(image.shapes) for image in counted]
     may_abstain = any(run.mask_set.may_abstain for run in runs)
-    question = settings.ask_shapes()
-    shapes = _measure_runs(runs, label_legend, question, report)
     groups, pooled = _drawn_groups(runs, settings.group_by, report), counts.masks.sum(axis=0)
     _warn_of_labels(pooled, report)
     record = {
@@ -148,24 +94,24 @@ def score_masks(
             for pair, confusion, shape in zip(pairs, counts.masks, shapes, strict=True)
         ],
         "image_mean": describe_metrics(average_metrics(counts.masks), names),
-        "interval": describe_interval(counts.masks, by_run, names, groups, report),
+        "interval": describe_interval(counts.masks, counts.by_run, names, groups, report),
         "baselines": describe_baselines(counts, names),
         "phase_fraction": compare_fractions(pooled, names),
         "abstention": describe_abstention(pairs, counts) if may_abstain else None,
-        "calibration": behind and describe_calibration(pairs, behind, names),
-        **describe_shapes(shapes, names, question),
+        "calibration": asked.probs and describe_calibration(pairs, list_behind(counted), names),
+        **describe_shapes(shapes, names, settings.ask_shapes()),
         "as": describe_conventions(counts.masks, names, settings.tools or ()),
         "definitions": DEFINITIONS,
         "folds": describe_folds(pairs, common_folds(runs), counts.masks, names),
-        "runs": describe_runs(runs, by_run, names),
-        "variance": describe_variance(runs, by_run, groups),
+        "runs": describe_runs(runs, counts.by_run, names),
+        "variance": describe_variance(runs, counts.by_run, groups),
         "leak": describe_leak([(run.pairs, run.mask_set) for run in runs], report),
         "versus": describe_rivals(
             counts.masks,
-            rivals,
+            asked.rivals,
+            [np.stack(each) for each in zip(*(image.rivals for image in counted), strict=True)],
             label_legend,
             groups,
-            settings.ignore_border,
             settings.seed,
             report,
         ),
@@ -175,50 +121,31 @@ def score_masks(
     return record
 
 
-def _count_runs(
-    runs: Sequence[MaskRun], label_legend: Legend, settings: ScoreSettings, report: Reporter
-) -> tuple[Counts, np.ndarray]:
-    """Counts of each micrograph, pooled over runs; and those of masks by run, (R, N, C, C)."""
-    border = settings.ignore_border
-    each = [
-        count_pairs(
-            run.pairs, run.mask_legend, label_legend, border, report, run.mask_set.may_abstain
-        )
-        for run in runs
-    ]
-    by_run = np.stack([counts.masks for counts in each])
-    n_abstained = np.sum([counts.n_abstained for counts in each], axis=0)
-    return replace(each[0], masks=by_run.sum(axis=0), n_abstained=n_abstained), by_run
-
-
-def _measure_runs(
-    runs: Sequence[MaskRun], label_legend: Legend, question: ShapeQuestion, report: Reporter
-) -> list[Shapes]:
-    """Boundaries and objects of each micrograph, pooled over runs."""
-    by_run = [
-        measure_shapes(run.pairs, (run.mask_legend, label_legend), question, report) for run in runs
-    ]
-    return [pool_shapes(found) for found in zip(*by_run, strict=True)]
-
-
 def finish_record(
     record: dict[str, Any],
     hashes: dict[str, str],
     settings: ScoreSettings,
     out: Path | None,
     run: Run,
+    parts: Parts | None = None,
 ) -> str:
-    """Add the common keys, give JSON, and write it to `out` if that is set."""
+    """Add the common keys, give JSON, and write it to `out` if that is set.
+
+    Shards of which it is joined, in `parts`, are told, and taken away once it is written.
+    """
     common = {
         "mstool": run.facts("score"),
         "status": "done" if _passes(record, settings.min_iou) else "check failed",
         "inputs": hashes,
         "settings": asdict(settings),
     }
-    text = to_json(common | record)
+    shards = {} if parts is None else {"shards": parts.describe()}
+    text = to_json(common | record | shards)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_text(out, text)
+    if parts is not None:
+        parts.remove(OutputFolder(out, SHARD_RECORD, ()))
     return text
 
 
@@ -231,7 +158,7 @@ def check_min_iou(record: dict[str, Any], min_iou: float | None) -> None:
         If so.
     """
     if not _passes(record, min_iou):
-        mean_iou = record["pooled"]["mean_iou"]
+        mean_iou = _mean_iou(record)
         reached = "-" if math.isnan(mean_iou) else f"{mean_iou:.4f}"
         raise CheckFailed(
             f"the pooled mean IoU is {reached}, below --min-iou {min_iou:g}; look at per_image for "
@@ -283,4 +210,10 @@ def _describe_image(
 
 def _passes(record: dict[str, Any], min_iou: float | None) -> bool:
     """Whether the pooled mean IoU is at least `min_iou`; NaN is not."""
-    return min_iou is None or record["pooled"]["mean_iou"] >= min_iou
+    return min_iou is None or _mean_iou(record) >= min_iou
+
+
+def _mean_iou(record: dict[str, Any]) -> float:
+    """Pooled mean IoU [1] of a record, also of one that was read; NaN if undefined."""
+    found = record["pooled"]["mean_iou"]
+    return math.nan if found is None else found
