@@ -6,6 +6,7 @@ from typing import Annotated
 from mstool.commands import options
 from mstool.commands.option_groups import Group, operand
 from mstool.commands.output import emit, emit_plan, make_reporter
+from mstool.commands.sharding import Merge, Shard, divide
 from mstool.errors import UsageError
 
 
@@ -147,6 +148,8 @@ def explain(
     device: options.Device = "auto",
     threads: options.Threads = "auto",
     seed: options.Seed = 0,
+    shard: Shard = None,
+    merge: Merge = False,
     out: options.OutFolder = Path("explain"),
     overwrite: options.Overwrite = False,
     config: options.Config = None,
@@ -159,6 +162,10 @@ def explain(
     Maps are drawn beside controls that know nothing of the network, and checked: random weights
     must change them, pixels that they name must matter, and a patch made to change the decision
     must show. Each method gets a verdict: trustworthy, not_supported, inconclusive or degenerate.
+
+    Several processes share the checks, and the maps by micrograph, with --shard 0/3, 1/3 and 2/3;
+    the same command with --merge then makes what one process would have made, all but its times
+    byte for byte, and gives the verdicts.
 
     Example: mstool explain raw/ --model model/ --class 1 --quick
     """
@@ -178,7 +185,7 @@ def explain(
     from mstool.micrographs.label_maps import choose_legend
     from mstool.micrographs.sets import Reading
     from mstool.nn.threads import use_threads
-    from mstool.pipeline.explain.explanation import check_verdicts, explain_images
+    from mstool.pipeline.explain.explanation import RECORD, check_verdicts, explain_images
     from mstool.pipeline.explain.request import (
         ExplainSettings,
         parse_checks,
@@ -189,6 +196,7 @@ def explain(
     from mstool.pipeline.job import Job
 
     job = Job(out, overwrite, make_reporter("explain", quiet, verbose))
+    job = divide(job, shard, merge, out / RECORD)
     parse_region(region)
     parse_thresholds(thresholds)
     parsed = {
@@ -201,13 +209,14 @@ def explain(
     operands = options.read_operands(images or [], files_from, null)
     files = find_set(operands, labels, pick(Naming, given), job.report)
     if dry_run:
-        emit_plan("explain", vars(settings), [*files.files(), model], out)
+        emit_plan("explain", vars(settings), [*files.files(), model], job.out)
         return
     loaded = load_checkpoint(model)
     make_deterministic()
     reuse_freed_memory()
     use_threads(threads, job.report)
-    compute = choose_compute(device, "fp32")
+    compute = choose_compute("cpu" if merge else device, "fp32")
     reading, read_through = pick(Reading, given), choose_legend(legend, classes)
     record = explain_images(files, read_through, reading, loaded, settings, compute, job)
-    check_verdicts(record, fail_on or [])
+    if record is not None:
+        check_verdicts(record, fail_on or [])

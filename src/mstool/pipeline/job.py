@@ -111,15 +111,17 @@ class Work:
             **shard,
         }
 
-    def open_parts(self) -> Parts:
+    def open_parts(self, record: str = "") -> Parts:
         """Open the shards of this work, and see that they belong together.
+
+        Their records are named as that of the whole, or by `record`.
 
         Raises
         ------
         MissingInputError, InputError, OutputExistsError
             If one is missing, still at work, or of other settings or inputs.
         """
-        parts = open_parts(self.folder.path, self.folder.record)
+        parts = open_parts(self.folder.path, record or self.folder.record)
         parts.check({"settings": self.settings, "inputs": self.inputs}, self.folder.path)
         return parts
 
@@ -148,9 +150,11 @@ class Work:
         """
         self.folder.finish(record, self.pieces if pieces is None else pieces)
 
-    def finish_merge(self, record: dict[str, Any], parts: Parts) -> None:
-        """Write the record of work that is joined of shards, which are then taken away."""
+    def finish_merge(self, record: dict[str, Any], parts: Parts, record_of_parts: str = "") -> None:
+        """Write the record of work that is joined of shards, which are then taken away.
+
+        Their records are named as that of the whole, or by `record_of_parts`.
+        """
         run = record["mstool"] | {"device": parts.device, "threads": parts.threads}
-        engine = {"engine": parts.parts[0].record.get("engine")}  # which has run there
-        self.finish(record | {"mstool": run, "shards": parts.describe()} | engine)
-        parts.remove(self.folder)
+        self.finish(record | {"mstool": run, "shards": parts.describe()})
+        parts.remove(replace(self.folder, record=record_of_parts or self.folder.record))

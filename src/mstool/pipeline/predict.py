@@ -206,7 +206,7 @@ def _merge(chosen: Sequence[Tile], facts: dict[str, Any], work: Work, job: Job) 
         shards.total("tile_megapixels_predicted"),
         shards.elapsed_s(),
     )
-    work.finish_merge(work.describe() | pace | facts, shards)
+    work.finish_merge(work.describe() | pace | facts | {"engine": shards.engine}, shards)
     job.report.note(f"{job.out}: {len(chosen)} tiles of {len(shards.parts)} shards")
 
 

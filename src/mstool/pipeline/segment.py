@@ -221,7 +221,8 @@ def segment_images(
     if shards is None:
         work.finish(record)
     else:
-        work.finish_merge(record | _pace_of(shards, record["megapixels"]), shards)
+        engine = {"engine": shards.engine}
+        work.finish_merge(record | _pace_of(shards, record["megapixels"]) | engine, shards)
     _note(found, masks, job)
     if failed:
         raise CheckFailed(

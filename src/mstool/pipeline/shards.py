@@ -135,6 +135,11 @@ class Parts:
         """Most threads of a shard."""
         return max(int(part.record["mstool"]["threads"]) for part in self.parts)
 
+    @property
+    def engine(self) -> Any:
+        """Entry of the program that ran the networks."""
+        return self.parts[0].record.get("engine")
+
     def total(self, key: str) -> float:
         """Sum of a number over the records."""
         return sum(require_keys(part.record, part.folder, key)[0] for part in self.parts)

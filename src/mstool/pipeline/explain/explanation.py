@@ -2,23 +2,18 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mstool.errors import CheckFailed, MissingInputError, UsageError
-from mstool.explanations.boundary_claim import BoundaryUse, judge_claim
+from mstool.explanations.boundary_claim import judge_claim
 from mstool.explanations.controls import DISTANCE, EDGE
-from mstool.explanations.controls_beaten import Faithfulness
-from mstool.explanations.dealt_labels import LabelRandomisation
-from mstool.explanations.known_cause import KnownCause
-from mstool.explanations.layer_features import LayerFeatures
-from mstool.explanations.randomised_weights import Sanity
-from mstool.explanations.reach import Reach
-from mstool.explanations.regions import Region, Sample, describe_sample, draw_regions
-from mstool.explanations.verdicts import DECISIVE, Outcome, judge_method, judge_part
+from mstool.explanations.regions import Region, describe_sample, draw_regions
+from mstool.explanations.verdicts import DECISIVE, Outcome, Thresholds, judge_method, judge_part
 from mstool.io.records import read_record
 from mstool.labels.legend import Legend, legend_from_toml
 from mstool.micrographs.find import SetFiles
@@ -32,6 +27,16 @@ from mstool.nn.target import Contrast, at_rest
 from mstool.pipeline.explain import faithfulness, patch, sanity
 from mstool.pipeline.explain.boundary import check_boundary
 from mstool.pipeline.explain.context import check_context
+from mstool.pipeline.explain.explained import (
+    KINDS,
+    SHARD_RECORD,
+    Explanation,
+    Made,
+    describe_share,
+    join_shares,
+    name_maps,
+    share_parts,
+)
 from mstool.pipeline.explain.faithfulness import check_faithfulness
 from mstool.pipeline.explain.features import dump_features
 from mstool.pipeline.explain.fields import read_fields
@@ -41,8 +46,8 @@ from mstool.pipeline.explain.patch import check_patch
 from mstool.pipeline.explain.question import Maps, Question
 from mstool.pipeline.explain.request import ExplainSettings, parse_region, parse_thresholds
 from mstool.pipeline.explain.sanity import check_sanity
-from mstool.pipeline.explain.stamping import DRAWN, ChecksDone, list_done, place_pictures
-from mstool.pipeline.job import Job
+from mstool.pipeline.explain.stamping import DRAWN, list_done, place_pictures
+from mstool.pipeline.job import Job, Work
 from mstool.pipeline.kept_parts import PARTS, Budget, KeptParts, start_budget
 
 RECORD = "explain.json"
@@ -66,32 +71,6 @@ _PICTURES = ("sanity", "faithfulness", "patch", "boundary", "counterfactual", "r
 CONTENTS = ("maps", "overlays", "features", *(f"{name}.png" for name in _PICTURES))
 
 
-@dataclass(frozen=True)
-class Explanation:
-    """All parts; None for one that was not asked for, or for which there was no time.
-
-    There are maps of the first field at least.
-    """
-
-    sample: Sample | None
-    sanity: Sanity | None
-    faithfulness: Faithfulness | None
-    patch: KnownCause | None
-    labels: LabelRandomisation | None
-    boundary: BoundaryUse | None
-    receptive_field: Reach | None
-    features: dict[str, LayerFeatures] | None
-    images: tuple[FieldMaps, ...]
-    left_out: tuple[str, ...]
-
-    @property
-    def files(self) -> set[str]:
-        """Files that its parts speak of, relative to the record."""
-        maps = {name for image in self.images for name in (image.arrays, *image.pictures)}
-        layers = (self.features or {}).values()
-        return maps.union(*((layer.arrays, layer.picture) for layer in layers))
-
-
 def explain_images(
     files: SetFiles,
     legend: Legend | None,
@@ -100,8 +79,11 @@ def explain_images(
     settings: ExplainSettings,
     compute: Compute,
     job: Job,
-) -> dict[str, Any]:
-    """Explain a class in images and write a folder; give its record, also where it was there."""
+) -> dict[str, Any] | None:
+    """Explain a class in images and write a folder; give its record, also where it was there.
+
+    A job that is a shard makes its share of the parts, and gives None.
+    """
     out, report = job.out, job.report
     class_index = _find_class(settings.class_name, model)
     contrast = _parse_contrast(settings.contrast, class_index, model)
@@ -111,12 +93,14 @@ def explain_images(
         raise MissingInputError(f"--region mask:{choice.path}: no such file")
     paths = [*files.files(), model.path, *([choice.path] if choice.path else [])]
     claimed = settings.claimed | asdict(reading) | {"methods": [method.label for method in methods]}
-    work = job.claim(RECORD, CONTENTS, claimed, paths, scratch=(PARTS, DRAWN))
+    work = _claim(claimed, paths, job)
     if work is None:
-        return read_record(out / RECORD)
-    segmenter = compute.place(model.segmenter)
+        return None if job.shard else read_record(out / RECORD)
     kept = KeptParts(out, start_budget(job.run, settings.max_time_s), report)
+    segmenter = compute.place(model.segmenter)
     with at_rest(segmenter), work.filling():
+        if job.is_merge:
+            return _merge(settings, methods, model, work, job)
         micrographs = open_set(
             files, reading, legend or legend_from_toml(model.checkpoint.legend), report
         )
@@ -138,17 +122,49 @@ def explain_images(
             _grey_limits(model, [field.image for field in fields]),
             kept.budget,
         )
-        found = _make_parts(question, model, kept)
-    done = list_done(settings.checks, vars(found))
-    place_pictures(out, done.stamp)
-    begun = work.describe(compute.name, compute.n_threads)
-    files = {"files": sorted({*work.list_files(), *found.files})}
-    record = begun | _record(question, found, done, model) | files
-    work.finish(record)
-    for line in [*record["warnings"], f"{out}: {_headline(record)}"]:
-        report.note(line)
+        made = _make_parts(question, model, kept, job)
+    record = None
+    if job.shard is not None:
+        share = describe_share(made, work.list_files())
+        work.finish(work.describe(compute.name, compute.n_threads) | share)
+        report.note(f"{out}: {', '.join(made.parts)}; --merge joins them with those of the others")
+    else:
+        found = _describe(made.put_together(), settings, methods, model, work)
+        record = work.describe(compute.name, compute.n_threads) | found
+        work.finish(record)
+        _tell(record, job)
     kept.say_excess()
     return record
+
+
+def _claim(claimed: dict[str, Any], paths: Sequence[Path], job: Job) -> Work | None:
+    """Take the folder; pictures of a shard stay as they were drawn, for the merge to stamp."""
+    if job.shard is None:
+        return job.claim(RECORD, CONTENTS, claimed, paths, scratch=(PARTS, DRAWN))
+    return job.claim(SHARD_RECORD, (*CONTENTS, DRAWN), claimed, paths, scratch=(PARTS,))
+
+
+def _merge(
+    settings: ExplainSettings,
+    methods: Sequence[Method],
+    model: LoadedModel,
+    work: Work,
+    job: Job,
+) -> dict[str, Any]:
+    """Join what shards have made, and give the record."""
+    shards = work.open_parts(SHARD_RECORD)
+    made = join_shares(shards, settings)
+    work.gather(shards, (*CONTENTS, DRAWN))
+    found = _describe(made.put_together(), settings, methods, model, work)
+    record = work.describe() | found
+    work.finish_merge(record, shards, SHARD_RECORD)
+    _tell(record, job)
+    return record
+
+
+def _tell(record: dict[str, Any], job: Job) -> None:
+    for line in [*record["warnings"], f"{job.out}: {_headline(record)}"]:
+        job.report.note(line)
 
 
 def _find_class(name: str, model: LoadedModel) -> int:
@@ -201,9 +217,9 @@ def check_verdicts(record: dict[str, Any], fail_on: Sequence[str]) -> None:
         raise CheckFailed(f"{', '.join(found)}; explain.json has the reasons")
 
 
-def _make_parts(question: Question, model: LoadedModel, kept: KeptParts) -> Explanation:
-    """All parts, the checks first; each is kept on disk, so that another run goes on from it."""
-    settings = question.settings
+def _make_parts(question: Question, model: LoadedModel, kept: KeptParts, job: Job) -> Made:
+    """Parts of the job, the checks first; each is kept on disk, so that another run goes on."""
+    settings, fields = question.settings, question.fields
     regions: list[Region] = []
     if settings.checks or settings.boundary or settings.receptive_field:
         regions = draw_regions(question.fields, settings.regions, settings.window, settings.seed)
@@ -212,30 +228,31 @@ def _make_parts(question: Question, model: LoadedModel, kept: KeptParts) -> Expl
     def maps_of(number: int) -> Maps:
         return question.explain(question.ask_region(regions[number]))
 
-    work: dict[str, tuple[Any, Callable[[Question], Any]]] = {
-        "sanity": (Sanity, lambda asking: check_sanity(asking, regions)),
-        "faithfulness": (Faithfulness, lambda asking: check_faithfulness(asking, regions, maps_of)),
-        "patch": (KnownCause, lambda asking: check_patch(asking, regions)),
-        "labels": (LabelRandomisation, lambda asking: check_labels(asking, regions)),
-        "boundary": (BoundaryUse, lambda asking: check_boundary(asking, regions, maps_of)),
-        "receptive_field": (Reach, lambda asking: check_context(asking, regions, model.checkpoint)),
-        "features": (dict[str, LayerFeatures], dump_features),
+    work: dict[str, Callable[[Question], Any]] = {
+        "sanity": lambda asking: check_sanity(asking, regions),
+        "faithfulness": lambda asking: check_faithfulness(asking, regions, maps_of),
+        "patch": lambda asking: check_patch(asking, regions),
+        "labels": lambda asking: check_labels(asking, regions),
+        "boundary": lambda asking: check_boundary(asking, regions, maps_of),
+        "receptive_field": lambda asking: check_context(asking, regions, model.checkpoint),
+        "features": dump_features,
     }
-    besides = ("boundary", "receptive_field", "features")
-    asked = {*settings.checks, *(name for name in besides if getattr(settings, name))}
-    parts = dict.fromkeys(work)
+    own = share_parts(settings, len(fields), job)
+    asked = [name for name in work if name in own]
+    parts = {}
     map_s = _time_map(question, regions) if asked else 0.0
     # what an earlier run has not begun comes before what it has made in part
-    order = sorted((name for name in work if name in asked), key=kept.has)
+    order = sorted(asked, key=kept.has)
     for number, name in enumerate(order):
-        kind, make = work[name]
         weight, *later = (_WEIGHTS[one] for one in (*order[number:], "maps"))
         asking = question.within(weight / (weight + sum(later)))
-        least_s = _LEAST_MAPS.get(name, 0) * map_s
-        parts[name] = kept.make(name, kind, partial(make, asking), needs_s=least_s)
-    images, missing = _make_maps(question, kept)
+        make, least_s = partial(work[name], asking), _LEAST_MAPS.get(name, 0) * map_s
+        parts[name] = kept.make(name, KINDS[name], make, needs_s=least_s)
+    numbers = [number for number in range(len(fields)) if name_maps(number) in own]
+    maps, missing = _make_maps(question, numbers, kept)
+    names = tuple(field.name for field in fields)
     sample = describe_sample(regions) if regions else None
-    return Explanation(sample, **parts, images=images, left_out=(*kept.left_out, *missing))
+    return Made(names, sample, parts | maps, (*kept.left_out, *missing))
 
 
 def _time_map(question: Question, regions: Sequence[Region]) -> float:
@@ -248,33 +265,40 @@ def _time_map(question: Question, regions: Sequence[Region]) -> float:
 
 
 def _make_maps(
-    question: Question, kept: KeptParts
-) -> tuple[tuple[FieldMaps, ...], tuple[str, ...]]:
-    """Maps of each field, a part each, at least of the first; and what there was no time for."""
+    question: Question, numbers: Sequence[int], kept: KeptParts
+) -> tuple[dict[str, FieldMaps], tuple[str, ...]]:
+    """Maps of fields, a part each, at least of the first; and what there was no time for."""
     # their names say nothing to a reader, and nor do their times
     maps = KeptParts(kept.folder, kept.budget, replace(kept.report, verbosity=-1))
-    found, n_missing = [], 0
-    with question.report.progress("maps", len(question.fields)) as advance:
-        for number, field in enumerate(question.fields):
-            make = partial(write_maps, question, number)
-            part = maps.make(f"maps-{number}", FieldMaps, make, is_quick=number == 0)
-            found += [part] if part else []
-            n_missing += part is None
-            advance(1, field.name)
-    pieces = tuple(line for part in found for line in part.left_out)
-    return tuple(found), (*pieces, *([f"maps of {n_missing} images"] if n_missing else []))
+    found = {}
+    with question.report.progress("maps", len(numbers)) as advance:
+        for number in numbers:
+            name, make = name_maps(number), partial(write_maps, question, number)
+            part = maps.make(name, FieldMaps, make, is_quick=number == numbers[0])
+            found |= {name: part} if part else {}
+            advance(1, question.fields[number].name)
+    pieces = tuple(line for part in found.values() for line in part.left_out)
+    n_missing = len(numbers) - len(found)
+    return found, (*pieces, *([f"maps of {n_missing} images"] if n_missing else []))
 
 
-def _record(
-    question: Question, found: Explanation, done: ChecksDone, model: LoadedModel
+def _describe(
+    found: Explanation,
+    settings: ExplainSettings,
+    methods: Sequence[Method],
+    model: LoadedModel,
+    work: Work,
 ) -> dict[str, Any]:
-    settings, checkpoint = question.settings, model.checkpoint
+    """Entries of the record; the pictures are stamped with what they say of the checks."""
+    limits, done = parse_thresholds(settings.thresholds), list_done(settings.checks, vars(found))
+    classes = model.checkpoint.classes
+    place_pictures(work.folder.path, done.stamp)
     cause = found.boundary.counterfactual.verdict if found.boundary else None
-    methods = {m.label: _judge(question, found, "methods", m.label) for m in question.methods}
-    controls = {f"control: {c}": _judge(question, found, "controls", c) for c in (EDGE, DISTANCE)}
+    own = {one.label: _judge(limits, found, "methods", one.label) for one in methods}
+    controls = {f"control: {c}": _judge(limits, found, "controls", c) for c in (EDGE, DISTANCE)}
     return {
-        "thresholds": asdict(question.limits),
-        "model": {"name": model.path.name, "sha256": model.sha256, "classes": checkpoint.classes},
+        "thresholds": asdict(limits),
+        "model": {"name": model.path.name, "sha256": model.sha256, "classes": classes},
         "target": {
             "class": settings.class_name,
             "contrast": settings.contrast,
@@ -286,7 +310,7 @@ def _record(
         "units": found.sample,
         "methods": [
             {"name": m.label, "method": m.name, "layer": m.layer or None, "is_signed": m.is_signed}
-            for m in question.methods
+            for m in methods
         ],
         "sanity": found.sanity,
         "label_randomisation": found.labels,
@@ -301,16 +325,17 @@ def _record(
             for line in warn_of_map(image, label)
         ],
         "verdict": {
-            "methods": {name: verdict for name, (verdict, _) in methods.items()},
+            "methods": {name: verdict for name, (verdict, _) in own.items()},
             "controls": {name: verdict for name, (verdict, _) in controls.items()},
-            "reasons": {name: reasons for name, (_, reasons) in (methods | controls).items()},
+            "reasons": {name: reasons for name, (_, reasons) in (own | controls).items()},
             "claim_boundary": cause and judge_claim(cause),
             "cause": cause,
         },
+        "files": sorted({*work.list_files(), *found.arrays, *found.pictures}),
     }  # fmt: skip
 
 
-def _judge(question: Question, found: Explanation, table: str, name: str) -> tuple[str, list[str]]:
+def _judge(limits: Thresholds, found: Explanation, table: str, name: str) -> tuple[str, list[str]]:
     """Verdict on a method or a control, with reasons."""
     outcomes: dict[str, Outcome] = {}
     for check in DECISIVE:
@@ -320,7 +345,7 @@ def _judge(question: Question, found: Explanation, table: str, name: str) -> tup
             reason = getattr(facts, "reason", None)
             outcomes[check] = judge_part(facts.verdict, reason, bool(part.left_out))
     decision = found.sanity and found.sanity.decision
-    is_decided = not decision or decision.margin >= question.limits.decision * max(
+    is_decided = not decision or decision.margin >= limits.decision * max(
         decision.random_margin, 0.0
     )
     is_attackable = found.patch is None or found.patch.is_attackable

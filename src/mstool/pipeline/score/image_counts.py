@@ -94,17 +94,16 @@ def count_images(asked: Comparison, with_regions: bool, report: Reporter) -> lis
     shapes = [
         measure_shapes(run.pairs, (run.mask_legend, legend), question, report) for run in asked.runs
     ]
-    rivals = [[one.mask for one in count(rival)] for rival in asked.rivals]
-    by_image = zip(
-        *(
-            zip(*each, strict=True) if each else [()] * len(behind)
-            for each in (runs, shapes, rivals)
-        ),
-        strict=True,
-    )
+    rivals = [count(rival) for rival in asked.rivals]
     return [
-        ImageCounts(pair.name, *counted, found)
-        for pair, counted, found in zip(asked.pairs, by_image, behind, strict=True)
+        ImageCounts(
+            pair.name,
+            tuple(counted[number] for counted in runs),
+            tuple(found[number] for found in shapes),
+            tuple(counted[number].mask for counted in rivals),
+            behind[number],
+        )
+        for number, pair in enumerate(asked.pairs)
     ]
 
 
