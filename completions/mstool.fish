@@ -352,6 +352,8 @@ complete -c mstool -n '_shtab_mstool_using explain' -l fail-on -xka "not_support
 complete -c mstool -n '_shtab_mstool_using explain' -l device -xka "auto cpu cuda mps" -d 'auto, cpu, cuda, cuda:N or mps.'
 complete -c mstool -n '_shtab_mstool_using explain' -l threads -xka "auto" -d 'Threads on the CPU; auto is as many as cores, affinity and quota allow.'
 complete -c mstool -n '_shtab_mstool_using explain' -l seed -x -d 'Source of all chance.'
+complete -c mstool -n '_shtab_mstool_using explain' -l shard -x -d 'Do the share I of N of the work, I from 0 to N - 1, into a folder of its own beside --out; auto takes both from a SLURM array or torchrun.'
+complete -c mstool -n '_shtab_mstool_using explain' -l merge -d 'Join all shards into --out, and take their folders away.'
 complete -c mstool -n '_shtab_mstool_using explain' -s o -l out -xka "(__fish_complete_path (commandline -ct))" -d 'Folder to write.'
 complete -c mstool -n '_shtab_mstool_using explain' -l overwrite -d 'Start afresh where the output was made with other settings or inputs.'
 complete -c mstool -n '_shtab_mstool_using explain' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'TOML file with options of this verb; flags on the command line win.'

@@ -116,6 +116,9 @@ LINES = (
     f"explain raw/img0.tif raw/img1.tif {CPU} --class 1 --labels labels --window 64 --regions 2 "
     "--boundary --receptive-field --dump-features encoder.0 --pixel-size 0.1 "
     "--checks sanity,labels,faithfulness,patch",
+    f"explain raw/img0.tif {CPU} --class 1 --quick --methods saliency -o joined-maps --shard 0/1",
+    f"explain raw/img0.tif {CPU} --class 1 --quick --methods saliency -o joined-maps --merge",
+    f"explain raw/img0.tif {CPU} --class 1 --quick --receptive-field -o some-maps --shard 0/2",
     "tile new --labels new-labels --size 64 --overlap 16 -o new-tiles",
     f"domain-shift old new-tiles {CPU} --source-labels old-labels --permutations 499 "
     "--simulate gamma=-0.5,1 --simulate noise=0.04 --simulate blur=1,2 --simulated-images 4 "

@@ -39,7 +39,7 @@ def count_share(asked: Comparison, job: Job) -> None:
 def is_joined(asked: Comparison, hashes: Mapping[str, str], out: Path) -> bool:
     """Whether the score of a comparison is in a file, and its shards are gone."""
     is_made = says_the_same(out, asdict(asked.settings), hashes)
-    return is_made and not shards_folder(out).is_dir()
+    return is_made and not any(shards_folder(out).glob("*-of-*"))
 
 
 def join_shares(
