@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mstool.errors import CheckFailed
 from mstool.io.records import sha256_of_input
+from mstool.pipeline.score.score import check_min_iou
 
 AB = ("--classes", "a=0,b=1", "-q")
 OF_THE_RUN = ("argv", "started", "elapsed_s", "core_s", "peak_rss_mb")
@@ -83,6 +85,11 @@ def test_tables_and_checks_are_of_the_merged_score(run_mstool, masks):
     assert (again.code, "below --min-iou 0.99" in again.stderr) == (1, True)
     done = run_mstool(*call, "--shard", "1/2")
     assert (done.code, Path("s.json.shards").exists()) == (0, False)
+
+
+def test_an_undefined_score_that_was_read_fails_its_check():
+    with pytest.raises(CheckFailed, match="the pooled mean IoU is -, below --min-iou 0.5"):
+        check_min_iou({"pooled": {"mean_iou": None}}, 0.5)
 
 
 def test_what_is_counted_is_not_counted_again(run_mstool, masks):
