@@ -63,6 +63,11 @@ class Compute:
         """
         return 0 if self.device.type == "cpu" else min(_MOST_WORKERS, max(1, available_cores() - 1))
 
+    @property
+    def n_ahead(self) -> int:
+        """Steps that may still be computed while the next one is prepared."""
+        return 1 if self.device.type == "cuda" else 0
+
     def autocast(self) -> torch.autocast:
         """Context in which networks compute in `dtype`."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
