@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from mstool.errors import InputError
-from mstool.nn.dataset import to_tensor
 from mstool.nn.device import Compute
 from mstool.nn.model import Segmenter
+from mstool.nn.tensors import to_tensor
 
 Augmentations = Literal["none", "flips", "d4"]
 
