@@ -317,7 +317,7 @@ def files_lines(rows: Sequence[Row]) -> Iterator[str]:
     )
 
 
-def parse_options() -> argparse.Namespace:
+def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Flags."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sides", type=int, nargs="+", help="of the mosaics to segment [px]")
@@ -327,7 +327,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--small", action="store_true", help="sizes that show that it works")
     parser.add_argument("--only", default="", choices=("", "segment", "files"))
     parser.add_argument("--csv", type=Path, default=TABLE)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     options.sides = options.sides or (SMALL_SIDES if options.small else SIDES)
     options.files_side = options.files_side or max(options.sides)
     return options
