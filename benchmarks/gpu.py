@@ -81,16 +81,20 @@ class Bench:
         if self.is_cuda:
             torch.cuda.synchronize(self.compute.device)
 
-    def warm(self, work: Work) -> Work | None:
-        """The same, after it was called twice; None, with a line, where it cannot be."""
+    def warm(self, work: Work) -> Work:
+        """The same, after it was called some times."""
+        for _ in range(3):
+            work()
+        self.wait()
+        return work
+
+    def attempt(self, work: Work) -> Work | None:
+        """The same; None, with a line, where it cannot be."""
         try:
-            for _ in range(3):
-                work()
-            self.wait()
+            return self.warm(work)
         except Exception as error:  # of a compiler, in any of its parts
             print(f"- not possible here: {' '.join(str(error).split())[:200]}", flush=True)
             return None
-        return work
 
 
 def freely(work: Work) -> Work:
@@ -171,7 +175,7 @@ def race_steps(bench: Bench, folder: Path) -> Race:
     }
     if bench.is_cuda:
         for name, mode in COMPILED.items():
-            others[name] = bench.warm(bare_step(bench, bench.compute, True, mode))
+            others[name] = bench.attempt(bare_step(bench, bench.compute, True, mode))
     title = f"training step, U-Net, {bench.batch_size} crops of {bench.size} px"
     return Race(title, ours, others)
 
@@ -192,7 +196,7 @@ def race_inference(bench: Bench) -> Race:
     loop = peers.plain_loop(network, tiles, bench.compute.device)
     others = {PLAIN: bench.warm(freely(loop)), FREE: bench.warm(freely(way(None)))}
     if bench.is_cuda:
-        others |= {name: bench.warm(way(mode)) for name, mode in COMPILED.items()}
+        others |= {name: bench.attempt(way(mode)) for name, mode in COMPILED.items()}
     title = f"inference, {bench.batch_size} tiles of {bench.tile_size} px"
     return Race(title, bench.warm(way(None)), others)
 
