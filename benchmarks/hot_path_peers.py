@@ -14,16 +14,16 @@ import tifffile
 N_CLASSES = 4
 
 
-def plain_loop(network, tiles) -> Callable[[], object]:
+def plain_loop(network, tiles, device="cpu") -> Callable[[], object]:
     """The loop of many notebooks: float32, channels first."""
     import torch
 
-    network = network.float().to(memory_format=torch.contiguous_format).eval()
+    network = network.float().to(device, memory_format=torch.contiguous_format).eval()
     batch = torch.from_numpy(np.stack(tiles))[:, None].float().contiguous()
 
     def work():
         with torch.no_grad():
-            return network((batch - 128) / 40).softmax(dim=1).numpy()
+            return network((batch.to(device) - 128) / 40).softmax(dim=1).cpu().numpy()
 
     return work
 

@@ -69,26 +69,28 @@ def run(*command: object) -> None:
         raise SystemExit(f"{' '.join(line)}: {ended.stderr[-500:]}")
 
 
-def hold(race: Race, rounds: int) -> list[str]:
+def hold(
+    race: Race, rounds: int, time_of: Callable[[Callable[[], object]], float] = core_s
+) -> list[str]:
     """Rows of the table: each way beside ours."""
     runners = {name: way for name, way in race.others.items() if way is not None}
     times: dict[str, list[float]] = {name: [] for name in ("mstool", *runners)}
     for number in range(rounds):
         ways = [("mstool", race.ours), *runners.items()]
         for name, way in ways if number % 2 == 0 else reversed(ways):
-            times[name].append(core_s(way))
+            times[name].append(time_of(way))
     ours = statistics.median(times["mstool"])
     rows = []
     for name in race.others:
         if name not in times:
-            rows.append(f"| {race.title} | {ours:.2f} | {name} | not installed | | |")
+            rows.append(f"| {race.title} | {ours:.3g} | {name} | not installed | | |")
             continue
         ratio = statistics.median(b / a for a, b in zip(times["mstool"], times[name], strict=True))
         aim = race.least.get(name)
         verdict = "" if aim is None else f"{aim:g} {'met' if ratio >= aim else 'not met'}"
         theirs = statistics.median(times[name])
         rows.append(
-            f"| {race.title} | {ours:.2f} | {name} | {theirs:.2f} | {ratio:.2f} | {verdict} |"
+            f"| {race.title} | {ours:.3g} | {name} | {theirs:.3g} | {ratio:.2f} | {verdict} |"
         )
     return rows
 

@@ -43,7 +43,14 @@ N_CLASSES = 4
 Step = Callable[[], None]
 
 
-def prepare(spec: ModelSpec, compute: Compute, channels_last: bool, size: int, batch_size: int):
+def prepare(
+    spec: ModelSpec,
+    compute: Compute,
+    channels_last: bool,
+    size: int,
+    batch_size: int,
+    compile_mode: str | None = None,
+) -> Step:
     """Give a function that does one step of a plain loop on crops that are there already."""
     torch.manual_seed(0)
     network = build_segmenter(spec, [0.0], [1.0]).network.to(compute.device)
@@ -54,6 +61,8 @@ def prepare(spec: ModelSpec, compute: Compute, channels_last: bool, size: int, b
         images = images.to(memory_format=torch.channels_last)
     loss = build_loss("ce+dice")
     optimizer = torch.optim.AdamW(network.parameters())
+    if compile_mode is not None:
+        network = torch.compile(network, mode=compile_mode)
 
     def step() -> None:
         with compute.autocast():
@@ -76,8 +85,8 @@ def prepare_crops(spec: ModelSpec, size: int, n_tiles: int) -> CropSet:
     return CropSet(store, size, PRESETS["default"], fit_normalisation(store), 0)
 
 
-def prepare_fit(spec: ModelSpec, compute: Compute, size: int, batch_size: int, out: Path) -> Step:
-    """Give a function that cuts the crops of one step and takes it as ``mstool train`` does."""
+def build_fit(spec: ModelSpec, compute: Compute, size: int, batch_size: int, out: Path) -> Fit:
+    """Training as ``mstool train`` does it, on crops of noise."""
     crops = prepare_crops(spec, size, batch_size)
     segmenter = build_segmenter(spec, [128.0], [74.0], 0)
     settings = FitSettings(
@@ -96,7 +105,13 @@ def prepare_fit(spec: ModelSpec, compute: Compute, size: int, batch_size: int, o
     segmenter = compute.place(segmenter).train()
     threads = ThreadTrial(torch.get_num_threads())
     loss = build_loss("ce+dice")
-    fit = Fit(segmenter, crops, loss, None, settings, compute, out, Run(), threads)
+    return Fit(segmenter, crops, loss, None, settings, compute, out, Run(), threads)
+
+
+def prepare_fit(spec: ModelSpec, compute: Compute, size: int, batch_size: int, out: Path) -> Step:
+    """Give a function that cuts the crops of one step and takes it as ``mstool train`` does."""
+    fit = build_fit(spec, compute, size, batch_size, out)
+    crops = fit.crops
 
     def step() -> None:
         pairs = [crops[fit.state.n_steps, index] for index in range(batch_size)]

@@ -14,10 +14,10 @@ from mstool.geometry.grid import plan_windows
 from mstool.io.images import open_micrograph, read_values
 from mstool.io.tiles import read_manifest
 from mstool.nn.checkpoint import load_checkpoint, save_checkpoint
-from mstool.nn.dataset import to_tensor
 from mstool.nn.device import choose_compute
 from mstool.nn.infer import predict_probabilities
 from mstool.nn.model import ModelSpec, build_segmenter
+from mstool.nn.tensors import to_tensor
 
 
 def predict_and_stitch(run_mstool, *stitch_options, predict=()):

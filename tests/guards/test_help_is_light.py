@@ -39,3 +39,15 @@ def test_help_loads_nothing_heavy(verb):
     assert help_text.startswith("Usage: mstool")
     assert "typer" in loaded
     assert not loaded & HEAVY
+
+
+def test_a_mask_needs_no_pictures_and_no_compiler():
+    code = (
+        "import sys, mstool.pipeline.segment, mstool.pipeline.stitch\n"
+        "from mstool.nn.device import make_deterministic\n"
+        "make_deterministic()\n"
+        "print(*sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    slow = {"matplotlib", "skimage", "scipy.optimize", "torchvision", "torch._dynamo"}
+    assert not set(ended.stdout.split()) & slow

@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from mstool.nn.device import Compute, choose_compute
+from mstool.nn.device import Compute, choose_compute, make_deterministic
 
 
 @pytest.mark.parametrize(("has_tiles", "precision"), [(True, "bf16"), (False, "fp32")])
@@ -50,3 +50,14 @@ def test_workers_leave_the_cores_to_a_network_that_needs_them(
 ):
     monkeypatch.setattr("mstool.nn.device.available_cores", lambda: n_cores)
     assert Compute(torch.device(device), torch.float32).usual_workers == n_workers
+
+
+def test_operations_are_made_deterministic(monkeypatch):
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    before = torch.get_deterministic_debug_mode()
+    try:
+        make_deterministic()
+        assert torch.are_deterministic_algorithms_enabled()
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+    finally:
+        torch.set_deterministic_debug_mode(before)

@@ -338,3 +338,37 @@ def test_moments_that_were_saved_go_on_in_the_order_of_the_weights(make_fit):
         fit._train_step(images, labels, 2, 0.5)
     after = resumed.segmenter.state_dict()
     assert all(torch.equal(after[name], t) for name, t in whole.segmenter.state_dict().items())
+
+
+def test_losses_that_a_gpu_gives_a_step_later_are_all_noted(make_fit, monkeypatch):
+    plain = make_fit(epochs=3, n_tiles=4)
+    assert plain.run(Reporter(), never)
+    monkeypatch.setattr(Compute, "n_ahead", 1)
+    late = make_fit(epochs=3, n_tiles=4)
+    assert late.run(Reporter(), never)
+    one, other = ([row["train_loss"] for row in fit.state.history] for fit in (plain, late))
+    assert one == other
+
+
+def test_a_loss_that_is_still_to_come_is_in_what_is_saved(make_fit, monkeypatch):
+    monkeypatch.setattr(Compute, "n_ahead", 1)
+    fit = make_fit(n_tiles=4)
+    assert not fit.run(Reporter(), lambda: True)
+    assert read_state(fit.folder)["n_crops"] == 1
+
+
+def test_the_last_loss_of_an_epoch_can_end_the_run_too(make_fit, monkeypatch):
+    monkeypatch.setattr(Compute, "n_ahead", 1)
+    fit = make_fit(spoil([1]), epochs=1)
+    with pytest.raises(CheckFailed, match="the loss is not a number at step 1;"):
+        fit.run(Reporter(), never)
+
+
+def test_a_step_on_a_gpu_is_not_waited_for(make_fit, monkeypatch, waits):
+    monkeypatch.setattr(Compute, "n_ahead", 1)
+    fit = make_fit()
+    image, labels = fit.crops[0, 0]
+    labels[:3] = 255
+    with waits:
+        fit._train_step(image[None], labels[None], 1, 0.5)
+    assert waits.found == []

@@ -3,10 +3,15 @@
 import json
 import time
 
+import numpy as np
 import pytest
+import tifffile
 
 from mstool.errors import InputError
+from mstool.io.tiles import SourceImage
+from mstool.labels.legend import legend_from_values
 from mstool.micrographs.tile_folder import open_tile_folder
+from mstool.pipeline.mask_files import MaskSettings, write_mask
 from mstool.pipeline.stitched import open_probabilities
 
 
@@ -64,3 +69,12 @@ def test_settings_that_make_no_tiles_name_the_record(study, key, value):
 def test_scaled_tiles_are_opened(mstool_in, trained_study, tmp_path, scale):
     mstool_in(trained_study, f"tile raw --size 24 --overlap 8 --scale {scale} -q -o {tmp_path}/t")
     assert open_tile_folder(tmp_path / "t").scale == scale
+
+
+def test_of_equal_classes_the_first_is_taken(tmp_path):
+    levels = np.random.default_rng(0).integers(0, 3, (4, 90, 7)).astype(np.float32)
+    source = SourceImage("a.tif", "a.tif", "", "a.tif", "", (90, 7), (90, 7))
+    legend = legend_from_values(range(4))
+    bands = [levels[:, :64], levels[:, 64:]]
+    write_mask(tmp_path, bands, source, legend, MaskSettings("hann", 0.0, False, False))
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.tif"), levels.argmax(axis=0))

@@ -1,5 +1,6 @@
 """How overlapping tiles share the pixels that they have in common."""
 
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ Blend = Literal["crop", "flat", "hann", "gaussian"]
 _FLOOR = 1e-3
 
 
+@lru_cache(8)
 def blend_weights(blend: Blend, height: int, width: int) -> np.ndarray:
     """Weight of each pixel of a tile of this size [px] in the mean over tiles.
 
@@ -19,14 +21,17 @@ def blend_weights(blend: Blend, height: int, width: int) -> np.ndarray:
     Returns
     -------
     ndarray of float64, shape (height, width)
-        Weights in (0, 1], above 0 everywhere so that no pixel is left without.
+        Weights in (0, 1], above 0 everywhere so that no pixel is left without. They are kept for
+        the next tile, and cannot be changed.
 
     References
     ----------
     .. [1] Isensee, F. et al. (2021). Nat. Methods 18, 203-211.
     """
     profiles = (_profile(blend, size) for size in (height, width))
-    return np.maximum(np.outer(*profiles), _FLOOR)
+    weights = np.maximum(np.outer(*profiles), _FLOOR)
+    weights.flags.writeable = False
+    return weights
 
 
 def depth_in_tile(window: Window, height: int, width: int) -> np.ndarray:

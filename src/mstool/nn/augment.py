@@ -1,6 +1,7 @@
 """Random crops and their changes: geometry first, then grey levels."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -152,7 +153,7 @@ def cut_crop(
     augmentation: Augmentation,
     generator: torch.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cut a random crop from a tile, turned, zoomed and warped.
+    """Cut a random crop from a tile, turned, zoomed and warped, on the device where the tile lies.
 
     Parameters
     ----------
@@ -165,7 +166,7 @@ def cut_crop(
     augmentation : Augmentation
         Its geometric ranges are used.
     generator : Generator
-        Source of all chance.
+        Source of all chance; on the CPU, wherever the pixels are.
 
     Returns
     -------
@@ -208,7 +209,7 @@ def change_grey_levels(
     std : float
         Standard deviation of the training set, the unit of brightness and noise.
     generator : Generator
-        Source of all chance.
+        Source of all chance; on the CPU, wherever the pixels are.
 
     Returns
     -------
@@ -230,7 +231,7 @@ def change_grey_levels(
         image = transforms.gaussian_blur(image, [kernel, kernel], [sigma, sigma])
     noise = _linear(augmentation.noise, generator) * std
     if noise > 0:
-        image = image + noise * torch.randn(image.shape, generator=generator)
+        image = image + noise * _normal(image.shape, generator, image.device)
     return image
 
 
@@ -283,7 +284,7 @@ def _random_window(
         centre = length / 2 + (_uniform(generator) - 0.5) * max(0.0, length - seen)
         starts.append(round(centre - reach / 2))
     rows, cols = (
-        _mirror(torch.arange(start, start + reach), length)
+        _mirror(torch.arange(start, start + reach, device=image.device), length)
         for start, length in zip(starts, image.shape[-2:], strict=True)
     )
     return image[:, rows][:, :, cols], labels[rows][:, cols]
@@ -321,16 +322,17 @@ def _warp(
     """Displace pixels smoothly: a coarse random field, interpolated."""
     size = image.shape[-1]
     rim = math.ceil(4 * augmentation.elastic_px) + 1  # so that the warp finds pixels outside
-    rows, cols = (_mirror(torch.arange(-rim, n + rim), n) for n in image.shape[-2:])
+    device = image.device
+    rows, cols = (_mirror(torch.arange(-rim, n + rim, device=device), n) for n in image.shape[-2:])
     image, labels = image[:, rows][:, :, cols], labels[rows][:, cols]
     height, width = image.shape[-2:]
     cells = [max(2, round(n / augmentation.elastic_smooth_px) + 1) for n in (height, width)]
-    coarse = torch.randn((1, 2, *cells), generator=generator)
+    coarse = _normal((1, 2, *cells), generator, device)
     field = torch.nn.functional.interpolate(
         coarse, (height, width), mode="bicubic", align_corners=True
     )
     field = field * augmentation.elastic_px / field.std().clamp(min=1e-6)
-    displacement = field.permute(0, 2, 3, 1) * torch.tensor([2 / width, 2 / height])
+    displacement = field.permute(0, 2, 3, 1) * torch.tensor([2 / width, 2 / height], device=device)
     image = transforms.elastic(image, displacement, InterpolationMode.BILINEAR)
     labels = transforms.elastic(
         labels[None], displacement, InterpolationMode.NEAREST, fill=[float(IGNORE_INDEX)]
@@ -352,6 +354,11 @@ def _flip_and_rotate(
 
 def _uniform(generator: torch.Generator) -> float:
     return float(torch.rand((), generator=generator))
+
+
+def _normal(shape: Sequence[int], generator: torch.Generator, device: torch.device) -> torch.Tensor:
+    """Normal numbers, which are the same whatever device they go to."""
+    return torch.randn(shape, generator=generator).to(device)
 
 
 def _linear(limits: tuple[float, float], generator: torch.Generator) -> float:

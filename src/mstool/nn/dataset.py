@@ -11,6 +11,7 @@ from mstool.io.tiles import Tile
 from mstool.micrographs.grey_range import describe_greys, sample_greys
 from mstool.nn.augment import Augmentation, change_grey_levels, cut_crop
 from mstool.nn.cores import processes_here
+from mstool.nn.tensors import to_tensor
 
 Decode = Callable[[Tile], tuple[np.ndarray, np.ndarray]]
 
@@ -168,9 +169,3 @@ def balanced_weights(counts: Sequence[int]) -> list[float]:
     counts = np.asarray(counts, float)
     weights = np.divide(1, np.sqrt(counts), out=np.zeros_like(counts), where=counts > 0)
     return (weights / weights[counts > 0].mean()).tolist()
-
-
-def to_tensor(image: np.ndarray) -> torch.Tensor:
-    """Image (H, W[, C]) of any type as float32 (C, H, W)."""
-    image = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
-    return torch.from_numpy(np.ascontiguousarray(image, np.float32))

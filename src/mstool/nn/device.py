@@ -63,6 +63,11 @@ class Compute:
         """
         return 0 if self.device.type == "cpu" else min(_MOST_WORKERS, max(1, available_cores() - 1))
 
+    @property
+    def n_ahead(self) -> int:
+        """Steps that may still be computed while the next one is prepared."""
+        return 1 if self.device.type == "cuda" else 0
+
     def autocast(self) -> torch.autocast:
         """Context in which networks compute in `dtype`."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
@@ -116,7 +121,8 @@ def choose_compute(device: str = "auto", precision: Precision = "auto") -> Compu
 def make_deterministic() -> None:
     """Make torch give the same bytes for the same input, on every run with as many threads."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # as use_deterministic_algorithms, which loads the compiler too, for as long as torch itself
+    torch.set_deterministic_debug_mode("warn")
     # filling memory that is written anyway costs time on every layer
     torch.utils.deterministic.fill_uninitialized_memory = False
     torch.backends.cudnn.benchmark = False

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from mstool.io.records import Run, core_seconds
 from mstool.nn.dataset import CropSet, derive_seed, epoch_batches
 from mstool.nn.device import Compute
 from mstool.nn.finetune import train_mode
+from mstool.nn.later import Later
 from mstool.nn.masking import MaskedSet
 from mstool.nn.model import Segmenter
 from mstool.nn.outlook import in_words, is_still_rising, steps_in_budget, validations_left
@@ -192,6 +194,7 @@ class Fit:
         self.mean_weights = _copy_weights(segmenter) if settings.ema else None
         self.best_weights: dict[str, torch.Tensor] | None = None
         self._started, self._cores, self._saved = run.clock, run.cores, time.monotonic()
+        self._losses: deque[tuple[Later, int]] = deque()  # and crops of steps not noted yet
         self._step_s: float | None = None  # with what cuts crops, in the epoch under way
         self._has_told_time, self._has_warned = False, False
 
@@ -245,6 +248,7 @@ class Fit:
 
     def save(self) -> None:
         """Write what is needed to go on."""
+        self._note_losses()
         self.state.elapsed_s, self._started = self._elapsed(), time.monotonic()
         self.state.core_s, self._cores = self._core_s(), core_seconds()
         self.state.scaler = self.scaler.state_dict()
@@ -363,8 +367,15 @@ class Fit:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         state.step, state.n_steps = state.step + 1, state.n_steps + 1
-        self._note_loss(float(loss.detach()), n_crops)
+        self._losses.append((Later(loss), n_crops))
+        self._note_losses(self.compute.n_ahead)
         self._average_weights()
+
+    def _note_losses(self, n_left: int = 0) -> None:
+        """Take note of the losses of steps, but for the last `n_left`."""
+        while len(self._losses) > n_left:
+            loss, n_crops = self._losses.popleft()
+            self._note_loss(loss.read(), n_crops)
 
     def _note_loss(self, loss: float, n_crops: int) -> None:
         state = self.state
@@ -386,6 +397,7 @@ class Fit:
 
     def _end_epoch(self, total: int, report: Reporter) -> None:
         state, settings = self.state, self.settings
+        self._note_losses()
         if not _is_finite(self.segmenter):  # the running means of a step that was left out
             raise self._diverged("the weights are not numbers")
         is_last = state.epoch + 1 >= settings.epochs or self.progress(total) >= 1.0

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from mstool.errors import InputError
-from mstool.nn.dataset import to_tensor
 from mstool.nn.device import Compute
 from mstool.nn.model import Segmenter
+from mstool.nn.tensors import to_tensor
 
 Augmentations = Literal["none", "flips", "d4"]
 
@@ -76,11 +76,12 @@ def predict_probabilities(
         If they are not numbers.
     """
     views = _VIEWS[tta]
+    placed = compute.place_batch(images)  # once, and not for each view and model
     total = None
     with torch.inference_mode(), compute.autocast():
         for segmenter in segmenters:
             for turns, mirrored in views:
-                logits = segmenter(compute.place_batch(_view(images, turns, mirrored)))
+                logits = segmenter(_view(placed, turns, mirrored))
                 probabilities = _unview(logits.float().softmax(dim=1), turns, mirrored)
                 total = probabilities if total is None else total + probabilities
     mean = (total / (len(segmenters) * len(views))).cpu()

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 
 import segmentation_models_pytorch as smp
 import torch
@@ -69,11 +69,9 @@ def build_loss(text: str, class_weights: list[float] | None = None) -> Loss:
     parts = [(weight, _build_term(name, class_weights)) for name, weight in terms.items()]
 
     def loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        logits, labels = _labelled_pixels(logits.float(), labels)
-        if labels.numel() == 0:
-            return logits.sum() * 0
-        log_p = logits.log_softmax(dim=0)
-        return sum(weight * part(log_p, labels) for weight, part in parts)
+        columns, classes = _as_columns(logits.float(), labels)
+        log_p = columns.log_softmax(dim=0)
+        return sum(weight * part(log_p, classes) for weight, part in parts)
 
     return loss
 
@@ -91,12 +89,12 @@ def focal_loss(log_p: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     log_p : Tensor of float, shape (K, P)
         Logarithms of probabilities, a column a pixel.
     labels : Tensor of int64, shape (P,)
-        True classes, none ignored.
+        True classes, or the ignore index.
 
     Returns
     -------
     Tensor of float, shape ()
-        At least 0.
+        At least 0; 0 where every pixel is ignored.
 
     References
     ----------
@@ -105,7 +103,7 @@ def focal_loss(log_p: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """
     cost = _cost(log_p, labels)
     doubt = -torch.expm1(-cost)  # 1 - p, exact where p is nearly 1
-    return (doubt**_GAMMA * cost).mean()
+    return _mean(doubt**_GAMMA * cost, labels != IGNORE_INDEX)
 
 
 def overlap_loss(log_p: torch.Tensor, labels: torch.Tensor, alpha: float) -> torch.Tensor:
@@ -119,7 +117,7 @@ def overlap_loss(log_p: torch.Tensor, labels: torch.Tensor, alpha: float) -> tor
     log_p : Tensor of float, shape (K, P)
         Logarithms of probabilities, a column a pixel.
     labels : Tensor of int64, shape (P,)
-        True classes, none ignored.
+        True classes, or the ignore index.
     alpha : float
         Weight of what is not common to truth and prediction: 0.5 for Dice, 1 for Jaccard.
 
@@ -132,7 +130,7 @@ def overlap_loss(log_p: torch.Tensor, labels: torch.Tensor, alpha: float) -> tor
     ----------
     .. [1] Salehi, S. S. M., Erdogmus, D., Gholipour, A. (2017). MLMI, arXiv:1706.05721.
     """
-    p = log_p.exp()
+    p = log_p.exp() * (labels != IGNORE_INDEX)
     is_class = labels == torch.arange(len(p), device=p.device)[:, None]
     n_true, common = is_class.sum(dim=1), (p * is_class).sum(dim=1)
     either = common + alpha * (p.sum(dim=1) + n_true - 2 * common)
@@ -141,43 +139,60 @@ def overlap_loss(log_p: torch.Tensor, labels: torch.Tensor, alpha: float) -> tor
 
 def _build_term(name: str, class_weights: list[float] | None) -> Loss:
     if name == "ce":
-        return partial(_cross_entropy, class_weights=class_weights)
+        return _cross_entropy if class_weights is None else _weighted_cross_entropy(class_weights)
     if name == "focal":
         return focal_loss
     if name in _ALPHAS:
         return partial(overlap_loss, alpha=_ALPHAS[name])
-    kind = smp.losses.LovaszLoss(mode="multiclass")
+    return _lovasz
+
+
+def _cross_entropy(log_p: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return _mean(_cost(log_p, labels), labels != IGNORE_INDEX)
+
+
+def _weighted_cross_entropy(class_weights: list[float]) -> Loss:
+    @cache
+    def weights_on(device: torch.device) -> torch.Tensor:
+        """Weights of classes, copied to a device once and not at every step."""
+        return torch.tensor(class_weights, dtype=torch.float32, device=device)
+
+    def loss(log_p: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        is_known = labels != IGNORE_INDEX
+        weights = weights_on(log_p.device)[labels.where(is_known, 0)]
+        return _mean(_cost(log_p, labels), weights * is_known)
+
+    return loss
+
+
+def _lovasz(log_p: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Lovasz loss by the library, which ranks pixels and so must not see ignored ones.
+
+    Unlike the other terms it makes a GPU wait at each step, until their number is known.
+    """
+    places = (labels != IGNORE_INDEX).nonzero()[:, 0]
+    if len(places) == 0:
+        return log_p.sum() * 0
+    log_p, labels = log_p.index_select(1, places), labels[places]
     # softmax of the logarithms of probabilities gives these back
-    return lambda log_p, labels: kind(log_p[None, :, None, :], labels[None, None, :])
-
-
-def _cross_entropy(
-    log_p: torch.Tensor, labels: torch.Tensor, class_weights: list[float] | None
-) -> torch.Tensor:
-    cost = _cost(log_p, labels)
-    if class_weights is None:
-        return cost.mean()
-    weights = torch.tensor(class_weights, device=cost.device).float()[labels]
-    return (weights * cost).sum() / weights.sum()
+    return smp.losses.LovaszLoss("multiclass")(log_p[None, :, None, :], labels[None, None, :])
 
 
 def _cost(log_p: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Give -log p of the true class, shape (P,)."""
-    return -log_p.gather(0, labels[None])[0]
+    """Give -log p of the true class, shape (P,); of the first one where a pixel is ignored."""
+    return -log_p.gather(0, labels.where(labels != IGNORE_INDEX, 0)[None])[0]
 
 
-def _labelled_pixels(
-    logits: torch.Tensor, labels: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits (K, P) and classes (P,) of the P pixels that are not ignored.
+def _mean(costs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Weighted mean over pixels; 0 where no pixel weighs anything."""
+    return (costs * weights).sum() / weights.sum().clamp_min(_LEAST)
 
-    A row of pixels serves every term: none needs to know of ignored ones. Classes come first, since
-    sums over the last axis of a few classes take several times as long.
+
+def _as_columns(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits (K, P) and classes (P,) of all P pixels.
+
+    A row of pixels serves every term. Ignored ones stay in it: to leave them out, one has to know
+    how many there are, and a GPU would have to finish all that it has been asked before it tells.
+    Classes come first, since sums over the last axis of a few classes take several times as long.
     """
-    columns = logits.transpose(0, 1).reshape(logits.shape[1], -1)
-    classes = labels.reshape(-1)
-    valid = classes != IGNORE_INDEX
-    if not bool(valid.all()):
-        places = valid.nonzero()[:, 0]
-        columns, classes = columns.index_select(1, places), classes[places]
-    return columns, classes.long()
+    return logits.transpose(0, 1).reshape(logits.shape[1], -1), labels.reshape(-1).long()

@@ -12,12 +12,12 @@ import torch
 from torchvision.transforms.v2 import functional as transforms
 
 from mstool.nn.adapt import adapt_norms, minimise_entropy
-from mstool.nn.dataset import to_tensor
 from mstool.nn.device import Compute
 from mstool.nn.layers import list_layers, watch
 from mstool.nn.model import Segmenter
 from mstool.nn.norms import list_norms
 from mstool.nn.refit import fine_tune
+from mstool.nn.tensors import to_tensor
 
 _STAGE = re.compile(r"encoder(\[\d+\]|\.\d+)")
 # axes that are turned round, gamma, and shift of grey [of the range]; all keep the image's shape

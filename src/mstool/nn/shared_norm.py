@@ -31,7 +31,7 @@ class SharedNorm:
         return self.act(self.drop(values)) if _has_activation(self) else values
 
     @torch.no_grad()
-    def _note(self, variance: torch.Tensor, mean: torch.Tensor, n_values: float) -> None:
+    def _note(self, variance: torch.Tensor, mean: torch.Tensor, n_values: torch.Tensor) -> None:
         """Move the running statistics."""
         if not self.track_running_stats:
             return
@@ -68,7 +68,7 @@ def _has_activation(norm: nn.Module) -> bool:
     return isinstance(norm, BatchNormAct2d)
 
 
-def _statistics(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, float]:
+def _statistics(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Variance and mean (C,), and number of values a channel, over all processes."""
     values = images.float().transpose(0, 1).flatten(1)
     n_own = values.shape[1]
@@ -76,7 +76,7 @@ def _statistics(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, float
     variance, mean = variance.double(), mean.double()
     count = mean.new_full((1,), n_own)
     sums = _Sum.apply(torch.cat([n_own * mean, n_own * (variance + mean**2), count]))
-    n_values = float(sums[-1].detach())
+    n_values = sums[-1].detach()  # which a GPU keeps: the host need not wait for it
     mean, square = (sums[:-1] / n_values).chunk(2)
     return (square - mean**2).clamp_min(0).float(), mean.float(), n_values
 

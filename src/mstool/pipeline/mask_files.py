@@ -146,7 +146,7 @@ class _Tally:
 
     def label(self, band: np.ndarray) -> _Rows:
         """Label a band of probabilities (C, rows, W)."""
-        labels, highest = band.argmax(axis=0).astype(np.uint8), band.max(axis=0)
+        labels, highest = _highest(band)
         is_unsure = highest < self.least - ROUNDING
         labels[is_unsure] = IGNORE_INDEX
         self.n_pixels += labels.size
@@ -157,3 +157,15 @@ class _Tally:
     def doubt(self) -> Doubt:
         """Of all bands."""
         return Doubt(self.missing / self.n_pixels, self.n_unsure / self.n_pixels)
+
+
+def _highest(band: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Class, uint8, and value of the largest of each pixel of a band (C, rows, W).
+
+    The same as argmax, the first of equals, and max, in little more than half the time.
+    """
+    labels, highest = np.zeros(band.shape[1:], np.uint8), band[0].copy()
+    for index, plane in enumerate(band[1:], 1):
+        np.putmask(labels, plane > highest, index)
+        np.maximum(highest, plane, out=highest)
+    return labels, highest

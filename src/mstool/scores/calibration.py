@@ -12,8 +12,6 @@ labels : ndarray of uint8, shape (H, W)
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 
 from mstool.errors import LabelError
 from mstool.scores.metrics import accuracy, mean_iou
@@ -211,6 +209,8 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     ----------
     .. [1] Guo, C. et al. (2017). ICML, PMLR 70, 1321-1330.
     """
+    from scipy.optimize import minimize_scalar  # slow to load, and stitch needs none of it
+
     logits = np.asarray(logits, np.float64)
     limits = -np.log(MOST_SHARPENED), np.log(MOST_SHARPENED)
     found = minimize_scalar(
@@ -224,6 +224,8 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 def negative_log_likelihood(logits: np.ndarray, labels: np.ndarray) -> float:
     """Mean over pixels of -log of the probability of the true class [nat]."""
+    from scipy.special import log_softmax
+
     log_probabilities = log_softmax(logits, axis=1)
     return float(-np.take_along_axis(log_probabilities, labels[:, None].astype(int), axis=1).mean())
 

@@ -1,0 +1,10 @@
+"""Images as tensors, apart from what changes crops, which takes as long to load as torch itself."""
+
+import numpy as np
+import torch
+
+
+def to_tensor(image: np.ndarray) -> torch.Tensor:
+    """Image (H, W[, C]) of any type as float32 (C, H, W)."""
+    image = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
+    return torch.from_numpy(np.ascontiguousarray(image, np.float32))
