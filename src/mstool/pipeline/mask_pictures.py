@@ -20,7 +20,6 @@ from mstool.labels.legend import (
 from mstool.micrographs.find import Naming, find_micrograph, pair_labels
 from mstool.micrographs.label_maps import named, open_label_map
 from mstool.micrographs.label_sets import open_label_maps
-from mstool.pictures.overlay import draw_overlay
 from mstool.pictures.save import save_figure
 from mstool.reporting import Reporter
 
@@ -61,6 +60,8 @@ def write_overlay(
     MissingInputError
         If the micrograph is not found.
     """
+    from mstool.pictures.overlay import draw_overlay  # 0.5 s that masks alone do not need
+
     path = find_micrograph(source, probs, inputs.images)
     if path is None:
         raise MissingInputError(
