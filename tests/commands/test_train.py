@@ -153,6 +153,7 @@ def test_options_run(run_mstool, study, options):
     ended = run_mstool(*TRAIN, *TINY, "--epochs", 1, *options, "-o", "other")
     assert ended.code == 0, ended.stderr
     assert (study / "other" / "train.json").exists()
+    assert ("learns from one crop at a time" in ended.stderr) == ("--batch-size" in options)
 
 
 def test_unpadded_network_trains(run_mstool, study):

@@ -27,7 +27,7 @@ from mstool.nn.model import (
     build_segmenter,
     count_parameters,
 )
-from mstool.nn.norms import refuse_lonely_crops
+from mstool.nn.norms import list_norms, refuse_lonely_crops
 from mstool.nn.pixel_bank import PixelBank, fill_bank, head_of
 from mstool.nn.spilling_rows import SpillingRows
 from mstool.nn.team import ALONE, Team, refuse_small_batches
@@ -37,6 +37,7 @@ from mstool.nn.weights import LoadedWeights, describe_loaded, load_weights
 from mstool.pipeline.job import Job
 from mstool.pipeline.train.train_flags import TrainSettings
 from mstool.pipeline.train.training_data import TrainingData
+from mstool.reporting import Reporter
 from mstool.scores.metrics import compute_metrics
 from mstool.splits.leaks import list_names
 from mstool.splits.roles import find_transductive, refuse_inherited_leak
@@ -89,6 +90,7 @@ def prepare_learner(
         report.note("no --test-fold: nothing is left for a test, and the validation score flatters")
     crop = settings.crop or data.folder.size
     _check_batches(settings, segmenter, crop, len(data.train))
+    _note_lone_crops(settings, segmenter, report)
     refuse_small_batches(len(data.train), settings.fit.batch_size, team.size)
     report.note(
         f"{count_parameters(segmenter)} weights to train on {len(data.train)} tiles of "
@@ -197,6 +199,16 @@ def _check_batches(settings: TrainSettings, segmenter: Segmenter, crop: int, n_t
     if settings.arch != PIXEL:  # whose batches are of pixels
         refuse_lonely_crops(
             segmenter, crop, n_tiles, settings.fit.batch_size, f"--arch {settings.arch}"
+        )
+
+
+def _note_lone_crops(settings: TrainSettings, segmenter: Segmenter, report: Reporter) -> None:
+    """Say what batches of one crop do, unless the network keeps no statistics of batches."""
+    if settings.arch != PIXEL and settings.fit.batch_size == 1 and list_norms(segmenter):
+        report.note(
+            "--batch-size 1: batch normalisation learns from one crop at a time, after which new "
+            "micrographs are often segmented badly; use a larger --batch-size, if need be with a "
+            "smaller --crop"
         )
 
 
