@@ -745,9 +745,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=inspect.getdoc(sys.modules[__name__]))
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if stale")
     is_check = parser.parse_args().check
-    from mstool.cli import app
+    from mstool.cli import make_app
 
-    documents = make_documents(app)
+    documents = make_documents(make_app())
     if not is_check:
         write_documents(documents, ROOT)
         return 0

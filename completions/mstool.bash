@@ -20,7 +20,7 @@ _shtab_mstool_explain_option_strings=(--files-from -0 --null --model --class --c
 _shtab_mstool_domain_shift_option_strings=(--model --source-labels --target-labels --recursive --image-suffix --label-suffix --legend --classes --scale --pixel-size --grey --group-by --size --fields --permutations --alpha --tolerance --simulate --simulated-images --save-simulated --mitigate --derive-augmentation --retrain-advice --fail-above --max-time --device --precision --threads --seed -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_study_option_strings=(--engine --estimate -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_report_option_strings=(--base --check --strict --seed --title --no-pictures -o --out --files-from -0 --null --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
-_shtab_mstool_export_option_strings=(--format --size --image --author --license -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
+_shtab_mstool_export_option_strings=(--format --size --image --author --license --threads -o --out --overwrite --config -n --dry-run -q --quiet -v --verbose -h --help)
 _shtab_mstool_option_strings=(-V --version -h --help)
 
 _shtab_mstool_phantom__o_COMPGEN=_shtab_compgen_files
@@ -161,6 +161,7 @@ _shtab_mstool_domain_shift___precision_choices=(auto fp32 bf16 fp16)
 _shtab_mstool_domain_shift___threads_choices=(auto)
 _shtab_mstool_study___engine_choices=(make snakemake slurm)
 _shtab_mstool_export___format_choices=(onnx bioimageio)
+_shtab_mstool_export___threads_choices=(auto)
 _shtab_mstool_pos_0_choices=(phantom tile split pretrain train predict stitch segment score explain domain-shift study report export)
 
 _shtab_mstool_phantom___foreground_nargs=2

@@ -435,6 +435,7 @@ complete -c mstool -n '_shtab_mstool_using export' -l size -x -d 'Edge in pixels
 complete -c mstool -n '_shtab_mstool_using export' -l image -xka "(__fish_complete_path (commandline -ct))" -d 'Image, such as a tile of the training, whose middle is the test image; by default a random texture with the greys of the training set.'
 complete -c mstool -n '_shtab_mstool_using export' -l author -x -d 'Author that the package names.'
 complete -c mstool -n '_shtab_mstool_using export' -l license -x -d 'Licence that the package names, such as CC-BY-4.0.'
+complete -c mstool -n '_shtab_mstool_using export' -l threads -xka "auto" -d 'Threads on the CPU; auto is as many as cores, affinity and quota allow.'
 complete -c mstool -n '_shtab_mstool_using export' -s o -l out -xka "(__fish_complete_path (commandline -ct))" -d 'Folder to write.'
 complete -c mstool -n '_shtab_mstool_using export' -l overwrite -d 'Start afresh where the output was made with other settings or inputs.'
 complete -c mstool -n '_shtab_mstool_using export' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'TOML file with options of this verb; flags on the command line win.'

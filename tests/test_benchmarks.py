@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import typer
 
-from mstool.cli import app
+from mstool.cli import make_app
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 if not FOLDER.is_dir():
     pytest.skip("not a checkout", allow_module_level=True)
 
-COMMANDS = typer.main.get_command(app).commands
+COMMANDS = typer.main.get_command(make_app()).commands
 
 
 @pytest.fixture(scope="module")

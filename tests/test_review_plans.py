@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from mstool.cli import app
+from mstool.cli import make_app
 from mstool.commands.verb_options import list_verb_options
 from mstool.design.cells import list_cells
 from mstool.design.plan_table import parse_plan
@@ -18,6 +18,6 @@ if not PLANS.is_dir():
 
 @pytest.mark.parametrize(("name", "n_cells"), [("phantoms", 39), ("uhcs", 9), ("super1", 5)])
 def test_plan_of_the_review_has_its_cells(name, n_cells):
-    options = list_verb_options(typer.Context(typer.main.get_command(app)))
+    options = list_verb_options(typer.Context(typer.main.get_command(make_app())))
     table = tomllib.loads((PLANS / f"{name}.toml").read_text(encoding="utf-8"))
     assert len(list_cells(parse_plan(table, options))) == n_cells

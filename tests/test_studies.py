@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from mstool.cli import app
+from mstool.cli import make_app
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "studies").glob("*.md"))
@@ -15,7 +15,7 @@ SCRIPTS = sorted((ROOT / "benchmarks").glob("*.sh"))
 if not PAGES:
     pytest.skip("not a checkout", allow_module_level=True)
 
-COMMANDS = typer.main.get_command(app).commands
+COMMANDS = typer.main.get_command(make_app()).commands
 PUNCTUATION = "();<>|&\n"
 ENDS = {"{", "}", "do", "then", "else", "if", "!"}  # of a command, beside punctuation
 FENCE = re.compile(r"^```\w*\n(.*?)^```", re.M | re.S)

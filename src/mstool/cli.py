@@ -3,43 +3,23 @@
 import os
 import re
 import sys
+from collections.abc import Iterable
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from mstool.commands.domain_shift import domain_shift
-from mstool.commands.explain import explain as explain_verb
-from mstool.commands.export import export
 from mstool.commands.option_groups import GroupedCommand
-from mstool.commands.phantom import phantom
-from mstool.commands.predict import predict
-from mstool.commands.pretrain import pretrain
-from mstool.commands.report import report
-from mstool.commands.score import score
-from mstool.commands.segment import segment
-from mstool.commands.split import split
-from mstool.commands.stitch import stitch
-from mstool.commands.study import study
-from mstool.commands.tile import tile
-from mstool.commands.train import train
 from mstool.errors import Interrupted, MstoolError, UsageError
 from mstool.io.lock import unlock_all
 from mstool.reporting import say
 from mstool.stopping import find_stop, forget_signals, raise_on_signals
 
-VERBS = (phantom, tile, split, pretrain, train, predict, stitch)
-VERBS += (segment, score, explain_verb, domain_shift, study, report, export)
+VERBS = ("phantom", "tile", "split", "pretrain", "train", "predict", "stitch")
+VERBS += ("segment", "score", "explain", "domain-shift", "study", "report", "export")
+_READ_PLANS = ("study", "report")  # and so ask the other verbs for their options
 
 _LESS_MEMORY = "use smaller images or tiles, or a smaller --batch-size where there is one"
-
-app = typer.Typer(
-    name="mstool",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
 
 
 def _print_version(wanted: bool) -> None:
@@ -50,7 +30,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def mstool(
     version: Annotated[
         bool,
@@ -65,8 +44,22 @@ def mstool(
     """
 
 
-for verb in VERBS:
-    app.command(cls=GroupedCommand)(verb)
+def make_app(verbs: Iterable[str] = VERBS) -> typer.Typer:
+    """Give the command line; without verbs that are not wanted it starts sooner."""
+    app = typer.Typer(
+        name="mstool",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(mstool)
+    for verb in verbs:
+        name = verb.replace("-", "_")
+        function = getattr(import_module(f"mstool.commands.{name}"), name)
+        app.command(cls=GroupedCommand)(function)
+    return app
 
 
 def main() -> None:
@@ -77,6 +70,7 @@ def main() -> None:
     verb = _verb(sys.argv[1:])
     try:
         refuse_misplaced(sys.argv[1:])
+        app = make_app(VERBS if verb in ("", *_READ_PLANS) else [verb])
         status = app(prog_name="mstool", standalone_mode=False)
     except (Exception, Interrupted) as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # bare mstool: help, but not as data
@@ -115,13 +109,14 @@ def refuse_misplaced(arguments: list[str]) -> None:
     early = arguments[:place]
     if not early or not early[0].startswith("-"):
         return
-    command = typer.main.get_command(app).commands[arguments[place]]  # type: ignore[attr-defined]
+    verb = arguments[place]
+    command = typer.main.get_command(make_app([verb])).commands[verb]  # type: ignore[attr-defined]
     flags = {flag for parameter in command.params for flag in parameter.opts}
     first = early[0].partition("=")[0]
     letters = {f"-{letter}" for letter in first[1:]}
     is_cluster = bool(letters) and letters <= flags
     if first in flags or is_cluster:
-        words, verb = " ".join(early), arguments[place]
+        words = " ".join(early)
         raise UsageError(f"{words} belongs after the verb: mstool {verb} {words} ...")
 
 
@@ -160,8 +155,7 @@ def _say_all(text: str) -> None:
 
 
 def _verb(arguments: list[str]) -> str:
-    names = [verb.__name__.replace("_", "-") for verb in VERBS]
-    return next((argument for argument in arguments[:1] if argument in names), "")
+    return next((argument for argument in arguments[:1] if argument in VERBS), "")
 
 
 def _wants_traceback(arguments: list[str]) -> bool:

@@ -15,6 +15,7 @@ import tifffile
 import torch
 
 from mstool.errors import UsageError
+from mstool.nn import whole_graph
 from mstool.nn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mstool.nn.engines import installed_engines
 from mstool.nn.model import ModelSpec, build_segmenter
@@ -322,6 +323,20 @@ def test_a_removed_file_is_made_again(here, run_mstool):
     (here / "plain" / "test-image.npy").unlink()
     assert run_mstool("export", "model", "-o", "plain", "-q").code == 0
     assert files_in(here / "plain") == {*PLAIN, "export.json"}
+
+
+def test_number_of_threads_is_used_and_recorded(here, run_mstool, monkeypatch):
+    used, n_before = [], torch.get_num_threads()
+    start = whole_graph.start_onnxruntime
+    monkeypatch.setattr(
+        whole_graph, "start_onnxruntime", lambda graph, n: used.append(n) or start(graph, n)
+    )
+    try:
+        assert run_mstool("export", "model", "--threads", 3, "-q").code == 0
+        assert used == [torch.get_num_threads()] == [3]
+    finally:
+        torch.set_num_threads(n_before)
+    assert json.loads((here / "export/export.json").read_text())["mstool"]["threads"] == 3
 
 
 def test_dry_run_gives_the_tile_of_the_training(here, run_mstool):

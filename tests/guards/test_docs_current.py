@@ -37,15 +37,15 @@ make_docs = load_generator()
 
 @pytest.fixture(scope="module")
 def documents():
-    from mstool.cli import app
+    from mstool.cli import make_app
 
-    return make_docs.make_documents(app)
+    return make_docs.make_documents(make_app())
 
 
 def read_verbs():
-    from mstool.cli import app
+    from mstool.cli import make_app
 
-    return make_docs.read_app(app)[1]
+    return make_docs.read_app(make_app())[1]
 
 
 VERBS = read_verbs()
@@ -181,10 +181,10 @@ def test_documents_name_no_folder_of_this_machine_and_no_date(documents):
 
 @each_verb
 def test_example_parses(verb):
-    from mstool.cli import app
+    from mstool.cli import make_app
 
     assert verb.examples, f"{verb.name}: its help has no line 'Example: mstool {verb.name} ...'"
-    command = typer.main.get_command(app).commands[verb.name]
+    command = typer.main.get_command(make_app()).commands[verb.name]
     for example in verb.examples:
         words = shlex.split(example, comments=True)
         assert words[:2] == ["mstool", verb.name]

@@ -5,10 +5,10 @@ import re
 import pytest
 import typer
 
-from mstool.cli import app
+from mstool.cli import make_app
 from mstool.commands.option_groups import Group
 
-COMMANDS = typer.main.get_command(app).commands
+COMMANDS = typer.main.get_command(make_app()).commands
 each_verb = pytest.mark.parametrize("verb", COMMANDS)
 
 

@@ -15,6 +15,7 @@ from mstool.nn.graph_folder import GraphFolder
 from mstool.nn.model import ModelSpec, build_segmenter
 from mstool.pipeline import engine_choice
 from mstool.pipeline.engine_choice import EngineRequest, Trial, begun_with, choose_engine
+from mstool.pipeline.job import Job
 from mstool.reporting import Reporter
 
 MANY, FEW = 1e9, 1e6  # pixels for which a trial is worth it, and is not
@@ -107,6 +108,16 @@ def test_a_trial_is_made_once(tried, request_of):
     assert len(tried.names) == 4
 
 
+def test_torch_gets_no_networks_where_another_is_known_to_be_taken(tried, request_of, monkeypatch):
+    placed = []
+    monkeypatch.setattr(Compute, "place", lambda compute, module: placed.append(module) or module)
+    choose_engine(request_of())
+    assert placed  # to be tried
+    placed.clear()
+    assert choose_engine(request_of()).name == "openvino"
+    assert placed == []
+
+
 def test_without_a_folder_it_is_made_each_time(tried, request_of):
     for _ in range(2):
         assert (
@@ -191,4 +202,5 @@ def test_agreement_is_the_least_of_all_models():
 )
 def test_a_folder_goes_on_with_its_engine(tried, tmp_path, asked, settings, expected):
     (tmp_path / ".predict.unfinished.json").write_text(json.dumps({"settings": settings}))
-    assert begun_with(asked, tmp_path, "predict.json") == expected
+    job = Job(tmp_path, False, TOLD)
+    assert begun_with(asked, "predict.json", job) == expected

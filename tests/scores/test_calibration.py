@@ -9,12 +9,11 @@ from mstool.scores.calibration import (
     class_calibration_errors,
     count_confidence,
     coverage_curve,
-    fit_temperature,
-    negative_log_likelihood,
     reliability,
 )
 from mstool.scores.confusion import confusion_matrix
 from mstool.scores.metrics import mean_iou
+from mstool.scores.temperature import fit_temperature, negative_log_likelihood
 
 
 def drawn(n_pixels: int, spread: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

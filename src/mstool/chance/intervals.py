@@ -1,8 +1,7 @@
 """Intervals that hold with few units, from what is measured without each unit in turn."""
 
 import numpy as np
-from scipy import stats
-from scipy.special import expit, logit
+from scipy.special import expit, logit, stdtrit
 
 from mstool.chance.coverage import COVERAGE
 
@@ -63,7 +62,7 @@ def jackknife_interval(
     if by_run is not None and len(by_run) > 1:
         error, freedom = _with_runs(error, freedom, scaled(by_run))
     is_known = np.isfinite(error) & np.isfinite(middle) & (error > _ROUNDING)
-    reach = stats.t.ppf((1 + level) / 2, freedom[is_known]) * error[is_known]
+    reach = stdtrit(freedom[is_known], (1 + level) / 2) * error[is_known]
     ends = middle[is_known][..., None] + reach[..., None] * np.array([-1, 1])
     interval[is_known] = expit(ends) if is_share else ends
     return interval

@@ -3,8 +3,6 @@
 from functools import cache
 
 import numpy as np
-from scipy import stats
-from scipy.optimize import brentq
 
 from mstool.chance.intervals import LEAST_UNITS
 
@@ -62,11 +60,15 @@ def units_needed(difference: float, spread: float) -> int | None:
 @cache
 def _shift_needed(n_units: int) -> float:
     """Mean difference, in standard errors, that a t test at 5 % finds in 80 of 100 studies."""
+    from scipy.optimize import brentq  # 0.1 s that most scores do not need
+
     return brentq(lambda shift: _power(shift, n_units) - POWER, 0, 100, xtol=1e-6)
 
 
 def _power(noncentrality: float, n_units: int) -> float:
     """Chance that a two-sided t test at 5 % finds a shift of so many standard errors."""
+    from scipy import stats  # 0.5 s that most scores do not need
+
     if n_units > _MANY:
         return float(stats.norm.sf(stats.norm.isf(ALPHA / 2) - noncentrality))
     freedom = n_units - 1

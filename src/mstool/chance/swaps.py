@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy import stats
 
 _MOST_ENUMERATED_UNITS = 15
 _DRAWS = 9999
@@ -62,6 +61,8 @@ def sign_flip_p(differences: Sequence[float]) -> float:
     """
     if len(differences) < 2:
         return float("nan")
+    from scipy import stats  # 0.5 s that most scores do not need
+
     result = stats.permutation_test(
         (np.asarray(differences, float),),
         lambda values, axis: values.mean(axis=axis),

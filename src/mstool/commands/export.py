@@ -53,6 +53,7 @@ def export(
             callback=options.refuse_empty,
         ),
     ] = None,
+    threads: options.Threads = "auto",
     out: options.OutFolder = Path("export"),
     overwrite: options.Overwrite = False,
     config: options.Config = None,
@@ -89,5 +90,4 @@ def export(
         emit_plan("export", asdict(settings), [loaded.path, *([image] if image else [])], out)
         return
     check_can_export()
-    use_threads("auto", job.report)
-    export_model(loaded, settings, image, job)
+    export_model(loaded, settings, image, use_threads(threads, job.report), job)

@@ -9,7 +9,6 @@ import typer
 
 from mstool.commands.option_groups import Group
 from mstool.errors import InputError, MissingInputError, OutputExistsError, UsageError
-from mstool.io.parsing import read_toml
 
 
 def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
@@ -24,6 +23,8 @@ def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
         return None
     if not path.is_file():
         raise MissingInputError(f"{path}: no such configuration file")
+    from mstool.io.parsing import read_toml
+
     table = read_toml(path)
     known = {
         parameter.name: parameter.opts

@@ -8,7 +8,6 @@ import typer
 from mstool.commands import options
 from mstool.commands.option_groups import Group, operand
 from mstool.commands.output import emit, make_reporter
-from mstool.commands.verb_options import list_verb_options
 
 
 def study(
@@ -53,6 +52,7 @@ def study(
 
     Example: mstool study plan.toml --estimate
     """
+    from mstool.commands.verb_options import list_verb_options
     from mstool.pipeline.study.plan_file import check_inputs, read_study
     from mstool.pipeline.study.workflow import cells_as_csv, render, write_workflow
 

@@ -1,11 +1,14 @@
 """Change of scale that gives the same pixels whole, by window, or by bands of rows."""
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from mstool.geometry.window import Window
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 
 def scaled_length(length: int, scale: float) -> int:
@@ -13,7 +16,7 @@ def scaled_length(length: int, scale: float) -> int:
     return max(1, round(length * scale))
 
 
-def axis_weights(n_in: int, n_out: int) -> sparse.csr_array:
+def axis_weights(n_in: int, n_out: int) -> "sparse.csr_array":
     """Linear resampling of one axis as a sparse matrix.
 
     Enlarging interpolates linearly; reducing averages with a triangle as wide as two output
@@ -24,6 +27,8 @@ def axis_weights(n_in: int, n_out: int) -> sparse.csr_array:
     csr_array of float32, shape (n_out, n_in)
         Rows sum to 1. Pixel centres lie at half-integers and both axes span the same length.
     """
+    from scipy import sparse  # takes 0.1 s to load, and most images keep their scale
+
     ratio = n_in / n_out
     support = max(ratio, 1.0)
     centres = (np.arange(n_out) + 0.5) * ratio - 0.5
@@ -47,7 +52,7 @@ def nearest_indices(n_in: int, n_out: int) -> np.ndarray:
 
 
 def resample(
-    image: np.ndarray, row_weights: sparse.csr_array, col_weights: sparse.csr_array
+    image: np.ndarray, row_weights: "sparse.csr_array", col_weights: "sparse.csr_array"
 ) -> np.ndarray:
     """Resample an image (H, W) or (H, W, C) along both axes: float32, (h, w) or (h, w, C).
 
@@ -64,8 +69,8 @@ def resample(
 def resample_window(
     read: Callable[[int, int, int, int], np.ndarray],
     window: Window,
-    row_weights: sparse.csr_array,
-    col_weights: sparse.csr_array,
+    row_weights: "sparse.csr_array",
+    col_weights: "sparse.csr_array",
 ) -> np.ndarray:
     """Resample one window: float32, (window.height, window.width[, C]).
 
@@ -91,7 +96,7 @@ def pick_window(
     return values[rows - rows[0]][:, cols - cols[0]]
 
 
-def touched_range(weights: sparse.csr_array) -> tuple[int, int]:
+def touched_range(weights: "sparse.csr_array") -> tuple[int, int]:
     """First input index that any row of `weights` uses, and the one after the last."""
     return int(weights.indices.min()), int(weights.indices.max()) + 1
 

@@ -9,7 +9,7 @@ from mstool.nn.dataset import TileStore, derive_seed
 from mstool.nn.device import Compute
 from mstool.nn.model import Segmenter
 from mstool.nn.pixel_bank import spread_pixels
-from mstool.scores.calibration import fit_temperature, negative_log_likelihood
+from mstool.scores.temperature import fit_temperature, negative_log_likelihood
 
 _N_PIXELS = 200_000
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import nn
 
 from mstool.errors import InputError, MissingInputError, UsageError
 from mstool.io.atomic import write_bytes
@@ -19,7 +20,7 @@ from mstool.labels.legend import legend_from_toml
 from mstool.micrographs.needs import Needs
 from mstool.nn.decoder_width import decoder_arguments
 from mstool.nn.model import ModelSpec, Segmenter, build_segmenter
-from mstool.nn.pretrained import is_encoder_alone, sources_of_encoder
+from mstool.nn.pretrained import PretrainedEncoder, is_encoder_alone, sources_of_encoder
 from mstool.nn.size_limit import no_larger_than
 from mstool.nn.weight_files import is_safetensors
 
@@ -126,14 +127,19 @@ class LoadedModel:
         )
 
 
-def save_checkpoint(path: Path, segmenter: Segmenter, checkpoint: Checkpoint) -> None:
-    """Write weights and their description into one safetensors file; same input, same bytes."""
+def save_checkpoint(
+    path: Path, network: nn.Module, description: Checkpoint | PretrainedEncoder
+) -> None:
+    """Write the weights of a segmenter, or of an encoder alone, and what they are.
+
+    Same input, same bytes of the one safetensors file.
+    """
     tensors = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in segmenter.state_dict().items()
+        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
     }
-    description = json.dumps(to_plain(asdict(checkpoint)), sort_keys=True, allow_nan=False)
+    text = json.dumps(to_plain(asdict(description)), sort_keys=True, allow_nan=False)
     # one key alone: of several, safetensors writes now this one first and now that
-    write_bytes(path, save(tensors, {"mstool": description}))
+    write_bytes(path, save(tensors, {"mstool": text}))
 
 
 def load_checkpoint(path: Path) -> LoadedModel:

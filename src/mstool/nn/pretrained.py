@@ -1,17 +1,11 @@
 """Encoders that learnt without labels, on disk: safetensors that explain themselves."""
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save
-from torch import nn
-
 from mstool.errors import InputError
-from mstool.io.atomic import write_bytes
 from mstool.io.parsing import parse_json
-from mstool.io.plain import to_plain
 from mstool.io.record_check import check_kinds
 from mstool.splits.roles import UNLABELLED
 
@@ -55,15 +49,6 @@ class PretrainedEncoder:
     pixel_size_um: float | None
     sources: dict[str, list[dict[str, str]]]
     training: dict[str, Any]
-
-
-def save_encoder(path: Path, encoder: nn.Module, description: PretrainedEncoder) -> None:
-    """Write weights by their own names, and their description; same input, same bytes."""
-    tensors = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()
-    }
-    text = json.dumps(to_plain(asdict(description)), sort_keys=True, allow_nan=False)
-    write_bytes(path, save(tensors, {"mstool": text}))
 
 
 def is_encoder_alone(description: str) -> bool:

@@ -2,12 +2,13 @@
 
 import warnings
 from pathlib import Path
-
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from mstool.errors import OutputExistsError, UsageError
 from mstool.io.atomic import atomic_path, sweep_beside
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def refuse_picture(flag: str, path: Path | None, overwrite: bool) -> None:
@@ -29,8 +30,10 @@ def refuse_picture(flag: str, path: Path | None, overwrite: bool) -> None:
         raise OutputExistsError(f"{path}: already there; choose another {flag} or --overwrite")
 
 
-def save_figure(path: Path, figure: Figure, dpi: int = 120) -> None:
+def save_figure(path: Path, figure: "Figure", dpi: int = 120) -> None:
     """Write a figure as PNG, whole or not at all, and its folder; same figure, same bytes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # 0.2 s that few runs need
+
     path.parent.mkdir(parents=True, exist_ok=True)
     FigureCanvasAgg(figure)
     with warnings.catch_warnings(), atomic_path(path) as temporary:

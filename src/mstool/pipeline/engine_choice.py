@@ -2,9 +2,8 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from mstool.nn.engines import (
 from mstool.nn.graph_folder import GraphFolder
 from mstool.nn.infer import predict_images
 from mstool.nn.model import Segmenter
+from mstool.pipeline.job import Job
 from mstool.pipeline.shards import find_setting
 
 AUTO = "auto"
@@ -66,12 +66,6 @@ class EngineChoice:
         return {"name": self.name, "version": engine_version(self.name), **facts}
 
 
-def engine_of_shards(asked: str, out: Path, record: str) -> EngineChoice:
-    """Engine that has made the shards of a folder, which are to be joined, or that asked for."""
-    known = find_setting(out, record, "engine") if asked == AUTO else asked
-    return EngineChoice(known or TORCH, ())
-
-
 @dataclass(frozen=True)
 class EngineRequest:
     """What is asked for, and what decides which engine is best."""
@@ -90,14 +84,31 @@ class EngineRequest:
         return self.open_kept()
 
 
-def begun_with(asked: str, out: Path, record: str, whole: Path | None = None) -> str:
-    """Engine with which work in a folder was begun, where that is left to the tool.
+def engine_of_job(request: EngineRequest, record: str, job: Job) -> EngineChoice:
+    """Take the engine that has begun the folder of a job, or else as `choose_engine`.
 
-    The folder may be that of a shard; then `whole` is that of all the work, and other shards count.
+    To join shards is to take theirs, and to run no network. `record` is the name of the file with
+    which the folder is complete.
+
+    Raises
+    ------
+    UnavailableError, UsageError
+        As `choose_engine`.
     """
-    known = settings_in(out, record).get("engine")
-    if known is None and whole is not None:
-        known = find_setting(whole, record, "engine")
+    if job.is_merge:
+        known = find_setting(job.out, record, "engine") if request.asked == AUTO else request.asked
+        return EngineChoice(known or TORCH, ())
+    return choose_engine(replace(request, asked=begun_with(request.asked, record, job)))
+
+
+def begun_with(asked: str, record: str, job: Job) -> str:
+    """Engine with which work in the folder of a job was begun, where that is left to the tool.
+
+    Of a shard, other shards of the same work count too.
+    """
+    known = settings_in(job.out, record).get("engine")
+    if known is None and job.whole is not None:
+        known = find_setting(job.whole, record, "engine")
     is_there = known == TORCH or known in installed_engines()
     return known if asked == AUTO and is_there else asked
 
@@ -115,7 +126,6 @@ def choose_engine(request: EngineRequest) -> EngineChoice:
     UsageError
         If it cannot run these networks, on this device or in this number format.
     """
-    on_torch = _on_torch(request)
     asked, compute = request.asked, request.compute
     is_possible = compute.device.type == "cpu" and compute.precision == "fp32"
     if asked not in (AUTO, TORCH):
@@ -127,13 +137,11 @@ def choose_engine(request: EngineRequest) -> EngineChoice:
             )
     names = installed_engines() if asked == AUTO else (asked,)
     if asked == TORCH or not is_possible or not names:
-        return on_torch
+        return _on_torch(request)
     trials = _recall(names, request)
-    if trials is None:
-        if asked == AUTO and request.count_pixels() < _LEAST_PIXELS:
-            return on_torch
-        trials = _try_all(names, on_torch.segmenters, request.tiles(), request)
-    return _choose(trials, request) or on_torch
+    if trials is None and (asked != AUTO or request.count_pixels() >= _LEAST_PIXELS):
+        trials = _try_all(names, request)
+    return _choose(trials or {}, request) or _on_torch(request)
 
 
 def _on_torch(request: EngineRequest) -> EngineChoice:
@@ -165,14 +173,9 @@ def _recall(names: Sequence[str], request: EngineRequest) -> dict[str, Trial] | 
         return None
 
 
-def _try_all(
-    names: Sequence[str],
-    on_torch: Sequence[Segmenter],
-    tiles: Sequence[np.ndarray],
-    request: EngineRequest,
-) -> dict[str, Trial]:
+def _try_all(names: Sequence[str], request: EngineRequest) -> dict[str, Trial]:
     """Try engines, and keep what came out; those that cannot run a network are left out."""
-    trials = {}
+    on_torch, tiles, trials = _on_torch(request).segmenters, request.tiles(), {}
     for name in names if tiles else ():
         request.kept.report.note(f"trying {name} beside torch on {len(tiles)} tiles")
         try:

@@ -98,7 +98,7 @@ def open_model(path: Path) -> LoadedModel:
 
 
 def export_model(
-    model: LoadedModel, settings: ExportSettings, image: Path | None, job: Job
+    model: LoadedModel, settings: ExportSettings, image: Path | None, n_threads: int, job: Job
 ) -> None:
     """Write a folder with a model for other programs, unless its labels are others there.
 
@@ -106,6 +106,8 @@ def export_model(
     ----------
     image : Path or None
         Whose middle is the test image; None for one that is made.
+    n_threads : int
+        On which the networks run, for the record.
 
     Raises
     ------
@@ -128,7 +130,7 @@ def export_model(
         for name in names:
             write_bytes(job.out / name, contents[name])
     work.finish(
-        work.describe("cpu", 1)
+        work.describe("cpu", n_threads)
         | {
             "model": {"name": model.path.name, "sha256": model.sha256},
             "processing": processing,

@@ -26,14 +26,7 @@ from mstool.nn.device import Compute
 from mstool.nn.graph_folder import user_graph_folder
 from mstool.nn.infer import predict_images
 from mstool.nn.model import Segmenter
-from mstool.pipeline.engine_choice import (
-    TRIAL_TILES,
-    EngineChoice,
-    EngineRequest,
-    begun_with,
-    choose_engine,
-    engine_of_shards,
-)
+from mstool.pipeline.engine_choice import TRIAL_TILES, EngineRequest, engine_of_job
 from mstool.pipeline.fold_models import (
     Part,
     divide_out_of_fold,
@@ -80,7 +73,8 @@ def predict_tiles(
     sources = tile_folder.sources
     parts = _divide(tile_folder, models, settings.select)
     _note_seen(parts, models, sources, settings.select, job.report)
-    engine = _choose_engine(tile_folder, parts, models, settings, compute, job)
+    asked = _ask_engine(tile_folder, parts, models, settings.engine, compute, job.report)
+    engine = engine_of_job(asked, PREDICT_RECORD, job)
     settings = replace(settings, engine=engine.name)
     # whole batches, since rounding depends on what else is in one
     batches = job.share(list(_batches(parts, batch_size)), f"batches of {batch_size} tiles")
@@ -237,28 +231,23 @@ def _note_seen(
         )
 
 
-def _choose_engine(
+def _ask_engine(
     folder: TileFolder,
     parts: Sequence[Part],
     models: Sequence[LoadedModel],
-    settings: PredictSettings,
+    asked: str,
     compute: Compute,
-    job: Job,
-) -> EngineChoice:
-    """What runs the networks: for `auto` what has begun this folder, or else the fastest."""
-    if job.is_merge:
-        return engine_of_shards(settings.engine, job.out, PREDICT_RECORD)
+    report: Reporter,
+) -> EngineRequest:
     chosen = [tile for part in parts for tile in part.tiles]
-    return choose_engine(
-        EngineRequest(
-            begun_with(settings.engine, job.out, PREDICT_RECORD, job.whole),
-            models,
-            folder.size,
-            lambda: len(chosen) * folder.size**2,
-            lambda: [read_tile_image(folder.path, tile) for tile in chosen[:TRIAL_TILES]],
-            compute,
-            lambda: user_graph_folder(job.report),
-        )
+    return EngineRequest(
+        asked,
+        models,
+        folder.size,
+        lambda: len(chosen) * folder.size**2,
+        lambda: [read_tile_image(folder.path, tile) for tile in chosen[:TRIAL_TILES]],
+        compute,
+        lambda: user_graph_folder(report),
     )
 
 

@@ -31,9 +31,7 @@ from mstool.pipeline.engine_choice import (
     TRIAL_TILES,
     EngineChoice,
     EngineRequest,
-    begun_with,
-    choose_engine,
-    engine_of_shards,
+    engine_of_job,
 )
 from mstool.pipeline.job import Job, Work
 from mstool.pipeline.kept_parts import PARTS, Budget, KeptParts
@@ -245,10 +243,11 @@ def open_stream(
     Raises
     ------
     InputError, UsageError, UnavailableError
-        If micrographs do not fit the models; as `choose_engine`.
+        If micrographs do not fit the models; as `engine_of_job`.
     """
     _check(micrographs, models, (), Reporter())
-    engine = _choose_engine(micrographs, models, settings, compute, job)
+    asked = _ask_engine(micrographs, models, settings, compute, job.report)
+    engine = engine_of_job(asked, STITCH_RECORD, job)
     settings = replace(settings, engine=engine.name)
     legend = legend_from_toml(models[0].checkpoint.legend)
     needs = tuple(model.needs for model in models)
@@ -295,16 +294,13 @@ def leave_out_unreadable(files: SetFiles, report: Reporter) -> tuple[SetFiles, l
     return replace(files, images=tuple(readable)), others
 
 
-def _choose_engine(
+def _ask_engine(
     micrographs: MicrographSet,
     models: Sequence[LoadedModel],
     settings: SegmentSettings,
     compute: Compute,
-    job: Job,
-) -> EngineChoice:
-    """What runs the networks: for `auto` what has begun this folder, or else the fastest."""
-    if job.is_merge:
-        return engine_of_shards(settings.engine, job.out, STITCH_RECORD)
+    report: Reporter,
+) -> EngineRequest:
     size = settings.size
 
     def count_pixels() -> int:
@@ -319,16 +315,14 @@ def _choose_engine(
                 return [pad_by_reflection(opened.read(window), size, size) for window in windows]
         return []
 
-    return choose_engine(
-        EngineRequest(
-            begun_with(settings.engine, job.out, STITCH_RECORD, job.whole),
-            models,
-            size,
-            count_pixels,
-            read_some,
-            compute,
-            lambda: user_graph_folder(job.report),
-        )
+    return EngineRequest(
+        settings.engine,
+        models,
+        size,
+        count_pixels,
+        read_some,
+        compute,
+        lambda: user_graph_folder(report),
     )
 
 

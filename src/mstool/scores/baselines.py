@@ -3,7 +3,6 @@
 from math import comb
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 from skimage.filters import threshold_multiotsu
 
 from mstool.errors import InputError
@@ -89,6 +88,8 @@ def match_regions(confusion: np.ndarray) -> np.ndarray:
     if n_classes <= _MOST_CLASSES_TO_TRY_ALL:
         candidates = np.indices((n_classes,) * n_classes).reshape(n_classes, -1).T
     else:
+        from scipy.optimize import linear_sum_assignment  # 0.1 s that few classes do not need
+
         pair_iou = _iou_of_pairs(confusion)
         _, one_to_one = linear_sum_assignment(pair_iou.T, maximize=True)
         candidates = np.stack([one_to_one, confusion.argmax(axis=0)])

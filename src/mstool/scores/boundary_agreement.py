@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from mstool.scores.contours import grow, trace_contours
 from mstool.scores.metrics import safe_ratio
@@ -154,6 +153,8 @@ def _compare(truth: np.ndarray, mask: np.ndarray, tolerance: float):
 
 def _squared_distances(places: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Squared distance [px^2] of each place to the nearest other; int64, exact."""
+    from scipy.spatial import cKDTree  # 0.1 s that scores without boundaries do not need
+
     found, _ = cKDTree(others, balanced_tree=False, compact_nodes=False).query(places)
     return np.rint(found**2).astype(np.int64)
 

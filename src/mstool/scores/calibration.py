@@ -19,7 +19,6 @@ from mstool.scores.metrics import accuracy, mean_iou
 N_BINS = 20  # of calibration errors, each of 0.05
 _N_FINE = 200  # in which pixels are counted, each of 0.005
 ROUNDING = 1e-6  # of blended probabilities; what is so near to a threshold has reached it
-MOST_SHARPENED = 20.0  # times that a temperature may sharpen or soften
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,46 +187,6 @@ def coverage_curve(counts: ConfidenceCounts) -> Coverage:
         mean_iou(kept),
         accuracy(kept),
     )
-
-
-def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Number to divide logits by so that the labels are most likely (temperature scaling [1]_).
-
-    Parameters
-    ----------
-    logits : ndarray of float, shape (P, C)
-        A row a pixel.
-    labels : ndarray of int, shape (P,)
-        True classes, none ignored.
-
-    Returns
-    -------
-    float
-        From 1/20 to 20; above 1 where the network was too sure.
-
-    References
-    ----------
-    .. [1] Guo, C. et al. (2017). ICML, PMLR 70, 1321-1330.
-    """
-    from scipy.optimize import minimize_scalar  # slow to load, and stitch needs none of it
-
-    logits = np.asarray(logits, np.float64)
-    limits = -np.log(MOST_SHARPENED), np.log(MOST_SHARPENED)
-    found = minimize_scalar(
-        lambda power: negative_log_likelihood(logits / np.exp(power), labels),
-        bounds=limits,
-        method="bounded",
-        options={"xatol": 1e-4},
-    )
-    return float(np.exp(found.x))
-
-
-def negative_log_likelihood(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Mean over pixels of -log of the probability of the true class [nat]."""
-    from scipy.special import log_softmax
-
-    log_probabilities = log_softmax(logits, axis=1)
-    return float(-np.take_along_axis(log_probabilities, labels[:, None].astype(int), axis=1).mean())
 
 
 def _count_class(values: np.ndarray, is_class: np.ndarray) -> tuple:

@@ -7,14 +7,14 @@ from typing import Any
 
 from mstool.io.atomic import write_text
 from mstool.io.tables import history_to_csv
-from mstool.nn.checkpoint import versions
+from mstool.nn.checkpoint import save_checkpoint, versions
 from mstool.nn.dataset import CropSet, derive_seed, fit_normalisation
 from mstool.nn.device import Compute
 from mstool.nn.fit import Fit
 from mstool.nn.masking import MaskedSet, Rebuilder, masked_error
 from mstool.nn.model import ModelSpec, count_parameters
 from mstool.nn.norms import refuse_lonely_crops
-from mstool.nn.pretrained import ENCODER_FILE, PretrainedEncoder, save_encoder
+from mstool.nn.pretrained import ENCODER_FILE, PretrainedEncoder
 from mstool.nn.pretrainer import Pretrainer, build_stage_sum, crop_edge, settle_norms
 from mstool.nn.threads import ThreadTrial
 from mstool.nn.views import N_EMBEDDED, Matcher, ViewSet, disagreement
@@ -185,7 +185,7 @@ def _write_encoder(
             "versions": versions(),
         },
     )
-    save_encoder(out / ENCODER_FILE, fit.segmenter.network.encoder, description)
+    save_checkpoint(out / ENCODER_FILE, fit.segmenter.network.encoder, description)
     write_text(out / "history.csv", history_to_csv(fit.state.history))
     figure = draw_loss(fit.state.history, f"{settings.method}, {settings.encoder}")
     save_figure(out / "curves.png", figure)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from mstool.errors import InputError
 from mstool.geometry.window import Window
@@ -15,7 +14,6 @@ from mstool.io.records import is_input
 from mstool.io.tiles import PREDICT_RECORD
 from mstool.labels.legend import Legend
 from mstool.micrographs.label_maps import LabelMap, open_label_map
-from mstool.pictures.reliability import draw_reliability
 from mstool.pictures.save import save_figure
 from mstool.pipeline.score.counts import check_same_size
 from mstool.pipeline.score.entries import by_class
@@ -98,6 +96,8 @@ def describe_calibration(
 
 def write_reliability(path: Path, counts: Sequence[ConfidenceCounts], legend: Legend) -> None:
     """Draw reliability and coverage of all micrographs into a PNG."""
+    from mstool.pictures.reliability import draw_reliability  # 0.3 s that few scores need
+
     pooled, title = reduce(add, counts), f"probabilities of {len(counts)} micrographs"
     rows = zip(legend.classes, *calibration.class_reliability(pooled), strict=True)
     figure = draw_reliability(
@@ -144,6 +144,8 @@ def _describe_image(pair: Pair, counts: ConfidenceCounts) -> dict[str, Any]:
 
 def _rank_correlation(counts: Sequence[ConfidenceCounts]) -> float:
     """Spearman's, of expected and true error over micrographs; NaN where it says nothing."""
+    from scipy.stats import spearmanr  # 0.5 s that scores without probabilities do not need
+
     pairs = np.array([(_expected_error(one), _error(one)) for one in counts])
     pairs = pairs[np.isfinite(pairs).all(axis=1)]
     if len(pairs) < _LEAST_RANKED or (np.ptp(pairs, axis=0) == 0).any():

@@ -24,7 +24,7 @@ from mstool.pipeline.train.learner import Learner, network_spec, prepare_learner
 from mstool.pipeline.train.shared_views import LeakReport, report_leaks
 from mstool.pipeline.train.train_flags import TrainSettings
 from mstool.pipeline.train.training_data import TrainingData, read_training_data
-from mstool.scores.calibration import MOST_SHARPENED
+from mstool.scores.temperature import MOST_SHARPENED
 
 RECORD = "train.json"
 
