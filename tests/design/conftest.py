@@ -18,7 +18,7 @@ OPTIONS = {
     "tile": {"size": Option("value", 512), "overlap": Option("value", 64), "out": VALUE}
     | {"label-suffix": Option("value", ""), "group-by": VALUE, "legend": VALUE, "labels": VALUES}
     | {"classes": VALUE, "grey": SWITCH, "scale": Option("value", 1.0)}
-    | {"recursive": SWITCH, "image-suffix": Option("value", "")},
+    | {"recursive": SWITCH, "image-suffix": Option("value", ""), "discard-ignored": VALUE},
     "split": {"folds": VALUE, "loo": SWITCH, "holdout": VALUE, "seed": Option("value", 0)}
     | {"by-folder": SWITCH},
     "train": {"arch": Option("value", "unet"), "encoder": VALUE, "epochs": VALUE, "lr": VALUE}

@@ -62,6 +62,22 @@ def test_chosen_fold_is_trained_and_tested_by_itself(read, small):
     assert calls(jobs, "score")[0].startswith(f"score {masks}/fold-2 phantom/labels --probs")
 
 
+def test_tiles_that_training_leaves_out_are_predicted(read, small):
+    left_out = "[base.tile]\ndiscard-ignored = 0.1\n"
+    jobs = jobs_of(read(small.replace("[base.tile]\n", left_out).replace(DESIGN, "seeds = [3]")))
+    tiles = "tiles/phantoms/base"
+    cut = "tile phantom/images --labels phantom/labels"
+    assert calls(jobs, "tile")[:2] == [
+        f"{cut} --discard-ignored 0.1 --size 256 -o {tiles}",
+        f"{cut} --size 256 -o {tiles}-whole",
+    ]
+    assert calls(jobs, "split")[0].startswith(f"split {tiles} ")
+    assert calls(jobs, "train")[0].startswith(f"train {tiles} ")
+    predict = next(job for job in jobs if job.stage == "predict")
+    assert predict.argv[1] == f"{tiles}-whole"
+    assert f"{tiles}-whole/tiles.json" in predict.needs
+
+
 def test_seeds_are_scored_alone_and_together(read, small):
     scores = calls(jobs_of(read(small)), "score")
     masks = "masks/phantoms/base/seed"

@@ -87,8 +87,13 @@ class Cell:
 
     @property
     def tiles(self) -> str:
-        """Tile folder."""
+        """Tile folder that is trained on."""
         return f"tiles/{self._place('tile')}"
+
+    @property
+    def whole_tiles(self) -> str:
+        """Tile folder that is predicted: masks need every tile, also those left out of training."""
+        return f"{self.tiles}-whole" if "tile.discard-ignored" in self.settings else self.tiles
 
     @property
     def split(self) -> str:

@@ -77,10 +77,12 @@ def list_inputs(jobs: Sequence[Job]) -> tuple[str, ...]:
 
 
 def _jobs_of(plan: Plan, cell: Cell, files: Collection[str]) -> Iterator[Job]:
-    yield _tile(cell, files)
+    yield _tile(cell, cell.tiles, files)
+    if cell.whole_tiles != cell.tiles:
+        yield _tile(cell, cell.whole_tiles, files)
     if "data.split" not in cell.settings:
         divided = dividing_cell(plan, cell)
-        yield _tile(divided, files)
+        yield _tile(divided, divided.tiles, files)
         yield _split(divided, files)
     for seed in cell.seeds:
         for number in range(len(cell.model_records(seed))):
@@ -96,12 +98,14 @@ def _jobs_of(plan: Plan, cell: Cell, files: Collection[str]) -> Iterator[Job]:
         yield _shift(plan, cell, files)
 
 
-def _tile(cell: Cell, files: Collection[str]) -> Job:
+def _tile(cell: Cell, made: str, files: Collection[str]) -> Job:
     options = cell.options("tile")
+    if made != cell.tiles:
+        del options["discard-ignored"]
     images, labels = _listed(cell.settings["data.images"]), _listed(cell.settings["data.labels"])
     words = [*map(operand, images), *_repeat("labels", labels)]
     needs = (*images, *labels)
-    return _job("tile", f"{cell.tiles}/tiles.json", needs, words, options, cell.tiles, files)
+    return _job("tile", f"{made}/tiles.json", needs, words, options, made, files)
 
 
 def _split(cell: Cell, files: Collection[str]) -> Job:
@@ -120,8 +124,8 @@ def _train(plan: Plan, cell: Cell, seed: int, number: int, files: Collection[str
 def _predict(cell: Cell, seed: int, number: int, files: Collection[str]) -> Job:
     select = "out-of-fold" if cell.folds is None else "test"
     model, probs = (cell.parts(folder(seed))[number] for folder in (cell.model, cell.probs))
-    words = [cell.tiles, "--model", model, "--select", select]
-    needs = (f"{cell.tiles}/tiles.json", cell.model_records(seed)[number])
+    words = [cell.whole_tiles, "--model", model, "--select", select]
+    needs = (f"{cell.whole_tiles}/tiles.json", cell.model_records(seed)[number])
     target = f"{probs}/predict.json"
     return _job("predict", target, needs, words, cell.options("predict"), probs, files)
 
