@@ -24,7 +24,8 @@ class Comparison:
     least_p_holm : float
         Smallest that it could have been: others of more units may come before it.
     by_run : tuple of float
-        Difference of mean IoU of each run of the cell to the mean of the runs of the base.
+        Difference of mean IoU of each run of the cell to the run of the base in the same place,
+        or to the mean of its runs where they are not as many.
     has_run_variance : bool
         Whether the interval has what differs between runs in it.
     """
@@ -89,8 +90,8 @@ def _compare(
     has_runs = len(runs) == len(runs_of_base) > 1
     by_run = runs - runs_of_base if has_runs else None
     versus = compare_scores(ours, theirs, _common_units(cell, base), seed, by_run=by_run)
-    each = runs[:, 0] - runs_of_base[:, 0].mean()
-    return versus, tuple(each.tolist()), has_runs
+    each = by_run if has_runs else runs - runs_of_base.mean(axis=0)
+    return versus, tuple(each[:, 0].tolist()), has_runs
 
 
 def _common_units(cell: ScoredCell, base: ScoredCell) -> list[str] | None:
