@@ -54,6 +54,7 @@ def plot(cells):
         )
     with page_style():
         figure = draw_cells(rows, "mean IoU less that of the base [1]", True)
+        figure.suptitle("Differences to the base; diamonds: each seed", fontsize=11)
         FigureCanvasAgg(figure)
     return figure
 

@@ -68,6 +68,17 @@ def test_so_few_units_that_one_answer_is_impossible_give_none(n, best, worst):
     assert judge_faithfulness(compared(1.0, least, n), compared(1.0, least, n), LIMITS)[0] == worst
 
 
+def test_measure_by_which_a_map_fails_is_named():
+    mixed = {"road": Comparison(0.004, 1.0, 8), "infidelity": Comparison(0.6, 0.01, 8)}
+    outcome = judge_faithfulness(mixed, {}, LIMITS)
+    assert outcome == ("fail", "by infidelity its advantage over noise is too small to count")
+    assert judge_method({"faithfulness": outcome}, True)[1] == [
+        f"what it names matters no more than random pixels: {outcome[1]}"
+    ]
+    both = judge_faithfulness(compared(0.6, 0.01), {}, LIMITS)[1]
+    assert both.startswith("by road and by infidelity ")
+
+
 def test_few_units_are_given_as_the_reason():
     verdict, reason = judge_faithfulness(compared(0.03, 1.0, 5), {}, LIMITS)
     assert (verdict, reason) == (

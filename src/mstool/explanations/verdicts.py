@@ -95,9 +95,13 @@ def judge_faithfulness(
         if min((one.p for one in distance), default=1.0) < limits.alpha / 2:
             return PASS, "it beats noise and the distance to the region"
         return INCONCLUSIVE, "it beats noise, but not the distance to the region"
-    equal = [one for one in noise if one.p >= limits.alpha and one.p_equal < limits.alpha / 2]
+    equal = [
+        measure
+        for measure, one in against_random.items()
+        if one.p >= limits.alpha and one.p_equal < limits.alpha / 2
+    ]
     if equal:
-        return FAIL, "its advantage over noise is too small to count"
+        return FAIL, f"by {' and by '.join(equal)} its advantage over noise is too small to count"
     return INCONCLUSIVE, "neither is it better than noise, nor is it shown to be no better"
 
 
@@ -160,7 +164,11 @@ def judge_method(
         return NOT_CHECKED, [f"none of {', '.join(DECISIVE)} was checked"]
     found = {name: outcome for name, (outcome, _) in outcomes.items()}
     dead = ["its maps are zero or constant"] if DEGENERATE in found.values() else []
-    failed = [words for name, words in _FAILED.items() if found.get(name) == FAIL]
+    failed = [
+        words + f": {outcomes[name][1]}" * bool(outcomes[name][1])
+        for name, words in _FAILED.items()
+        if found.get(name) == FAIL
+    ]
     if not is_decided:
         failed.insert(0, "the network decides no more firmly than with random weights")
     missing = [f"{name} was not checked" for name in DECISIVE if name not in found]
