@@ -54,7 +54,8 @@ def plot(cells):
         )
     with page_style():
         figure = draw_cells(rows, "mean IoU less that of the base [1]", True)
-        figure.suptitle("Differences to the base; diamonds: each seed", fontsize=11)
+        title = ", ".join(dict.fromkeys(cell["differs"][0] for cell in cells))
+        figure.suptitle(f"{title}: differences to the base; diamonds: seeds", fontsize=11)
         FigureCanvasAgg(figure)
     return figure
 

@@ -1,8 +1,8 @@
 """Draw a field of each population of the review, with its classes outlined.
 
-usage: populations.py OUT.jpg FOLDER [FOLDER ...]
+usage: populations.py OUT.jpg NAME=FOLDER [NAME=FOLDER ...]
 
-FOLDER is one that mstool phantom wrote, with one name for the population.
+NAME is that of a population, FOLDER one that mstool phantom wrote.
 """
 
 import sys
@@ -23,7 +23,7 @@ def draw(folders):
     """A column a population."""
     figure = Figure(figsize=(3.6 * len(folders), 4.2), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, folder in zip(figure.subplots(1, len(folders)), folders, strict=True):
+    for axes, (name, folder) in zip(figure.subplots(1, len(folders)), folders.items(), strict=True):
         path = folder / "images" / "phantom_000.tif"
         opened = open_micrograph(path)
         grey = stretch(opened.read())
@@ -31,13 +31,13 @@ def draw(folders):
         legend = legend_from_toml((folder / "legend.toml").read_text(encoding="utf-8"))
         axes.imshow(outline(grey, labels, palette(legend)))
         draw_scale_bar(axes, opened.pixel_size_um)
-        axes.set(title=folder.name, xticks=[], yticks=[])
+        axes.set(title=name, xticks=[], yticks=[])
     patches = class_patches(legend.names, palette(legend))
     figure.legend(handles=patches, loc="outside lower center", ncols=len(patches), frameon=False)
     return figure
 
 
 if __name__ == "__main__":
-    draw([Path(name) for name in sys.argv[2:]]).savefig(
-        sys.argv[1], dpi=110, pil_kwargs={"quality": 85}
-    )
+    given = dict(word.split("=", 1) for word in sys.argv[2:])
+    figure = draw({name: Path(folder) for name, folder in given.items()})
+    figure.savefig(sys.argv[1], dpi=110, pil_kwargs={"quality": 85})
