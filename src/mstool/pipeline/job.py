@@ -150,11 +150,8 @@ class Work:
         """
         self.folder.finish(record, self.pieces if pieces is None else pieces)
 
-    def finish_merge(self, record: dict[str, Any], parts: Parts, record_of_parts: str = "") -> None:
-        """Write the record of work that is joined of shards, which are then taken away.
-
-        Their records are named as that of the whole, or by `record_of_parts`.
-        """
+    def finish_merge(self, record: dict[str, Any], parts: Parts) -> None:
+        """Write the record of work that is joined of shards, which are then taken away."""
         run = record["mstool"] | {"device": parts.device, "threads": parts.threads}
         self.finish(record | {"mstool": run, "shards": parts.describe()})
-        parts.remove(replace(self.folder, record=record_of_parts or self.folder.record))
+        parts.remove(self.folder)

@@ -124,6 +124,7 @@ class Parts:
     """All shards of one work, in order."""
 
     parts: tuple[Part, ...]
+    record: str  # name of the file with which each is complete
 
     @property
     def device(self) -> str:
@@ -203,7 +204,7 @@ class Parts:
     def remove(self, whole: OutputFolder) -> None:
         """Take the folders of the shards away, once that of the whole work is complete."""
         for part in self.parts:
-            replace(whole, path=part.folder).remove()
+            replace(whole, path=part.folder, record=self.record).remove()
         place = self.parts[0].folder.parent
         if not any(place.iterdir()):
             place.rmdir()
@@ -234,7 +235,7 @@ def open_parts(out: Path, record: str) -> Parts:
             "meant"
         )
     shards = [Shard(index, counts[0]) for index in range(counts[0])]
-    return Parts(tuple(_open_part(shard, out, record) for shard in shards))
+    return Parts(tuple(_open_part(shard, out, record) for shard in shards), record)
 
 
 def find_setting(out: Path, record: str, name: str) -> Any:

@@ -157,7 +157,7 @@ def _merge(
     work.gather(shards, (*CONTENTS, DRAWN))
     found = _describe(made.put_together(), settings, methods, model, work)
     record = work.describe() | found
-    work.finish_merge(record, shards, SHARD_RECORD)
+    work.finish_merge(record, shards)
     _tell(record, job)
     return record
 

@@ -37,7 +37,6 @@ from mstool.pipeline.score.runs import (
 )
 from mstool.pipeline.score.score_settings import ScoreSettings
 from mstool.pipeline.score.shapes import describe_image_shapes, describe_shapes, pool_shapes
-from mstool.pipeline.score.sharded import SHARD_RECORD
 from mstool.pipeline.shards import Parts
 from mstool.reporting import Reporter
 from mstool.scores.contract import DEFINITIONS
@@ -145,7 +144,7 @@ def finish_record(
         out.parent.mkdir(parents=True, exist_ok=True)
         write_text(out, text)
     if parts is not None:
-        parts.remove(OutputFolder(out, SHARD_RECORD, ()))
+        parts.remove(OutputFolder(out, parts.record, ()))
     return text
 
 
