@@ -26,7 +26,8 @@ from mstool.nn.augment import PRESETS
 from mstool.nn.dataset import CropSet, TileStore, fit_normalisation
 from mstool.nn.decoder_width import parse_decoder_width
 from mstool.nn.device import Compute, choose_compute, make_deterministic
-from mstool.nn.fit import Fit, FitSettings
+from mstool.nn.fit import Fit
+from mstool.nn.fit_state import FitSettings
 from mstool.nn.losses import build_loss
 from mstool.nn.model import DEFAULT_ENCODER, ModelSpec, build_segmenter
 from mstool.nn.threads import ThreadTrial

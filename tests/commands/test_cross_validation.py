@@ -18,7 +18,7 @@ from mstool.errors import InputError
 from mstool.io.records import Run, sha256_of_file, write_record
 from mstool.labels.legend import index_legend, legend_from_toml, legend_to_toml
 from mstool.nn.checkpoint import load_checkpoint, save_checkpoint
-from mstool.nn.fit import FitSettings
+from mstool.nn.fit_state import FitSettings
 from mstool.pipeline.job import Job
 from mstool.pipeline.train import cross_validation, train
 from mstool.reporting import Reporter

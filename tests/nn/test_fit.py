@@ -14,7 +14,8 @@ from mstool.nn import fit as fit_module
 from mstool.nn.augment import PRESETS
 from mstool.nn.dataset import CropSet, TileStore, fit_normalisation
 from mstool.nn.device import Compute
-from mstool.nn.fit import Fit, FitSettings
+from mstool.nn.fit import Fit
+from mstool.nn.fit_state import FitSettings
 from mstool.nn.losses import build_loss
 from mstool.nn.model import ModelSpec, build_segmenter
 from mstool.nn.resume import load_tensors, read_state, save_tensors

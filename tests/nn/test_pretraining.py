@@ -10,7 +10,8 @@ from mstool.io.tiles import Tile
 from mstool.nn.augment import PRESETS
 from mstool.nn.dataset import CropSet, TileStore, fit_normalisation
 from mstool.nn.device import Compute
-from mstool.nn.fit import Fit, FitSettings
+from mstool.nn.fit import Fit
+from mstool.nn.fit_state import FitSettings
 from mstool.nn.masking import MaskedSet, Rebuilder, draw_blocks, masked_error
 from mstool.nn.pretrainer import StageSum, build_stage_sum, crop_edge
 from mstool.nn.threads import ThreadTrial

@@ -4,7 +4,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,15 @@ from torch import nn
 
 from mstool.errors import CheckFailed
 from mstool.io.damage import reading
-from mstool.io.plain import check_values
 from mstool.io.records import Run, core_seconds
 from mstool.nn.dataset import CropSet, derive_seed, epoch_batches
 from mstool.nn.device import Compute
 from mstool.nn.finetune import train_mode
+from mstool.nn.fit_state import FitSettings, FitState, state_from
 from mstool.nn.later import Later
 from mstool.nn.masking import MaskedSet
 from mstool.nn.model import Segmenter
+from mstool.nn.optimizer import build_optimizer, moments_of, one_cycle, restore_moments
 from mstool.nn.outlook import in_words, is_still_rising, steps_in_budget, validations_left
 from mstool.nn.pixel_bank import PixelBank
 from mstool.nn.pretrainer import Pretrainer
@@ -32,110 +33,9 @@ from mstool.nn.workers import batches_of, begin_worker, ending_workers
 from mstool.reporting import Reporter
 
 _SAVE_EVERY_S = 120.0
-_WARM_UP = 0.15
-_FIRST_LR, _LAST_LR = 0.05, 0.002
 _POOR = 1 / 3  # share of the planned steps below which a budget is said to be short
 _PACE_KNOWN_AFTER = 10  # steps
 _PATIENCE_WITH_LOSS = 8  # steps in a row without a finite loss, where a scaler leaves them out
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """How to train.
-
-    Attributes
-    ----------
-    epochs : int
-        Passes over the tiles.
-    batch_size : int
-        Crops a step.
-    lr : float
-        Highest learning rate of the decoder.
-    encoder_lr_factor : float
-        Times `lr` for the encoder.
-    weight_decay : float
-        Of AdamW.
-    ema : float
-        Decay a step of the running mean of weights that is validated and kept; 0 for none.
-    patience : int
-        Validations without gain after which to stop; 0 for never.
-    validate_every : int
-        Epochs between validations; the last epoch always has one.
-    max_time_s : float or None
-        Budget to which the schedule is fitted [s].
-    workers : int
-        Processes that cut crops; 0 for none but this one.
-    seed : int
-        Source of all chance.
-    """
-
-    epochs: int
-    batch_size: int
-    lr: float
-    encoder_lr_factor: float
-    weight_decay: float
-    ema: float
-    patience: int
-    validate_every: int
-    max_time_s: float | None
-    workers: int
-    seed: int
-
-
-@dataclass
-class FitState:
-    """Where training stands: numbers that go to JSON.
-
-    Attributes
-    ----------
-    epoch, step : int
-        Epoch under way, and batches of it that are done.
-    n_steps : int
-        Optimiser updates so far.
-    loss_sum, n_crops : float, int
-        Of the epoch under way, without steps whose loss is not finite.
-    n_not_finite : int
-        Steps in a row, up to now, whose loss is not finite.
-    best_score, best_epoch : float, int, or None
-        Highest validation mean IoU so far and where; None before there is one.
-    n_worse : int
-        Validations since then.
-    elapsed_s : float
-        Time spent in earlier sessions [s].
-    core_s : float or None
-        Time spent on CPUs in earlier sessions [s]; None where the system does not tell.
-    training_s, validation_s : float
-        Time spent in steps, and in validations [s].
-    n_validations : int
-        Validations so far.
-    scaler : dict
-        State of the gradient scaler (float16 only).
-    threads : dict
-        Fields of the `ThreadTrial`.
-    is_done : bool
-        Whether the last epoch, or the budget, is reached.
-    history : list of dict
-        One row an epoch.
-    """
-
-    epoch: int = 0
-    step: int = 0
-    n_steps: int = 0
-    loss_sum: float = 0.0
-    n_crops: int = 0
-    n_not_finite: int = 0
-    best_score: float | None = None
-    best_epoch: int | None = None
-    n_worse: int = 0
-    elapsed_s: float = 0.0
-    core_s: float | None = 0.0
-    training_s: float = 0.0
-    validation_s: float = 0.0
-    n_validations: int = 0
-    scaler: dict[str, Any] = field(default_factory=dict)
-    threads: dict[str, Any] = field(default_factory=dict)
-    is_done: bool = False
-    history: list[dict[str, Any]] = field(default_factory=list)
 
 
 Validate = Callable[[Segmenter], dict[str, Any]]
@@ -187,7 +87,9 @@ class Fit:
         self.folder, self.threads, self.team = folder, threads, team
         self.answer = team.answering(segmenter)
         self.state = FitState()
-        self.optimizer = _build_optimizer(segmenter.network, settings)
+        self.optimizer = build_optimizer(
+            segmenter.network, settings.lr, settings.encoder_lr_factor, settings.weight_decay
+        )
         self.scaler = torch.amp.GradScaler(
             compute.device.type, enabled=compute.dtype == torch.float16
         )
@@ -253,7 +155,7 @@ class Fit:
         self.state.core_s, self._cores = self._core_s(), core_seconds()
         self.state.scaler = self.scaler.state_dict()
         self.state.threads = asdict(self.threads)
-        tensors = {"weights": self.segmenter.state_dict(), "optimizer": _flatten(self.optimizer)}
+        tensors = {"weights": self.segmenter.state_dict(), "optimizer": moments_of(self.optimizer)}
         if self.mean_weights is not None:
             tensors["mean"] = self.mean_weights
         if self.best_weights is not None:
@@ -277,13 +179,13 @@ class Fit:
             return False
         tensors, state = loaded
         with reading(self.folder, "cannot go on from here", "use --overwrite"):
-            self.state = _state_from(state)
+            self.state = state_from(state)
             names = {"weights"} | ({"mean"} if self.mean_weights is not None else set())
             names |= {"best"} if self.state.best_epoch is not None else set()
             for name in sorted(names):  # each of the whole network
                 self.segmenter.load_state_dict(tensors[name])
             self.segmenter.load_state_dict(tensors["weights"])
-            _unflatten(self.optimizer, tensors.get("optimizer", {}))
+            restore_moments(self.optimizer, tensors.get("optimizer", {}))
             self.mean_weights = self._to_device(tensors.get("mean"))
             self.best_weights = self._to_device(tensors.get("best"))
             if self.scaler.is_enabled():
@@ -511,97 +413,12 @@ class Fit:
         return weights and {name: tensor.to(device) for name, tensor in weights.items()}
 
 
-def one_cycle(progress: float) -> float:
-    """Factor of the learning rate: up, then down, along cosines [1]_.
-
-    Parameters
-    ----------
-    progress : float
-        Share of the training that is done, 0 to 1.
-
-    Returns
-    -------
-    float
-        0.05 at the start, 1 after 15 %, 0.002 at the end.
-
-    References
-    ----------
-    .. [1] Smith, L. N., Topin, N. (2019). Proc. SPIE 11006, 1100612.
-    """
-    if progress < _WARM_UP:
-        low, share = _FIRST_LR, 1 - progress / _WARM_UP
-    else:
-        low, share = _LAST_LR, (progress - _WARM_UP) / (1 - _WARM_UP)
-    return low + (1 - low) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
-
-
-def _build_optimizer(network: nn.Module, settings: FitSettings) -> torch.optim.Optimizer:
-    encoder = {id(p) for name, p in network.named_parameters() if name.startswith("encoder.")}
-    groups = []
-    for is_encoder, factor in ((True, settings.encoder_lr_factor), (False, 1.0)):
-        parameters = [
-            parameter
-            for parameter in network.parameters()
-            if (id(parameter) in encoder) == is_encoder and parameter.requires_grad
-        ]
-        if parameters:
-            highest = settings.lr * factor
-            groups.append({"params": parameters, "lr": highest, "highest_lr": highest})
-    return torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
-
-
 def _is_finite(module: nn.Module) -> bool:
     return all(bool(tensor.isfinite().all()) for tensor in module.state_dict().values())
 
 
 def _copy_weights(module: nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
-
-
-def _flatten(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    """Moments of the optimiser by ``index.name``; its settings are rebuilt, not stored."""
-    return {
-        f"{index}.{name}": tensor
-        for index, moments in optimizer.state_dict()["state"].items()
-        for name, tensor in moments.items()
-    }
-
-
-def _state_from(values: dict[str, Any]) -> FitState:
-    """State of a training that JSON gives.
-
-    Raises
-    ------
-    TypeError, ValueError, KeyError
-        If it is of another type, or contradicts itself.
-    """
-    check_values(FitState, values)
-    check_values(ThreadTrial, values.get("threads", {}))
-    state = FitState(**values)
-    counts = (state.epoch, state.step, state.n_steps, state.n_crops, state.n_worse)
-    if min(*counts, state.n_not_finite, state.n_validations) < 0:
-        raise ValueError("a count is negative")
-    epochs = [row["epoch"] for row in state.history]
-    if epochs != [*range(1, state.epoch + 1)] or (state.is_done and not epochs):
-        raise ValueError("its history is not that of its epochs")
-    if state.best_epoch is not None and state.best_epoch not in epochs:
-        raise ValueError(f"the best epoch is {state.best_epoch}, of {len(epochs)}")
-    return state
-
-
-def _unflatten(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
-    moments: dict[int, dict[str, torch.Tensor]] = {}
-    for key, tensor in tensors.items():
-        index, name = key.split(".", 1)
-        moments.setdefault(int(index), {})[name] = tensor
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
-    for parameter, state in optimizer.state.items():
-        for name, tensor in state.items():
-            if name != "step" and tensor.shape != parameter.shape:
-                raise ValueError(f"{name} of the optimiser has shape {tuple(tensor.shape)}")
-            if tensor.shape == parameter.shape:
-                # a fused optimiser goes through memory, in which files have another order
-                state[name] = torch.empty_like(parameter).copy_(tensor)
 
 
 def _row_in_words(row: dict[str, Any], epochs: int) -> str:

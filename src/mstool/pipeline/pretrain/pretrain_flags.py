@@ -6,7 +6,7 @@ from typing import Any
 from mstool.errors import UsageError
 from mstool.nn.augment import Augmentation, load_augmentation
 from mstool.nn.device import Compute
-from mstool.nn.fit import FitSettings
+from mstool.nn.fit_state import FitSettings
 from mstool.nn.weights import locate_weights
 
 

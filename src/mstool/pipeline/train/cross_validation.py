@@ -13,7 +13,7 @@ from mstool.io.split_csv import read_split
 from mstool.micrographs.tile_folder import open_tile_folder
 from mstool.nn.checkpoint import MODEL
 from mstool.nn.device import Compute
-from mstool.nn.fit import FitSettings
+from mstool.nn.fit_state import FitSettings
 from mstool.pipeline.fold_models import CV_RECORD, fold_folder
 from mstool.pipeline.job import Job
 from mstool.pipeline.train.shared_views import refuse_shared_folds

@@ -9,7 +9,7 @@ from mstool.nn.augment import Augmentation, load_augmentation
 from mstool.nn.decoder_width import parse_decoder_width
 from mstool.nn.device import Compute
 from mstool.nn.finetune import parse_finetune
-from mstool.nn.fit import FitSettings
+from mstool.nn.fit_state import FitSettings
 from mstool.nn.losses import parse_loss
 from mstool.nn.model import DEFAULT_ENCODER, PIXEL, PLAIN
 from mstool.nn.pixel_classifier import DEFAULT_FEATURES, parse_features
