@@ -11,7 +11,8 @@ from mstool.geometry.window import Window
 from mstool.io.images import open_label_values
 from mstool.io.micrograph import Micrograph
 from mstool.io.parsing import read_text
-from mstool.labels.legend import Legend, encode_labels, legend_from_toml, parse_classes
+from mstool.labels.encode import encode_labels
+from mstool.labels.legend import Legend, legend_from_toml, parse_classes
 
 _BAND_PIXELS = 2**22
 

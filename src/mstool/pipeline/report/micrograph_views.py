@@ -11,7 +11,8 @@ import numpy as np
 
 from mstool.errors import MstoolError
 from mstool.io.images import open_label_values, open_micrograph
-from mstool.labels.legend import Legend, encode_labels, legend_from_toml, palette
+from mstool.labels.encode import encode_labels
+from mstool.labels.legend import Legend, legend_from_toml, palette
 from mstool.pictures.overlay import paint_panels
 from mstool.pictures.scale_bar import nice_length
 from mstool.pipeline.mask_pictures import read_reduced
