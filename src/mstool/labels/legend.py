@@ -197,6 +197,11 @@ def legend_to_toml(legend: Legend) -> str:
     return "\n".join(lines).lstrip("\n") + "\n"
 
 
+def legend_text(legend: Legend | None) -> str | None:
+    """Text of a legend for settings of a record; None where no legend was given."""
+    return None if legend is None else legend_to_toml(legend)
+
+
 def palette(legend: Legend) -> np.ndarray:
     """Colour table of an indexed-colour label map.
 

@@ -8,11 +8,10 @@ import numpy as np
 
 from mstool.errors import LabelError
 from mstool.io.images import open_label_values
+from mstool.labels.encode import encode_labels, erased_pixels
 from mstool.labels.legend import (
     IGNORE_INDEX,
     Legend,
-    encode_labels,
-    erased_pixels,
     legend_from_values,
     parse_classes,
 )

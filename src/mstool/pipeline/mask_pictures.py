@@ -10,13 +10,8 @@ from mstool.io.images import open_label_values, open_micrograph
 from mstool.io.micrograph import Micrograph
 from mstool.io.records import read_record, require_keys
 from mstool.io.tiles import PREDICT_RECORD, SourceImage, read_sources
-from mstool.labels.legend import (
-    Legend,
-    encode_labels,
-    legend_from_toml,
-    legend_to_toml,
-    palette,
-)
+from mstool.labels.encode import encode_labels
+from mstool.labels.legend import Legend, legend_from_toml, legend_text, palette
 from mstool.micrographs.find import Naming, find_micrograph, pair_labels
 from mstool.micrographs.label_maps import named, open_label_map
 from mstool.micrographs.label_sets import open_label_maps
@@ -37,10 +32,9 @@ class OverlayInputs:
 
     def as_record(self) -> dict[str, str | None]:
         """What decides the pictures, beside the files that are read."""
-        legend = None if self.label_legend is None else legend_to_toml(self.label_legend)
         return {
             "images": None if self.images is None else self.images.as_posix(),
-            "label_legend": legend,
+            "label_legend": legend_text(self.label_legend),
         }
 
     def paths(self) -> list[Path]:

@@ -22,7 +22,14 @@ from mstool.io.tiles import (
     write_manifest,
     write_tile_image,
 )
-from mstool.labels.legend import IGNORE_INDEX, Legend, index_legend, legend_to_toml, palette
+from mstool.labels.legend import (
+    IGNORE_INDEX,
+    Legend,
+    index_legend,
+    legend_text,
+    legend_to_toml,
+    palette,
+)
 from mstool.micrographs.grey_range import describe_greys, sample_greys
 from mstool.micrographs.label_sets import (
     list_class_doubts,
@@ -62,8 +69,7 @@ class TileSettings:
     def as_record(self, legend: Legend | None) -> dict:
         """Settings and the legend that label maps are read through, as TOML; None without."""
         record = asdict(self)
-        text = None if legend is None else legend_to_toml(legend)
-        return record | record.pop("reading") | {"legend": text}
+        return record | record.pop("reading") | {"legend": legend_text(legend)}
 
 
 def cut_tiles(micrographs: MicrographSet, settings: TileSettings, job: Job) -> None:

@@ -15,7 +15,7 @@ from mstool.explanations.controls import DISTANCE, EDGE
 from mstool.explanations.regions import Region, describe_sample, draw_regions
 from mstool.explanations.verdicts import DECISIVE, Outcome, Thresholds, judge_method, judge_part
 from mstool.io.records import read_record
-from mstool.labels.legend import Legend, legend_from_toml
+from mstool.labels.legend import Legend, legend_from_toml, legend_text
 from mstool.micrographs.find import SetFiles
 from mstool.micrographs.sets import Reading, open_set
 from mstool.nn.attribution import Method
@@ -92,8 +92,8 @@ def explain_images(
     if choice.path is not None and not choice.path.is_file():
         raise MissingInputError(f"--region mask:{choice.path}: no such file")
     paths = [*files.files(), model.path, *([choice.path] if choice.path else [])]
-    claimed = settings.claimed | asdict(reading) | {"methods": [method.label for method in methods]}
-    work = _claim(claimed, paths, job)
+    asked = {"methods": [method.label for method in methods], "legend": legend_text(legend)}
+    work = _claim(settings.claimed | asdict(reading) | asked, paths, job)
     if work is None:
         return None if job.shard else read_record(out / RECORD)
     kept = KeptParts(out, start_budget(job.run, settings.max_time_s), report)

@@ -36,15 +36,11 @@ def check_labels(question: Question, regions: Sequence[Region]) -> LabelRandomis
     rng = np.random.default_rng(question.settings.seed)
     permuted = np.stack([permute_components(labels, rng) for labels in truth])
     with question.report.progress("label randomisation", 2 * N_STEPS) as advance:
-        networks, accuracies = zip(
-            *(
-                _refit(question.within(share), fitted, labels, advance)
-                for share, labels in zip(_SHARES, (truth, permuted), strict=True)
-            ),
-            strict=True,
-        )
-    accuracy = min(accuracies)
-    is_cut = accuracy < ENOUGH and question.budget.is_spent
+        fits = [
+            _refit(question.within(share), fitted, labels, advance)
+            for share, labels in zip(_SHARES, (truth, permuted), strict=True)
+        ]
+    networks, accuracies, cut = zip(*fits, strict=True)
     return LabelRandomisation(
         count_units(chosen),
         len(chosen),
@@ -52,15 +48,16 @@ def check_labels(question: Question, regions: Sequence[Region]) -> LabelRandomis
         question.source,
         float((permuted != truth).mean()),
         dict(zip(("retrained", "permuted"), accuracies, strict=True)),
-        _compare(question, chosen, networks, accuracy),
-        ("some of the fitting for label randomisation",) if is_cut else (),
+        _compare(question, chosen, networks, min(accuracies)),
+        ("some of the fitting for label randomisation",) if any(cut) else (),
     )
 
 
 def _refit(
     question: Question, regions: Sequence[Region], labels: np.ndarray, advance: Callable
-) -> tuple[Segmenter, float]:
-    return refit(
+) -> tuple[Segmenter, float, bool]:
+    """Network, its accuracy, and whether its share of the time ended the fitting."""
+    network, accuracy = refit(
         question.segmenter,
         np.stack([region.image for region in regions]),
         labels,
@@ -70,6 +67,7 @@ def _refit(
         on_step=advance,
         is_over=lambda: question.budget.is_spent,
     )
+    return network, accuracy, accuracy < ENOUGH and question.budget.is_spent
 
 
 def _compare(

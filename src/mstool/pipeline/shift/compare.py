@@ -8,7 +8,7 @@ from typing import Any
 from mstool.chance.divisions import divide
 from mstool.errors import CheckFailed, UsageError
 from mstool.io.records import pick, read_record
-from mstool.labels.legend import Legend, legend_from_toml
+from mstool.labels.legend import Legend, legend_from_toml, legend_text
 from mstool.micrographs.find import SetFiles
 from mstool.micrographs.sets import Reading
 from mstool.nn.checkpoint import LoadedModel, load_checkpoint
@@ -64,7 +64,8 @@ def compare_sets(
     """
     paths = [path for one in files for path in one.files()]
     inputs = [*paths, *([model.path] if model else [])]
-    work = job.claim(RECORD, CONTENTS, asdict(settings), inputs, scratch=(PARTS,))
+    claimed = asdict(settings) | {"legend": legend_text(legend)}
+    work = job.claim(RECORD, CONTENTS, claimed, inputs, scratch=(PARTS,))
     if work is None:
         return read_record(job.out / RECORD)
     parts = KeptParts(job.out, budget, job.report)

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,13 +53,14 @@ def estimate_study(study: Study, trainings: Mapping[str, TrainSettings], report:
     kinds = kinds_of(study.jobs, plain)
     with tempfile.TemporaryDirectory(prefix="mstool-trial-") as folder:
         trials = Trials(study, trainings, Path(folder), report)
-        done = {job.target: cost for job in study.jobs if (cost := trials.recorded(job))}
-        known = {kinds[target]: (cost, "records") for target, cost in done.items()}
+        spent = {job.target: cost for job in study.jobs if (cost := trials.recorded(job))}
+        known = {kinds[target]: (cost, "records") for target, cost in spent.items()}
         for job in study.jobs:
             if kinds[job.target] not in known and job.stage not in _UNTRIED:
                 known[kinds[job.target]] = trials.estimate(job), "a trial"
+    done = {job.target for job in study.jobs if (study.folder / job.target).is_file()}
     rows = [
-        _row(stage, [job for job in study.jobs if job.stage == stage], done, kinds, known)
+        _row([job for job in study.jobs if job.stage == stage], done, spent, kinds, known)
         for stage in dict.fromkeys(job.stage for job in study.jobs)
     ]
     for row in rows:
@@ -88,14 +89,14 @@ class Trials:
     _starts: dict[str, float] = field(default_factory=dict)
 
     def recorded(self, job: Job) -> Cost | None:
-        """Cost of a job that is done; its record does not know how long the program loads."""
+        """Cost of a job that is done and knows it; but not how long the program loads."""
         target = self.study.folder / job.target
         if not target.is_file():
             return None
-        start_s = self._start(job, job.argv)
         core_s = 0.0 if job.stage == "split" else _core_seconds(read_record(target, job.stage))
-        n_bytes = _size_of(self.study.folder / job.made)
-        return Cost(start_s + core_s, n_bytes)
+        if core_s is None:
+            return None
+        return Cost(self._start(job, job.argv) + core_s, _size_of(self.study.folder / job.made))
 
     def estimate(self, job: Job) -> Cost:
         """Cost of a job as a whole; what it needs and is not there is made on one fold."""
@@ -223,10 +224,11 @@ class Trials:
         return len(rows) / sum(row.fold == first for row in rows)
 
 
-def _core_seconds(record: dict[str, Any]) -> float:
-    """Time of a core that a verb took [s], of all sessions if it was stopped in between."""
+def _core_seconds(record: dict[str, Any]) -> float | None:
+    """Time of a core that a verb took [s], of all sessions if it was stopped; None if unknown."""
     of_folds = sum(part.get("train_core_s") or 0.0 for part in record.get("folds") or ())
-    return max(spent_core_s(record), of_folds)
+    spent = spent_core_s(record)
+    return None if spent is None else max(spent, of_folds)
 
 
 def _size_of(path: Path) -> int:
@@ -236,21 +238,21 @@ def _size_of(path: Path) -> int:
 
 
 def _row(
-    stage: str,
     jobs: Sequence[Job],
-    done: Mapping[str, Cost],
+    done: Collection[str],
+    spent: Mapping[str, Cost],
     kinds: Mapping[str, Hashable],
     known: Mapping[Hashable, tuple[Cost, str]],
 ) -> list[Any]:
     costs, sources = {}, []
     for job in jobs:
         alike, source = known.get(kinds[job.target], (None, _NOTHING))
-        costs[job.target] = done.get(job.target, alike)
+        costs[job.target] = spent.get(job.target, alike)
         sources.append(source)
     told = {target: cost for target, cost in costs.items() if cost is not None}
     left_s = sum(cost.core_s for target, cost in told.items() if target not in done)
     return [
-        stage,
+        jobs[0].stage,
         len(jobs),
         sum(target in done for target in costs),
         sum(cost.core_s for cost in told.values()) / 3600,
