@@ -5,8 +5,8 @@
 
 Prints a table in Markdown. Seconds are those of all cores together, user and system, of the process
 and what it starts, which other work on the machine changes least; a ratio is the median over rounds
-of theirs by ours, so that 2 is half the work. Peers that are not installed, or fail, are "not available"
-(benchmarks/peers.txt lists them). All run with one thread.
+of theirs by ours, so that 2 is half the work. Peers that are not installed, or fail, are "not
+available" (benchmarks/peers.txt lists them). All run with one thread.
 """
 
 import argparse

@@ -12,8 +12,8 @@ without a bound, and the labels compared. Then a mosaic is cut into tiles and st
 tifffile that reads and writes it.
 
 Each row goes to a CSV as soon as it is known, and what is there is not measured again; with --small
-it goes nowhere unless --csv says where. Seconds are those of all cores together. The exponent of core-seconds against the area is fitted after what a
-micrograph of a single tile takes is taken off.
+it goes nowhere unless --csv says where. Seconds are those of all cores together. The exponent of
+core-seconds against the area is fitted after what a micrograph of a single tile takes is taken off.
 """
 
 import argparse
