@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mstool.errors import InputError, UsageError
+from mstool.io.records import relative_to
 from mstool.labels.legend import IGNORE_INDEX, Legend
 from mstool.micrographs.find import Naming, SetFiles, find_set
 from mstool.micrographs.grey_range import describe_greys, sample_greys
@@ -95,6 +96,20 @@ def find_sets(
         for name, operand, own in zip(("source", "target"), operands, labels, strict=True)
     )
     return first, second
+
+
+def name_sides(files: tuple[SetFiles, SetFiles], out: Path) -> dict[str, list[str]]:
+    """Micrographs and label maps of either side, by paths relative to `out`.
+
+    They are a part of what is asked: swapped sides have the same files, and another answer.
+    """
+    sides = {}
+    for name, one in zip(("source", "target"), files, strict=True):
+        labels = list(one.labels.values())
+        micrographs = [path for path in one.files() if path not in labels]
+        for key, paths in ((name, micrographs), (f"{name}_labels", labels)):
+            sides[key] = [relative_to(path, out) for path in paths]
+    return sides
 
 
 def read_sets(
