@@ -76,7 +76,7 @@ def test_gamma_of_training_stays_within_what_the_fit_allows(interval, most):
 
 
 def scores(interval):
-    return Performance(None, Scores(4, 0.6, interval, {}, {}, {}), None)
+    return Performance(None, Scores(4, 4, 0.6, interval, {}, {}, {}), None)
 
 
 def test_what_is_known_of_the_score_is_measured_before_it_is_estimated():

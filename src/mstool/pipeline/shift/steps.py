@@ -77,7 +77,7 @@ def score_sets(c: Comparison) -> Performance:
     readings = _readings_of(c, keep), c.readings[1].readings
     target_seen = sorted(c.target.samples[k].name for k in trained_on(c.target, c.model))
     return replace(
-        measure_scores(*readings, groups, c.classes, c.settings.seed),
+        measure_scores(*readings, groups, c.classes),
         source_trained_on=bool(seen & set(keep)),
         target_trained_on=tuple(target_seen),
     )
