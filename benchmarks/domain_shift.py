@@ -268,12 +268,15 @@ def check_repairs(pool):
         change = own.pooled.fractions - ours_pooled.fractions
         factors = fit_factors(origin, *looks, target.groups, change, SEED)
         readings, parts = (source_readings, own), KeptParts(Path(), Budget(), QUIET)
-        c = Comparison(SETTINGS, None, source, target, pool.levels, looks, None, pool.network,
-                       readings, parts)  # fmt: skip
+        c = Comparison(SETTINGS, source, target, pool.levels, looks, None, pool.network, readings,
+                       0.0, parts)  # fmt: skip
         repairs = [make_repair(c, name, factors) for name in REPAIRS]
         tried = {one.name: read_repaired(c, one) for one in repairs if one is not None}
         blind = {name: without_truth(one.readings) for name, one in tried.items()}
-        found = compare_repairs(blind, ours_pooled, target.groups, pool.classes, True)
+        division = divide(source.groups, target.groups, SETTINGS.permutations, SEED)
+        found = compare_repairs(
+            blind, source_readings.readings, target.groups, division, pool.classes, True
+        )
         pooled = {name: one.pooled for name, one in tried.items()}
         scores = {name: one.mean_iou for name, one in pooled.items()}
         yield {

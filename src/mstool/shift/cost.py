@@ -20,7 +20,7 @@ from mstool.shift.estimates import (
 )
 from mstool.shift.readings import Reading, add_readings
 
-LEAST_CASES = 6
+LEAST_CASES, LEAST_FAMILIES = 6, 3  # the unchanged pieces are one of either
 
 Interval = tuple[float, float]  # NaN below four units, which do not tell how units vary
 
@@ -138,7 +138,7 @@ def estimate_cost(
     """
     ours, theirs = add_readings(source), add_readings(target)
     estimate, calibration = None, ()
-    if len(cases) >= LEAST_CASES and len({case.family for case in cases}) > 2:
+    if len(cases) >= LEAST_CASES and len({case.family for case in cases}) >= LEAST_FAMILIES:
         estimate = estimate_score(cases, signs_of(theirs, ours))
         is_extrapolated = estimate.is_extrapolated or not is_explained
         estimate = replace(estimate, is_extrapolated=is_extrapolated)

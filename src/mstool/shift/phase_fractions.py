@@ -49,6 +49,11 @@ def true_fractions(maps: Sequence[np.ndarray], n_classes: int) -> np.ndarray:
     return counts / known.size if known.size else np.full(n_classes, np.nan)
 
 
+def change_p(rows: Sequence[np.ndarray], division: Division) -> float:
+    """P of the difference between the mean fractions of source and target, (N, K) and (M, K)."""
+    return p_value(mean_difference(np.concatenate(rows), *division.weights))
+
+
 def compare_fractions(
     rows: tuple[np.ndarray, np.ndarray],
     basis: str,
@@ -67,5 +72,4 @@ def compare_fractions(
         dict(zip(names, percentile_interval(resample_mean(one, seed + k, groups[k])), strict=True))
         for k, one in enumerate(rows)
     ]
-    difference = mean_difference(np.concatenate(rows), *division.weights)
-    return PhaseFractions(p_value(difference), basis, *means, *intervals)
+    return PhaseFractions(change_p(rows, division), basis, *means, *intervals)

@@ -156,7 +156,7 @@ def _find(c: Comparison) -> tuple[Findings, Repair | None]:
     if has_model:
         performance = steps.score_sets(c)
         if settings.repairs:
-            mitigation, chosen = steps.repair_target(c, factors)
+            mitigation, chosen = steps.repair_target(c, factors, division)
         pieces = steps.choose_pieces(c)
         if settings.doses:
             robustness = steps.dose_source(c, pieces)

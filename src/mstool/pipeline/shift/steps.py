@@ -83,7 +83,7 @@ def score_sets(c: Comparison) -> Performance:
     )
 
 
-def repair_target(c: Comparison, factors: Factors) -> tuple[Mitigation, Repair]:
+def repair_target(c: Comparison, factors: Factors, division: Division) -> tuple[Mitigation, Repair]:
     """Try the repairs, choose one, and write what it makes."""
     settings = c.settings
 
@@ -103,8 +103,9 @@ def repair_target(c: Comparison, factors: Factors) -> tuple[Mitigation, Repair]:
             needs_s = _REPAIR_READINGS * c.target_s
             trials[name] = c.parts.make(f"repair {name}", Readings, make, needs_s=needs_s)
     possible = {name: readings for name, readings in trials.items() if readings}
+    source = c.readings[0].readings
     found = compare_repairs(
-        possible, c.readings[0].pooled, c.target.groups, c.classes, settings.is_auto
+        possible, source, c.target.groups, division, c.classes, settings.is_auto
     )
     chosen = repair_of(found.chosen)
     left_out = tuple(f"repair {name}" for name, readings in trials.items() if readings is None)
