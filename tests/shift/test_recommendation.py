@@ -30,9 +30,14 @@ def findings(
     )
 
 
-def repair(chosen="tent", *, is_better=True, makes_worse=False, left_out=()):
+def repair(chosen="tent", *, is_better=True, makes_worse=False, left_out=(), impossible=None):
     return SimpleNamespace(
-        chosen=chosen, is_better=is_better, makes_worse=makes_worse, left_out=left_out
+        repairs=["none"] if impossible else ["none", "tent"],
+        chosen=chosen,
+        is_better=is_better,
+        makes_worse=makes_worse,
+        left_out=left_out,
+        impossible=impossible or {},
     )
 
 
@@ -51,6 +56,11 @@ LABELLED = {"source": scored(12), "target": scored(12)}
         (findings(mitigation=repair("none")), "yes", "no repair is more consistent"),
         (findings(mitigation=repair("none", left_out="abc")), "yes", "no time to try 3 repairs"),
         (findings(mitigation=repair("none", left_out="abc")), "yes", "--max-time"),
+        (
+            findings(mitigation=repair("none", impossible={"fourier": "why"})),
+            "yes",
+            "(fourier: why)",
+        ),
         (findings(mitigation=repair(is_better=False)), "yes", "was asked for and is no better"),
         (findings(mitigation=repair(is_better=False)), "unknown", "was asked for and is no better"),
         (findings(mitigation=repair()), "unknown", "the repair tent is more consistent"),

@@ -133,6 +133,9 @@ def _repair(findings: Findings, _: bool | None) -> str:
             f"{loses}, and there was no time to try {len(mitigation.left_out)} repairs; the same "
             "command with a larger --max-time does"
         )
+    if len(mitigation.repairs) == 1 and mitigation.impossible:
+        reasons = ", ".join(f"{name}: {why}" for name, why in mitigation.impossible.items())
+        return f"{loses}, and what was asked for is not possible ({reasons}); try --mitigate auto"
     annotate = "annotate some of these micrographs (--retrain-advice) and train again"
     if chosen == NONE:
         return f"the model loses and no repair is more consistent; {annotate}"

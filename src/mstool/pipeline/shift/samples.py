@@ -30,6 +30,12 @@ class Sample:
     fields: tuple[np.ndarray, ...]  # of view, in stored values: float32 (h, w, C)
     truths: tuple[np.ndarray | None, ...]  # labels of each field
     extent: tuple[float, float]  # from `extent_of`, over the whole micrograph
+    shape: tuple[int, int]  # of the micrograph as it is read, or of its tiles [px]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a field is all of the micrograph, or all of a tile."""
+        return self.fields[0].shape[:2] == self.shape
 
     @property
     def has_truth(self) -> bool:
@@ -224,4 +230,5 @@ def _sample_member(opened: MicrographSet, member: Member, size: int, most: int) 
         tuple(field.image for field in fields),
         tuple(field.truth for field in fields),
         extent,
+        fields[0].image.shape[:2] if opened.tiles is not None else opened.open(member).shape,
     )

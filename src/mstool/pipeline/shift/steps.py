@@ -88,13 +88,14 @@ def repair_target(c: Comparison, factors: Factors, division: Division) -> tuple[
     settings = c.settings
 
     @cache
-    def repair_of(name: str) -> Repair | None:
+    def repair_of(name: str) -> Repair | str:
+        """Repair, or why there is none."""
         return make_repair(c, name, factors)
 
     def try_out(name: str) -> Readings:
         """Readings of the target under a repair; none where it is not possible."""
         repair = repair_of(name)
-        return () if repair is None else read_repaired(c, repair).readings
+        return () if isinstance(repair, str) else read_repaired(c, repair).readings
 
     trials = {NONE: c.readings[1].readings}
     for name in settings.repairs:
@@ -102,6 +103,9 @@ def repair_target(c: Comparison, factors: Factors, division: Division) -> tuple[
             make = partial(try_out, name)
             needs_s = _REPAIR_READINGS * c.target_s
             trials[name] = c.parts.make(f"repair {name}", Readings, make, needs_s=needs_s)
+    impossible = {name: repair_of(name) for name, readings in trials.items() if readings == ()}
+    for name, reason in impossible.items():
+        c.report.note(f"{name}: is left out; {reason}")
     possible = {name: readings for name, readings in trials.items() if readings}
     source = c.readings[0].readings
     found = compare_repairs(
@@ -109,7 +113,8 @@ def repair_target(c: Comparison, factors: Factors, division: Division) -> tuple[
     )
     chosen = repair_of(found.chosen)
     left_out = tuple(f"repair {name}" for name, readings in trials.items() if readings is None)
-    return replace(found, files=write_repair(c, chosen), left_out=left_out), chosen
+    files = write_repair(c, chosen)
+    return replace(found, files=files, left_out=left_out, impossible=impossible), chosen
 
 
 def choose_pieces(c: Comparison) -> list[Piece]:
