@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mstool.chance.divisions import divide
+from mstool.chance.intervals import jackknife_interval
 from mstool.scores.metrics import mean_iou
 from mstool.scores.statistics import mean_iou_with_interval
 from mstool.shift.cost import estimate_cost, measure_scores
@@ -106,13 +107,27 @@ def test_riskiest_micrograph_comes_first(readings):
     assert [row.image for row in rows] == ["torn", "firm"]
 
 
-def test_phase_fractions_of_two_sets_are_drawn_independently_though_they_are_alike(readings):
-    names = [str(number) for number in range(len(readings))]
-    rows = [np.stack([one.fractions for one in readings])] * 2
-    division = divide(names, names, 99, 0)
-    found = compare_fractions(rows, "prediction", [names] * 2, division, CLASSES, 3)
-    assert found.source == found.target
-    assert found.p == 1
-    ours, theirs = (np.ptp(one["a"]) for one in (found.source_interval, found.target_interval))
-    assert ours == pytest.approx(theirs, rel=0.2)
-    assert ours != theirs
+def compare(ours, theirs, groups):
+    division = divide(*groups, 99, 0)
+    return compare_fractions((ours, theirs), "prediction", groups, division, CLASSES)
+
+
+def test_intervals_of_phase_fractions_are_those_of_a_mean_over_specimens():
+    shares = np.array([0.3, 0.5, 0.3, 0.5, 0.3, 0.5, 0.3, 0.5])
+    rows, names = np.stack([shares, 1 - shares], axis=1), [str(n) for n in range(8)]
+    found = compare(rows, rows, [names, [f"specimen {n // 2}" for n in range(8)]])
+    low, high = found.source_interval["a"]
+    without = (shares.sum() - shares) / 7
+    assert (low, high) == pytest.approx(tuple(jackknife_interval(without, shares.mean())))
+    assert low < 0.4 < high
+    assert np.isnan(found.target_interval["a"]).all()  # each specimen is like the others
+    assert found.source["a"] == found.target["a"] == pytest.approx(0.4)
+
+
+def test_three_units_give_phase_fractions_no_interval():
+    rows, names = np.array([[0.3, 0.7], [0.5, 0.5], [0.4, 0.6], [0.2, 0.8]]), list("wxyz")
+    found = compare(rows, rows, [names, list("wxyy")])
+    assert np.isfinite([*found.source_interval.values()]).all()
+    assert np.isnan([*found.target_interval.values()]).all()
+    alone = compare(rows, rows[:1], [names, ["w"]])
+    assert np.isnan([*alone.target_interval.values()]).all()

@@ -54,7 +54,7 @@ def find_fractions(c: Comparison, division: Division) -> PhaseFractions | None:
         basis = "prediction"
         rows = [np.stack([r.fractions for r in one.readings]) for one in c.readings]
     names = c.classes or [str(number) for number in range(rows[0].shape[1])]
-    return compare_fractions(rows, basis, c.groups, division, names, c.settings.seed)
+    return compare_fractions(rows, basis, c.groups, division, names)
 
 
 def fit_change(c: Comparison, fractions: PhaseFractions | None) -> Factors:
