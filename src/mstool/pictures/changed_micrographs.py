@@ -61,7 +61,7 @@ def _draw_drops(axes, drops, mean, interval, verdict) -> None:
     axes.set(
         yticks=range(len(drops)),
         yticklabels=[f"without {name}" for name in drops],
-        xlabel="loss of the class's probability [1]; dots: regions, lines: mean of micrographs, 95 %",
+        xlabel="loss of the class's probability [1]; dots: regions, lines: mean by micrograph",
         xlim=(-0.35, 1.05),
     )
     axes.set_title(f"the decision rests on: {verdict}", fontsize=11)
