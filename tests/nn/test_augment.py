@@ -118,7 +118,7 @@ def test_blur_reaches_no_further_than_the_crop(sigma):
     blurred = change_grey_levels(image, ranges, (0.0, 384.0), 1.0, generator())
     assert float(blurred.mean()) == pytest.approx(1.0, rel=0.2)  # mirrors keep it nearly
     if sigma > 16:
-        assert float(blurred.std()) < 0.2
+        assert float(blurred.std()) < 1.0  # of 20
 
 
 def test_noise_has_the_stated_strength():
