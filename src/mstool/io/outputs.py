@@ -253,10 +253,12 @@ def differing_settings(before: dict[str, Any], after: dict[str, Any]) -> list[st
 
 def settings_in(folder: Path, record: str) -> dict[str, Any]:
     """Settings with which work in a folder was begun or done; empty where there is none."""
-    for path in (folder / record, name_claim(folder, record)):
+    # in this order, since a run that ends beside this one writes its record, then removes its claim
+    for path in (name_claim(folder, record), folder / record):
         if path.is_file():
-            settings = read_record(path).get("settings")
-            return settings if isinstance(settings, dict) else {}
+            with suppress(MissingInputError):
+                settings = read_record(path).get("settings")
+                return settings if isinstance(settings, dict) else {}
     return {}
 
 
