@@ -141,7 +141,8 @@ def score(
 
     Several processes count a share of the micrographs each, with --shard 0/3, 1/3 and 2/3 and -o;
     the same command with --merge then writes, prints, draws and checks what one process would
-    have, all but its times byte for byte.
+    have, all but its times byte for byte. Given again, it prints and checks the record, of which
+    nothing can be drawn.
 
     Example: mstool score masks/ labels/
 
@@ -189,8 +190,11 @@ def score(
         return
     hashes = scoring.claim_record(settings, inputs, out, overwrite)
     if merge and not overwrite and sharded.is_joined(asked, hashes, out):
+        sharded.refuse_reliability(reliability)
         report.note(f"{out}: nothing left to do")
-        scoring.check_min_iou(read_record(out), min_iou)
+        record = read_record(out)
+        _print(None, record if table else None, masks[0])
+        scoring.check_min_iou(record, min_iou)
         return
     if merge:
         parts, counted = sharded.join_shares(asked, hashes, out, report)
