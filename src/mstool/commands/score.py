@@ -192,9 +192,7 @@ def score(
     if merge and not overwrite and sharded.is_joined(asked, hashes, out):
         sharded.refuse_reliability(reliability)
         report.note(f"{out}: nothing left to do")
-        record = read_record(out)
-        _print(None, record if table else None, masks[0])
-        scoring.check_min_iou(record, min_iou)
+        _tell(None, read_record(out), given)
         return
     if merge:
         parts, counted = sharded.join_shares(asked, hashes, out, report)
@@ -204,8 +202,7 @@ def score(
     if reliability is not None:
         calibrating.write_reliability(reliability, list_behind(counted), legends[1])
     text = scoring.finish_record(record, hashes, settings, out, run, parts)
-    _print(text if out is None else None, record if table else None, masks[0])
-    scoring.check_min_iou(record, min_iou)
+    _tell(text if out is None else None, record, given)
 
 
 def _refuse_contradictions(given: dict[str, Any]) -> None:
@@ -223,11 +220,14 @@ def _refuse_contradictions(given: dict[str, Any]) -> None:
         raise UsageError(f"{flag}: shards lie beside the record; name that with --out")
 
 
-def _print(text: str | None, record: dict[str, Any] | None, masks: Path) -> None:
-    """Print a record on standard output, and a table of one on standard error; None for neither."""
+def _tell(text: str | None, record: dict[str, Any], given: dict[str, Any]) -> None:
+    """Print the text of a record, and its table where that is wanted, and hold it to the checks."""
+    from mstool.pipeline.score.score import check_min_iou
+
     if text is not None:
         emit(text)
-    if record is not None:
+    if given["table"]:
         from mstool.commands.score_table import print_table
 
-        print_table(record, masks)
+        print_table(record, given["masks"][0])
+    check_min_iou(record, given["min_iou"])
