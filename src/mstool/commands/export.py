@@ -45,7 +45,7 @@ def export(
         Group.OUTPUT(
             "--author",
             metavar="NAME",
-            help="Author that the package of --format bioimageio names; may be given several times.",
+            help="Author that the package of --format bioimageio names; may be given again.",
             callback=options.refuse_empty,
         ),
     ] = None,
