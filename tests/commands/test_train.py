@@ -110,11 +110,12 @@ def test_signal_from_outside_saves_and_ends_with_its_code(study, number, code):
 
 
 def test_budget_ends_complete(run_mstool, study, monkeypatch):
-    from mstool.nn import fit
+    from mstool.nn import fit, pace
 
     readings = itertools.count(time.monotonic(), 0.1)  # a clock that no load can disturb
     clock = types.SimpleNamespace(monotonic=lambda: next(readings))
-    monkeypatch.setattr(fit, "time", clock)
+    for module in (fit, pace):
+        monkeypatch.setattr(module, "time", clock)
     ended = run_mstool(*TRAIN, "--epochs", 100000, "--max-time", "2m", *TINY, "-o", "budget")
     assert ended.code == 0
     history = rows(study / "budget" / "history.csv")
