@@ -175,8 +175,8 @@ def score(
     texts = dict(zip(("mask_legend", "label_legend"), map(legend_to_toml, legends), strict=True))
     texts["versus"] = [str(folder) for folder in versus or ()]
     settings = pick(ScoreSettings, given | texts)
-    scored = mask_set, runs[0].pairs, legends[1]
-    rivals = read_rivals(versus or (), labels, naming, scored, bool(legend or classes), report)
+    is_given = bool(legend or classes)
+    rivals = read_rivals(versus or (), labels, naming, runs[0], legends[1], is_given, report)
     folder = None if probs is None else calibrating.open_behind(probs, mask_set)
     asked = Comparison(tuple(runs), tuple(rivals), folder, legend, settings)
     inputs = asked.inputs()
