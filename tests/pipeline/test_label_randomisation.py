@@ -41,9 +41,7 @@ def ask(budget):
 )
 def test_a_fit_that_ran_out_of_its_share_is_told(monkeypatch, accuracy, passes, left_out):
     now = SimpleNamespace(s=0.0)
-    monkeypatch.setattr(
-        "mstool.pipeline.kept_parts.time", SimpleNamespace(monotonic=lambda: now.s)
-    )
+    monkeypatch.setattr("mstool.pipeline.kept_parts.time", SimpleNamespace(monotonic=lambda: now.s))
 
     def refit(*_, is_over, **__):
         while passes and not is_over():

@@ -403,10 +403,11 @@ def _share(
 
     Of all the set is true what the checks have found.
     """
-    members = tuple(member for member in micrographs.members if member.path in share)
-    paths = tuple(member.path for member in members)
-    shared = replace(micrographs, files=replace(micrographs.files, images=paths), members=members)
-    return shared, tuple(path for path in share if path not in paths)
+    members = {member.path: member for member in micrographs.members}
+    mine = [path for path in share if path in members]
+    files = replace(micrographs.files, images=tuple(mine))
+    shared = replace(micrographs, files=files, members=tuple(members[path] for path in mine))
+    return shared, tuple(path for path in share if path not in members)
 
 
 def _gather(
