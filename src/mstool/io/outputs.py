@@ -42,7 +42,7 @@ class OutputFolder:
     def claim(
         self,
         settings: dict[str, Any],
-        inputs: dict[str, str],
+        inputs: Mapping[str, str | None],
         overwrite: bool = False,
         pieces: Callable[[], Iterable[Path]] = tuple,
     ) -> Literal["new", "unfinished", "done"]:
@@ -51,7 +51,8 @@ class OutputFolder:
         Parameters
         ----------
         settings, inputs : dict
-            What decides the result, and the hash of each input by path relative to the folder.
+            What decides the result, and the hash of each input by path relative to the folder. One
+            that an earlier run has left out, by `write_claim` or in its record, may be another.
         pieces : callable
             Gives the files without which finished work is not whole; asked only of such.
 
@@ -83,6 +84,10 @@ class OutputFolder:
         if state == "done":
             unlock_folder(self.path)
         return state
+
+    def write_claim(self, settings: dict[str, Any], inputs: Mapping[str, str | None]) -> None:
+        """Say what is made here until the record does; None for an input that is left out."""
+        write_record(self.claim_path, {"settings": settings, "inputs": inputs})
 
     @contextmanager
     def filling(self, state: str) -> Iterator[None]:
@@ -149,7 +154,7 @@ class OutputFolder:
             self._tidy()  # a run may have been killed after its record
             self.claim_path.unlink(missing_ok=True)
             return "done"
-        write_record(self.claim_path, claim)
+        self.write_claim(**claim)
         if state == "new":
             return "new"
         (self.path / self.record).unlink(missing_ok=True)  # not whole, or not any more
@@ -198,7 +203,7 @@ class OutputFolder:
             raise InputError(f"{path}: damaged, files: is no list of names; use --overwrite")
         return [self.path / name for name in names]
 
-    def _refuse_own_inputs(self, inputs: dict[str, str]) -> None:
+    def _refuse_own_inputs(self, inputs: Iterable[str]) -> None:
         for name in inputs:
             if name.split("/")[0] in (self.record, *self.contents, *self.scratch):
                 raise UsageError(
@@ -307,9 +312,18 @@ def _remove(path: Path) -> None:
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     changed = differing_settings(old.get("settings", {}), new["settings"])
-    if not changed and old.get("inputs") != new["inputs"]:
+    if not changed and not _same_inputs(old.get("inputs"), new["inputs"]):
         return ["inputs"]
     return changed
+
+
+def _same_inputs(old: Any, new: dict[str, Any]) -> bool:
+    """Whether nothing that was used has changed, and nothing has come that was not known of."""
+    if not isinstance(old, dict):
+        return False
+    left_out = {name for name, sha256 in old.items() if sha256 is None}
+    used, found = ({k: v for k, v in each.items() if k not in left_out} for each in (old, new))
+    return used == found
 
 
 def _short(value: Any) -> str:

@@ -105,7 +105,8 @@ def disagreement(
         return f"other {', '.join(changed)}"
     known = whole.get("inputs", {})
     for name, sha256 in part.get("inputs", {}).items():
-        if known.get(relative_to(folder / name, out)) != sha256:
+        is_used = sha256 is not None  # else the shard has left it out
+        if is_used and known.get(relative_to(folder / name, out)) != sha256:
             return f"another {folder / name}"
     return None
 
