@@ -263,7 +263,7 @@ complete -c mstool -n '_shtab_mstool_using segment' -l rescale-greys -x -d 'Grey
 complete -c mstool -n '_shtab_mstool_using segment' -l pixel-size -x -d 'Pixel size in um/px, instead of what the files say.'
 complete -c mstool -n '_shtab_mstool_using segment' -l files-from -xka "(__fish_complete_path (commandline -ct))" -d 'Read more paths from FILE, a line each; - is stdin.'
 complete -c mstool -n '_shtab_mstool_using segment' -s 0 -l null -d 'Paths in --files-from end with NUL, not a line.'
-complete -c mstool -n '_shtab_mstool_using segment' -l keep-going -d 'Leave out micrographs that cannot be read, and end with 1; the same command then goes on with them.'
+complete -c mstool -n '_shtab_mstool_using segment' -l keep-going -d 'Leave out micrographs that cannot be read, and end with 1; once they are mended, the same command goes on with them alone.'
 complete -c mstool -n '_shtab_mstool_using segment' -l batch-size -x -d 'Tiles at a time.'
 complete -c mstool -n '_shtab_mstool_using segment' -l max-mem -x -d 'Most memory that the process may take, such as 2G: fewer tiles at a time, or an error that names the least.'
 complete -c mstool -n '_shtab_mstool_using segment' -l probs -xka "uint8 float16" -d 'Store probabilities as uint8 or float16.'
