@@ -1,6 +1,7 @@
 """Masks in one stream are those of tile, predict and stitch."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,22 @@ def test_done_masks_are_not_made_again_and_lost_ones_are(run_mstool, new):
     assert run_mstool(*call, "--blend", "crop").code == 73
 
 
+@pytest.mark.parametrize("lost", ["confidence", "confidence/a.tif", "overlays", "legend.toml"])
+@pytest.mark.parametrize("verb", ["segment", "stitch"])
+def test_lost_files_beside_the_masks_are_made_again(run_mstool, new, verb, lost):
+    step_by_step(run_mstool)
+    call = {"segment": ("segment", "new", *CUT, *CPU), "stitch": ("stitch", "probs", "-q")}[verb]
+    call = (*call, "--confidence", "--overlay")
+    assert run_mstool(*call).code == 0
+    before = {path: path.read_bytes() for path in Path("masks").rglob("*.[tp]*")}
+    assert len(before) == 7
+    shutil.rmtree(Path("masks", lost)) if Path("masks", lost).is_dir() else Path(
+        "masks", lost
+    ).unlink()
+    assert run_mstool(*call).code == 0
+    assert {path: path.read_bytes() for path in Path("masks").rglob("*.[tp]*")} == before
+
+
 def test_what_an_interruption_left_is_used(run_mstool, new, monkeypatch):
     segment, done = pipeline.Stream.segment, []
 
@@ -119,9 +136,15 @@ def test_what_an_interruption_left_is_used(run_mstool, new, monkeypatch):
         assert run_mstool(*call).code == 130
     assert not Path("masks/stitch.json").exists()
     time = Path("masks/a.tif").stat().st_mtime_ns
+    part = Path("masks/.parts/a.tif.json")
+    kept = json.loads(part.read_text())
+    kept["part"]["elapsed_s"] = 1000.0
+    part.write_text(json.dumps(kept))
     assert run_mstool(*call).code == 0
     assert Path("masks/a.tif").stat().st_mtime_ns == time
-    assert [row["image"] for row in record_of()["doubt"]] == ["a.tif", "b.tif"]
+    found = record_of()
+    assert [row["image"] for row in found["doubt"]] == ["a.tif", "b.tif"]
+    assert found["s_per_megapixel"] * found["megapixels"] > 1000
     assert not list((new / "masks").glob(".*"))
 
 
@@ -136,9 +159,79 @@ def test_a_failing_micrograph_ends_the_run_or_is_left_out(run_mstool, new):
     assert "new/b.tif" in ended.stderr
     assert "1 of 2 micrographs have no mask: b.tif" in ended.stderr
     assert record_of()["left_out"] == ["b.tif"]
+    assert record_of()["inputs"]["../new/b.tif"] is None
     assert run_mstool(*call, "--keep-going").code == 1
+
+
+def segmented_by(run_mstool, monkeypatch, *call):
+    """How a call ended, and the micrographs that it segmented."""
+    segment, names = pipeline.Stream.segment, []
+
+    def note(self, member, *arguments):
+        names.append(member.name)
+        return segment(self, member, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pipeline.Stream, "segment", note)
+        return run_mstool(*call), names
+
+
+@pytest.mark.parametrize("n_bytes", [200, 2000], ids=["no header", "torn"])
+@pytest.mark.parametrize("keep_going", [(), ("--keep-going",)])
+def test_once_a_micrograph_is_mended_the_same_command_makes_that_one_alone(
+    run_mstool, new, monkeypatch, n_bytes, keep_going
+):
+    call = ("segment", "new", *CUT, "--confidence", "--device", "cpu")
+    assert run_mstool(*call, "-o", "fresh").code == 0
+    whole = Path("new/b.tif").read_bytes()
+    Path("new/b.tif").write_bytes(whole[:n_bytes])
+    ended = run_mstool(*call, "--keep-going")
+    assert (ended.code, "b.tif; once they are mended, run the" in ended.stderr) == (1, True)
     Path("new/b.tif").write_bytes(whole)
-    assert run_mstool(*call, "--keep-going").code == 73  # other inputs
+    ended, names = segmented_by(run_mstool, monkeypatch, *call, *keep_going)
+    assert (ended.code, names) == (0, ["b.tif"])
+    assert files_in("masks") == files_in("fresh")
+    found, fresh = record_of(), record_of("fresh")
+    for key in ("inputs", "left_out", "n_masks", "n_tiles", "doubt", "mask_sha256"):
+        assert found[key] == fresh[key], key
+
+
+def test_other_micrographs_than_those_left_out_may_not_change(run_mstool, new):
+    whole = Path("new/b.tif").read_bytes()
+    Path("new/b.tif").write_bytes(whole[:200])
+    call = ("segment", "new", *CUT, *CPU, "--keep-going")
+    assert run_mstool(*call).code == 1
+    Path("new/b.tif").write_bytes(whole)
+    Path("new/c.tif").write_bytes(whole)
+    assert run_mstool(*call).code == 73
+    Path("new/c.tif").unlink()
+    Path("new/a.tif").write_bytes(whole)
+    assert run_mstool(*call).code == 73
+
+
+def test_what_is_left_out_leaves_no_file_of_the_one_that_failed(run_mstool, new, monkeypatch):
+    def fail(*_):
+        raise pipeline.InputError("new/b.tif: torn")
+
+    call = ("segment", "new", *CUT, "--overlay", *CPU, "--keep-going")
+    with monkeypatch.context() as patched:
+        patched.setattr(pipeline, "write_overlay", fail)
+        assert run_mstool(*call).code == 65
+    assert not Path("masks").exists()
+    draw = pipeline.write_overlay
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            pipeline,
+            "write_overlay",
+            lambda s, *more: (fail if s.name[0] == "b" else draw)(s, *more),
+        )
+        assert run_mstool(*call).code == 1
+    assert not Path("masks/b.tif").exists()
+    image = tifffile.imread("new/b.tif")
+    tifffile.imwrite("new/b.tif", image[::-1])
+    assert run_mstool(*call).code == 0
+    assert run_mstool(*call, "-o", "fresh").code == 0
+    assert files_in("masks") == files_in("fresh")
 
 
 def test_micrographs_that_fail_half_way_are_left_out_and_tried_again(run_mstool, new, monkeypatch):
@@ -216,6 +309,7 @@ def test_what_does_not_fit_the_model_is_refused_with_the_flag_that_mends_it(run_
         (("raw", "--max-mem", "much"), 2, "--max-mem much"),
         (("raw", "--max-mem", "0M"), 2, "--max-mem 0M"),
         (("raw", "--model", "model", "--model", "model"), 2, "is the same model"),
+        (("raw", "--estimate", "--merge"), 2, "--estimate: --merge runs no network"),
     ],
 )
 def test_bad_input_gets_one_line_and_leaves_nothing(run_mstool, study, arguments, code, words):

@@ -1,12 +1,15 @@
 """Shards that are merged make what one process makes."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tifffile
 
 from mstool.io.records import sha256_of_input
+from mstool.pipeline import engine_choice
+from mstool.pipeline.engine_choice import choose_engine
 
 CPU = ("--device", "cpu", "-q")
 CUT = ("--size", 48, "--overlap", 16, "--confidence", "--overlay")
@@ -106,15 +109,109 @@ def test_precision_is_that_of_the_shards(run_mstool, study):
     assert json.loads(Path("probs/predict.json").read_text())["settings"]["precision"] == "bf16"
 
 
+@pytest.mark.parametrize(
+    "call", [("predict", "tiles"), ("segment", "raw", "--size", 48, "--overlap", 16)]
+)
+def test_the_engine_is_that_of_the_first_shard(run_mstool, study, monkeypatch, call):
+    asked = []
+
+    def choose(request):
+        asked.append(request.asked)
+        return choose_engine(replace(request, asked="torch"))
+
+    monkeypatch.setattr(engine_choice, "choose_engine", choose)
+    assert run_mstool(*call, "--shard", "0/2", *CPU).code == 0
+    assert run_mstool(*call, "--shard", "1/2", *CPU).code == 0
+    assert asked == ["auto", "torch"]
+
+
 def test_micrographs_that_a_shard_left_out_are_told(run_mstool, study):
     whole = Path("raw/img2.tif").read_bytes()
     Path("raw/img2.tif").write_bytes(whole[:200])
     call = ("segment", "raw", "--size", 48, "--overlap", 16, "--keep-going", *CPU)
-    for place in ("0/2", "1/2"):
-        assert run_mstool(*call, "--shard", place).code == 1
+    for place, code in (("0/2", 1), ("1/2", 0)):
+        assert run_mstool(*call, "--shard", place).code == code
     ended = run_mstool(*call, "--merge")
     assert (ended.code, "1 of 6 micrographs have no mask: img2.tif" in ended.stderr) == (1, True)
-    assert json.loads(Path("masks/stitch.json").read_text())["n_masks"] == 5
+    record = json.loads(Path("masks/stitch.json").read_text())
+    assert (record["n_masks"], record["left_out"]) == (5, ["img2.tif"])
+    Path("raw/img2.tif").write_bytes(whole)
+    assert run_mstool(*call, "--shard", "0/2").code == 0
+    assert run_mstool(*call, "--merge").code == 0
+    assert not Path("masks.shards").exists()
+    assert run_mstool(*call, "-o", "alone").code == 0
+    assert files_in("masks") == files_in("alone")
+    one, other = (json.loads(Path(out, "stitch.json").read_text()) for out in ("masks", "alone"))
+    assert one["inputs"] == other["inputs"]
+
+
+@pytest.mark.parametrize("n_bytes", [200, 5000], ids=["no header", "torn"])
+def test_a_shard_may_end_without_a_mask(run_mstool, study, n_bytes):
+    """Where micrographs cannot be read, shards are as many as before, and can be merged."""
+    for name in ("img1", "img4"):
+        path = Path(f"raw/{name}.tif")
+        path.write_bytes(path.read_bytes()[:n_bytes])
+    call = ("segment", "raw", *CUT, "--keep-going", "--abstain", 0.6, "--device", "cpu")
+    for index in range(3):
+        ended = run_mstool(*call, "--shard", f"{index}/3")
+        assert ended.code == (1 if index == 1 else 0), ended.stderr
+    record = json.loads(Path("masks.shards/1-of-3/stitch.json").read_text())
+    assert (record["n_masks"], record["s_per_megapixel"]) == (0, None)
+    ended = run_mstool(*call, "--merge")
+    assert (ended.code, "no mask: img1.tif, img4.tif" in ended.stderr) == (1, True)
+    assert run_mstool(*call, "-o", "alone").code == 1
+    assert files_in("masks") == files_in("alone")
+
+
+def test_what_a_shard_has_lost_is_told_and_made_again(run_mstool, study):
+    call = ("segment", "raw", *CUT)
+    run_shards(run_mstool, call, 2, "masks")
+    lost = Path("masks.shards/0-of-2/confidence")
+    n_lost = len([path.unlink() for path in lost.iterdir()])
+    ended = run_mstool(*call, *CPU, "--merge")
+    assert (ended.code, "confidence/img0.tif: no shard has made it" in ended.stderr) == (65, True)
+    assert run_mstool(*call, *CPU, "--shard", "0/2").code == 0
+    assert len([*lost.iterdir()]) == n_lost
+    assert run_mstool(*call, *CPU, "--merge").code == 0
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda record: record["doubt"][0].update(image="other.tif"),
+        lambda record: record["doubt"][0].pop("abstained"),
+        lambda record: record.update(s_per_megapixel=None),
+    ],
+)
+def test_a_damaged_record_of_a_shard_is_one_line(run_mstool, study, damage):
+    call = ("segment", "raw", "--size", 48, "--overlap", 16)
+    run_shards(run_mstool, call, 2, "masks")
+    path = Path("masks.shards/1-of-2/stitch.json")
+    record = json.loads(path.read_text())
+    damage(record)
+    path.write_text(json.dumps(record))
+    ended = run_mstool(*call, *CPU, "--merge")
+    assert (ended.code, len(ended.stderr.splitlines())) == (65, 1)
+    assert "1-of-2/stitch.json: damaged" in ended.stderr
+    assert "--shard 1/2 again with --overwrite" in ended.stderr
+
+
+def test_the_batch_size_is_that_of_the_shards(run_mstool, study):
+    run_shards(run_mstool, ("predict", "tiles", "--batch-size", 8), 2, "probs")
+    assert run_mstool("predict", "tiles", "--merge", *CPU).code == 0
+    assert json.loads(Path("probs/predict.json").read_text())["batch_size"] == 8
+
+
+def test_time_a_megapixel_is_that_of_all_shards(run_mstool, study):
+    call = ("segment", "raw", "--size", 48, "--overlap", 16)
+    run_shards(run_mstool, call, 2, "masks")
+    for index in range(2):
+        path = Path(f"masks.shards/{index}-of-2/stitch.json")
+        record = json.loads(path.read_text()) | {"s_per_megapixel": 10.0 + index}
+        path.write_text(json.dumps(record))
+    assert run_mstool(*call, *CPU, "--merge").code == 0
+    found = json.loads(Path("masks/stitch.json").read_text())
+    assert found["s_per_megapixel"] == pytest.approx(10.5)
 
 
 @pytest.mark.parametrize(

@@ -211,6 +211,16 @@ def test_groups_of_the_split_reach_the_intervals(run_mstool, study):
     assert "the split of the training makes 4 groups of the 6 of the tile folder" in ended.stderr
 
 
+def test_a_model_that_is_lost_is_made_again(run_mstool, study):
+    command = (*TRAIN, *TINY, "--epochs", 1, "-o", "again")
+    assert run_mstool(*command).code == 0
+    before = (study / "again" / "model.safetensors").read_bytes()
+    (study / "again" / "model.safetensors").unlink()
+    ended = run_mstool(*command)
+    assert ended.code == 0, ended.stderr
+    assert (study / "again" / "model.safetensors").read_bytes() == before
+
+
 def test_weights_that_know_the_test_are_refused(run_mstool, study):
     weights = ("--weights", "model/model.safetensors")
     command = ("train", "tiles", "--split", "split.csv", "--test-fold", "2", *TINY)
@@ -218,6 +228,11 @@ def test_weights_that_know_the_test_are_refused(run_mstool, study):
     assert ended.code == 65
     assert "has already seen img" in ended.stderr
     assert not (study / "next").exists()
+    ended = run_mstool(*command, "--epochs", 1, *weights, "-o", "next", "--allow-leak")
+    assert ended.code == 0
+    assert "--allow-leak: model/model.safetensors has already seen img" in ended.stderr
+    (found, *_) = json.loads((study / "next" / "train.json").read_text())["leak"]["found"]
+    assert "has already seen img" in found
 
 
 def leak_by(kind):
@@ -270,6 +285,7 @@ def test_leak_is_refused_before_the_first_step(run_mstool, study, kind):
         (["--max-images", "9"], 2, "--max-images 9"),
         (["--max-time", "soon"], 2, "--max-time soon"),
         (["--lr", "-1"], 2, "--lr"),
+        (["--lr", "0"], 2, "--lr 0: must be above 0"),
         (["--ema", "1"], 2, "--ema"),
         (["--device", "tpu"], 69, "--device tpu"),
         (["--device", "cuda:99"], 69, "cuda:99"),

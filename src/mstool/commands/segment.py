@@ -46,8 +46,8 @@ def segment(
         bool,
         Group.INPUT(
             "--keep-going",
-            help="Leave out micrographs that cannot be read, and end with 1; the same command then "
-            "goes on with them.",
+            help="Leave out micrographs that cannot be read, and end with 1; once they are mended, "
+            "the same command goes on with them alone.",
         ),
     ] = False,
     batch_size: BatchSize = 4,
@@ -102,6 +102,8 @@ def segment(
     Example: mstool segment new/ --model model/ --overlay
     """
     given = locals()
+    if estimate and merge:
+        raise UsageError("--estimate: --merge runs no network; leave one of them out")
     from mstool.io.records import pick
     from mstool.io.tiles import STITCH_RECORD
     from mstool.micrographs.sets import Reading, open_set
@@ -129,11 +131,10 @@ def segment(
         inputs = [*files.files(), *(one.path for one in models)]
         emit_plan("segment", settings.as_record() | asdict(masks), inputs, job.out)
         return
-    unreadable = None
+    running = pipeline.Running(batch_size, max_mem, keep_going, files.images)
     if keep_going:
-        files, unreadable = pipeline.leave_out_unreadable(files, job.report)
+        files = pipeline.leave_out_unreadable(files, job.report)
     micrographs = open_set(files, reading, None, job.report)
-    running = pipeline.Running(batch_size, max_mem, unreadable)
     arguments = micrographs, models, settings, masks, running, compute, job
     if estimate:
         _estimate(arguments, max_mem, job)

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,9 @@ from mstool.errors import (
     UnavailableError,
     UsageError,
 )
-from mstool.io.atomic import TEMPORARY, is_temporary
+from mstool.io.atomic import TEMPORARY, is_temporary, sweep_beside
 from mstool.io.lock import LOCK, lock_folder, refuse_locked, unlock_folder
-from mstool.io.records import read_record, to_json, write_record
+from mstool.io.records import hash_inputs, read_record, says_the_same, to_json, write_record
 
 _YOUNG_S = 600.0  # what a run beside this one may still be writing, where there are no locks
 
@@ -42,7 +42,7 @@ class OutputFolder:
     def claim(
         self,
         settings: dict[str, Any],
-        inputs: dict[str, str],
+        inputs: Mapping[str, str | None],
         overwrite: bool = False,
         pieces: Callable[[], Iterable[Path]] = tuple,
     ) -> Literal["new", "unfinished", "done"]:
@@ -51,7 +51,8 @@ class OutputFolder:
         Parameters
         ----------
         settings, inputs : dict
-            What decides the result, and the hash of each input by path relative to the folder.
+            What decides the result, and the hash of each input by path relative to the folder. One
+            that an earlier run has left out, by `write_claim` or in its record, may be another.
         pieces : callable
             Gives the files without which finished work is not whole; asked only of such.
 
@@ -83,6 +84,10 @@ class OutputFolder:
         if state == "done":
             unlock_folder(self.path)
         return state
+
+    def write_claim(self, settings: dict[str, Any], inputs: Mapping[str, str | None]) -> None:
+        """Say what is made here until the record does; None for an input that is left out."""
+        write_record(self.claim_path, {"settings": settings, "inputs": inputs})
 
     @contextmanager
     def filling(self, state: str) -> Iterator[None]:
@@ -149,7 +154,7 @@ class OutputFolder:
             self._tidy()  # a run may have been killed after its record
             self.claim_path.unlink(missing_ok=True)
             return "done"
-        write_record(self.claim_path, claim)
+        self.write_claim(**claim)
         if state == "new":
             return "new"
         (self.path / self.record).unlink(missing_ok=True)  # not whole, or not any more
@@ -198,7 +203,7 @@ class OutputFolder:
             raise InputError(f"{path}: damaged, files: is no list of names; use --overwrite")
         return [self.path / name for name in names]
 
-    def _refuse_own_inputs(self, inputs: dict[str, str]) -> None:
+    def _refuse_own_inputs(self, inputs: Iterable[str]) -> None:
         for name in inputs:
             if name.split("/")[0] in (self.record, *self.contents, *self.scratch):
                 raise UsageError(
@@ -231,6 +236,37 @@ class OutputFolder:
                 _remove(self.path / name)
 
 
+def claim_files(
+    files: Iterable[Path],
+    record: Path,
+    settings: Mapping[str, Any],
+    inputs: Iterable[Path],
+    overwrite: bool = False,
+) -> dict[str, str]:
+    """SHA-256 of each input by its path relative to a record, if that may be written, and `files`.
+
+    For what fills no folder of its own; see `OutputFolder` for what does.
+
+    Raises
+    ------
+    OutputExistsError
+        If one is there, unless it is to be overwritten, or the record, or the claim that a killed
+        run has left in its place, is of the same inputs and settings.
+    """
+    hashes = hash_inputs(inputs, record.parent)
+    files, known = (*files, record), (record, name_claim(record.parent, record.name))
+    for path in {*files, *known}:
+        sweep_beside(path)
+    there = [path for path in files if path.exists()]
+    is_mine = any(says_the_same(path, settings, hashes) for path in known)
+    if there and not overwrite and not is_mine:
+        raise OutputExistsError(
+            f"{there[0]}: already there, with other inputs or settings; choose another --out, or "
+            "replace it with --overwrite"
+        )
+    return hashes
+
+
 def is_unfinished(folder: Path, record: str) -> bool:
     """Whether a verb that writes this record last began to fill a folder and has not ended."""
     return name_claim(folder, record).is_file() and not (folder / record).is_file()
@@ -253,10 +289,12 @@ def differing_settings(before: dict[str, Any], after: dict[str, Any]) -> list[st
 
 def settings_in(folder: Path, record: str) -> dict[str, Any]:
     """Settings with which work in a folder was begun or done; empty where there is none."""
-    for path in (folder / record, name_claim(folder, record)):
+    # in this order, since a run that ends beside this one writes its record, then removes its claim
+    for path in (name_claim(folder, record), folder / record):
         if path.is_file():
-            settings = read_record(path).get("settings")
-            return settings if isinstance(settings, dict) else {}
+            with suppress(MissingInputError):
+                settings = read_record(path).get("settings")
+                return settings if isinstance(settings, dict) else {}
     return {}
 
 
@@ -274,9 +312,18 @@ def _remove(path: Path) -> None:
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     changed = differing_settings(old.get("settings", {}), new["settings"])
-    if not changed and old.get("inputs") != new["inputs"]:
+    if not changed and not _same_inputs(old.get("inputs"), new["inputs"]):
         return ["inputs"]
     return changed
+
+
+def _same_inputs(old: Any, new: dict[str, Any]) -> bool:
+    """Whether nothing that was used has changed, and nothing has come that was not known of."""
+    if not isinstance(old, dict):
+        return False
+    left_out = {name for name, sha256 in old.items() if sha256 is None}
+    used, found = ({k: v for k, v in each.items() if k not in left_out} for each in (old, new))
+    return used == found
 
 
 def _short(value: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from mstool.errors import InputError
 from mstool.io.lock import refuse_locked
 from mstool.io.outputs import OutputFolder
-from mstool.io.records import Run, hash_inputs, read_record
+from mstool.io.records import Run, hash_inputs, read_record, relative_to
 from mstool.pipeline.shards import Parts, Shard, disagreement, open_parts
 from mstool.reporting import Reporter
 from mstool.stopping import raise_if_stopped
@@ -91,7 +91,7 @@ class Work:
     run: Run
     folder: OutputFolder
     state: str  # "new", or "unfinished" where some pieces are there
-    inputs: dict[str, str]  # hash of each input by path relative to the folder
+    inputs: dict[str, str | None]  # hash of each by path relative to the folder; None if left out
     settings: dict[str, Any]
     pieces: Callable[[], Iterable[Path]]  # files without which the folder is not whole
     shard: Shard | None = None  # what is done of the work; None for all of it
@@ -110,6 +110,11 @@ class Work:
             "settings": self.settings,
             **shard,
         }
+
+    def leave_out(self, paths: Iterable[Path]) -> None:
+        """Say that inputs are not used: the same command may find others in their place."""
+        self.inputs.update((relative_to(path, self.folder.path), None) for path in paths)
+        self.folder.write_claim(self.settings, self.inputs)
 
     def open_parts(self, record: str = "") -> Parts:
         """Open the shards of this work, and see that they belong together.
@@ -135,7 +140,7 @@ class Work:
         """
         parts.gather(names, self.folder.path)
         if lost := next((path for path in self.pieces() if not path.is_file()), None):
-            raise InputError(f"{lost}: no shard has made it; run the shards again with --overwrite")
+            raise InputError(f"{lost}: no shard has made it; run the shards again, and merge then")
 
     def list_files(self) -> list[str]:
         """Names of all that has been made; see `OutputFolder.list_files`."""
@@ -151,7 +156,11 @@ class Work:
         self.folder.finish(record, self.pieces if pieces is None else pieces)
 
     def finish_merge(self, record: dict[str, Any], parts: Parts) -> None:
-        """Write the record of work that is joined of shards, which are then taken away."""
+        """Write the record of work that is joined of shards.
+
+        They are then taken away, unless something is left out, which they can still make.
+        """
         run = record["mstool"] | {"device": parts.device, "threads": parts.threads}
         self.finish(record | {"mstool": run, "shards": parts.describe()})
-        parts.remove(self.folder)
+        if not record.get("left_out"):
+            parts.remove(self.folder)

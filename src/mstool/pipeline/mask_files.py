@@ -51,6 +51,17 @@ def mask_name(source_name: str) -> str:
     return f"{Path(source_name).stem}.tif"
 
 
+def files_of_mask(name: str, settings: MaskSettings, out: Path) -> list[Path]:
+    """All that is written of the micrograph of a name."""
+    mask = out / mask_name(name)
+    files = [mask]
+    if settings.confidence:
+        files.append(out / CONFIDENCE / mask.name)
+    if settings.overlay:
+        files.append(out / OVERLAYS / f"{mask.stem}.png")
+    return files
+
+
 def write_mask(
     out: Path,
     bands: Iterable[np.ndarray],

@@ -16,6 +16,7 @@ from mstool.micrographs.find import Naming, find_micrograph, pair_labels
 from mstool.micrographs.label_maps import named, open_label_map
 from mstool.micrographs.label_sets import open_label_maps
 from mstool.pictures.save import save_figure
+from mstool.pipeline.mask_files import OVERLAYS, mask_name
 from mstool.reporting import Reporter
 
 # Larger pictures take long to draw and show no more on a screen.
@@ -45,7 +46,7 @@ class OverlayInputs:
 def write_overlay(
     source: SourceImage, probs: Path, inputs: OverlayInputs, legend: Legend, out: Path
 ) -> None:
-    """Draw one mask of `out` beside its micrograph and, given labels, its errors.
+    """Draw one mask of `out` beside its micrograph and, given labels, its errors, unless it is.
 
     The micrograph is from the record in `probs`; the legend is that of the model.
 
@@ -56,13 +57,15 @@ def write_overlay(
     """
     from mstool.pictures.overlay import draw_overlay  # 0.5 s that masks alone do not need
 
+    picture = out / OVERLAYS / f"{Path(source.name).stem}.png"
+    if picture.exists():  # a piece that an interrupted run has finished
+        return
     path = find_micrograph(source, probs, inputs.images)
     if path is None:
         raise MissingInputError(
             f"{source.name}: this micrograph is not where it was, or has changed; give its folder "
             "with --images"
         )
-    stem = Path(source.name).stem
     step = -(-max(source.shape) // _MOST_PIXELS)
     truth = None
     if source.name in inputs.labels:
@@ -75,15 +78,14 @@ def write_overlay(
     _check_size(micrograph, source)
     figure = draw_overlay(
         read_reduced(micrograph, step),
-        read_reduced(open_label_values(out / f"{stem}.tif"), step),
+        read_reduced(open_label_values(out / mask_name(source.name)), step),
         truth,
         legend.names,
         palette(legend),
         source.name,
         None if source.pixel_size_um is None else source.pixel_size_um * step,
     )
-    (out / "overlays").mkdir(exist_ok=True)
-    save_figure(out / "overlays" / f"{stem}.png", figure)
+    save_figure(picture, figure)
 
 
 def _check_size(image: Micrograph, source: SourceImage) -> None:

@@ -23,6 +23,7 @@ from mstool.micrographs.needs import check_needs
 from mstool.micrographs.tile_folder import TileFolder, open_tile_folder
 from mstool.nn.checkpoint import LoadedModel, check_same_classes, load_checkpoint
 from mstool.nn.device import Compute
+from mstool.nn.engines import least_batch
 from mstool.nn.graph_folder import user_graph_folder
 from mstool.nn.infer import predict_images
 from mstool.nn.model import Segmenter
@@ -36,7 +37,7 @@ from mstool.pipeline.fold_models import (
 )
 from mstool.pipeline.job import Job, Work
 from mstool.pipeline.made_with import describe_making
-from mstool.reporting import Advance, Reporter
+from mstool.reporting import Reporter
 from mstool.splits.leaks import all_searched
 
 OUT_OF_FOLD = "out-of-fold"
@@ -78,7 +79,7 @@ def predict_tiles(
     settings = replace(settings, engine=engine.name)
     # whole batches, since rounding depends on what else is in one
     batches = job.share(list(_batches(parts, batch_size)), f"batches of {batch_size} tiles")
-    wanted = {tile.id for batch in batches for tile in batch}
+    wanted = {tile.id for batch in batches for tile in batch.tiles}
     chosen = [tile for tile in tile_folder.tiles if tile.id in wanted]
     inputs = [*tile_folder.files, *(model.path for model in models)]
     pieces = [out / MANIFEST, *(probabilities_path(out, tile) for tile in chosen)]
@@ -100,13 +101,13 @@ def predict_tiles(
     run_by = {id(model): one for model, one in zip(models, engine.segmenters, strict=True)}
     # a damaged tile takes nothing back: with it mended, the same command goes on
     todo = [tile for tile in chosen if not probabilities_path(out, tile).exists()]
-    missing_ids = {tile.id for tile in todo}
+    least = least_batch(engine.name, compute, batch_size)
+    (out / "probs").mkdir(exist_ok=True)
     with job.report.progress("predicting", len(chosen)) as advance:
-        advance(len(chosen) - len(todo))
-        for part in parts:
-            missing = [tile for tile in part.tiles if tile.id in missing_ids]
-            segmenters = [run_by[id(model)] for model in part.models]
-            _predict_all(missing, tiles, segmenters, settings, batch_size, compute, out, advance)
+        for batch in batches:
+            segmenters = [run_by[id(model)] for model in batch.models]
+            _predict_batch(batch.tiles, tiles, segmenters, settings, least, compute, out)
+            advance(len(batch.tiles))
     write_manifest(out, chosen)
     begun = work.describe(compute.name, compute.n_threads)
     predicted = sum(tile.height * tile.width for tile in todo) / 1e6
@@ -144,11 +145,11 @@ def _describe_tiles(
     }
 
 
-def _batches(parts: Sequence[Part], batch_size: int) -> Iterator[Sequence[Tile]]:
-    """Tiles that are predicted at a time."""
+def _batches(parts: Sequence[Part], batch_size: int) -> Iterator[Part]:
+    """Tiles that are predicted at a time, with the models that do."""
     for part in parts:
         for start in range(0, len(part.tiles), batch_size):
-            yield part.tiles[start : start + batch_size]
+            yield replace(part, tiles=part.tiles[start : start + batch_size])
 
 
 def choose_tiles(
@@ -200,7 +201,8 @@ def _merge(chosen: Sequence[Tile], facts: dict[str, Any], work: Work, job: Job) 
         shards.total("tile_megapixels_predicted"),
         shards.elapsed_s(),
     )
-    work.finish_merge(work.describe() | pace | facts | {"engine": shards.engine}, shards)
+    known = {"engine": shards.engine, "batch_size": shards.parts[0].record.get("batch_size")}
+    work.finish_merge(work.describe() | pace | facts | known, shards)
     job.report.note(f"{job.out}: {len(chosen)} tiles of {len(shards.parts)} shards")
 
 
@@ -305,21 +307,21 @@ def _was_searched(model: LoadedModel) -> bool | None:
     return (model.checkpoint.training.get("leak") or {}).get("searched")
 
 
-def _predict_all(
-    todo: Sequence[Tile],
+def _predict_batch(
+    batch: Sequence[Tile],
     tiles: Path,
     segmenters: Sequence[Segmenter],
     settings: PredictSettings,
-    batch_size: int,
+    least: int,
     compute: Compute,
     out: Path,
-    advance: Advance,
 ) -> None:
-    (out / "probs").mkdir(exist_ok=True)
-    for start in range(0, len(todo), batch_size):
-        batch = todo[start : start + batch_size]
-        images = [read_tile_image(tiles, tile) for tile in batch]
-        probabilities = predict_images(segmenters, images, compute, settings.tta)
-        for tile, values in zip(batch, probabilities, strict=True):
-            write_probabilities(probabilities_path(out, tile), to_stored(values, settings.probs))
-        advance(len(batch))
+    """Write what is missing of a batch, all of which is computed; see `predict_images`."""
+    paths = [probabilities_path(out, tile) for tile in batch]
+    if all(path.exists() for path in paths):
+        return
+    images = [read_tile_image(tiles, tile) for tile in batch]
+    probabilities = predict_images(segmenters, images, compute, settings.tta, least)
+    for path, values in zip(paths, probabilities, strict=True):
+        if not path.exists():  # a piece that an interrupted run has finished
+            write_probabilities(path, to_stored(values, settings.probs))

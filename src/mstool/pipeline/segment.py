@@ -1,5 +1,6 @@
 """Micrographs to masks in one stream, without files in between."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -24,7 +25,7 @@ from mstool.micrographs.sets import Member, MicrographSet, Reading, ScaledMicrog
 from mstool.micrographs.tile_folder import LEGEND
 from mstool.nn.checkpoint import LoadedModel
 from mstool.nn.device import Compute
-from mstool.nn.engines import TORCH
+from mstool.nn.engines import TORCH, least_batch
 from mstool.nn.graph_folder import user_graph_folder
 from mstool.nn.infer import predict_images
 from mstool.pipeline.engine_choice import (
@@ -42,15 +43,15 @@ from mstool.pipeline.mask_files import (
     Doubt,
     MaskSettings,
     describe_masks,
-    mask_name,
+    files_of_mask,
     note_doubts,
     write_mask,
 )
 from mstool.pipeline.mask_pictures import OverlayInputs, write_overlay
 from mstool.pipeline.memory_bound import MemoryNeeds, blending_bytes, choose_batch, measure_needs
 from mstool.pipeline.predict import describe_models
-from mstool.pipeline.shards import Parts
-from mstool.pipeline.stitch import list_masks
+from mstool.pipeline.shards import Part, Parts
+from mstool.pipeline.stitch import list_masks, list_pieces
 from mstool.pipeline.stitched import blend_tiles
 from mstool.pipeline.streaming import read_ahead
 from mstool.pipeline.tile import describe_source
@@ -85,7 +86,8 @@ class Running:
 
     batch_size: int  # tiles at a time, at most
     max_mem: float | None  # most memory of the process [bytes]
-    unreadable: Sequence[str] | None  # names of what is left out; None where nothing may be
+    keep_going: bool  # whether micrographs that fail are left out
+    asked: Sequence[Path]  # all micrographs, also those that cannot be opened and are in no set
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,12 @@ class Segmented:
     source: SourceImage
     doubt: Doubt
     n_tiles: int
+    elapsed_s: float  # from opening it to the last of its files
+
+    @property
+    def megapixels(self) -> float:
+        """Of the scaled micrograph."""
+        return float(np.prod(self.source.scaled_shape)) / 1e6
 
 
 @dataclass(frozen=True)
@@ -102,6 +110,7 @@ class Stream:
     """What turns micrographs into masks, in this order."""
 
     micrographs: MicrographSet
+    unreadable: tuple[Path, ...]  # of the same share, left out since they cannot be opened
     engine: EngineChoice
     settings: SegmentSettings
     masks: MaskSettings
@@ -113,6 +122,7 @@ class Stream:
 
     def segment(self, member: Member, hashes: dict[str, str], report: Reporter) -> Segmented:
         """Write the mask of a micrograph, and its picture if asked for."""
+        began = time.monotonic()
         opened = self.micrographs.open(member)
         source = describe_source(member, opened, hashes, self.out)
         given = replace(self.micrographs.given(()), micrographs=frozenset([source.sha256]))
@@ -123,7 +133,7 @@ class Stream:
             doubt = write_mask(self.out, bands, source, self.legend, self.masks)
         if self.masks.overlay:
             write_overlay(source, self.out, OverlayInputs(), self.legend, self.out)
-        return Segmented(source, doubt, len(windows))
+        return Segmented(source, doubt, len(windows), round(time.monotonic() - began, 3))
 
     def within(self, max_mem: float | None) -> "Stream":
         """Take so few tiles at a time that the process stays below a bound [bytes].
@@ -133,7 +143,7 @@ class Stream:
         UsageError
             If it cannot.
         """
-        if max_mem is None:
+        if max_mem is None or not self.micrographs.members:
             return self
         return replace(self, batch_size=choose_batch(self.measure(), max_mem, self.batch_size))
 
@@ -146,7 +156,8 @@ class Stream:
         # other engines than torch take one at a time, and of the rest hold values and copies
         n_values = tile.size * 2 + 5 * len(self.legend.classes) * size**2
         each_more = None if self.engine.name == TORCH else 4.0 * n_values
-        return measure_needs(lambda one: self._predict_tiles([one]), tile, blending, each_more)
+        alone = replace(self, batch_size=1)  # whose batches are not filled up
+        return measure_needs(lambda one: alone._predict_tiles([one]), tile, blending, each_more)
 
     def plan(self, shape: tuple[int, int]) -> list[Window]:
         """Tiles of a scaled micrograph (H, W), in the order in which they are predicted."""
@@ -171,7 +182,8 @@ class Stream:
             advance(len(batch))
 
     def _predict_tiles(self, tiles: Sequence[np.ndarray]) -> np.ndarray:
-        return predict_images(self.engine.segmenters, tiles, self.compute, self.settings.tta)
+        least = least_batch(self.engine.name, self.compute, self.batch_size)
+        return predict_images(self.engine.segmenters, tiles, self.compute, self.settings.tta, least)
 
     def _blending_bytes(self, member: Member) -> float:
         opened = self.micrographs.open(member)
@@ -200,32 +212,35 @@ def segment_images(
     """
     stream = open_stream(micrographs, models, settings, masks, running, compute, job)
     micrographs, settings = stream.micrographs, stream.settings
-    failed: list[str] = []
-    work = _claim(micrographs, models, settings, masks, failed, job)
+    left_out = [*stream.unreadable]
+    work = _claim(micrographs, models, settings, masks, left_out, job)
     if work is None:
         return
-    may_fail = None if running.unreadable is None else failed
     with work.filling():
         shards = work.open_parts() if job.is_merge else None
         stream = stream.within(running.max_mem if shards is None else None)
         write_text(job.out / LEGEND, legend_to_toml(index_legend(stream.legend)))
         if shards is None:
-            found = _segment_all(stream, work, may_fail, job)
+            found = _segment_all(stream, work, running.keep_going, left_out, job)
         else:
-            found = _gather(shards, stream, work, may_fail)
+            found = _gather(shards, stream, work, running.keep_going, left_out)
+        if not found and job.shard is None:
+            raise InputError(f"{micrographs.name}: none of these can be segmented")
         _check(micrographs, models, _sample(micrographs, found, settings), job.report)
-    failed += running.unreadable or ()
-    record = _describe(stream, models, found, work) | {"left_out": [*failed]}
+    names = sorted(path.name for path in left_out)
+    record = _describe(stream, models, found, work) | {"left_out": names}
     if shards is None:
         work.finish(record)
     else:
-        engine = {"engine": shards.engine}
-        work.finish_merge(record | _pace_of(shards, record["megapixels"]) | engine, shards)
+        batch_size = max(part.record.get("batch_size", 1) for part in shards.parts)
+        known = {"engine": shards.engine, "batch_size": batch_size}
+        work.finish_merge(record | known, shards)
     _note(found, masks, job)
-    if failed:
+    if names:
+        again = "run the shards and --merge" if job.is_merge else "run the same command"
         raise CheckFailed(
-            f"{len(failed)} of {len(found) + len(failed)} micrographs have no mask: "
-            f"{', '.join(failed)}"
+            f"{len(names)} of {len(found) + len(names)} micrographs have no mask: "
+            f"{', '.join(names)}; once they are mended, {again} again"
         )
 
 
@@ -251,8 +266,9 @@ def open_stream(
     settings = replace(settings, engine=engine.name)
     legend = legend_from_toml(models[0].checkpoint.legend)
     needs = tuple(model.needs for model in models)
+    share = job.share(running.asked, "micrographs")
     shared = compute, legend, needs, job.out
-    return Stream(_share(micrographs, job), engine, settings, masks, running.batch_size, *shared)
+    return Stream(*_share(micrographs, share), engine, settings, masks, running.batch_size, *shared)
 
 
 def scale_of(models: Sequence[LoadedModel]) -> float:
@@ -272,26 +288,25 @@ def scale_of(models: Sequence[LoadedModel]) -> float:
     return scales[0]
 
 
-def leave_out_unreadable(files: SetFiles, report: Reporter) -> tuple[SetFiles, list[str]]:
-    """Micrographs that can be opened, and names of the others, each of which is told.
+def leave_out_unreadable(files: SetFiles, report: Reporter) -> SetFiles:
+    """Micrographs that can be opened; of the others each is told.
 
     Raises
     ------
     InputError
         If none can.
     """
-    readable, others = [], []
+    readable = []
     for path in files.images:
         try:
             open_micrograph(path)
         except (InputError, MissingInputError) as error:
             report.note(f"{error}; left out")
-            others.append(path.name)
         else:
             readable.append(path)
     if not readable:
         raise InputError(f"{files.images[0]}: none of these micrographs can be read")
-    return replace(files, images=tuple(readable)), others
+    return replace(files, images=tuple(readable))
 
 
 def _ask_engine(
@@ -326,17 +341,24 @@ def _ask_engine(
     )
 
 
-def _claim(micrographs, models, settings, masks, failed: list[str], job: Job) -> Work | None:
-    """Take the folder; None where all masks are there already, but for those that have `failed`."""
-    members = {member.name: member for member in micrographs.members}
-    return job.claim(
+def _claim(micrographs, models, settings, masks, left_out: list[Path], job: Job) -> Work | None:
+    """Take the folder; None where all is there already, but for those that are `left_out`."""
+
+    def pieces() -> list[Path]:
+        made = (member.name for member in micrographs.members if member.path not in left_out)
+        return list_pieces(made, masks, job.out)
+
+    work = job.claim(
         STITCH_RECORD,
-        (LEGEND, CONFIDENCE, OVERLAYS, *list_masks(members, job.out)),
+        (LEGEND, CONFIDENCE, OVERLAYS, *list_masks((m.name for m in micrographs.members), job.out)),
         settings.as_record() | asdict(masks),
         [*micrographs.files.files(), *(model.path for model in models)],
-        lambda: [job.out / mask_name(name) for name in members if name not in failed],
+        pieces,
         (PARTS,),
     )
+    if work is not None and left_out:
+        work.leave_out(left_out)
+    return work
 
 
 def _check(micrographs: MicrographSet, models, greys, report: Reporter) -> None:
@@ -344,17 +366,18 @@ def _check(micrographs: MicrographSet, models, greys, report: Reporter) -> None:
 
 
 def _segment_all(
-    stream: Stream, work: Work, failed: list[str] | None, job: Job
+    stream: Stream, work: Work, keep_going: bool, left_out: list[Path], job: Job
 ) -> dict[str, Segmented]:
     """What is known of each mask by name of the micrograph.
 
-    Names of those that fail are added to `failed`; where it is None, the first one ends it.
+    Those that fail are added to `left_out`; unless it is to keep going, the first one ends it.
     """
     # a name of each micrograph is on its bar; the parts need none
     parts = KeptParts(job.out, Budget(), replace(job.report, verbosity=-1))
     found = {}
     for member in stream.micrographs.members:
-        if not (job.out / mask_name(member.name)).is_file():
+        files = files_of_mask(member.name, stream.masks, job.out)
+        if not all(path.is_file() for path in files):
             parts.forget(member.name)
         try:
             found[member.name] = parts.make(
@@ -363,49 +386,63 @@ def _segment_all(
                 lambda member=member: stream.segment(member, work.inputs, job.report),
             )
         except (InputError, MissingInputError) as error:
-            if failed is None:
+            if not keep_going:
                 raise
             job.report.note(f"{error}; left out")
-            failed.append(member.name)
-    if not found:
-        raise InputError(f"{stream.micrographs.name}: none of these can be segmented")
+            for path in files:  # of what may be another micrograph next time
+                path.unlink(missing_ok=True)
+            left_out.append(member.path)
+            work.leave_out([member.path])
     return found
 
 
-def _share(micrographs: MicrographSet, job: Job) -> MicrographSet:
-    """Micrographs that the job works on; of all the set is true what the checks have found."""
-    members = job.share(micrographs.members, "micrographs")
-    files = replace(micrographs.files, images=tuple(member.path for member in members))
-    return replace(micrographs, files=files, members=tuple(members))
+def _share(
+    micrographs: MicrographSet, share: Sequence[Path]
+) -> tuple[MicrographSet, tuple[Path, ...]]:
+    """Set with the members that are in a share, and what of the share is not in the set.
+
+    Of all the set is true what the checks have found.
+    """
+    members = {member.path: member for member in micrographs.members}
+    mine = [path for path in share if path in members]
+    files = replace(micrographs.files, images=tuple(mine))
+    shared = replace(micrographs, files=files, members=tuple(members[path] for path in mine))
+    return shared, tuple(path for path in share if path not in members)
 
 
 def _gather(
-    shards: Parts, stream: Stream, work: Work, failed: list[str] | None
+    shards: Parts, stream: Stream, work: Work, keep_going: bool, left_out: list[Path]
 ) -> dict[str, Segmented]:
-    """What shards have written, as `_segment_all` gives it; `failed` as there."""
-    if failed is not None:
-        names = {member.name for member in stream.micrographs.members}
-        left_out = {name for part in shards.parts for name in part.record.get("left_out", ())}
-        failed.extend(sorted(left_out & names))
+    """What shards have written, as `_segment_all` gives it; `left_out` as there."""
+    members = stream.micrographs.members
+    if keep_going:
+        names = {name for part in shards.parts for name in part.record.get("left_out", ())}
+        lacking = [member.path for member in members if member.name in names]
+        left_out += lacking
+        work.leave_out(lacking)
     work.gather(shards, [name for name in work.folder.contents if name != LEGEND])
-    known = {}
-    for part in shards.parts:
-        path = part.folder / STITCH_RECORD
-        sources = read_sources(path)
-        for row in require_keys(part.record, path, "doubt")[0]:
-            source = sources[row["image"]]
-            moved = replace(
-                source, specimen=None, path=relative_to(part.folder / source.path, stream.out)
-            )
+    known = {one.source.name: one for part in shards.parts for one in _read_part(part, stream)}
+    return {member.name: known[member.name] for member in members if member.name in known}
+
+
+def _read_part(part: Part, stream: Stream) -> Iterator[Segmented]:
+    """What a shard knows of its masks; each has taken its share of the time."""
+    path = part.folder / STITCH_RECORD
+    sources = read_sources(path)
+    rows, pace = require_keys(part.record, path, "doubt", "s_per_megapixel")
+    for row in rows:
+        try:
+            source, doubt = sources[row["image"]], pick(Doubt, row)
             n_tiles = len(stream.plan(source.scaled_shape))
-            known[source.name] = Segmented(moved, pick(Doubt, row), n_tiles)
-    order = (member.name for member in stream.micrographs.members)
-    return {name: known[name] for name in order if name in known}
-
-
-def _pace_of(shards: Parts, megapixels: float) -> dict[str, Any]:
-    batch_sizes = [part.record.get("batch_size", 1) for part in shards.parts]
-    return {"batch_size": max(batch_sizes), "s_per_megapixel": shards.elapsed_s() / megapixels}
+            one = Segmented(source, doubt, n_tiles, 0.0)
+            one = replace(one, elapsed_s=pace * one.megapixels)
+        except (KeyError, TypeError) as error:
+            raise InputError(
+                f"{path}: damaged table doubt ({error}); run --shard {part.shard} again with "
+                "--overwrite"
+            ) from None
+        moved = relative_to(part.folder / source.path, stream.out)
+        yield replace(one, source=replace(source, specimen=None, path=moved))
 
 
 def _sample(micrographs: MicrographSet, found, settings: SegmentSettings) -> tuple[float, ...]:
@@ -421,13 +458,14 @@ def _describe(
     settings, compute = stream.settings, stream.compute
     rows = [row for model in models for part in model.checkpoint.sources.values() for row in part]
     sources = name_specimens({name: one.source for name, one in found.items()}, rows)
-    megapixels = sum(np.prod(source.scaled_shape) for source in sources.values()) / 1e6
+    megapixels = sum(one.megapixels for one in found.values())
+    elapsed_s = sum(one.elapsed_s for one in found.values())
     begun = work.describe(compute.name, compute.n_threads)
     return begun | {
         "batch_size": stream.batch_size,
         "n_tiles": sum(one.n_tiles for one in found.values()),
         "megapixels": megapixels,
-        "s_per_megapixel": begun["mstool"]["elapsed_s"] / megapixels,
+        "s_per_megapixel": elapsed_s / megapixels if found else None,
         "engine": stream.engine.as_entry(),
         **describe_models(models),
         "folds": None,
@@ -445,4 +483,5 @@ def _describe(
 def _note(found: dict[str, Segmented], masks: MaskSettings, job: Job) -> None:
     doubts = {name: one.doubt for name, one in found.items()}
     job.report.note(f"{job.out}: {len(found)} masks")
-    note_doubts(doubts, {name: one.source for name, one in found.items()}, masks, job.report)
+    if found:
+        note_doubts(doubts, {name: one.source for name, one in found.items()}, masks, job.report)

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from mstool.errors import UnavailableError
+from mstool.errors import InputError, UnavailableError
 from mstool.io.records import Run, core_seconds, peak_rss_mb
 from mstool.io.tiles import SourceImage
 from mstool.pipeline.mask_files import write_mask
@@ -71,11 +71,13 @@ def estimate_segment(make_stream: Callable[[], Stream], run: Run) -> SegmentEsti
     Raises
     ------
     InputError
-        If the first micrograph cannot be read.
+        If the first micrograph cannot be read, or none of a shard.
     """
     begun = Cost(time.monotonic() - run.clock, run.core_s())
     make_stream()
     opened, stream = _cost_of(make_stream)
+    if not stream.micrographs.members:
+        raise InputError(f"{stream.unreadable[0]}: none of these micrographs can be read")
     peak, start_up = _peak(stream), begun + opened
     shapes = [stream.micrographs.open(member).shape for member in stream.micrographs.members]
     n_tiles = sum(len(stream.plan(shape)) for shape in shapes)

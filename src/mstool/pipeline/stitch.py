@@ -14,6 +14,7 @@ from mstool.pipeline.mask_files import (
     OVERLAYS,
     MaskSettings,
     describe_masks,
+    files_of_mask,
     mask_name,
     note_doubts,
     write_mask,
@@ -29,13 +30,12 @@ def stitch_masks(probs: Path, settings: MaskSettings, overlay: OverlayInputs, jo
     folder = open_probabilities(probs)
     sources = folder.sources
     read_folds(folder.record, [*sources], probs / PREDICT_RECORD)  # refuse damage before any work
-    masks = [out / mask_name(name) for name in sources]
     work = job.claim(
         STITCH_RECORD,
         (LEGEND, CONFIDENCE, OVERLAYS, *list_masks(sources, out)),
         asdict(settings) | overlay.as_record(),
         [*folder.files, *overlay.paths()],
-        lambda: masks,
+        lambda: list_pieces(sources, settings, out),
     )
     if work is None:
         return
@@ -58,6 +58,11 @@ def stitch_masks(probs: Path, settings: MaskSettings, overlay: OverlayInputs, jo
     work.finish(work.describe() | kept | facts)
     job.report.note(f"{out}: {len(sources)} masks; tiles cover every pixel")
     note_doubts(doubts, sources, settings, job.report)
+
+
+def list_pieces(names: Iterable[str], settings: MaskSettings, out: Path) -> list[Path]:
+    """Files without which the folder is not whole, for micrographs of these names."""
+    return [out / LEGEND, *(path for name in names for path in files_of_mask(name, settings, out))]
 
 
 def list_masks(names: Iterable[str], out: Path) -> list[str]:

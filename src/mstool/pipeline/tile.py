@@ -115,8 +115,8 @@ def _pieces(out: Path, has_labels: bool) -> list[Path]:
 
 
 def _files_of(tiles: Iterable[Tile], out: Path, has_labels: bool) -> list[Path]:
-    """The manifest, and the files of these tiles."""
-    found = [out / MANIFEST]
+    """The manifest, the files of these tiles, and the legend of their labels."""
+    found = [out / MANIFEST, *([out / LEGEND] if has_labels else [])]
     for tile in tiles:
         found.append(out / "images" / f"{tile.id}.tif")
         if has_labels:
