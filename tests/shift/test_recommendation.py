@@ -30,14 +30,14 @@ def findings(
     )
 
 
-def repair(chosen="tent", *, is_better=True, makes_worse=False, left_out=(), impossible=None):
+def repair(chosen="tent", *, is_better=True, makes_worse=False, left_out=(), impossible=()):
     return SimpleNamespace(
         repairs=["none"] if impossible else ["none", "tent"],
         chosen=chosen,
         is_better=is_better,
         makes_worse=makes_worse,
         left_out=left_out,
-        impossible=impossible or {},
+        impossible=impossible,
     )
 
 
@@ -57,7 +57,7 @@ LABELLED = {"source": scored(12), "target": scored(12)}
         (findings(mitigation=repair("none", left_out="abc")), "yes", "no time to try 3 repairs"),
         (findings(mitigation=repair("none", left_out="abc")), "yes", "--max-time"),
         (
-            findings(mitigation=repair("none", impossible={"fourier": "why"})),
+            findings(mitigation=repair("none", impossible=("fourier: why",))),
             "yes",
             "(fourier: why)",
         ),

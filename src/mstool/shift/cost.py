@@ -162,7 +162,7 @@ def estimate_cost(
 def known_score(performance: Performance, estimates: Estimates) -> Interval | None:
     """Interval of the mean IoU on the target: as measured, else as estimated; None if unknown.
 
-    One micrograph has no interval, and an extrapolated estimate is worth none.
+    Fewer than four units have no interval, and an extrapolated estimate is worth none.
     """
     if performance.target is not None:
         low, high = map(float, performance.target.interval)

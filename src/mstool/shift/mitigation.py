@@ -1,7 +1,7 @@
 """How a network fares on the target under each repair, and which one is taken."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class Mitigation:
     is_better: bool  # clearly more consistent than none, or of a clearly higher score
     files: tuple[str, ...] = ()  # what it made, relative to the record
     left_out: tuple[str, ...] = ()  # for lack of time
-    impossible: Mapping[str, str] = field(default_factory=dict)  # why, by repair
+    impossible: tuple[str, ...] = ()  # repairs, each with the reason
 
     @property
     def chosen_row(self) -> RepairRow:

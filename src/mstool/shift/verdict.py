@@ -134,7 +134,7 @@ def _repair(findings: Findings, _: bool | None) -> str:
             "command with a larger --max-time does"
         )
     if len(mitigation.repairs) == 1 and mitigation.impossible:
-        reasons = ", ".join(f"{name}: {why}" for name, why in mitigation.impossible.items())
+        reasons = ", ".join(mitigation.impossible)
         return f"{loses}, and what was asked for is not possible ({reasons}); try --mitigate auto"
     annotate = "annotate some of these micrographs (--retrain-advice) and train again"
     if chosen == NONE:

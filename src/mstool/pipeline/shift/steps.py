@@ -103,9 +103,11 @@ def repair_target(c: Comparison, factors: Factors, division: Division) -> tuple[
             make = partial(try_out, name)
             needs_s = _REPAIR_READINGS * c.target_s
             trials[name] = c.parts.make(f"repair {name}", Readings, make, needs_s=needs_s)
-    impossible = {name: repair_of(name) for name, readings in trials.items() if readings == ()}
-    for name, reason in impossible.items():
-        c.report.note(f"{name}: is left out; {reason}")
+    impossible = tuple(
+        f"{name}: {repair_of(name)}" for name, found in trials.items() if found == ()
+    )
+    for words in impossible:
+        c.report.note(f"left out, since not possible: {words}")
     possible = {name: readings for name, readings in trials.items() if readings}
     source = c.readings[0].readings
     found = compare_repairs(
