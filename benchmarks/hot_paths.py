@@ -5,8 +5,8 @@
 
 Prints a table in Markdown. Seconds are those of all cores together, user and system, of the process
 and what it starts, which other work on the machine changes least; a ratio is the median over rounds
-of theirs by ours, so that 2 is half the work. Peers that are not installed are named as such
-(benchmarks/peers.txt lists them). All run with one thread.
+of theirs by ours, so that 2 is half the work. Peers that are not installed, or fail, are "not
+available" (benchmarks/peers.txt lists them). All run with one thread.
 """
 
 import argparse
@@ -44,7 +44,7 @@ class Race:
 
     title: str
     ours: Callable[[], object]
-    others: dict[str, Callable[[], object] | None]  # None where it is not installed
+    others: dict[str, Callable[[], object] | None]  # None where it is not available
     least: dict[str, float] = field(default_factory=dict)  # ratio that is aimed at
 
 
@@ -83,7 +83,7 @@ def hold(
     rows = []
     for name in race.others:
         if name not in times:
-            rows.append(f"| {race.title} | {ours:.3g} | {name} | not installed | | |")
+            rows.append(f"| {race.title} | {ours:.3g} | {name} | not available | | |")
             continue
         ratio = statistics.median(b / a for a, b in zip(times["mstool"], times[name], strict=True))
         aim = race.least.get(name)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Mosaics of growing size: whether the memory bound holds, and time grows as the area.
 
-    python benchmarks/mosaics.py [--sides 4000 7000 10000 14000 20000] [--max-mem 2G]
+    python benchmarks/mosaics.py [--sides 4000 7000 10000 14000 20000] [--max-mem GIB]
         [--engine torch] [--files-side 20000] [--small] [--csv FILE] [--only segment]
 
 Segments square mosaics, a mirrored phantom, by a small U-Net under --max-mem and a limit of the
@@ -11,9 +11,9 @@ included, is compared with the bound as well. The two smallest mosaics are segme
 without a bound, and the labels compared. Then a mosaic is cut into tiles and stitched again, beside
 tifffile that reads and writes it.
 
-Each row goes to a CSV as soon as it is known, and what is there is not measured again. Seconds are
-those of all cores together. The exponent of core-seconds against the area is fitted after what a
-micrograph of a single tile takes is taken off.
+Each row goes to a CSV as soon as it is known, and what is there is not measured again; with --small
+it goes nowhere unless --csv says where. Seconds are those of all cores together. The exponent of
+core-seconds against the area is fitted after what a micrograph of a single tile takes is taken off.
 """
 
 import argparse
@@ -323,10 +323,10 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--sides", type=int, nargs="+", help="of the mosaics to segment [px]")
     parser.add_argument("--files-side", type=int, help="of the one to cut and stitch [px]")
     parser.add_argument("--max-mem", type=float, default=2.0, metavar="GiB")
-    parser.add_argument("--engine", default="torch")
+    parser.add_argument("--engine", default="torch", choices=("torch", "openvino", "onnxruntime"))
     parser.add_argument("--small", action="store_true", help="sizes that show that it works")
     parser.add_argument("--only", default="", choices=("", "segment", "files"))
-    parser.add_argument("--csv", type=Path, default=TABLE)
+    parser.add_argument("--csv", type=Path)
     options = parser.parse_args(arguments)
     options.sides = options.sides or (SMALL_SIDES if options.small else SIDES)
     options.files_side = options.files_side or max(options.sides)
@@ -343,6 +343,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_CACHE_HOME"] = str(Path(folder) / "cache")
         plan = Plan(Path(folder), 128 if options.small else 512, options.engine, bound_mib)
+        options.csv = options.csv or (plan.work / "rows.csv" if options.small else TABLE)
         rows = measure_all(plan, options)
     segmented = [row for row in rows if row.engine]
     if segmented:

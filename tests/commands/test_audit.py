@@ -14,6 +14,12 @@ from scipy import ndimage
 TINY = ("--arch", "unet-plain", "--depth", "2", "--width", "4", "--epochs", "1", "--device", "cpu")
 
 
+@pytest.mark.parametrize("options", [("--folds", 2), ("--group-by", "a"), ("--loo",)])
+def test_an_audit_divides_nothing(run_mstool, options):
+    ended = run_mstool("split", "--audit", "raw", *options)
+    assert (ended.code, "--audit: divides nothing" in ended.stderr) == (2, True)
+
+
 def grains(shape, seed):
     noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=shape), 4)
     return (255 / (1 + np.exp(-3 * noise / noise.std()))).astype(np.uint8)

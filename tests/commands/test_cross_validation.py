@@ -506,7 +506,7 @@ def test_runs_of_other_pictures_are_refused(run_mstool, cv):
     record["sources"][0]["sha256"] = "other"
     write_record(Path("masks-0/stitch.json"), record)
     ended = run_mstool("score", "masks-1", "masks-0", "labels", "-q")
-    assert_one_line(ended, 65, "img0.tif is another picture than in masks-1")
+    assert_one_line(ended, 65, "masks-0/img0.tif: is of another micrograph than masks-1/img0.tif")
 
 
 def test_runs_of_other_classes_are_refused(run_mstool, cv):

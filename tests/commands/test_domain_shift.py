@@ -61,6 +61,14 @@ def test_a_file_that_is_gone_is_made_again(run_mstool, batches):
     assert (batches / "shift" / name).is_file()
 
 
+def test_label_maps_through_another_legend_are_another_question(run_mstool, batches):
+    call = ("domain-shift", "raw", "new", *FAST, *MODEL, "--simulate", "none")
+    assert run_mstool(*call).code == 0
+    ended = run_mstool(*call, "--classes", "0=1,1=0")
+    assert (ended.code, "legend" in ended.stderr) == (73, True)
+    assert run_mstool(*call).code == 0
+
+
 def test_everything_at_once(run_mstool, batches):
     source_hash = load_checkpoint(batches / "model").sha256
     ended = run_mstool(

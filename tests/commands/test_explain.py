@@ -114,6 +114,15 @@ def test_no_record_while_a_map_is_missing(run_mstool, study, monkeypatch):
     assert (study / "explain/maps/img0_1.npz").is_file()
 
 
+def test_label_maps_through_another_legend_are_another_question(run_mstool, study):
+    call = ("explain", "raw/img0.tif", *COMMON, "--quick", "--methods", "saliency")
+    call += ("--labels", "labels")
+    assert run_mstool(*call).code == 0
+    ended = run_mstool(*call, "--classes", "0=1,1=0")
+    assert (ended.code, "legend" in ended.stderr) == (73, True)
+    assert run_mstool(*call).code == 0
+
+
 def test_label_randomisation_compares_networks_that_learnt(run_mstool, study):
     ended = run_mstool(
         *("explain", "raw", *COMMON, *SMALL, "--labels", "labels", "--checks", "labels")

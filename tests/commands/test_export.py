@@ -339,12 +339,25 @@ def test_number_of_threads_is_used_and_recorded(here, run_mstool, monkeypatch):
     assert json.loads((here / "export/export.json").read_text())["mstool"]["threads"] == 3
 
 
+@pytest.mark.parametrize("options", [("--author", "A. Martens"), ("--license", "CC-BY-4.0")])
+def test_what_only_the_package_names_is_refused_elsewhere(here, run_mstool, options):
+    ended = run_mstool("export", "model", *options)
+    assert_refused(ended, 2, f"{options[0]}: is for the package; give --format bioimageio")
+    assert not (here / "export").exists()
+
+
+@pytest.mark.parametrize("option", ["--author", "--license"])
+def test_a_package_names_nobody_empty(here, run_mstool, option):
+    ended = run_mstool("export", "model", "--format", "bioimageio", option, " ")
+    assert_refused(ended, 2, f"{option}: is empty")
+    assert not (here / "export").exists()
+
+
 def test_dry_run_gives_the_tile_of_the_training(here, run_mstool):
     settings = json.loads(run_mstool("export", "model", "--dry-run").stdout)["settings"]
     assert settings == {"format": "onnx", "size": SIZE, "authors": [], "license": None}
-    ended = run_mstool(
-        "export", "model", "--dry-run", "--size", 48, "--author", "A", "--author", "B"
-    )
+    call = ("export", "model", "--dry-run", "--format", "bioimageio")
+    ended = run_mstool(*call, "--size", 48, "--author", "A", "--author", "B")
     settings = json.loads(ended.stdout)["settings"]
     assert (settings["size"], settings["authors"]) == (48, ["A", "B"])
 

@@ -257,7 +257,9 @@ def test_what_is_missing_is_predicted_in_the_batches_of_the_first_run(
     kept = {path: Path(path).stat().st_mtime_ns for path in paths if Path(path).exists()}
     batches.clear()
     assert run_mstool(*call).code == 0
-    assert [batch.equal(first[i]) for i, batch in zip((0, 2, 7), batches, strict=True)] == [True] * 3
+    assert [batch.equal(first[i]) for i, batch in zip((0, 2, 7), batches, strict=True)] == [
+        True
+    ] * 3
     assert {path: Path(path).stat().st_mtime_ns for path in kept} == kept
 
 

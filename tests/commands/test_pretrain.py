@@ -67,6 +67,13 @@ def test_encoder_explains_itself_and_serves_as_weights(run_mstool, study, method
     assert {row["part"] for row in inherited} == {"unlabelled"}
 
 
+def test_a_test_that_is_not_among_the_tiles_is_told(run_mstool, study):
+    Path("other.csv").write_text("source,group,fold\nx.tif,x.tif,0\ny.tif,y.tif,1\n")
+    ended = pretrain(run_mstool, "--split", "other.csv", "--test-fold", 0)
+    assert "warning: no micrograph is left out" in ended.stderr
+    assert "None is known to --split as one of --test-fold 0" in ended.stderr
+
+
 def test_trained_encoder_is_what_training_begins_with(run_mstool, study):
     from mstool.nn.model import ModelSpec, build_network
     from mstool.nn.weights import load_weights

@@ -723,7 +723,7 @@ def test_table_shows_large_support_whole():
         "classes": ["matrix"],
         "pooled": {
             "iou": {"matrix": 0.91234},
-            "precision": {"matrix": float("nan")},
+            "precision": {"matrix": None},
             "recall": {"matrix": 1.0},
             "mean_iou": 0.91234,
             "confusion": [[123_456_789]],

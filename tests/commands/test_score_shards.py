@@ -87,6 +87,36 @@ def test_tables_and_checks_are_of_the_merged_score(run_mstool, masks):
     assert (done.code, Path("s.json.shards").exists()) == (0, False)
 
 
+def test_a_score_that_is_merged_prints_what_the_merge_printed(run_mstool, masks):
+    Image.fromarray(np.full((9, 12), 9, np.uint8)).save("l/a.png")
+    Path("n0").mkdir()
+    for path in Path("m0").iterdir():
+        Image.fromarray(np.asarray(Image.open(path))[::-1]).save(f"n0/{path.name}")
+    # scores of a class that is nowhere are undefined
+    call = ("score", "m0", "l", "--classes", "a=0,b=1,c=2,ignore=9", "--objects", "c")
+    call += ("--boundaries", "1px", "--versus", "n0", "--as", "nnunet", "--as", "matseg")
+    call += ("--min-detectable", "--table", "-q", "-o", "s.json")
+    run_shards(run_mstool, call, 2)
+    first, again = (run_mstool(*call, "--merge") for _ in range(2))
+    alone = run_mstool(*call[:-1], "alone.json")
+    assert "pooled over 5 micrographs" in again.stderr
+    assert (first, alone) == (again, again)
+
+
+def test_no_reliability_is_drawn_of_a_score_that_is_merged(run_mstool, study):
+    for line in ("predict tiles --device cpu -q", "stitch probs -q"):
+        assert run_mstool(*line.split()).code == 0
+    call = ("score", "masks", "labels", "--probs", "probs", "-q", "-o", "s.json", "--reliability")
+    run_shards(run_mstool, (*call, "a.png"), 2)
+    assert run_mstool(*call, "a.png", "--merge").code == 0
+    ended = run_mstool(*call, "b.png", "--merge")
+    assert (ended.code, len(ended.stderr.splitlines())) == (66, 1)
+    assert "b.png: cannot be drawn" in ended.stderr
+    assert not Path("b.png").exists()
+    assert run_mstool(*call, "b.png").code == 0  # as the line says
+    assert Path("b.png").read_bytes() == Path("a.png").read_bytes()
+
+
 def test_an_undefined_score_that_was_read_fails_its_check():
     with pytest.raises(CheckFailed, match="the pooled mean IoU is -, below --min-iou 0.5"):
         check_min_iou({"pooled": {"mean_iou": None}}, 0.5)

@@ -185,10 +185,10 @@ def test_masks_of_other_micrographs_are_refused(run_mstool, folders):
     (bad / "i3.png").unlink()
     ended = run_mstool("score", good, labels, "--versus", bad, *AB)
     assert ended.code == 65
-    assert f"{bad}: not the same micrographs: i3.png has no mask in {bad}" in ended.stderr
+    assert f"{bad}: has no mask of i3.png, of which {good} has one; compare" in ended.stderr
     assert ended.stdout == "" and ended.stderr.count("\n") <= 2
     ended = run_mstool("score", bad, labels, "--versus", good, *AB)
-    assert f"{good}: not the same micrographs: i3.png has no mask in {bad}" in ended.stderr
+    assert f"{bad}: has no mask of i3.png, of which {good} has one; compare" in ended.stderr
     assert ended.code == 65
 
 
@@ -237,6 +237,19 @@ def test_masks_against_themselves_are_wrong_usage(run_mstool, folders):
     ended = run_mstool("score", good, labels, "--versus", good, *AB)
     assert ended.code == 2 and "is named twice" in ended.stderr
     assert run_mstool("score", good, labels, "--versus", bad, "--versus", bad, *AB).code == 2
+
+
+def test_masks_that_share_one_file_are_others_all_the_same(run_mstool, folders):
+    labels, good, bad = folders
+    (bad / "i0.png").unlink()
+    (bad / "i0.png").symlink_to(good / "i0.png")
+    alone = json.loads(run_mstool("score", bad, labels, *AB).stdout)
+    entry = only(
+        json.loads(run_mstool("score", good, labels, "--versus", bad, *AB).stdout)["versus"]
+    )
+    assert entry["scores"]["mean_iou"] == alone["pooled"]["mean_iou"]
+    both = json.loads(run_mstool("score", good, bad, labels, *AB).stdout)
+    assert both["runs"][1]["mean_iou"] == alone["pooled"]["mean_iou"]
 
 
 def test_label_maps_are_no_other_masks(run_mstool, folders):
@@ -293,6 +306,20 @@ def test_runs_whose_files_sort_otherwise_are_paired_by_name(run_mstool, tmp_path
     for row in record["per_image"]:
         n_true = np.bincount(truth[row["image"].removesuffix(".png")].ravel())
         np.testing.assert_array_equal(np.sum(row["confusion"], axis=1), 2 * n_true)
+
+
+def test_runs_are_paired_by_label_map_where_one_knows_the_file_of_the_micrograph(
+    run_mstool, tmp_path, truth
+):
+    labels, plain = save(tmp_path / "l", truth), save(tmp_path / "plain", truth)
+    stitched = save_stitched(tmp_path / "stitched", noisy(truth, 0.1, 1))
+    record = json.loads((stitched / "stitch.json").read_text())
+    for source in record["sources"]:
+        source["name"] = source["name"].replace(".png", ".tif")
+    write_record(stitched / "stitch.json", record)
+    for runs in ((plain, stitched), (stitched, plain)):
+        ended = run_mstool("score", *runs, labels, *AB)
+        assert (ended.code, len(json.loads(ended.stdout)["runs"])) == (0, 2)
 
 
 def test_other_comparison_is_another_output(run_mstool, folders, tmp_path):

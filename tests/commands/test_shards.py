@@ -1,12 +1,15 @@
 """Shards that are merged make what one process makes."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tifffile
 
 from mstool.io.records import sha256_of_input
+from mstool.pipeline import engine_choice
+from mstool.pipeline.engine_choice import choose_engine
 
 CPU = ("--device", "cpu", "-q")
 CUT = ("--size", 48, "--overlap", 16, "--confidence", "--overlay")
@@ -104,6 +107,22 @@ def test_precision_is_that_of_the_shards(run_mstool, study):
     run_shards(run_mstool, call, 2, "probs")
     assert run_mstool("predict", "tiles", "--merge", *CPU).code == 0
     assert json.loads(Path("probs/predict.json").read_text())["settings"]["precision"] == "bf16"
+
+
+@pytest.mark.parametrize(
+    "call", [("predict", "tiles"), ("segment", "raw", "--size", 48, "--overlap", 16)]
+)
+def test_the_engine_is_that_of_the_first_shard(run_mstool, study, monkeypatch, call):
+    asked = []
+
+    def choose(request):
+        asked.append(request.asked)
+        return choose_engine(replace(request, asked="torch"))
+
+    monkeypatch.setattr(engine_choice, "choose_engine", choose)
+    assert run_mstool(*call, "--shard", "0/2", *CPU).code == 0
+    assert run_mstool(*call, "--shard", "1/2", *CPU).code == 0
+    assert asked == ["auto", "torch"]
 
 
 def test_micrographs_that_a_shard_left_out_are_told(run_mstool, study):

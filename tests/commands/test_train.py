@@ -110,11 +110,12 @@ def test_signal_from_outside_saves_and_ends_with_its_code(study, number, code):
 
 
 def test_budget_ends_complete(run_mstool, study, monkeypatch):
-    from mstool.nn import fit
+    from mstool.nn import fit, pace
 
     readings = itertools.count(time.monotonic(), 0.1)  # a clock that no load can disturb
     clock = types.SimpleNamespace(monotonic=lambda: next(readings))
-    monkeypatch.setattr(fit, "time", clock)
+    for module in (fit, pace):
+        monkeypatch.setattr(module, "time", clock)
     ended = run_mstool(*TRAIN, "--epochs", 100000, "--max-time", "2m", *TINY, "-o", "budget")
     assert ended.code == 0
     history = rows(study / "budget" / "history.csv")
@@ -210,6 +211,16 @@ def test_groups_of_the_split_reach_the_intervals(run_mstool, study):
     assert "the split of the training makes 4 groups of the 6 of the tile folder" in ended.stderr
 
 
+def test_a_model_that_is_lost_is_made_again(run_mstool, study):
+    command = (*TRAIN, *TINY, "--epochs", 1, "-o", "again")
+    assert run_mstool(*command).code == 0
+    before = (study / "again" / "model.safetensors").read_bytes()
+    (study / "again" / "model.safetensors").unlink()
+    ended = run_mstool(*command)
+    assert ended.code == 0, ended.stderr
+    assert (study / "again" / "model.safetensors").read_bytes() == before
+
+
 def test_weights_that_know_the_test_are_refused(run_mstool, study):
     weights = ("--weights", "model/model.safetensors")
     command = ("train", "tiles", "--split", "split.csv", "--test-fold", "2", *TINY)
@@ -217,6 +228,11 @@ def test_weights_that_know_the_test_are_refused(run_mstool, study):
     assert ended.code == 65
     assert "has already seen img" in ended.stderr
     assert not (study / "next").exists()
+    ended = run_mstool(*command, "--epochs", 1, *weights, "-o", "next", "--allow-leak")
+    assert ended.code == 0
+    assert "--allow-leak: model/model.safetensors has already seen img" in ended.stderr
+    (found, *_) = json.loads((study / "next" / "train.json").read_text())["leak"]["found"]
+    assert "has already seen img" in found
 
 
 def leak_by(kind):
@@ -269,6 +285,7 @@ def test_leak_is_refused_before_the_first_step(run_mstool, study, kind):
         (["--max-images", "9"], 2, "--max-images 9"),
         (["--max-time", "soon"], 2, "--max-time soon"),
         (["--lr", "-1"], 2, "--lr"),
+        (["--lr", "0"], 2, "--lr 0: must be above 0"),
         (["--ema", "1"], 2, "--ema"),
         (["--device", "tpu"], 69, "--device tpu"),
         (["--device", "cuda:99"], 69, "cuda:99"),

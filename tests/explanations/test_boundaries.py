@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy import ndimage
+from scipy import ndimage, stats
 
 from mstool.explanations.boundaries import (
     band_enrichment,
@@ -13,12 +13,12 @@ from mstool.explanations.boundaries import (
 from mstool.explanations.boundary_claim import BandUse, judge_claim, over_others, use_of_band
 from mstool.explanations.counterfactuals import (
     CAUSES,
-    bootstrap_interval,
     decide_cause,
     drop_specks,
     equalise_grey,
     flatten_texture,
     grey_of_rest,
+    mean_interval,
     region_drops,
     remove_causes,
     weigh_causes,
@@ -118,10 +118,13 @@ def test_cause_that_was_not_tried_leaves_the_question_open():
     assert decide_cause(drops) == "not testable"
 
 
-def test_interval_of_the_mean_needs_two_values():
-    low, high = bootstrap_interval([0.1, 0.2, 0.3, np.nan])
-    assert 0.1 <= low < 0.2 < high <= 0.3
-    assert np.isnan(bootstrap_interval([1.0])).all()
+def test_interval_of_the_mean_is_that_of_student_and_needs_four_values():
+    values = [0.1, 0.2, 0.3, 0.6, np.nan]
+    known = stats.t.interval(0.95, 3, np.mean(values[:4]), stats.sem(values[:4]))
+    low, high = mean_interval(values)
+    assert low <= known[0] and known[1] <= high  # no more freedom than four values have
+    assert (low + high) / 2 == pytest.approx(0.3)
+    assert np.isnan(mean_interval(values[1:])).all()
 
 
 def test_profiles_are_averaged_over_micrographs_and_maps_of_zeros_left_out(square):
@@ -168,27 +171,29 @@ def drops(boundary, grey=0.0, texture=0.0):
 
 
 def test_losses_count_by_micrograph():
-    found = weigh_causes(drops([0.9, 0.9, 0.9, 0.1]), list("aaab"), [0.2], Thresholds(), 0)
-    assert (found.n_units, found.n_regions) == (2, 4)
-    assert found.drop["boundary"] == pytest.approx(0.5)
-    assert found.interval["boundary"] == pytest.approx((0.1, 0.9))
+    losses = [0.9, 0.9, 0.9, 0.1, 0.5, 0.7]
+    found = weigh_causes(drops(losses), list("aaabcd"), [0.2], Thresholds())
+    assert (found.n_units, found.n_regions) == (4, 6)
+    assert found.drop["boundary"] == pytest.approx(0.55)
+    assert found.interval["boundary"] == mean_interval([0.9, 0.1, 0.5, 0.7])
     assert found.verdict == "boundary"
-    alone = weigh_causes(drops([0.9, 0.7]), ["a", "a"], [0.2], Thresholds(), 0)
+    alone = weigh_causes(drops(losses), list("aaabcc"), [0.2], Thresholds())
     assert np.isnan(alone.interval["boundary"]).all()
+    assert "in fewer than 4 micrographs" in alone.reason
 
 
 @pytest.mark.parametrize(
     ("values", "dense", "words"),
     [
-        ([0.9], 0.2, "fewer than two regions"),
-        ([0.9, np.nan], 0.2, "fewer than two regions"),
-        ([0.9, 0.9], 0.7, "cover most of the regions"),
-        ([0.1, 0.1], 0.2, "stays with its decision"),
-        ([], 0.2, "fewer than two regions"),
+        ([0.9] * 3, 0.2, "fewer than 4 micrographs"),
+        ([0.9, 0.9, 0.9, np.nan], 0.2, "fewer than 4 micrographs"),
+        ([0.9] * 4, 0.7, "cover most of the regions"),
+        ([0.1] * 4, 0.2, "stays with its decision"),
+        ([], 0.2, "fewer than 4 micrographs"),
     ],
 )
 def test_what_cannot_be_tested_is_said(values, dense, words):
-    found = weigh_causes(drops(values), list("ab")[: len(values)], [dense], Thresholds(), 0)
+    found = weigh_causes(drops(values), list("abcd")[: len(values)], [dense], Thresholds())
     assert found.verdict == "not testable"
     assert words in found.reason
     assert judge_claim(found.verdict) == "not_testable"

@@ -136,7 +136,9 @@ def test_network_that_is_not_firmer_than_chance_has_no_trustworthy_explanation()
 
 
 def test_decision_that_no_patch_can_change_asks_for_no_patch():
-    assert judged(is_attackable=False, patch="inconclusive")[0] == "trustworthy"
+    verdict, (reason,) = judged(is_attackable=False, patch="inconclusive")
+    assert verdict == "trustworthy"
+    assert "no patch changed the decision" in reason and "shows known causes" not in reason
     assert judged(is_attackable=True, patch="inconclusive")[0] == "inconclusive"
 
 

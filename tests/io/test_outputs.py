@@ -8,7 +8,7 @@ import pytest
 from mstool.errors import InputError, OutputError, OutputExistsError, UsageError
 from mstool.io import lock, records
 from mstool.io.atomic import atomic_path, sweep_beside, write_text
-from mstool.io.outputs import OutputFolder, is_unfinished
+from mstool.io.outputs import OutputFolder, claim_files, is_unfinished, name_claim
 from mstool.io.record_keys import record_keys
 from mstool.io.records import (
     Run,
@@ -456,3 +456,27 @@ def test_a_record_whose_files_are_no_names_is_refused(folder, names):
     with pytest.raises(InputError, match=r"tiles\.json: damaged, files: is no list of names"):
         folder.claim(SETTINGS, INPUTS)
     assert folder.claim(SETTINGS, INPUTS, overwrite=True) == "new"
+
+
+@pytest.mark.parametrize("place", ["record", "claim"])
+def test_single_files_are_taken_again_for_the_same_work_alone(tmp_path, place):
+    page, record, used = (tmp_path / name for name in ("a.html", "a.json", "in.csv"))
+    used.write_text("1")
+
+    def claim(settings=SETTINGS, **options):
+        return claim_files([page], record, settings, [used], **options)
+
+    hashes = claim()
+    assert hashes == {"in.csv": sha256_of_file(used)}
+    page.write_text("of something else")
+    with pytest.raises(OutputExistsError, match=r"a\.html: already there, with other"):
+        claim()
+    assert claim(overwrite=True) == hashes
+    says = record if place == "record" else name_claim(tmp_path, record.name)
+    write_record(says, {"settings": SETTINGS, "inputs": hashes})
+    assert claim() == hashes
+    with pytest.raises(OutputExistsError):
+        claim({"size": 1})
+    used.write_text("2")
+    with pytest.raises(OutputExistsError):
+        claim()

@@ -30,6 +30,13 @@ def test_manifest_round_trip(tmp_path):
     assert read_manifest(tmp_path) == [TILE]
 
 
+def test_names_may_hold_what_ends_a_line_elsewhere(tmp_path):
+    tiles = [replace(TILE, source=f"a{letter}b.tif") for letter in "\x85\u2028\u2029\x0b"]
+    tiles = [replace(tile, id=f"t{number}") for number, tile in enumerate(tiles)]
+    write_manifest(tmp_path, tiles)
+    assert read_manifest(tmp_path) == tiles
+
+
 @pytest.mark.parametrize("name", ["../a", "a/b", "..", "", "a\\b", 7])
 @pytest.mark.parametrize("key", ["id", "source"])
 def test_manifest_may_not_name_files_outside_its_folder(tmp_path, key, name):

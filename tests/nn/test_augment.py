@@ -110,6 +110,17 @@ def test_gamma_acts_between_black_and_white():
     torch.testing.assert_close(changed, torch.full((1, 4, 4), 16.0), rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.parametrize("sigma", [2.0, 100.0])
+def test_blur_reaches_no_further_than_the_crop(sigma):
+    image = torch.zeros(1, 16, 24)
+    image[0, 8, 12] = 384.0
+    ranges = Augmentation(blur_px=(sigma, sigma))
+    blurred = change_grey_levels(image, ranges, (0.0, 384.0), 1.0, generator())
+    assert float(blurred.mean()) == pytest.approx(1.0, rel=0.2)  # mirrors keep it nearly
+    if sigma > 16:
+        assert float(blurred.std()) < 1.0  # of 20
+
+
 def test_noise_has_the_stated_strength():
     image = torch.zeros(1, 200, 200)
     noisy = change_grey_levels(image, Augmentation(noise=(0.1, 0.1)), (0, 255), 40.0, generator())

@@ -135,8 +135,16 @@ def views(label_maps, names=("none",), seed=3):
     return [CropSet(tiles, 64, PRESETS[name], normalisation, seed) for name in names]
 
 
-def fill(label_maps, n_pixels, names=("none",), folder=Path(), most_in_memory=2**30, **options):
-    segmenter, steps = build(), []
+def fill(
+    label_maps,
+    n_pixels,
+    names=("none",),
+    folder=Path(),
+    most_in_memory=2**30,
+    features="filters+encoder@1",
+    **options,
+):
+    segmenter, steps = build(features), []
     compute, looks = choose_compute("cpu", "fp32"), views(label_maps, names)
     with closing(SpillingRows(segmenter.network.n_features, folder, most_in_memory)) as rows:
         bank = fill_bank(
@@ -145,10 +153,11 @@ def fill(label_maps, n_pixels, names=("none",), folder=Path(), most_in_memory=2*
     return segmenter, bank, len(steps)
 
 
-def test_bank_holds_the_features_that_the_network_computes():
+@pytest.mark.parametrize("features", ["filters+encoder@1", "encoder@0.5+encoder@4"])
+def test_bank_holds_the_features_that_the_network_computes(features):
     labels = np.full((64, 64), IGNORE_INDEX, np.uint8)
     labels[5, 7], labels[40, 3] = 1, 0
-    segmenter, bank, _ = fill([labels], 100)
+    segmenter, bank, _ = fill([labels], 100, features=features)
     image = views([labels])[0][0, 0][0]
     with torch.no_grad():
         whole = segmenter.network.features(segmenter.prepare(image[None]))[0]

@@ -36,6 +36,10 @@ def test_every_item_is_of_one_process_and_none_is_idle(n_items):
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
+def test_those_with_one_more_are_spread_over_all():
+    assert [len(Team(rank, 4).share("abcdef")) for rank in range(4)] == [2, 1, 2, 1]
+
+
 def test_one_process_does_all_itself():
     values = np.arange(3)
     assert ALONE.total(values) is values

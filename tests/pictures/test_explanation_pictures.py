@@ -45,11 +45,21 @@ def draw_all():
         "attribution": draw_attribution(IMAGE, panels, LABELS > 0, "Why?", 0.1),
         "sanity": draw_sanity(rows, ["head", "encoder"], "Sanity", (0.25, 0.125)),
         "faithfulness": draw_faithfulness(
-            {"ig": curves, "random": curves}, {"ig": [0.2], "random": []}, {"random"}, "F"
+            {"ig": curves, "random": curves},
+            {"ig": [0.2], "random": []},
+            {"ig": 0.2, "random": np.nan},
+            {"random"},
+            "F",
         ),
         "boundary": draw_boundary({"ig": profile, "cam": empty}, "Boundary", 0.1),
         "counterfactual": draw_counterfactual(
-            {"micrograph": IMAGE, "without x": IMAGE}, drops, spans, "boundary", "C", 0.1
+            {"micrograph": IMAGE, "without x": IMAGE},
+            drops,
+            dict.fromkeys(drops, 0.3),
+            spans,
+            "boundary",
+            "C",
+            0.1,
         ),
         "receptive field": draw_receptive_field(
             np.ones((33, 33)) / 33**2, radii, None, 128, {"ferrite": 30.0}, 0.1, "R"

@@ -41,6 +41,18 @@ def test_share_of_errors_is_of_the_labelled_area(panels):
     assert panels[2].get_title() == "errors: 12.5% of the labelled area"
 
 
+def test_what_has_no_class_is_no_error():
+    truth = np.zeros((24, 24), np.uint8)
+    prediction = truth.copy()
+    prediction[:4], prediction[12:] = 1, 255  # left open by --abstain
+    image = np.full((24, 24), 100, np.uint8)
+    colours = palette(LEGEND)
+    panels = draw_overlay(image, prediction, truth, LEGEND.names, colours, "a", None).axes
+    assert panels[2].get_title() == "errors: 33.3% of the area with a class"
+    assert keys(panels[1]) == ["matrix", "carbide", "no class"]
+    assert keys(panels[2]) == ["wrong, taken for carbide"]
+
+
 def test_without_truth_the_prediction_is_drawn_everywhere():
     _, prediction = draw(None)
     assert keys(prediction) == ["matrix", "carbide"]

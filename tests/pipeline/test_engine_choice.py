@@ -16,6 +16,7 @@ from mstool.nn.model import ModelSpec, build_segmenter
 from mstool.pipeline import engine_choice
 from mstool.pipeline.engine_choice import EngineRequest, Trial, begun_with, choose_engine
 from mstool.pipeline.job import Job
+from mstool.pipeline.shards import Shard
 from mstool.reporting import Reporter
 
 MANY, FEW = 1e9, 1e6  # pixels for which a trial is worth it, and is not
@@ -156,6 +157,30 @@ def test_a_network_without_a_graph_is_left_to_torch(tried, request_of, monkeypat
         choose_engine(request_of("openvino"))
 
 
+def test_what_is_asked_for_is_refused_though_auto_has_passed_it_over(
+    tried, request_of, monkeypatch
+):
+    def refuse(segmenter, size):
+        raise UsageError("this network cannot be written as an ONNX graph")
+
+    for module in (engine_choice, engines):  # so that auto tries what is asked for below, no more
+        monkeypatch.setattr(module, "installed_engines", lambda: ("openvino",))
+    with monkeypatch.context() as patched:
+        patched.setattr(engine_choice, "graph_of", refuse)
+        assert choose_engine(request_of()).name == "torch"
+        with pytest.raises(UsageError, match=r"^--engine openvino: this network cannot"):
+            choose_engine(request_of("openvino"))
+    assert choose_engine(request_of("openvino")).name == "openvino"
+    assert choose_engine(request_of()).name == "openvino"
+
+
+@pytest.mark.parametrize("asked", ["auto", "openvino"])
+def test_without_a_tile_nothing_is_tried_and_nothing_kept(tried, request_of, capsys, asked):
+    assert choose_engine(request_of(asked, tiles=tuple)).name == "torch"
+    assert f"no tile to try {'openvino' if asked != 'auto' else ''}" in capsys.readouterr().err
+    assert choose_engine(request_of(asked)).name == "openvino"
+
+
 def test_where_torch_is_asked_for_nothing_is_looked_up(request_of):
     def forbidden():
         raise AssertionError("looked up")
@@ -204,3 +229,43 @@ def test_a_folder_goes_on_with_its_engine(tried, tmp_path, asked, settings, expe
     (tmp_path / ".predict.unfinished.json").write_text(json.dumps({"settings": settings}))
     job = Job(tmp_path, False, TOLD)
     assert begun_with(asked, "predict.json", job) == expected
+
+
+def write_settings(folder, name, engine):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(json.dumps({"settings": {"engine": engine}}))
+
+
+def shard_of(out, index, overwrite=False):
+    return Job(out, overwrite, TOLD).divided(Shard(index, 2), out / "predict.json")
+
+
+@pytest.mark.parametrize("name", ["predict.json", ".predict.unfinished.json"])
+def test_a_shard_takes_the_engine_of_another(tried, tmp_path, name):
+    out = tmp_path / "probs"
+    first, second = (shard_of(out, index) for index in range(2))
+    assert begun_with("auto", "predict.json", second) == "auto"
+    write_settings(first.out, name, "onnxruntime")
+    assert begun_with("auto", "predict.json", second) == "onnxruntime"
+    assert begun_with("torch", "predict.json", second) == "torch"
+
+
+def test_a_late_shard_takes_the_engine_of_what_was_merged(tried, tmp_path):
+    out = tmp_path / "probs"
+    write_settings(out, "predict.json", "openvino")
+    assert begun_with("auto", "predict.json", shard_of(out, 1)) == "openvino"
+
+
+def test_a_shard_that_differs_is_brought_into_line_when_begun_afresh(tried, tmp_path):
+    out = tmp_path / "probs"
+    first, second = (shard_of(out, index) for index in range(2))
+    write_settings(first.out, "predict.json", "onnxruntime")
+    write_settings(second.out, "predict.json", "torch")
+    assert begun_with("auto", "predict.json", second) == "torch"
+    again = shard_of(out, 1, overwrite=True)
+    assert begun_with("auto", "predict.json", again) == "onnxruntime"
+
+
+def test_work_that_is_begun_afresh_chooses_afresh(tried, tmp_path):
+    write_settings(tmp_path, "predict.json", "torch")
+    assert begun_with("auto", "predict.json", Job(tmp_path, True, TOLD)) == "auto"

@@ -158,6 +158,15 @@ def test_smallest_corrected_p_is_that_of_the_comparisons():
     assert "cannot be below 0.002, after correction below 0.004" in said
 
 
+def test_only_comparisons_that_cannot_show_a_difference_are_said_to_be_so():
+    few = versus(can_distinguish=False) | {"smallest_p": 0.125, "least_p_holm": 0.25}
+    cells = [BASE, entry("many", versus=versus()), entry("few", versus=few)]
+    said = " ".join(sentences.say_of_table(cells, 2))
+    assert "cannot be below 0.002 or 0.12, after correction below 0.004 or 0.25" in said
+    assert "the comparison of few cannot show a difference" in said
+    assert "the table cannot" in " ".join(sentences.say_of_table([BASE, cells[2]], 2))
+
+
 def test_cells_trained_once_have_no_repeats_in_their_intervals():
     mixed = [BASE, entry("once", n_runs=1, versus=versus() | {"has_run_variance": False})]
     (line,) = [line for line in sentences.say_of_table(mixed, 1) if "between repeats" in line]

@@ -8,10 +8,8 @@ from mstool.io.tiles import SourceImage
 from mstool.splits.roles import (
     Roles,
     choose_roles,
-    find_transductive,
     keep_first_images,
     leave_out_test,
-    refuse_inherited_leak,
 )
 
 FOLDS = {"a": 0, "b": 1, "c": 2, "d": 2}
@@ -114,49 +112,6 @@ def test_split_and_tile_folder_name_the_same_micrographs():
         choose([*make_rows(), SplitRow("e", "e", 1)])
     with pytest.raises(InputError, match="d of the tile folder has no line"):
         choose(make_rows()[:-1])
-
-
-def inherit(**parts):
-    """Micrographs that weights have seen, each as what."""
-    return [
-        {"name": name, "group": name, "sha256": f"content of {name}", "part": part}
-        for name, part in parts.items()
-    ]
-
-
-@pytest.mark.parametrize(
-    ("seen", "role"),
-    [({"a": "train"}, "test"), ({"a": "val"}, "test"), ({"b": "train"}, "val")],
-)
-def test_weights_that_know_what_is_to_judge_them_are_refused(seen, role):
-    (name,) = seen
-    with pytest.raises(LeakError, match=f"w: has already seen {name}, which is in {role} now"):
-        refuse_inherited_leak(inherit(**seen), choose(), make_sources(), "w")
-
-
-def test_weights_may_know_what_is_trained_on_and_what_validated_them_before():
-    refuse_inherited_leak(inherit(b="val", c="train", d="val"), choose(), make_sources(), "w")
-
-
-def test_weights_know_pixels_and_not_names():
-    renamed = make_sources(contents={"a": "other pixels"})
-    refuse_inherited_leak(inherit(a="train"), choose(), renamed, "w")
-
-
-def test_what_was_seen_without_labels_is_told_and_not_refused():
-    seen = inherit(a="unlabelled", b="unlabelled", c="unlabelled")
-    refuse_inherited_leak(seen, choose(), make_sources(), "w")
-    told = find_transductive(seen, choose(), make_sources())
-    assert told == {"val": ["b"], "test": ["a"]}
-    renamed = make_sources(contents={"a": "other pixels"})
-    assert find_transductive(seen, choose(), renamed) == {"val": ["b"], "test": []}
-    assert find_transductive(inherit(b="val"), choose(), make_sources())["val"] == []
-
-
-def test_labels_count_where_pixels_were_seen_too():
-    seen = inherit(a="unlabelled") + inherit(a="train")
-    with pytest.raises(LeakError, match="w: has already seen a, which is in test now"):
-        refuse_inherited_leak(seen, choose(), make_sources(), "w")
 
 
 @pytest.mark.parametrize(

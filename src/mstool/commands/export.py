@@ -42,14 +42,19 @@ def export(
     ] = None,
     author: Annotated[
         list[str] | None,
-        Group.OUTPUT("--author", metavar="NAME", help="Author that the package names."),
+        Group.OUTPUT(
+            "--author",
+            metavar="NAME",
+            help="Author that the package of --format bioimageio names; may be given again.",
+            callback=options.refuse_empty,
+        ),
     ] = None,
     licence: Annotated[
         str | None,
         Group.OUTPUT(
             "--license",
             metavar="SPDX",
-            help="Licence that the package names, such as CC-BY-4.0.",
+            help="Licence that the package of --format bioimageio names, such as CC-BY-4.0.",
             callback=options.refuse_empty,
         ),
     ] = None,

@@ -41,17 +41,18 @@ def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
     return path
 
 
-def refuse_empty(parameter: typer.CallbackParam, text: str | None) -> str | None:
-    """Give `text` back unless it is empty, as where a variable of a script is not set.
+def refuse_empty(parameter: typer.CallbackParam, value: Any) -> Any:
+    """Give a text, or several, back unless one is empty, as where a script's variable is not set.
 
     Raises
     ------
     UsageError
-        If it is.
+        If one is.
     """
-    if text is not None and not text.strip():
-        raise UsageError(f"{parameter.opts[-1]}: is empty; give a value, or leave it out")
-    return text
+    for text in value if isinstance(value, list) else [value]:
+        if text is not None and not text.strip():
+            raise UsageError(f"{parameter.opts[-1]}: is empty; give a value, or leave it out")
+    return value
 
 
 def one_of(*choices: str | int) -> Callable[[typer.CallbackParam, Any], Any]:

@@ -102,7 +102,7 @@ def predict(
 
     --engine auto tries OpenVINO and ONNX Runtime, which pip install 'mstool[fast]' brings, beside
     torch on a few tiles of a large task, remembers the outcome, and takes the fastest whose labels
-    are those of torch in 99.99 % of pixels.
+    are those of torch in 99.99 % of pixels. A shard takes the engine of one that was begun before.
 
     Example: mstool predict tiles/ --model model/ --select test
 

@@ -141,7 +141,8 @@ def score(
 
     Several processes count a share of the micrographs each, with --shard 0/3, 1/3 and 2/3 and -o;
     the same command with --merge then writes, prints, draws and checks what one process would
-    have, all but its times byte for byte.
+    have, all but its times byte for byte. Given again, it prints and checks the record, of which
+    nothing can be drawn.
 
     Example: mstool score masks/ labels/
 
@@ -174,8 +175,8 @@ def score(
     texts = dict(zip(("mask_legend", "label_legend"), map(legend_to_toml, legends), strict=True))
     texts["versus"] = [str(folder) for folder in versus or ()]
     settings = pick(ScoreSettings, given | texts)
-    scored = mask_set, runs[0].pairs, legends[1]
-    rivals = read_rivals(versus or (), labels, naming, scored, bool(legend or classes), report)
+    is_given = bool(legend or classes)
+    rivals = read_rivals(versus or (), labels, naming, runs[0], legends[1], is_given, report)
     folder = None if probs is None else calibrating.open_behind(probs, mask_set)
     asked = Comparison(tuple(runs), tuple(rivals), folder, legend, settings)
     inputs = asked.inputs()
@@ -189,8 +190,9 @@ def score(
         return
     hashes = scoring.claim_record(settings, inputs, out, overwrite)
     if merge and not overwrite and sharded.is_joined(asked, hashes, out):
+        sharded.refuse_reliability(reliability)
         report.note(f"{out}: nothing left to do")
-        scoring.check_min_iou(read_record(out), min_iou)
+        _tell(None, read_record(out), given)
         return
     if merge:
         parts, counted = sharded.join_shares(asked, hashes, out, report)
@@ -200,8 +202,7 @@ def score(
     if reliability is not None:
         calibrating.write_reliability(reliability, list_behind(counted), legends[1])
     text = scoring.finish_record(record, hashes, settings, out, run, parts)
-    _print(text if out is None else None, record if table else None, masks[0])
-    scoring.check_min_iou(record, min_iou)
+    _tell(text if out is None else None, record, given)
 
 
 def _refuse_contradictions(given: dict[str, Any]) -> None:
@@ -219,11 +220,14 @@ def _refuse_contradictions(given: dict[str, Any]) -> None:
         raise UsageError(f"{flag}: shards lie beside the record; name that with --out")
 
 
-def _print(text: str | None, record: dict[str, Any] | None, masks: Path) -> None:
-    """Print a record on standard output, and a table of one on standard error; None for neither."""
+def _tell(text: str | None, record: dict[str, Any], given: dict[str, Any]) -> None:
+    """Print the text of a record, and its table where that is wanted, and hold it to the checks."""
+    from mstool.pipeline.score.score import check_min_iou
+
     if text is not None:
         emit(text)
-    if record is not None:
+    if given["table"]:
         from mstool.commands.score_table import print_table
 
-        print_table(record, masks)
+        print_table(record, given["masks"][0])
+    check_min_iou(record, given["min_iou"])

@@ -1,7 +1,9 @@
-"""A score as a table for people; imported late, since rich is slow to load."""
+"""A score as a table for people; imported late, since rich is slow to load.
+
+Records are taken as they are in files, where what is undefined is None.
+"""
 
 import contextlib
-import math
 import sys
 from pathlib import PurePath
 from typing import Any
@@ -12,16 +14,20 @@ from rich.text import Text
 
 from mstool.commands.shape_table import tabulate_shapes
 from mstool.commands.tool_table import tabulate_tools
+from mstool.io.plain import to_plain
 from mstool.reporting import printable
 
 _NUMBER_TITLES = ("IoU", "interval", "prec.", "recall", "support", "true %", "pred. %")
 
 
 def print_table(record: dict[str, Any], masks: PurePath) -> None:
-    """Print the tables of a score of `masks`, comparisons among them, on standard error."""
+    """Print the tables of a score of `masks`, comparisons among them, on standard error.
+
+    The record may have been read, or not been written yet.
+    """
     if sys.stderr is not None:  # the score stands even if nobody can see the table
         with contextlib.suppress(OSError):
-            console, record = Console(stderr=True), _printable(record)
+            console, record = Console(stderr=True), _printable(to_plain(record))
             masks = PurePath(printable(str(masks)))
             console.print(tabulate(record))
             versus = [tabulate_versus(entry, masks) for entry in record["versus"]]
@@ -79,7 +85,7 @@ def tabulate_versus(entry: dict[str, Any], masks: PurePath) -> Table:
     for name, (difference, interval, *chances) in rows.items():
         table.add_row(
             Text(name),
-            "-" if math.isnan(difference) else f"{difference:+.3f}",
+            "-" if difference is None else f"{difference:+.3f}",
             "-" if interval is None else f"{interval[0]:+.3f} to {interval[1]:+.3f}",
             *(_number(p, 4) for p in chances),
         )
@@ -97,8 +103,8 @@ def _add_classes(table: Table, record: dict[str, Any]) -> None:
             _number(pooled["precision"][name]),
             _number(pooled["recall"][name]),
             _pixels(sum(row)),
-            _number(fraction["truth"] * 100, 1),
-            _number(fraction["predicted"] * 100, 1),
+            _percent(fraction["truth"]),
+            _percent(fraction["predicted"]),
         )
 
 
@@ -142,14 +148,14 @@ def _caption(record: dict[str, Any]) -> str:
         lines.append(_interval_line(interval))
         lines.append(f"  that of the mean held in {_held(interval['coverage']['mean_iou'])}")
         shares = [share for ends in interval["coverage"]["iou"].values() for share in ends]
-        if known := [share for share in shares if not math.isnan(share)]:
+        if known := [share for share in shares if share is not None]:
             lines.append(f"  those of classes held in {_held((min(known), max(known)))}")
     if variance := record.get("variance"):
         sds = [f"{name} {_number(row['sd'])}" for name, row in variance["components"].items()]
         lines.append(f"mean IoU of a micrograph varies (sd) by {', '.join(sds)}")
         lines += _variance_lines(variance["components"])
     if abstention := record["abstention"]:
-        share = _number(100 * abstention["coverage"], 1)
+        share = _percent(abstention["coverage"])
         lines.append(f"coverage: {share} % of the labelled pixels have a class")
     if found := record["calibration"]:
         lines.append(
@@ -218,8 +224,12 @@ def _held(coverage: tuple[float, float]) -> str:
     return f"{' to '.join(ends)} of 100 simulated studies"
 
 
-def _number(value: float, digits: int = 3) -> str:
-    return "-" if math.isnan(value) else f"{value:.{digits}f}"
+def _number(value: float | None, digits: int = 3) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _percent(share: float | None) -> str:
+    return _number(share and 100 * share, 1)
 
 
 def _range(bounds: list[float] | None) -> str:

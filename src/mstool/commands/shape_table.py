@@ -1,6 +1,5 @@
 """Boundary and object scores as tables for people; imported late, since rich is slow to load."""
 
-import math
 from typing import Any
 
 from rich.table import Table
@@ -61,11 +60,11 @@ def _start(title: str, columns: dict[str, str]) -> Table:
     return table
 
 
-def _is_undefined(values: dict[str, float]) -> bool:
-    return all(math.isnan(value) for value in values.values())
+def _is_undefined(values: dict[str, float | None]) -> bool:
+    return all(value is None for value in values.values())
 
 
-def _number(value: float) -> str:
+def _number(value: float | None) -> str:
     if isinstance(value, int):
         return str(value)
-    return "-" if math.isnan(value) else f"{value:.3f}"
+    return "-" if value is None else f"{value:.3f}"

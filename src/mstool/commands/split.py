@@ -107,7 +107,8 @@ def split(
     if audit:
         from mstool.pipeline.audit import AuditSettings, audit_micrographs, refuse_leaks
 
-        if folds is not None or loo or holdout is not None or by_folder or join_overlaps:
+        division = (folds, holdout, group_by)
+        if any(option is not None for option in division) or loo or by_folder or join_overlaps:
             raise UsageError("--audit: divides nothing; give it without the options of folds")
         settings = AuditSettings(split_csv, sheet)
     elif split_csv is not None or sheet is not None:

@@ -1,6 +1,5 @@
 """What other tools would print, as tables for people; imported late, since rich is slow to load."""
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -38,7 +37,7 @@ def _rows(values: Mapping[str, Any], before: str) -> Iterator[tuple[str, str]]:
 
 def _in_words(value: Any) -> str:
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    if math.isnan(value):
+        return ", ".join("-" if item is None else str(item) for item in value)
+    if value is None:
         return "-"
     return f"{value:.0f}" if float(value).is_integer() and abs(value) > 1 else f"{value:.4f}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from mstool.chance.intervals import LEAST_UNITS, jackknife_interval
 from mstool.explanations.boundaries import band_mask, signed_distance
 from mstool.explanations.imputation import impute
 from mstool.explanations.means import finite_mean, unit_means
@@ -27,7 +28,7 @@ class Counterfactual:
     n_regions: int  # that have an interior
     band_share_of_regions: float  # that lies in the band along their boundary [1]
     drop: dict[str, float]  # in the interior, mean over units [1]
-    interval: dict[str, tuple[float, float]]  # 95 % of that mean; NaN for fewer than two
+    interval: dict[str, tuple[float, float]]  # 95 % of that mean; NaN for fewer than four units
     verdict: str  # one of `CAUSES`, mixed or not testable
     reason: str
 
@@ -156,17 +157,18 @@ def region_drops(before, after, components, core):
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def bootstrap_interval(values, seed=0, level=0.95, n_resamples=2000) -> tuple[float, float]:
-    """Percentile interval (low, high) of the mean over units; NaN values are left out.
+def mean_interval(values) -> tuple[float, float]:
+    """95 % interval (low, high) of the mean over units, by the jackknife; NaN is left out.
 
-    Both ends are NaN for fewer than two values.
+    Both ends are NaN for fewer than four values, and for such as do not vary.
     """
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
-    if len(values) < 2:
+    if len(values) < LEAST_UNITS:
         return float("nan"), float("nan")
-    draws = np.random.default_rng(seed).integers(0, len(values), (n_resamples, len(values)))
-    low, high = np.quantile(values[draws].mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
+    mean = values.mean()
+    left_out = mean + (mean - values) / (len(values) - 1)
+    low, high = jackknife_interval(left_out, mean, is_share=False)
     return float(low), float(high)
 
 
@@ -204,7 +206,6 @@ def weigh_causes(
     units: Sequence[str],
     band_shares: Sequence[float],
     limits: Thresholds,
-    seed: int,
 ) -> Counterfactual:
     """Losses of regions to a verdict on the cause.
 
@@ -214,27 +215,27 @@ def weigh_causes(
         Loss of each region by cause [1]; NaN without interior.
     band_shares : sequence of float
         Share of the regions in bands along their boundaries, by field of view [1].
-    seed : int
-        Of the intervals.
     """
     by_unit = {cause: unit_means(values, units) for cause, values in drops.items()}
     n_regions, n_units = (int(np.isfinite(values[BOUNDARY]).sum()) for values in (drops, by_unit))
     dense = finite_mean(band_shares)
-    verdict, reason = _judge(by_unit, n_regions, dense, limits)
+    verdict, reason = _judge(by_unit, n_units, dense, limits)
     return Counterfactual(
         n_units,
         n_regions,
         dense,
         {cause: finite_mean(values) for cause, values in by_unit.items()},
-        {cause: bootstrap_interval(values, seed) for cause, values in by_unit.items()},
+        {cause: mean_interval(values) for cause, values in by_unit.items()},
         verdict,
         reason,
     )
 
 
-def _judge(drops, n_regions: int, dense: float, limits: Thresholds) -> tuple[str, str]:
-    if n_regions < 2:
-        return NOT_TESTABLE, "fewer than two regions have an interior"
+def _judge(drops, n_units: int, dense: float, limits: Thresholds) -> tuple[str, str]:
+    if n_units < LEAST_UNITS:
+        return NOT_TESTABLE, (
+            f"regions with an interior lie in fewer than {LEAST_UNITS} micrographs or groups"
+        )
     if dense > limits.dense_band:
         return NOT_TESTABLE, "bands along the boundaries cover most of the regions"
     verdict = decide_cause(drops, least=limits.cause_least, ratio=limits.cause_ratio)

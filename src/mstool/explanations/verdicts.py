@@ -182,4 +182,9 @@ def judge_method(
     for verdict, reasons in in_order.items():
         if reasons:
             return verdict, reasons
+    if not is_attackable:
+        return TRUSTWORTHY, [
+            "passes sanity and beats the controls; no patch changed the decision, so that it was "
+            "not asked to show a known cause"
+        ]
     return TRUSTWORTHY, ["passes sanity, beats the controls, and shows known causes"]

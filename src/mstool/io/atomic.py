@@ -20,6 +20,10 @@ _TEMPORARY_NAME = re.compile(r"\.mstool-.*\.[a-z0-9_]{8}(\.[^.]*)?", re.DOTALL)
 # A name has at most 255 bytes, of which one character may take four.
 _STEM_BYTES, _SUFFIX_BYTES = 80, 20
 
+# Asked for once, since it can only be read by setting it, which other threads would see.
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -38,7 +42,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         _flush_to_disk(temporary)
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(0o666 & ~_UMASK)
         os.replace(temporary, path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
@@ -130,9 +134,3 @@ def _flush_to_disk(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

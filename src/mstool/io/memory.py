@@ -1,8 +1,10 @@
 """What an image takes in memory, held against its file and the machine before it is taken."""
 
+import math
 from pathlib import Path
 
 from mstool.errors import InputError, UnavailableError
+from mstool.io.control_groups import groups_around
 
 # No codec makes pixels of so few bytes but of images that are nearly all one value.
 MOST_RATIO = 2**17
@@ -50,17 +52,43 @@ def refuse_beyond_memory(path: Path, n_bytes: int) -> None:
         )
 
 
-def free_memory_bytes() -> float:
-    """Memory that can be had without swapping; 4 GiB where the system does not tell."""
+def free_memory_bytes(root: Path = Path("/")) -> float:
+    """Memory that can be had without swapping; 4 GiB where the system does not tell.
+
+    Parameters
+    ----------
+    root : Path
+        Where ``proc`` and ``sys`` are.
+
+    Returns
+    -------
+    float
+        What the machine has, or the least that a control group leaves [1]; 0 at least.
+
+    References
+    ----------
+    .. [1] Linux kernel, Control Group v2, "Memory Interface Files"; Memory Controller (v1).
+    """
     try:
-        with open("/proc/meminfo", encoding="ascii") as stream:
-            fields = dict(line.split(":", 1) for line in stream)
+        lines = (root / "proc/meminfo").read_text(encoding="ascii").splitlines()
+        fields = dict(line.split(":", 1) for line in lines)
         free = float(fields["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):
         return 4 * 2.0**30
-    try:  # a batch system or a container may allow less
-        group = Path("/sys/fs/cgroup")
-        limit = float((group / "memory.max").read_text())
-        return min(free, limit - float((group / "memory.current").read_text()))
-    except (OSError, ValueError):  # no limit
-        return free
+    return max(0.0, min([free, *map(_left_by, groups_around("memory", root))]))
+
+
+def _left_by(group: Path) -> float:
+    """Memory that a control group leaves; infinite without a limit."""
+    try:
+        if (group / "memory.max").is_file():
+            names, prefix = ("memory.max", "memory.current"), ""
+        else:
+            names, prefix = ("memory.limit_in_bytes", "memory.usage_in_bytes"), "total_"
+        limit, used = (float((group / name).read_text()) for name in names)
+        kept = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        # files that were read and written stay in memory until it is wanted
+        cached = sum(float(kept.get(f"{prefix}{age}_file", 0)) for age in ("active", "inactive"))
+        return limit - used + min(cached, used)
+    except (OSError, ValueError):  # "max" is no limit
+        return math.inf

@@ -18,9 +18,9 @@ from mstool.errors import (
     UnavailableError,
     UsageError,
 )
-from mstool.io.atomic import TEMPORARY, is_temporary
+from mstool.io.atomic import TEMPORARY, is_temporary, sweep_beside
 from mstool.io.lock import LOCK, lock_folder, refuse_locked, unlock_folder
-from mstool.io.records import read_record, to_json, write_record
+from mstool.io.records import hash_inputs, read_record, says_the_same, to_json, write_record
 
 _YOUNG_S = 600.0  # what a run beside this one may still be writing, where there are no locks
 
@@ -236,6 +236,37 @@ class OutputFolder:
                 _remove(self.path / name)
 
 
+def claim_files(
+    files: Iterable[Path],
+    record: Path,
+    settings: Mapping[str, Any],
+    inputs: Iterable[Path],
+    overwrite: bool = False,
+) -> dict[str, str]:
+    """SHA-256 of each input by its path relative to a record, if that may be written, and `files`.
+
+    For what fills no folder of its own; see `OutputFolder` for what does.
+
+    Raises
+    ------
+    OutputExistsError
+        If one is there, unless it is to be overwritten, or the record, or the claim that a killed
+        run has left in its place, is of the same inputs and settings.
+    """
+    hashes = hash_inputs(inputs, record.parent)
+    files, known = (*files, record), (record, name_claim(record.parent, record.name))
+    for path in {*files, *known}:
+        sweep_beside(path)
+    there = [path for path in files if path.exists()]
+    is_mine = any(says_the_same(path, settings, hashes) for path in known)
+    if there and not overwrite and not is_mine:
+        raise OutputExistsError(
+            f"{there[0]}: already there, with other inputs or settings; choose another --out, or "
+            "replace it with --overwrite"
+        )
+    return hashes
+
+
 def is_unfinished(folder: Path, record: str) -> bool:
     """Whether a verb that writes this record last began to fill a folder and has not ended."""
     return name_claim(folder, record).is_file() and not (folder / record).is_file()
@@ -258,10 +289,12 @@ def differing_settings(before: dict[str, Any], after: dict[str, Any]) -> list[st
 
 def settings_in(folder: Path, record: str) -> dict[str, Any]:
     """Settings with which work in a folder was begun or done; empty where there is none."""
-    for path in (folder / record, name_claim(folder, record)):
+    # in this order, since a run that ends beside this one writes its record, then removes its claim
+    for path in (name_claim(folder, record), folder / record):
         if path.is_file():
-            settings = read_record(path).get("settings")
-            return settings if isinstance(settings, dict) else {}
+            with suppress(MissingInputError):
+                settings = read_record(path).get("settings")
+                return settings if isinstance(settings, dict) else {}
     return {}
 
 

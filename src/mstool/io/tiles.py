@@ -96,7 +96,7 @@ def read_manifest(folder: Path) -> list[Tile]:
     path = folder / MANIFEST
     if not path.is_file():
         raise MissingInputError(f"{path}: no such file; make the folder with the step before")
-    lines = read_text(path).splitlines()
+    lines = read_text(path).removesuffix("\n").split("\n")  # names may hold other line ends
     tiles = [_parse_tile(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
     seen = set()
     for number, tile in enumerate(tiles, 1):

@@ -227,7 +227,8 @@ def change_grey_levels(
     image = (image - mean) * contrast + mean + shift
     sigma = _linear(augmentation.blur_px, generator)
     if sigma >= 0.3:
-        kernel = 2 * math.ceil(3 * sigma) + 1
+        reach = min(math.ceil(3 * sigma), *(edge - 1 for edge in image.shape[-2:]))  # of mirrors
+        kernel = 2 * reach + 1
         image = transforms.gaussian_blur(image, [kernel, kernel], [sigma, sigma])
     noise = _linear(augmentation.noise, generator) * std
     if noise > 0:

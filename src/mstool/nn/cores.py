@@ -2,8 +2,9 @@
 
 import math
 import os
-from collections.abc import Iterator
 from pathlib import Path
+
+from mstool.io.control_groups import groups_around
 
 
 def available_cores(root: Path = Path("/")) -> int:
@@ -48,26 +49,8 @@ def cpu_quota(root: Path = Path("/")) -> float:
     ----------
     .. [1] Linux kernel, Control Group v2, "CPU Interface Files"; CFS Bandwidth Control (v1).
     """
-    quotas = (_read_quota(folder) for folder in _groups(root))
+    quotas = (_read_quota(folder) for folder in groups_around("cpu", root))
     return min(quotas, default=math.inf)
-
-
-def _groups(root: Path) -> Iterator[Path]:
-    """Folders of the groups that this process is in, and of those around them."""
-    try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return  # not Linux
-    mounts = root / "sys/fs/cgroup"
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        # version 2 names no controller; version 1 mounts them under one or all of their names
-        for name in {"", "cpu", controllers}:
-            group = mounts / name / path.lstrip("/")
-            # inside a container the path may be that of the host, and its end is not there
-            yield from (group, *group.parents)
 
 
 def _read_quota(group: Path) -> float:

@@ -13,7 +13,7 @@ from torch import nn
 
 from mstool.errors import CheckFailed
 from mstool.io.damage import reading
-from mstool.io.records import Run, core_seconds
+from mstool.io.records import Run
 from mstool.nn.dataset import CropSet, derive_seed, epoch_batches
 from mstool.nn.device import Compute
 from mstool.nn.finetune import train_mode
@@ -22,7 +22,8 @@ from mstool.nn.later import Later
 from mstool.nn.masking import MaskedSet
 from mstool.nn.model import Segmenter
 from mstool.nn.optimizer import build_optimizer, moments_of, one_cycle, restore_moments
-from mstool.nn.outlook import in_words, is_still_rising, steps_in_budget, validations_left
+from mstool.nn.outlook import is_still_rising
+from mstool.nn.pace import Pace
 from mstool.nn.pixel_bank import PixelBank
 from mstool.nn.pretrainer import Pretrainer
 from mstool.nn.resume import load_tensors, save_tensors
@@ -33,10 +34,8 @@ from mstool.nn.workers import batches_of, begin_worker, ending_workers
 from mstool.reporting import Reporter
 
 _SAVE_EVERY_S = 120.0
-_POOR = 1 / 3  # share of the planned steps below which a budget is said to be short
 _PACE_KNOWN_AFTER = 10  # steps
 _PATIENCE_WITH_LOSS = 8  # steps in a row without a finite loss, where a scaler leaves them out
-
 
 Validate = Callable[[Segmenter], dict[str, Any]]
 
@@ -95,10 +94,9 @@ class Fit:
         )
         self.mean_weights = _copy_weights(segmenter) if settings.ema else None
         self.best_weights: dict[str, torch.Tensor] | None = None
-        self._started, self._cores, self._saved = run.clock, run.cores, time.monotonic()
+        self.pace = Pace(settings, run, validate is not None)
+        self._saved = time.monotonic()
         self._losses: deque[tuple[Later, int]] = deque()  # and crops of steps not noted yet
-        self._step_s: float | None = None  # with what cuts crops, in the epoch under way
-        self._has_told_time, self._has_warned = False, False
 
     def run(self, report: Reporter, stop_requested: Callable[[], bool]) -> bool:
         """Train to the end, or until asked to stop.
@@ -136,23 +134,13 @@ class Fit:
         share = self.state.n_steps / total
         if self.settings.max_time_s is None:
             return min(share, 1.0)
-        return self.team.follow(self._progress_in_time(share, self.settings.max_time_s))
-
-    def _progress_in_time(self, share: float, max_time_s: float) -> float:
-        state, elapsed = self.state, self._elapsed()
-        one_validation = state.validation_s / max(1, state.n_validations)
-        if elapsed + one_validation >= max_time_s:
-            return 1.0
-        # time to train is what validations, at the rate so far, and the start leave of the budget
-        share_of_training = state.training_s / max(1e-9, state.training_s + state.validation_s)
-        left = (max_time_s - elapsed - one_validation) * share_of_training
-        return min(max(share, state.training_s / max(1e-9, state.training_s + left)), 1.0)
+        spent = self.pace.progress(self.state, share, self.settings.max_time_s)
+        return self.team.follow(spent)
 
     def save(self) -> None:
         """Write what is needed to go on."""
         self._note_losses()
-        self.state.elapsed_s, self._started = self._elapsed(), time.monotonic()
-        self.state.core_s, self._cores = self._core_s(), core_seconds()
+        self.pace.keep(self.state)
         self.state.scaler = self.scaler.state_dict()
         self.state.threads = asdict(self.threads)
         tensors = {"weights": self.segmenter.state_dict(), "optimizer": moments_of(self.optimizer)}
@@ -207,7 +195,7 @@ class Fit:
                 break  # the budget is spent: what is left of the epoch is left out
             self._time_step(images, labels, len(batch), progress, report)
             epoch_s = time.monotonic() - started
-            self._step_s = epoch_s / (state.n_steps - first_step)
+            self.pace.step_s = epoch_s / (state.n_steps - first_step)
             rate = (state.n_crops - n_before) / epoch_s
             score = "" if state.best_score is None else f", IoU {state.best_score:.3f}"
             loss = state.loss_sum / state.n_crops if state.n_crops else math.nan
@@ -235,22 +223,6 @@ class Fit:
         self.state.training_s += seconds
         if decision := self.threads.end_step(seconds):
             report.note(decision)
-
-    def _warn_of_short_budget(self, total: int, report: Reporter) -> None:
-        """Say, once and in the first epoch, that the budget leaves too few steps."""
-        if self._has_told_time or self._has_warned:
-            return
-        needed, left = self._time_needed(total), self._budget_left()
-        n_steps = steps_in_budget(self.state.n_steps, total, needed, left)
-        if n_steps >= _POOR * total:
-            return
-        self._has_warned = True
-        is_slow = isinstance(self.crops, CropSet)
-        report.note(
-            f"warning: --max-time leaves about {n_steps:.0f} of {total} planned steps, and the "
-            "model will be poor; give more time, plan fewer --epochs"
-            + (", or use --arch pixel-classifier" if is_slow else "")
-        )
 
     def _train_step(
         self, images: torch.Tensor, labels: torch.Tensor, n_crops: int, progress: float
@@ -314,10 +286,10 @@ class Fit:
             row |= self._validate()
             is_last = is_last or self.progress(total) >= 1.0
         gave_up = 0 < settings.patience <= state.n_worse
-        state.history.append(row | {"elapsed_s": round(self._elapsed(), 1)})
+        state.history.append(row | {"elapsed_s": round(self.pace.elapsed_s(state), 1)})
         self._warn_of_short_budget(total, report)
         state.is_done = is_last or gave_up
-        outlook = "" if state.is_done else self._outlook_in_words(total)
+        outlook = "" if state.is_done else self.pace.outlook(state, total)
         report.note(_row_in_words(state.history[-1], settings.epochs) + outlook)
         state.epoch, state.step, state.loss_sum, state.n_crops = state.epoch + 1, 0, 0.0, 0
         if is_last and state.n_steps < total:
@@ -325,25 +297,10 @@ class Fit:
         if state.is_done or time.monotonic() - self._saved > _SAVE_EVERY_S:
             self.save()
 
-    def _outlook_in_words(self, total: int) -> str:
-        """What is left after the first epoch of this session; nothing after later ones."""
-        if self._has_told_time or self._step_s is None:
-            return ""
-        self._has_told_time = True
-        words = f"; about {in_words(min(self._time_needed(total), self._budget_left()))} more"
-        if self.validate is None or self.state.n_validations:
-            return words
-        return f"{words}, and validations, of which none is timed yet"
-
-    def _time_needed(self, total: int) -> float:
-        """Time that all planned steps and validations would take from now on [s]."""
-        state, settings = self.state, self.settings
-        n_validations = validations_left(state.epoch + 1, settings.epochs, settings.validate_every)
-        validation_s = state.validation_s / max(1, state.n_validations)
-        return (total - state.n_steps) * (self._step_s or 0.0) + n_validations * validation_s
-
-    def _budget_left(self) -> float:
-        return max(0.0, (self.settings.max_time_s or math.inf) - self._elapsed())
+    def _warn_of_short_budget(self, total: int, report: Reporter) -> None:
+        if warning := self.pace.warning(self.state, total):
+            is_slow = isinstance(self.crops, CropSet)
+            report.note(warning + (", or use --arch pixel-classifier" if is_slow else ""))
 
     def _say_what_the_budget_cost(self, report: Reporter) -> None:
         n_epochs = self.settings.epochs
@@ -398,15 +355,6 @@ class Fit:
             else:
                 self.mean_weights[name].copy_(tensor)
         torch._foreach_lerp_(means, now, 1 - decay)
-
-    def _elapsed(self) -> float:
-        return self.state.elapsed_s + time.monotonic() - self._started
-
-    def _core_s(self) -> float | None:
-        now = core_seconds()
-        if now is None or self._cores is None:
-            return None
-        return (self.state.core_s or 0.0) + now - self._cores
 
     def _to_device(self, weights: dict[str, torch.Tensor] | None) -> dict | None:
         device = self.compute.device

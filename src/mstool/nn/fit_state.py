@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from mstool.errors import UsageError
 from mstool.io.plain import check_values
 from mstool.nn.threads import ThreadTrial
 
@@ -48,6 +49,11 @@ class FitSettings:
     max_time_s: float | None
     workers: int
     seed: int
+
+    def __post_init__(self):
+        """Refuse a learning rate with which nothing is learnt."""
+        if not 0 < self.lr < 10:
+            raise UsageError(f"--lr {self.lr:g}: must be above 0 and below 10")
 
 
 @dataclass

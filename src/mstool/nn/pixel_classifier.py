@@ -243,8 +243,8 @@ def _sample(
     maps: torch.Tensor, places: tuple[torch.Tensor, torch.Tensor], size: tuple[int, int]
 ) -> torch.Tensor:
     """What `_resize` gives at some pixels: (P, F) of maps (1, F, h, w)."""
-    if tuple(maps.shape[-2:]) == tuple(size):
-        return maps[0][:, *places].T
+    if maps.shape[-2] >= size[0]:  # as large, or smoothed before it is made smaller
+        return _resize(maps, tuple(size))[0][:, *places].T
     # pixels are squares: the middle of the first is half of one inside the edge, at -1
     rows, cols = ((2 * p.float() + 1) / n - 1 for p, n in zip(places, size, strict=True))
     grid = torch.stack([cols, rows], dim=-1)[None, None]

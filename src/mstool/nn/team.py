@@ -128,7 +128,7 @@ class Team:
             raise MissingInputError(message)
 
     def _place(self, n_items: int) -> slice:
-        """Where the items of this process lie; each of the first ones has one more."""
+        """Where the items of this process lie; those that have one more are spread over all."""
         edges = [math.ceil(n_items * rank / self.size) for rank in range(self.size + 1)]
         return slice(edges[self.rank], edges[self.rank + 1])
 

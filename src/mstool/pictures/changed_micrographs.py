@@ -12,6 +12,7 @@ from mstool.pictures.scale_bar import draw_scale_bar
 def draw_counterfactual(
     images: Mapping[str, np.ndarray],
     drops: Mapping[str, Sequence[float]],
+    mean: Mapping[str, float],
     interval: Mapping[str, tuple[float, float]],
     verdict: str,
     title: str,
@@ -25,8 +26,8 @@ def draw_counterfactual(
         By title; the first is the micrograph itself and sets the grey range.
     drops : mapping of str to sequence of float
         Loss of each region [1], NaN left out, by what was removed.
-    interval : mapping of str to (float, float)
-        Of the mean loss [1].
+    mean, interval : mapping of str to float, and to (float, float)
+        Mean loss over micrographs or groups, and its interval [1]; NaN where there is none.
     verdict : str
         Cause that was found.
     """
@@ -43,25 +44,24 @@ def draw_counterfactual(
         axes.set_title(name, fontsize=10)
         if image is first:
             draw_scale_bar(axes, pixel_size_um)
-    _draw_drops(lower.subplots(), drops, interval, verdict)
+    _draw_drops(lower.subplots(), drops, mean, interval, verdict)
     return figure
 
 
-def _draw_drops(axes, drops, interval, verdict) -> None:
+def _draw_drops(axes, drops, mean, interval, verdict) -> None:
     rng = np.random.default_rng(0)  # only spreads dots that would lie on each other
     for place, (name, colour) in enumerate(zip(drops, (BLUE, ORANGE, GREEN), strict=False)):
         values = np.asarray(drops[name], float)
         values = values[np.isfinite(values)]
         spread = place + rng.uniform(-0.15, 0.15, len(values))
         axes.plot(values, spread, "o", ms=4, alpha=0.35, color=colour)
-        if len(values):
-            axes.plot([values.mean()] * 2, [place - 0.3, place + 0.3], color=colour, lw=3)
+        axes.plot([mean[name]] * 2, [place - 0.3, place + 0.3], color=colour, lw=3)
         axes.plot(interval[name], [place, place], color="black", lw=1.5)
     axes.axvline(0, color="black", lw=0.8)
     axes.set(
         yticks=range(len(drops)),
         yticklabels=[f"without {name}" for name in drops],
-        xlabel="loss of the class's probability inside its regions [1]; lines: mean, 95 % interval",
+        xlabel="loss of the class's probability [1]; dots: regions, lines: mean by micrograph",
         xlim=(-0.35, 1.05),
     )
     axes.set_title(f"the decision rests on: {verdict}", fontsize=11)

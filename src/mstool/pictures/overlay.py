@@ -30,8 +30,8 @@ def draw_overlay(
     image : ndarray, shape (H, W) or (H, W, 3)
         Micrograph.
     prediction, truth : ndarray of uint8, shape (H, W)
-        Labels; what the truth ignores is striped whatever was predicted there, and counted neither
-        as right nor as wrong.
+        Labels. What the truth ignores is striped whatever was predicted there; that, and what the
+        prediction leaves without a class, counts neither as right nor as wrong.
     """
     n_panels = 2 if truth is None else 3
     height, width = image.shape[:2]
@@ -47,10 +47,11 @@ def draw_overlay(
     panels[1].set_title("prediction")
     _add_legend(panels[1], classes, colours, prediction[~ignored], "", ignored.any())
     if truth is not None:
-        wrong = (truth != prediction) & ~ignored
-        share = wrong.sum() / max(1, (~ignored).sum())
+        wrong, is_scored = find_errors(prediction, truth)
+        share = wrong.sum() / max(1, is_scored.sum())
+        area = "labelled area" if (prediction[~ignored] != 255).all() else "area with a class"
         panels[2].imshow(painted[2])
-        panels[2].set_title(f"errors: {share:.1%} of the labelled area")
+        panels[2].set_title(f"errors: {share:.1%} of the {area}")
         wrongly = "wrong, taken for "
         _add_legend(panels[2], classes, colours, prediction[wrong], wrongly, ignored.any())
     for axes in panels:
@@ -70,9 +71,15 @@ def paint_panels(
     panels = [grey, _stripe(outline(grey, prediction, colours), grey, ignored)]
     if truth is not None:
         faint = 0.35 + 0.6 * grey
-        wrong = (truth != prediction) & ~ignored
+        wrong, _ = find_errors(prediction, truth)
         panels.append(_stripe(_paint_errors(faint, prediction, wrong, colours), faint, ignored))
     return panels
+
+
+def find_errors(prediction: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where a prediction is wrong, and where it can be: where both have a class, bool (H, W)."""
+    is_scored = (truth != 255) & (prediction != 255)
+    return is_scored & (truth != prediction), is_scored
 
 
 def stretch(image: np.ndarray) -> np.ndarray:
@@ -130,6 +137,8 @@ def _add_legend(
         for index, patch in enumerate(class_patches(classes, colours, prefix))
         if (labels == index).any()
     ]
+    if (labels == 255).any():
+        handles.append(Patch(facecolor=colours[255] / 255, edgecolor="black", label="no class"))
     if has_ignored:
         label = "ignored by the labels"
         handles.append(Patch(facecolor="white", edgecolor=GREY, hatch="////", label=label))

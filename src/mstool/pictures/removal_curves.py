@@ -1,4 +1,4 @@
-"""Curves of deletion and insertion, and ROAD of every unit."""
+"""Curves of deletion and insertion, and ROAD of every region."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +15,7 @@ _DASHES = ("--", ":", "-.")
 def draw_faithfulness(
     curves: Mapping[str, Any],
     road: Mapping[str, Sequence[float]],
+    mean_road: Mapping[str, float],
     controls: set[str],
     title: str,
 ) -> Figure:
@@ -25,7 +26,9 @@ def draw_faithfulness(
     curves : mapping of str to object
         With ``shares``, ``deletion`` and ``insertion``, arrays of the same length, by method.
     road : mapping of str to sequence of float
-        Score of each unit, by method.
+        Score of each region, by method.
+    mean_road : mapping of str to float
+        Mean over micrographs or groups, by method.
     controls : set of str
         Which names are controls, drawn in grey.
     """
@@ -46,7 +49,7 @@ def draw_faithfulness(
         )
         axes.grid(alpha=0.3)
     insertion.legend(fontsize=7)
-    _draw_dots(dots, road, styles)
+    _draw_dots(dots, road, mean_road, styles)
     return figure
 
 
@@ -63,18 +66,16 @@ def _styles(names: Mapping[str, Any], controls: set[str]) -> dict[str, dict[str,
     return styles
 
 
-def _draw_dots(axes, road, styles) -> None:
+def _draw_dots(axes, road, mean_road, styles) -> None:
     for place, (name, values) in enumerate(road.items()):
         colour = styles[name]["color"]
         axes.plot(values, np.full(len(values), place), "o", color=colour, alpha=0.5, ms=5)
-        if len(values) == 0:
-            continue
-        axes.plot([np.mean(values)] * 2, [place - 0.3, place + 0.3], color=colour, lw=2.5)
+        axes.plot([mean_road[name]] * 2, [place - 0.3, place + 0.3], color=colour, lw=2.5)
     axes.axvline(0, color="black", lw=0.8)
     axes.set(
         yticks=range(len(road)),
         xlabel="ROAD: least minus most relevant removed, halved [1]",
-        title="a dot a region, a line the mean",
+        title="a dot a region, a line the mean of micrographs",
     )
     axes.set_yticklabels(list(road), fontsize=8)
     axes.title.set_fontsize(10)

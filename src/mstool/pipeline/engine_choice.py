@@ -104,11 +104,12 @@ def engine_of_job(request: EngineRequest, record: str, job: Job) -> EngineChoice
 def begun_with(asked: str, record: str, job: Job) -> str:
     """Engine with which work in the folder of a job was begun, where that is left to the tool.
 
-    Of a shard, other shards of the same work count too.
+    Of a shard, other shards of the same work count too, also those that are at work; and they alone
+    do where the shard is begun afresh, since that is how one that differs is brought into line.
     """
-    known = settings_in(job.out, record).get("engine")
+    known = None if job.overwrite else settings_in(job.out, record).get("engine")
     if known is None and job.whole is not None:
-        known = find_setting(job.whole, record, "engine")
+        known = find_setting(job.whole.parent, record, "engine")
     is_there = known == TORCH or known in installed_engines()
     return known if asked == AUTO and is_there else asked
 
@@ -139,9 +140,15 @@ def choose_engine(request: EngineRequest) -> EngineChoice:
     if asked == TORCH or not is_possible or not names:
         return _on_torch(request)
     trials = _recall(names, request)
-    if trials is None and (asked != AUTO or request.count_pixels() >= _LEAST_PIXELS):
+    if _is_trial_due(trials, request):
         trials = _try_all(names, request)
     return _choose(trials or {}, request) or _on_torch(request)
+
+
+def _is_trial_due(known: dict[str, Trial] | None, request: EngineRequest) -> bool:
+    if request.asked != AUTO:  # one that auto found unable is tried again, to say why
+        return request.asked not in (known or {})
+    return known is None and request.count_pixels() >= _LEAST_PIXELS
 
 
 def _on_torch(request: EngineRequest) -> EngineChoice:
@@ -174,9 +181,15 @@ def _recall(names: Sequence[str], request: EngineRequest) -> dict[str, Trial] | 
 
 
 def _try_all(names: Sequence[str], request: EngineRequest) -> dict[str, Trial]:
-    """Try engines, and keep what came out; those that cannot run a network are left out."""
+    """Try engines, and keep what came out; those that cannot run a network are left out.
+
+    Without a tile nothing comes out, and nothing is kept.
+    """
     on_torch, tiles, trials = _on_torch(request).segmenters, request.tiles(), {}
-    for name in names if tiles else ():
+    if not tiles:
+        request.kept.report.note(f"no tile to try {' and '.join(names)} on; torch runs the network")
+        return trials
+    for name in names:
         request.kept.report.note(f"trying {name} beside torch on {len(tiles)} tiles")
         try:
             segmenters = _run_by(name, request)

@@ -55,6 +55,14 @@ class ExportSettings:
     authors: tuple[str, ...]  # for the package, like the licence
     license: str | None
 
+    def __post_init__(self):
+        named = {"--author": self.authors, "--license": self.license}
+        if self.format != BIOIMAGEIO and (unused := [flag for flag in named if named[flag]]):
+            raise UsageError(
+                f"{unused[0]}: is for the package; give --format {BIOIMAGEIO} as well, or leave it "
+                "out"
+            )
+
 
 @dataclass(frozen=True)
 class Tested:

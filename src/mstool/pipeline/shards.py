@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from mstool.errors import InputError, MissingInputError, UsageError
 from mstool.io.atomic import atomic_path, is_temporary
 from mstool.io.lock import refuse_locked
-from mstool.io.outputs import OutputFolder, differing_settings
+from mstool.io.outputs import OutputFolder, differing_settings, settings_in
 from mstool.io.records import read_record, relative_to, require_keys, to_json
 
 Item = TypeVar("Item")
@@ -242,11 +242,12 @@ def open_parts(out: Path, record: str) -> Parts:
 def find_setting(out: Path, record: str, name: str) -> Any:
     """Setting with which shards were made, or what was joined of them; None where it is not known.
 
-    For what a shard resolves by its hardware, which the machine that merges need not have.
+    Shards that are at work count too. For what a shard resolves by its hardware, which the machine
+    of another shard, or that which merges, need not have.
     """
     places = (*sorted(shards_folder(out).glob("*-of-*")), out)
-    made = next((place / record for place in places if (place / record).is_file()), None)
-    return None if made is None else read_record(made).get("settings", {}).get(name)
+    found = (settings_in(place, record).get(name) for place in places)
+    return next((value for value in found if value is not None), None)
 
 
 def _find_shard(environment: Mapping[str, str]) -> Shard:

@@ -338,16 +338,19 @@ def _say_of_intervals(done: Sequence[Entry]) -> list[str]:
 
 def _say_of_p(compared: Sequence[Entry], n_comparisons: int) -> list[str]:
     smallest, corrected = (
-        max(entry["versus"][key] for entry in compared) for key in ("smallest_p", "least_p_holm")
+        sorted({_p(entry["versus"][key]) for entry in compared}, key=float)
+        for key in ("smallest_p", "least_p_holm")
     )
     said = [
         "p: how often swapping the two cells in whole micrographs gives as large a difference; "
-        f"with so many micrographs it cannot be below {smallest:.2g}"
-        + (f", after correction below {corrected:.2g}." if n_comparisons > 1 else ".")
+        f"with so many micrographs it cannot be below {' or '.join(smallest)}"
+        + (f", after correction below {' or '.join(corrected)}." if n_comparisons > 1 else ".")
     ]
-    if not all(entry["versus"]["can_distinguish"] for entry in compared):
+    few = [entry["label"] for entry in compared if not entry["versus"]["can_distinguish"]]
+    if few:
+        whose = "the table" if len(few) == len(compared) else f"the comparison of {_names(few)}"
         said.append(
-            "So few micrographs allow no corrected p of 5 %: the table cannot show a difference, "
+            f"So few micrographs allow no corrected p of 5 %: {whose} cannot show a difference, "
             "however large."
         )
     return said

@@ -106,50 +106,6 @@ def refuse_leak(split: str, leaks: Sequence[str], option: str = "") -> NoReturn:
     raise LeakError(f"{split}: {leaks[0]}{more}; make the split again with mstool split{option}")
 
 
-def refuse_inherited_leak(
-    inherited: Sequence[dict[str, str]],
-    roles: Roles,
-    sources: dict[str, SourceImage],
-    weights: str,
-) -> None:
-    """Refuse weights that know the test, or that were trained on what is to validate now.
-
-    What was seen without labels is no reason; see `find_transductive`.
-
-    Raises
-    ------
-    LeakError
-        Naming the first one.
-    """
-    trained = {source["sha256"] for source in inherited if source["part"] == "train"}
-    labelled = {source["sha256"] for source in inherited if source["part"] != UNLABELLED}
-    seen = {"val": trained, "test": labelled}
-    for role in ("val", "test"):
-        for name in getattr(roles, role):
-            if sources[name].sha256 in seen[role]:
-                raise LeakError(
-                    f"{weights}: has already seen {name}, which is in {role} now; use other "
-                    "--weights, or the same split"
-                )
-
-
-def find_transductive(
-    inherited: Sequence[dict[str, str]], roles: Roles, sources: dict[str, SourceImage]
-) -> dict[str, list[str]]:
-    """Micrographs to validate and to test whose pixels, without labels, decided the weights.
-
-    Returns
-    -------
-    dict of str to list of str
-        Names under ``val`` and ``test``.
-    """
-    seen = {source["sha256"] for source in inherited if source["part"] == UNLABELLED}
-    return {
-        role: [name for name in getattr(roles, role) if sources[name].sha256 in seen]
-        for role in ("val", "test")
-    }
-
-
 def leave_out_test(
     rows: Sequence[SplitRow], sources: Sequence[SourceImage], test_fold: int, split: str
 ) -> list[SourceImage]:

@@ -115,7 +115,7 @@ def _counterfactual(question: Question, left_out: list[str]) -> Counterfactual:
         shown = shown or (field, change)
     if n_seen < len(question.fields):
         left_out.append(f"causes in {len(question.fields) - n_seen} images")
-    found = weigh_causes(drops, units, dense, question.limits, question.settings.seed)
+    found = weigh_causes(drops, units, dense, question.limits)
     if shown is not None:
         _draw_change(question, *shown, drops, found)
     return found
@@ -138,6 +138,7 @@ def _draw_change(
     figure = draw_counterfactual(
         {"micrograph": field.image, **images},
         drops,
+        found.drop,
         found.interval,
         found.verdict,
         f"What does {question.settings.class_name} depend on? ({field.name})",

@@ -9,11 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mstool.errors import CheckFailed, MissingInputError, UsageError
-from mstool.explanations.boundary_claim import judge_claim
-from mstool.explanations.controls import DISTANCE, EDGE
+from mstool.errors import MissingInputError, UsageError
 from mstool.explanations.regions import Region, describe_sample, draw_regions
-from mstool.explanations.verdicts import DECISIVE, Outcome, Thresholds, judge_method, judge_part
 from mstool.io.records import read_record
 from mstool.labels.legend import Legend, legend_from_toml, legend_text
 from mstool.micrographs.find import SetFiles
@@ -26,6 +23,7 @@ from mstool.nn.layers import list_layers, match_layers, shallowest_layer
 from mstool.nn.target import Contrast, at_rest
 from mstool.pipeline.explain import faithfulness, patch, sanity
 from mstool.pipeline.explain.boundary import check_boundary
+from mstool.pipeline.explain.conclusion import describe, headline
 from mstool.pipeline.explain.context import check_context
 from mstool.pipeline.explain.explained import (
     KINDS,
@@ -41,7 +39,7 @@ from mstool.pipeline.explain.faithfulness import check_faithfulness
 from mstool.pipeline.explain.features import dump_features
 from mstool.pipeline.explain.fields import read_fields
 from mstool.pipeline.explain.label_randomisation import check_labels
-from mstool.pipeline.explain.maps import FieldMaps, warn_of_map, write_maps
+from mstool.pipeline.explain.maps import FieldMaps, write_maps
 from mstool.pipeline.explain.patch import check_patch
 from mstool.pipeline.explain.question import Maps, Question
 from mstool.pipeline.explain.request import ExplainSettings, parse_region, parse_thresholds
@@ -129,7 +127,7 @@ def explain_images(
         work.finish(work.describe(compute.name, compute.n_threads) | share)
         report.note(f"{out}: {', '.join(made.parts)}; --merge joins them with those of the others")
     else:
-        found = _describe(made.put_together(), settings, methods, model, work)
+        found = _conclude(made.put_together(), settings, methods, model, work)
         record = work.describe(compute.name, compute.n_threads) | found
         work.finish(record)
         _tell(record, job)
@@ -155,15 +153,28 @@ def _merge(
     shards = work.open_parts(SHARD_RECORD)
     made = join_shares(shards, settings)
     work.gather(shards, (*CONTENTS, DRAWN))
-    found = _describe(made.put_together(), settings, methods, model, work)
+    found = _conclude(made.put_together(), settings, methods, model, work)
     record = work.describe() | found
     work.finish_merge(record, shards)
     _tell(record, job)
     return record
 
 
+def _conclude(
+    found: Explanation,
+    settings: ExplainSettings,
+    methods: Sequence[Method],
+    model: LoadedModel,
+    work: Work,
+) -> dict[str, Any]:
+    """Entries of the record; the pictures are stamped with what they say of the checks."""
+    done = list_done(settings.checks, vars(found))
+    place_pictures(work.folder.path, done.stamp)
+    return describe(found, settings, methods, model, done, work.list_files())
+
+
 def _tell(record: dict[str, Any], job: Job) -> None:
-    for line in [*record["warnings"], f"{job.out}: {_headline(record)}"]:
+    for line in [*record["warnings"], f"{job.out}: {headline(record)}"]:
         job.report.note(line)
 
 
@@ -198,23 +209,6 @@ def _resolve_methods(settings: ExplainSettings, model: LoadedModel) -> tuple[Met
     for name in settings.methods:
         methods += [Method(name, layer) for layer in layers] if name in CAMS else [Method(name)]
     return tuple(methods)
-
-
-def check_verdicts(record: dict[str, Any], fail_on: Sequence[str]) -> None:
-    """Fail if a verdict is among those that were named.
-
-    Raises
-    ------
-    CheckFailed
-        Naming the first method.
-    """
-    verdicts = record["verdict"]["methods"]
-    found = [f"{name} is {verdict}" for name, verdict in verdicts.items() if verdict in fail_on]
-    claimed = record["verdict"]["claim_boundary"]
-    if claimed in fail_on:
-        found.append(f"the boundary claim is {claimed}")
-    if found:
-        raise CheckFailed(f"{', '.join(found)}; explain.json has the reasons")
 
 
 def _make_parts(question: Question, model: LoadedModel, kept: KeptParts, job: Job) -> Made:
@@ -282,76 +276,6 @@ def _make_maps(
     return found, (*pieces, *([f"maps of {n_missing} images"] if n_missing else []))
 
 
-def _describe(
-    found: Explanation,
-    settings: ExplainSettings,
-    methods: Sequence[Method],
-    model: LoadedModel,
-    work: Work,
-) -> dict[str, Any]:
-    """Entries of the record; the pictures are stamped with what they say of the checks."""
-    limits, done = parse_thresholds(settings.thresholds), list_done(settings.checks, vars(found))
-    classes = model.checkpoint.classes
-    place_pictures(work.folder.path, done.stamp)
-    cause = found.boundary.counterfactual.verdict if found.boundary else None
-    own = {one.label: _judge(limits, found, "methods", one.label) for one in methods}
-    controls = {f"control: {c}": _judge(limits, found, "controls", c) for c in (EDGE, DISTANCE)}
-    return {
-        "thresholds": asdict(limits),
-        "model": {"name": model.path.name, "sha256": model.sha256, "classes": classes},
-        "target": {
-            "class": settings.class_name,
-            "contrast": settings.contrast,
-            "region": settings.region,
-        },
-        "is_checked": done.is_checked,
-        "checks": {"made": done.made, "left_out": done.left_out},
-        "images": found.images,
-        "units": found.sample,
-        "methods": [
-            {"name": m.label, "method": m.name, "layer": m.layer or None, "is_signed": m.is_signed}
-            for m in methods
-        ],
-        "sanity": found.sanity,
-        "label_randomisation": found.labels,
-        "faithfulness": found.faithfulness,
-        "patch": found.patch,
-        "boundary": found.boundary,
-        "receptive_field": found.receptive_field,
-        "features": found.features,
-        "left_out": list(found.left_out),
-        "warnings": [
-            line for image in found.images for label in image.methods
-            for line in warn_of_map(image, label)
-        ],
-        "verdict": {
-            "methods": {name: verdict for name, (verdict, _) in own.items()},
-            "controls": {name: verdict for name, (verdict, _) in controls.items()},
-            "reasons": {name: reasons for name, (_, reasons) in (own | controls).items()},
-            "claim_boundary": cause and judge_claim(cause),
-            "cause": cause,
-        },
-        "files": sorted({*work.list_files(), *found.arrays, *found.pictures}),
-    }  # fmt: skip
-
-
-def _judge(limits: Thresholds, found: Explanation, table: str, name: str) -> tuple[str, list[str]]:
-    """Verdict on a method or a control, with reasons."""
-    outcomes: dict[str, Outcome] = {}
-    for check in DECISIVE:
-        part = getattr(found, check)
-        facts = getattr(part, table, {}).get(name)
-        if facts is not None:
-            reason = getattr(facts, "reason", None)
-            outcomes[check] = judge_part(facts.verdict, reason, bool(part.left_out))
-    decision = found.sanity and found.sanity.decision
-    is_decided = not decision or decision.margin >= limits.decision * max(
-        decision.random_margin, 0.0
-    )
-    is_attackable = found.patch is None or found.patch.is_attackable
-    return judge_method(outcomes, is_decided, is_attackable)
-
-
 def _grey_limits(model: LoadedModel, images: Sequence[np.ndarray]) -> tuple[float, float]:
     """Range of stored values; that of the images for floats, which have none of their own."""
     dtype = np.dtype(model.checkpoint.dtype)
@@ -359,12 +283,3 @@ def _grey_limits(model: LoadedModel, images: Sequence[np.ndarray]) -> tuple[floa
         info = np.iinfo(dtype)
         return float(info.min), float(info.max)
     return float(min(i.min() for i in images)), float(max(i.max() for i in images))
-
-
-def _headline(record: dict[str, Any]) -> str:
-    words = [f"{name}: {verdict}" for name, verdict in record["verdict"]["methods"].items()]
-    if record["verdict"]["cause"]:
-        words.append(f"cause: {record['verdict']['cause']}")
-    if record["left_out"]:
-        words.append(f"left out for lack of time: {', '.join(record['left_out'])}")
-    return "; ".join(words)

@@ -1,6 +1,6 @@
 """Whether what maps call important matters to the network, more than what controls call so."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from mstool.chance.swaps import least_attainable_p, least_pairs
 from mstool.explanations.controls import CONTROLS, control_maps
 from mstool.explanations.controls_beaten import (
+    Faithful,
     Faithfulness,
     Removal,
     mean_curves,
@@ -54,15 +55,17 @@ def check_faithfulness(
     units = [region.unit for region in seen]
     labels = question.method_labels
     weigh = partial(weigh_removal, rows, units, limits=question.limits)
-    _draw(question, rows, units, labels)
+    methods = {label: weigh(label, sensitivity=sensitivity.get(label, np.nan)) for label in labels}
+    controls = {name: weigh(name) for name in CONTROLS}
+    _draw(question, rows, units, methods | controls)
     n_units = count_units(seen)
     return Faithfulness(
         n_units,
         len(rows),
         least_pairs(question.limits.alpha),
         least_attainable_p(n_units),
-        {label: weigh(label, sensitivity=sensitivity.get(label, np.nan)) for label in labels},
-        {name: weigh(name) for name in CONTROLS},
+        methods,
+        controls,
         tuple(left_out),
     )
 
@@ -114,10 +117,10 @@ def _span(region: Region) -> float:
     return float(np.ptp(region.image)) or 1.0
 
 
-def _draw(question: Question, rows: Rows, units: list[str], labels: list[str]) -> None:
-    names = [*labels, *CONTROLS]
-    curves = {name: mean_curves(rows, units, name) for name in names}
-    road = {name: [row[name].road for row in rows] for name in names}
+def _draw(question: Question, rows: Rows, units: list[str], found: Mapping[str, Faithful]) -> None:
+    curves = {name: mean_curves(rows, units, name) for name in found}
+    road = {name: [row[name].road for row in rows] for name in found}
+    mean_road = {name: one.road for name, one in found.items()}
     title = f"Does what a map calls important matter? ({question.settings.class_name})"
-    figure = draw_faithfulness(curves, road, set(CONTROLS), title)
+    figure = draw_faithfulness(curves, road, mean_road, set(CONTROLS), title)
     question.draw("faithfulness.png", figure)

@@ -123,7 +123,7 @@ def _prepare(
     named = f"--encoder {settings.encoder}"
     refuse_lonely_crops(learner, edge, len(pool.store), settings.fit.batch_size, named)
     learner = compute.place(learner)
-    _note_begin(pool, learner, edge, compute, job)
+    _note_begin(pool, learner, edge, settings.test_fold, compute, job)
     fit = Fit(
         learner,
         examples,
@@ -147,14 +147,24 @@ def _choose_method(
     return ViewSet(crops), Matcher, disagreement
 
 
-def _note_begin(pool: Pool, learner: Pretrainer, edge: int, compute: Compute, job: Job) -> None:
+def _say_what_is_left_out(pool: Pool, test_fold: int | None) -> str:
     if pool.left_out:
-        job.report.note(f"{len(pool.left_out)} micrographs of the test are not looked at")
-    else:
-        job.report.note(
-            "no micrograph is left out; train says which of its test were seen. --split and "
-            "--test-fold leave them out"
-        )
+        return f"{len(pool.left_out)} micrographs of the test are not looked at"
+    words = "no micrograph is left out; train says which of its test were seen"
+    if test_fold is None:
+        return f"{words}. --split and --test-fold leave them out"
+    return f"warning: {words}. None is known to --split as one of --test-fold {test_fold}"
+
+
+def _note_begin(
+    pool: Pool,
+    learner: Pretrainer,
+    edge: int,
+    test_fold: int | None,
+    compute: Compute,
+    job: Job,
+) -> None:
+    job.report.note(_say_what_is_left_out(pool, test_fold))
     job.report.note(
         f"{count_parameters(learner.network.encoder)} weights of the encoder to learn from "
         f"{len(pool.store)} tiles of {len(pool.sources)} micrographs, crops of {edge} pixels; "

@@ -3,7 +3,6 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mstool.errors import UsageError
 from mstool.nn.augment import Augmentation, load_augmentation
 from mstool.nn.device import Compute
 from mstool.nn.fit_state import FitSettings
@@ -77,8 +76,6 @@ def resolve_pretraining(flags: PretrainFlags, compute: Compute) -> PretrainSetti
     UsageError
         If a value is wrong.
     """
-    if not 0 < flags.lr < 10:
-        raise UsageError(f"--lr {flags.lr}: must be above 0 and below 10")
     fit = FitSettings(
         epochs=flags.epochs,
         batch_size=flags.batch_size,

@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mstool.errors import CheckFailed, OutputExistsError
-from mstool.io.atomic import sweep_beside, write_text
-from mstool.io.outputs import name_claim
+from mstool.errors import CheckFailed
+from mstool.io import outputs
+from mstool.io.atomic import write_text
 from mstool.io.plain import to_plain
-from mstool.io.records import Run, hash_inputs, says_the_same, to_json, write_record
+from mstool.io.records import Run, to_json, write_record
 from mstool.io.tables import to_csv
 from mstool.pipeline.report.content import describe_findings
 from mstool.pipeline.report.illustrations import illustrate
@@ -46,7 +46,7 @@ class ReportFiles:
     @property
     def claim(self) -> Path:
         """What a run that was killed before the record was about to write."""
-        return name_claim(self.record.parent, self.record.name)
+        return outputs.name_claim(self.record.parent, self.record.name)
 
 
 def claim_files(
@@ -60,19 +60,8 @@ def claim_files(
         If a file is there that is not of a report of the same inputs with the same settings, unless
         it is to be overwritten.
     """
-    hashes = hash_inputs(inputs, files.page.parent)
-    for path in (files.page, files.table, files.record, files.claim):
-        sweep_beside(path)
-    there = [path for path in (files.page, files.table, files.record) if path.exists()]
-    if overwrite or not there:
-        return hashes
-    known = (files.record, files.claim)
-    if not any(says_the_same(path, asdict(settings), hashes) for path in known):
-        raise OutputExistsError(
-            f"{there[0]}: already there, of other records or settings; choose another --out, or "
-            "replace it with --overwrite"
-        )
-    return hashes
+    others = files.page, files.table
+    return outputs.claim_files(others, files.record, asdict(settings), inputs, overwrite)
 
 
 def make_report(

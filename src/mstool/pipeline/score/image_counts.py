@@ -9,8 +9,8 @@ import numpy as np
 from mstool.labels.legend import legend_from_toml
 from mstool.pipeline.score.behind_masks import count_behind
 from mstool.pipeline.score.counts import PairCounts, can_threshold, count_pairs
-from mstool.pipeline.score.inputs import Pair
-from mstool.pipeline.score.runs import MaskRun, list_all_inputs
+from mstool.pipeline.score.inputs import MaskRun, Pair
+from mstool.pipeline.score.runs import list_all_inputs
 from mstool.pipeline.score.score_settings import ScoreSettings
 from mstool.pipeline.score.shapes import Shapes, measure_shapes
 from mstool.pipeline.stitched import ProbabilityFolder

@@ -66,6 +66,11 @@ class MaskSet:
         """Whether they were stitched with pixels left out."""
         return bool(self.stitching and self.stitching.abstain)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that the paths lead to: the same of masks that are given twice."""
+        return tuple(path.resolve() for path in self.paths)
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -76,6 +81,15 @@ class Pair:
     mask: Path
     labels: Path
     image: Path | None = None  # the micrograph, where it is at hand
+
+
+@dataclass(frozen=True)
+class MaskRun:
+    """Masks of one run, or to compare with, and their truth."""
+
+    mask_set: MaskSet
+    pairs: tuple[Pair, ...]  # in the same order in each run
+    mask_legend: Legend
 
 
 def read_mask_set(operand: Path, report: Reporter) -> MaskSet:

@@ -15,14 +15,14 @@ from mstool.labels.legend import Legend
 from mstool.micrographs.find import Naming
 from mstool.pipeline.score.entries import describe_scored
 from mstool.pipeline.score.inputs import (
+    MaskRun,
     MaskSet,
-    Pair,
     choose_mask_legend,
     pair_masks,
     read_mask_set,
 )
 from mstool.pipeline.score.leak import describe_leak
-from mstool.pipeline.score.runs import MaskRun
+from mstool.pipeline.score.same_micrographs import in_order_of
 from mstool.reporting import Reporter
 from mstool.scores.statistics import Scored
 from mstool.scores.versus import (
@@ -39,11 +39,12 @@ def read_rivals(
     operands: Sequence[Path],
     labels: Path,
     naming: Naming,
-    scored: tuple[MaskSet, Sequence[Pair], Legend],
+    scored: MaskRun,
+    legend: Legend,
     is_given: bool,
     report: Reporter,
 ) -> list[MaskRun]:
-    """Find masks to compare with; `scored` are masks, pairs and the legend of their label maps.
+    """Find masks to compare with those that are scored; `legend` is that of the label maps.
 
     Raises
     ------
@@ -53,9 +54,8 @@ def read_rivals(
         If they are not of the same micrographs, were made with another legend than the label maps
         are read through, unless that is given, or if either leaves pixels open.
     """
-    mask_set, pairs, legend = scored
     rivals = []
-    known = {mask_set.paths[0].resolve()}
+    known = {scored.mask_set.files}
     for operand in operands:
         if operand.resolve() == labels.resolve():
             raise UsageError(
@@ -63,15 +63,17 @@ def read_rivals(
                 "name the folder of other masks"
             )
         found = read_mask_set(operand, report)
-        if found.paths[0].resolve() in known:
+        if found.files in known:
             raise UsageError(f"--versus {operand}: is named twice; compare with other masks")
-        known.add(found.paths[0].resolve())
-        for one in (mask_set, found):
+        known.add(found.files)
+        for one in (scored.mask_set, found):
             _refuse_open_pixels(one)
         theirs = pair_masks(found, labels, naming, None, False, Reporter())
-        ordered = _same_micrographs(operand, pairs, theirs, mask_set, found)
+        ordered = in_order_of(scored, found, theirs, "compare masks of the same micrographs")
         legend_of_masks = choose_mask_legend(found, legend, is_given, ordered)
-        rivals.append(MaskRun(found, tuple(ordered), legend_of_masks))
+        groups = [pair.group for pair in scored.pairs]
+        alike = (replace(pair, group=group) for pair, group in zip(ordered, groups, strict=True))
+        rivals.append(MaskRun(found, tuple(alike), legend_of_masks))
     return rivals
 
 
@@ -163,32 +165,6 @@ def _refuse_open_pixels(mask_set: MaskSet) -> None:
             f"{mask_set.folder}: leaves pixels without a class, so that its scores are of other "
             "pixels; stitch without --abstain to compare"
         )
-
-
-def _same_micrographs(
-    operand: Path, ours: Sequence[Pair], theirs: Sequence[Pair], *mask_sets: MaskSet
-) -> list[Pair]:
-    """Pairs of the other masks in the order of ours."""
-    by_labels = {pair.labels: pair for pair in theirs}
-    expected = {pair.labels: pair for pair in ours}
-    for path, pair in (expected | by_labels).items():
-        if path not in by_labels or path not in expected:
-            lacking = operand if path not in by_labels else mask_sets[0].folder
-            raise InputError(
-                f"{operand}: not the same micrographs: {pair.name} has no mask in {lacking}; "
-                "compare masks of the same micrographs"
-            )
-    for path, pair in expected.items():
-        pictures = [
-            one.sources.get(mask.mask.stem)
-            for one, mask in zip(mask_sets, (pair, by_labels[path]), strict=True)
-        ]
-        if None not in pictures and pictures[0].sha256 != pictures[1].sha256:
-            raise InputError(
-                f"{by_labels[path].mask}: is of another micrograph than {pair.mask}, though named "
-                "alike; compare masks of the same micrographs"
-            )
-    return [replace(by_labels[pair.labels], group=pair.group) for pair in ours]
 
 
 def _describe(

@@ -1,19 +1,18 @@
 """Several runs of one study: other seeds, or other splits, over the same micrographs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mstool.errors import InputError, UsageError
+from mstool.errors import UsageError
 from mstool.labels.legend import Legend
 from mstool.micrographs.find import Naming
 from mstool.pipeline.out_of_fold import Fold
 from mstool.pipeline.score.entries import describe_confusion
 from mstool.pipeline.score.inputs import (
-    MaskSet,
+    MaskRun,
     Pair,
     choose_legends,
     choose_mask_legend,
@@ -22,21 +21,14 @@ from mstool.pipeline.score.inputs import (
     pair_masks,
     read_mask_set,
 )
+from mstool.pipeline.score.same_micrographs import in_order_of
 from mstool.pipeline.score.same_study import refuse_other_settings, refuse_same_models
 from mstool.reporting import Reporter
 from mstool.scores.components import REST, variance_components
 from mstool.scores.metrics import mean_iou
 
 MICROGRAPH = "micrograph"
-
-
-@dataclass(frozen=True)
-class MaskRun:
-    """Masks of one run, or to compare with, and their truth."""
-
-    mask_set: MaskSet
-    pairs: tuple[Pair, ...]  # in the same order in each run
-    mask_legend: Legend
+_ALIKE = "runs of one study are of the same micrographs"
 
 
 def find_runs(
@@ -68,14 +60,14 @@ def find_runs(
     runs = [MaskRun(mask_set, tuple(pairs), legends[0])]
     for path in paths[1:]:
         mask_set = read_mask_set(path, report)
-        if mask_set.paths[0].resolve() in [run.mask_set.paths[0].resolve() for run in runs]:
+        if mask_set.files in [run.mask_set.files for run in runs]:
             raise UsageError(f"{path}: is given twice; name each run once, and the label maps last")
         for run in runs:
             refuse_same_models(mask_set, run.mask_set)
-        pairs = pair_masks(mask_set, labels, naming, group_by, False, report)
-        legend = choose_mask_legend(mask_set, legends[1], given is not None, pairs)
-        run = MaskRun(mask_set, tuple(pairs), legend)
-        runs.append(_in_order(run, runs[0]))
+        found = pair_masks(mask_set, labels, naming, group_by, False, report)
+        ordered = in_order_of(runs[0], mask_set, found, _ALIKE)
+        legend = choose_mask_legend(mask_set, legends[1], given is not None, ordered)
+        runs.append(MaskRun(mask_set, ordered, legend))
         refuse_other_settings(mask_set, runs[0].mask_set)
     return runs, legends
 
@@ -84,27 +76,6 @@ def list_all_inputs(runs: Sequence[MaskRun], legend: Path | None) -> list[Path]:
     """All files that decide the score, each once."""
     found = [path for run in runs for path in list_inputs(run.mask_set, run.pairs, legend)]
     return list(dict.fromkeys(found))
-
-
-def _in_order(run: MaskRun, first: MaskRun) -> MaskRun:
-    """The same run, with its pairs in the order of the first."""
-    folder, other = run.mask_set.folder, first.mask_set.folder
-    by_name = {pair.name: pair for pair in run.pairs}
-    wanted = {pair.name: pair for pair in first.pairs}
-    if differing := sorted(by_name.keys() ^ wanted.keys()):
-        lacking = folder if differing[0] in wanted else other
-        raise InputError(
-            f"{lacking}: has no mask of {differing[0]}, which another run has; runs of one study "
-            "are of the same micrographs"
-        )
-    for name, pair in by_name.items():
-        one, two = (each.mask_set.sources.get(wanted[name].mask.stem) for each in (first, run))
-        if one and two and one.sha256 != two.sha256:
-            raise InputError(
-                f"{pair.mask}: {name} is another picture than in {other}; runs of one study are of "
-                "the same micrographs"
-            )
-    return MaskRun(run.mask_set, tuple(by_name[name] for name in wanted), run.mask_legend)
 
 
 def describe_runs(

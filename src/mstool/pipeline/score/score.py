@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from mstool.errors import CheckFailed, OutputExistsError
-from mstool.io.atomic import sweep_beside, write_text
-from mstool.io.outputs import OutputFolder
-from mstool.io.records import Run, hash_inputs, relative_to, says_the_same, to_json
+from mstool.errors import CheckFailed
+from mstool.io.atomic import write_text
+from mstool.io.outputs import OutputFolder, claim_files
+from mstool.io.records import Run, hash_inputs, relative_to, to_json
 from mstool.labels.legend import legend_from_toml
 from mstool.pipeline.score.behind_masks import describe_calibration
 from mstool.pipeline.score.counts import gather_counts
@@ -25,11 +25,10 @@ from mstool.pipeline.score.entries import (
     describe_metrics,
 )
 from mstool.pipeline.score.image_counts import Comparison, ImageCounts, list_behind
-from mstool.pipeline.score.inputs import Pair
+from mstool.pipeline.score.inputs import MaskRun, Pair
 from mstool.pipeline.score.leak import describe_leak
 from mstool.pipeline.score.rivals import describe_least_difference, describe_rivals
 from mstool.pipeline.score.runs import (
-    MaskRun,
     common_folds,
     describe_folds,
     describe_runs,
@@ -55,17 +54,9 @@ def claim_record(
         If `out` holds anything else than a score of the same inputs with the same settings, unless
         that is to be overwritten.
     """
-    hashes = hash_inputs(inputs, out.parent if out else Path())
-    if out is not None:
-        sweep_beside(out)
-    if out is None or overwrite or not out.exists():
-        return hashes
-    if not says_the_same(out, asdict(settings), hashes):
-        raise OutputExistsError(
-            f"{out}: already there, with other inputs or settings; choose another --out, or "
-            "replace it with --overwrite"
-        )
-    return hashes
+    if out is None:
+        return hash_inputs(inputs, Path())
+    return claim_files((), out, asdict(settings), inputs, overwrite)
 
 
 def score_masks(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from mstool.errors import InputError
+from mstool.errors import InputError, MissingInputError
 from mstool.io.plain import from_plain
 from mstool.io.records import require_keys, says_the_same
 from mstool.pipeline.job import Job
@@ -40,6 +40,21 @@ def is_joined(asked: Comparison, hashes: Mapping[str, str], out: Path) -> bool:
     """Whether the score of a comparison is in a file, and its shards are gone."""
     is_made = says_the_same(out, asdict(asked.settings), hashes)
     return is_made and not any(shards_folder(out).glob("*-of-*"))
+
+
+def refuse_reliability(picture: Path | None) -> None:
+    """See that no picture is asked of a score that is joined: it is drawn of counts, not of scores.
+
+    Raises
+    ------
+    MissingInputError
+        If one is.
+    """
+    if picture is not None:
+        raise MissingInputError(
+            f"{picture}: cannot be drawn, since the counts went with the shards that are merged; "
+            "leave --merge out, and all is counted anew"
+        )
 
 
 def join_shares(

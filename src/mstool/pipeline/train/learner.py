@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mstool.errors import InputError, Interrupted, UsageError
+from mstool.errors import InputError, Interrupted, LeakError, UsageError
 from mstool.nn.augment import PRESETS
 from mstool.nn.dataset import (
     CropSet,
@@ -39,8 +39,8 @@ from mstool.pipeline.train.train_flags import TrainSettings
 from mstool.pipeline.train.training_data import TrainingData
 from mstool.reporting import Reporter
 from mstool.scores.metrics import compute_metrics
+from mstool.splits.inherited import find_transductive, list_inherited_leaks
 from mstool.splits.leaks import list_names
-from mstool.splits.roles import find_transductive, refuse_inherited_leak
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Learner:
     fit: Fit  # which trains it, or its head
     normalisation: Normalisation
     loaded: LoadedWeights | None  # None for weights that begin at random
+    leaks: tuple[str, ...]  # what its first weights know of what is to judge them, if allowed
     transductive: dict[str, list[str]]  # what it has seen without labels, by role
 
 
@@ -79,7 +80,7 @@ def prepare_learner(
         loaded = load_weights(segmenter.network, spec, settings.weights, cache)
     if loaded is not None:
         report.note(describe_loaded(loaded))
-        refuse_inherited_leak(loaded.inherited, data.roles, data.folder.sources, settings.weights)
+    leaks = _check_inherited(loaded, data, settings, report)
     transductive = find_transductive(
         () if loaded is None else loaded.inherited, data.roles, data.folder.sources
     )
@@ -116,7 +117,24 @@ def prepare_learner(
         threads,
         team,
     )
-    return Learner(segmenter, fit, normalisation, loaded, transductive)
+    return Learner(segmenter, fit, normalisation, loaded, leaks, transductive)
+
+
+def _check_inherited(
+    loaded: LoadedWeights | None, data: TrainingData, settings: TrainSettings, report: Reporter
+) -> tuple[str, ...]:
+    """What the first weights know of the test and of the validation; nothing, unless allowed."""
+    if loaded is None:
+        return ()
+    leaks = list_inherited_leaks(loaded.inherited, data.roles, data.folder.sources)
+    if leaks and not settings.allow_leak:
+        raise LeakError(
+            f"{settings.weights}: {leaks[0]}; use other --weights, or the split that they were "
+            "trained with"
+        )
+    if leaks:
+        report.note(f"warning: --allow-leak: {settings.weights} {leaks[0]}")
+    return tuple(f"{settings.weights} {leak}" for leak in leaks)
 
 
 def _note_transductive(transductive: dict[str, list[str]], job: Job) -> None:

@@ -82,6 +82,7 @@ def train_model(
         go_on(learner.fit, state, job)
     run_to_end(learner.fit, job, stop_requested)
     if work is not None:
+        leak = replace(leak, found=(*leak.found, *learner.leaks))
         _finish(learner, data, settings, compute, leak, work, job)
 
 
@@ -89,7 +90,7 @@ def _claim(
     data: TrainingData, tiles: Path, split: Path, settings: TrainSettings, job: Job
 ) -> tuple[LeakReport | None, Work | None]:
     """Look for leaks, and take the folder; no work where the model is there already."""
-    is_done = (job.out / RECORD).is_file() and not job.overwrite
+    is_done = all((job.out / name).is_file() for name in (RECORD, MODEL)) and not job.overwrite
     leak = None if is_done else report_leaks(data, split, settings.allow_leak, job.report)
     work = job.claim(
         RECORD,

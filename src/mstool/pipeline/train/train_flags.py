@@ -248,7 +248,7 @@ def _choose_training(flags: TrainFlags) -> dict[str, Any]:
 
 
 def _check_numbers(values: dict[str, Any]) -> None:
-    limits = {"lr": 10, "weight_decay": 10, "encoder_lr_factor": 10, "ema": 1}
+    limits = {"weight_decay": 10, "encoder_lr_factor": 10, "ema": 1}
     for name, limit in limits.items():
         value = values.get(name) or 0.0
         if not 0 <= value < limit:
