@@ -88,8 +88,9 @@ def segment(
     """Turn micrographs into masks in one go, by a trained model.
 
     This is tile, predict and stitch in one stream, for daily work: on a CPU and with the same
-    --batch-size the masks are the same, byte for byte, and nothing lies on disk in between. Several models are an ensemble. Memory grows with
-    the width of a micrograph, not with its area; --max-mem bounds it.
+    --batch-size the masks are the same, byte for byte, and nothing lies on disk in between. Several
+    models are an ensemble. Memory grows with the width of a micrograph, not with its area;
+    --max-mem bounds it.
 
     Several processes share the micrographs with --shard 0/3, 1/3 and 2/3, on one machine or on many
     that see the same folders; the same command with --merge then makes what one process would have
