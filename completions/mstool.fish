@@ -380,7 +380,7 @@ complete -c mstool -n '_shtab_mstool_using domain-shift' -l fields -x -d 'Fields
 complete -c mstool -n '_shtab_mstool_using domain-shift' -l permutations -x -d 'Of each test.'
 complete -c mstool -n '_shtab_mstool_using domain-shift' -l alpha -x -d 'Chance of a false alarm, over all tests.'
 complete -c mstool -n '_shtab_mstool_using domain-shift' -l tolerance -x -d 'Loss of mean IoU that is harmful.'
-complete -c mstool -n '_shtab_mstool_using domain-shift' -l simulate -x -d 'Doses such as etch=0:1:0.2 or gamma=-0.5,0.5, in place of the usual ones; all or none. Estimates need two kinds or more. By default all: gamma, contrast, brightness, blur, noise, illumination, etch, scratches, charging, magnification, jpeg.'
+complete -c mstool -n '_shtab_mstool_using domain-shift' -l simulate -x -d 'Doses such as etch=0:1:0.2 or gamma=-0.5,0.5, in place of the usual ones; all or none. Estimates need two kinds and five doses or more. By default all: gamma, contrast, brightness, blur, noise, illumination, etch, scratches, charging, magnification, jpeg.'
 complete -c mstool -n '_shtab_mstool_using domain-shift' -l simulated-images -x -d 'Source micrographs, at most.'
 complete -c mstool -n '_shtab_mstool_using domain-shift' -l save-simulated -d 'Write the simulated micrographs too.'
 complete -c mstool -n '_shtab_mstool_using domain-shift' -l mitigate -x -d 'Repairs: histogram, reinhard, curve, fourier, adabn, adabn-mixed, tent; auto tries all and takes the most consistent, or none.'
