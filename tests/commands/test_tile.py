@@ -261,3 +261,20 @@ def test_bad_usage_names_what_is_wrong(run_mstool, raw, tmp_path, arguments, cod
     assert ended.code == code
     assert word in ended.stderr.splitlines()[-1]
     assert not (tmp_path / "tiles").exists()
+
+
+JEOL = "$CM_FORMAT JEOL/SEM\n$$SM_MICRON_BAR 200\n$$SM_MICRON_MARKER {}\n"
+
+
+def test_text_of_the_microscope_that_comes_or_changes_is_another_input(run_mstool, raw):
+    command = ("tile", "raw", "--size", 32, "--overlap", 8)
+    assert run_mstool(*command).code == 0
+    Path("raw/a.txt").write_text("etched twice")
+    assert "nothing left to do" in run_mstool(*command).stderr
+    for size, marker in ((0.05, "10um"), (0.1, "20um")):
+        Path("raw/a.txt").write_text(JEOL.format(marker))
+        ended = run_mstool(*command)
+        assert (ended.code, "with other inputs" in ended.stderr) == (73, True)
+        assert run_mstool(*command, "--overwrite").code == 0
+        assert json.loads(Path("tiles/tiles.json").read_text())["pixel_size_um"] == size
+    assert "nothing left to do" in run_mstool(*command).stderr
