@@ -30,6 +30,7 @@ from mstool.labels.legend import (
     legend_to_toml,
     palette,
 )
+from mstool.micrographs.find import folder_name
 from mstool.micrographs.grey_range import describe_greys, sample_greys
 from mstool.micrographs.label_sets import (
     list_class_doubts,
@@ -169,6 +170,7 @@ def describe_source(
         shape=(micrograph.height, micrograph.width),
         scaled_shape=opened.shape,
         pixel_size_um=micrograph.pixel_size_um,
+        folder=folder_name(member.path),
     )
 
 
