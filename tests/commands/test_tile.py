@@ -83,6 +83,15 @@ def test_tiles_with_too_many_ignored_pixels_are_left_out(run_mstool, raw, tmp_pa
     assert 0 < len(few) < len(everything)
 
 
+def test_what_fills_a_tile_up_is_not_counted_as_ignored(run_mstool, raw, tmp_path):
+    command = ("tile", "raw", "--labels", "labels", "--size", 200, "--overlap", 0)
+    assert run_mstool(*command, "--discard-ignored", 0.2).code == 0  # 10 of 50 rows
+    (tile,) = read_manifest(tmp_path / "tiles")
+    assert tile.counts == {"0": 40 * 35, "1": 40 * 35, "ignored": 10 * 70}
+    ended = run_mstool(*command, "--discard-ignored", 0.19, "-o", "none")
+    assert (ended.code, "no tile is left" in ended.stderr) == (65, True)
+
+
 def test_colour_legend_and_label_suffix(run_mstool, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("raw", "annot"):
