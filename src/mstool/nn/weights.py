@@ -24,6 +24,7 @@ MICRONET_URL = (
     "https://nasa-public-data.s3.amazonaws.com/microscopy_segmentation_models/"
     "{encoder}_pretrained_microscopynet_{version}.pth.tar"
 )
+_USUAL_CACHE = Path("~/.cache/mstool")
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def describe_loaded(loaded: LoadedWeights) -> str:
 
 
 def load_weights(
-    network: nn.Module, spec: ModelSpec, weights: str, cache: Path, url: str = MICRONET_URL
+    network: nn.Module, spec: ModelSpec, weights: str, cache: Path | None, url: str = MICRONET_URL
 ) -> LoadedWeights | None:
     """Put pretrained weights into a network's encoder.
 
@@ -83,8 +84,8 @@ def load_weights(
         ``none``; ``imagenet``, which for a vision transformer is what its name in timm says;
         ``micronet``; or the path of a file: safetensors, or a state dict that torch reads with
         ``weights_only``.
-    cache : Path
-        Folder for downloads.
+    cache : Path or None
+        Folder for downloads; None for the usual ones, which for the hub is that of its client.
     url : str
         Where MicroNet [1]_ lies, with ``{encoder}`` and ``{version}`` to fill in.
 
@@ -118,12 +119,12 @@ def load_weights(
     is_transformer = is_vision_transformer(encoder_name(spec.encoder))
     if weights == "imagenet":
         origin = f"hub, {spec.encoder}" if is_transformer else f"ImageNet (hub, {spec.encoder})"
-        return _fill(network, _hub_state(spec), origin, None)
+        return _fill(network, _hub_state(spec, cache), origin, None)
     if weights == "micronet" and is_transformer:
         raise UsageError(f"--weights micronet: none known for --encoder {spec.encoder}")
     if weights == "micronet":
         version = "v1.1" if spec.encoder == "resnet50" else "v1.0"
-        path = fetch(url.format(encoder=spec.encoder, version=version), cache)
+        path = fetch(url.format(encoder=spec.encoder, version=version), cache or _USUAL_CACHE)
         return _fill(network, read_state(path), f"MicroNet ({path.name})", sha256_of_file(path))
     path = Path(weights)
     if not path.is_file():
@@ -187,10 +188,7 @@ def fetch(url: str, cache: Path) -> Path:
     path = cache / url.rsplit("/", 1)[-1]
     if path.is_file():
         return path
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--cache {cache}: {error.strerror}; name another folder") from None
+    _make_cache(cache)
     try:
         with urllib.request.urlopen(url, timeout=60) as answer, atomic_path(path) as temporary:
             with open(temporary, "wb") as stream:
@@ -214,13 +212,20 @@ def _find_cache(cache: Path) -> Path:
         ) from None
 
 
+def _make_cache(cache: Path) -> None:
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--cache {cache}: {error.strerror}; name another folder") from None
+
+
 def _require_hub_cache() -> None:
     """See that the hub's client has a place for downloads; without one it makes a folder "~"."""
     is_named = any(os.environ.get(name) for name in ("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME"))
     if not is_named and os.path.expanduser("~") == "~":
         raise UnavailableError(
-            "--weights imagenet: there is no home directory to keep downloads in; set HF_HOME to "
-            "a folder, or give the weights with --weights FILE"
+            "--weights imagenet: there is no home directory to keep downloads in; name a folder "
+            "with --cache, or give the weights with --weights FILE"
         )
 
 
@@ -236,18 +241,17 @@ def _rename_in_order(state: dict[str, torch.Tensor], network: nn.Module) -> dict
     return dict(zip(names, list(state.values())[: len(state) - n_tail], strict=True))
 
 
-def _hub_state(spec: ModelSpec) -> dict[str, torch.Tensor]:
-    """Weights by the loader of segmentation-models-pytorch, or of timm."""
-    import segmentation_models_pytorch as smp
-
-    _require_hub_cache()
+def _hub_state(spec: ModelSpec, cache: Path | None) -> dict[str, torch.Tensor]:
+    """Weights of the encoder of a network, from the hub, kept in a folder."""
+    if cache is None:
+        _require_hub_cache()
+    else:
+        cache = _find_cache(cache)
+        _make_cache(cache)
     name = encoder_name(spec.encoder)
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what fails is said in one line
     try:
-        if is_vision_transformer(name):
-            loaded = TokenEncoder(name, in_channels=3, pretrained=True)
-        else:
-            loaded = smp.encoders.get_encoder(name, in_channels=3, weights="imagenet")
+        return _load_from_hub(name, cache).state_dict()
     except KeyError as error:
         raise UsageError(
             f"--weights imagenet: none known for --encoder {spec.encoder} ({error})"
@@ -258,7 +262,31 @@ def _hub_state(spec: ModelSpec) -> dict[str, torch.Tensor]:
             f"({type(error).__name__}); download {_hub_file(name)} on another machine and give it "
             "with --weights FILE"
         ) from None
-    return loaded.state_dict()
+
+
+def _load_from_hub(name: str, cache: Path | None) -> nn.Module:
+    """Encoder for colour images with weights of the hub.
+
+    Raises
+    ------
+    KeyError
+        If segmentation-models-pytorch knows none of ImageNet.
+    """
+    import segmentation_models_pytorch as smp
+    from timm.models import load_state_dict_from_hf
+
+    if is_vision_transformer(name):
+        return TokenEncoder(name, in_channels=3, pretrained=True, cache=cache)
+    encoders = smp.encoders.encoders
+    if name not in encoders:  # but in timm
+        return smp.encoders.get_encoder(name, in_channels=3, weights=True, cache_dir=cache)
+    # what get_encoder does with weights, which takes no cache
+    settings = encoders[name]["pretrained_settings"]["imagenet"]
+    encoder = smp.encoders.get_encoder(name, in_channels=3)
+    place = f"{settings['repo_id']}@{settings['revision']}"
+    state = load_state_dict_from_hf(place, "model.safetensors", cache_dir=cache)
+    encoder.load_state_dict(state)
+    return encoder
 
 
 def _hub_file(name: str) -> str:

@@ -43,7 +43,7 @@ def pretrain_encoder(
     split: Path | None,
     settings: PretrainSettings,
     compute: Compute,
-    cache: Path,
+    cache: Path | None,
     job: Job,
     stop_requested: Callable[[], int | None],
 ) -> None:
@@ -59,8 +59,8 @@ def pretrain_encoder(
         What and how.
     compute : Compute
         On what.
-    cache : Path
-        For downloaded weights.
+    cache : Path or None
+        For downloaded weights; None for the usual folders.
     job : Job
         Where to.
     stop_requested : callable
@@ -103,7 +103,7 @@ def _prepare(
     settings: PretrainSettings,
     compute: Compute,
     threads: ThreadTrial,
-    cache: Path,
+    cache: Path | None,
     job: Job,
 ) -> Pretraining:
     """Build an encoder with its first weights, and all that training it takes."""

@@ -34,7 +34,7 @@ def train_model(
     split: Path,
     settings: TrainSettings,
     compute: Compute,
-    cache: Path,
+    cache: Path | None,
     job: Job,
     stop_requested: Callable[[], int | None],
     team: Team = ALONE,
@@ -51,8 +51,8 @@ def train_model(
         What and how.
     compute : Compute
         On what.
-    cache : Path
-        For downloaded weights.
+    cache : Path or None
+        For downloaded weights; None for the usual folders.
     job : Job
         Where to.
     stop_requested : callable
