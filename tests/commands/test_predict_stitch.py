@@ -180,6 +180,24 @@ def test_moved_micrographs_are_asked_for_and_not_guessed(run_mstool, study):
     assert run_mstool("stitch", "probs", "--overlay", "--images", "moved").code == 0
 
 
+def test_micrographs_of_a_folder_that_is_named_are_inputs_of_the_pictures(run_mstool, study):
+    run_mstool("predict", "tiles", "--select", "test")
+    shutil.copytree("raw", "shown")
+    call = ("stitch", "probs", "--overlay", "--images", "shown")
+    assert run_mstool(*call).code == 0
+    shown = sorted(path.stem for path in Path("masks/overlays").iterdir())
+    assert len(shown) == 2
+    Path("shown/unused.tif").touch()
+    assert "nothing left to do" in run_mstool(*call).stderr
+    tifffile.imwrite(f"shown/{shown[0]}.tif", np.zeros((80, 96), np.uint8))
+    ended = run_mstool(*call)
+    assert (ended.code, "with other inputs" in ended.stderr) == (73, True)
+    Path(f"shown/{shown[1]}.tif").unlink()
+    ended = run_mstool(*call, "-o", "others")
+    assert (ended.code, f"shown/{shown[1]}.tif: no such file" in ended.stderr) == (66, True)
+    assert not Path("others").exists()
+
+
 def test_changed_micrograph_is_not_read_from_a_record(run_mstool, study):
     run_mstool("predict", "tiles")
     tifffile.imwrite("raw/img0.tif", np.zeros((80, 96), np.uint8))
