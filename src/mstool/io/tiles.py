@@ -98,7 +98,8 @@ def read_manifest(folder: Path) -> list[Tile]:
     path = folder / MANIFEST
     if not path.is_file():
         raise MissingInputError(f"{path}: no such file; make the folder with the step before")
-    lines = read_text(path).removesuffix("\n").split("\n")  # names may hold other line ends
+    text = read_text(path)
+    lines = text.removesuffix("\n").split("\n") if text else []  # names may hold other line ends
     tiles = [_parse_tile(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
     seen = set()
     for number, tile in enumerate(tiles, 1):
