@@ -262,6 +262,30 @@ def test_same_model_and_tiles_give_the_same_bytes(run_mstool, study):
         assert path.read_bytes() == (Path("mp2") / path.name).read_bytes()
 
 
+def test_overwrite_leaves_no_mask_of_what_was_interrupted(run_mstool, study, monkeypatch):
+    from mstool.pipeline import stitch as module
+
+    for fold in (1, 2):
+        part = ("tile", f"raw/img{fold}.tif", f"raw/img{fold + 2}.tif", "--size", 48)
+        run_mstool(*part, "--overlap", 16, "-o", f"t{fold}", "-q")
+        run_mstool("predict", f"t{fold}", "-o", f"p{fold}", "--device", "cpu", "-q")
+    write = module.write_mask
+
+    def stop_at_second(out, *arguments):
+        if (out / "img1.tif").exists():
+            raise KeyboardInterrupt
+        return write(out, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "write_mask", stop_at_second)
+        assert run_mstool("stitch", "p1").code == 130
+    assert Path("masks/img1.tif").exists()
+    assert run_mstool("stitch", "p2").code == 73
+    assert run_mstool("stitch", "p2", "--overwrite").code == 0
+    assert {path.name for path in Path("masks").glob("*.tif")} == {"img2.tif", "img4.tif"}
+    assert run_mstool("score", "masks", "labels", "-q").code == 0
+
+
 def damage_model(kind):
     if kind == "pickle":
         torch.save({"a": torch.zeros(1)}, "bad.safetensors")
