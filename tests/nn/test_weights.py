@@ -12,7 +12,14 @@ from safetensors.torch import save_file
 from mstool.errors import InputError, UnavailableError, UsageError
 from mstool.nn.model import DEFAULT_ENCODER, PLAIN, ModelSpec, build_network
 from mstool.nn.weight_files import read_state
-from mstool.nn.weights import describe_loaded, fetch, load_weights, packaged_imagenet_file
+from mstool.nn.weights import (
+    describe_loaded,
+    fetch,
+    load_weights,
+    locate_weights,
+    packaged_imagenet_file,
+    weight_inputs,
+)
 
 SPEC = ModelSpec("unet", DEFAULT_ENCODER, 1, 2)
 RESNET = ModelSpec("unet", "resnet18", 3, 2)
@@ -224,6 +231,17 @@ def test_encoder_without_weights_of_imagenet_is_told(tmp_path):
     spec = ModelSpec("unet", "resnext101_32x16d", 3, 2)
     with pytest.raises(UsageError, match="imagenet: none known for --encoder resnext101_32x16d"):
         load_weights(torch.nn.Module(), spec, "imagenet", tmp_path)
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, Path.touch])
+def test_a_name_of_weights_is_no_file_that_is_called_so(tmp_path, monkeypatch, make):
+    monkeypatch.chdir(tmp_path)
+    for word in ("none", "imagenet", "micronet"):
+        make(Path(word))
+        assert locate_weights(word) == word
+        assert weight_inputs(word) == []
+    Path("w.pth").touch()
+    assert weight_inputs(locate_weights("w.pth")) == [Path("w.pth")]
 
 
 @pytest.mark.parametrize("weights", ["imagenet", "micronet"])

@@ -14,7 +14,7 @@ from torch import nn
 from mstool.errors import InputError, UnavailableError, UsageError
 from mstool.io.atomic import atomic_path
 from mstool.io.records import sha256_of_file
-from mstool.nn.checkpoint import read_training_sources
+from mstool.nn.checkpoint import MODEL, read_training_sources
 from mstool.nn.model import DEFAULT_ENCODER, PLAIN, ModelSpec, encoder_name
 from mstool.nn.pretrained import ENCODER_FILE
 from mstool.nn.vision_transformer import TokenEncoder, is_vision_transformer
@@ -24,6 +24,7 @@ MICRONET_URL = (
     "https://nasa-public-data.s3.amazonaws.com/microscopy_segmentation_models/"
     "{encoder}_pretrained_microscopynet_{version}.pth.tar"
 )
+_WORDS = ("none", "imagenet", "micronet")  # of --weights, whatever files have such names
 _USUAL_CACHE = Path("~/.cache/mstool")
 
 
@@ -144,15 +145,21 @@ def locate_weights(weights: str) -> str:
         If it is a folder that neither pretrain nor train wrote.
     """
     folder = Path(weights)
-    if not folder.is_dir():
+    if weights in _WORDS or not folder.is_dir():
         return weights
-    for name in (ENCODER_FILE, "model.safetensors"):
+    for name in (ENCODER_FILE, MODEL):
         if (folder / name).is_file():
             return str(folder / name)
     raise UsageError(
         f"--weights {weights}: a folder without weights; give one that mstool pretrain or train "
         "wrote, or a file"
     )
+
+
+def weight_inputs(weights: str) -> list[Path]:
+    """Files that decide the weights, as `locate_weights` gives them; none for what has a name."""
+    path = Path(weights)
+    return [path] if weights not in _WORDS and path.is_file() else []
 
 
 def packaged_imagenet_file() -> Path:

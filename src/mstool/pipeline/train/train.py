@@ -16,6 +16,7 @@ from mstool.nn.fit import Fit
 from mstool.nn.model import PIXEL, build_network, count_parameters
 from mstool.nn.receptive_field import theoretical_receptive_field
 from mstool.nn.team import ALONE, Team
+from mstool.nn.weights import weight_inputs
 from mstool.pictures.curves import draw_curves
 from mstool.pictures.save import save_figure
 from mstool.pipeline.fitting import begin_threads, go_on, run_to_end
@@ -132,9 +133,7 @@ def _finish(
 
 def training_inputs(tiles: Path, split: Path, settings: TrainSettings) -> list[Path]:
     """Files that decide the weights."""
-    weights = Path(settings.weights)
-    inputs = [tiles / TILES_RECORD, tiles / MANIFEST, split]
-    return [*inputs, weights] if weights.is_file() else inputs
+    return [tiles / TILES_RECORD, tiles / MANIFEST, split, *weight_inputs(settings.weights)]
 
 
 def _write_model(
