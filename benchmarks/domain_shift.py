@@ -31,7 +31,7 @@ from mstool.nn.checkpoint import load_checkpoint
 from mstool.nn.device import choose_compute, make_deterministic
 from mstool.pipeline.kept_parts import Budget, KeptParts
 from mstool.pipeline.shift.comparison import Comparison, look_at
-from mstool.pipeline.shift.mitigate import make_repair, read_repaired
+from mstool.pipeline.shift.mitigate import Repair, make_repair, read_repaired
 from mstool.pipeline.shift.network import make_network, read_field, read_set, trained_on
 from mstool.pipeline.shift.plan import REPAIRS, ShiftSettings
 from mstool.pipeline.shift.samples import read_sets
@@ -241,7 +241,7 @@ def as_set(pool, pieces, change=lambda piece: piece):
         sample = pool.whole.samples[0]
         samples.append(
             replace(sample, name=piece.name, group=piece.name, fields=(stored,),
-                    truths=(piece.labels,))
+                    truths=(piece.labels,), shape=stored.shape[:2])
         )  # fmt: skip
     return replace(pool.whole, name="target", samples=tuple(samples))
 
@@ -268,12 +268,15 @@ def check_repairs(pool):
         change = own.pooled.fractions - ours_pooled.fractions
         factors = fit_factors(origin, *looks, target.groups, change, SEED)
         readings, parts = (source_readings, own), KeptParts(Path(), Budget(), QUIET)
-        c = Comparison(SETTINGS, None, source, target, pool.levels, looks, None, pool.network,
-                       readings, parts)  # fmt: skip
+        c = Comparison(SETTINGS, source, target, pool.levels, looks, None, pool.network, readings,
+                       0.0, parts)  # fmt: skip
         repairs = [make_repair(c, name, factors) for name in REPAIRS]
-        tried = {one.name: read_repaired(c, one) for one in repairs if one is not None}
+        tried = {one.name: read_repaired(c, one) for one in repairs if isinstance(one, Repair)}
         blind = {name: without_truth(one.readings) for name, one in tried.items()}
-        found = compare_repairs(blind, ours_pooled, target.groups, pool.classes, True)
+        division = divide(source.groups, target.groups, SETTINGS.permutations, SEED)
+        found = compare_repairs(
+            blind, source_readings.readings, target.groups, division, pool.classes, True
+        )
         pooled = {name: one.pooled for name, one in tried.items()}
         scores = {name: one.mean_iou for name, one in pooled.items()}
         yield {

@@ -16,6 +16,7 @@ from mstool.pictures.cell_plots import PlottedCell, draw_cells
 from mstool.pictures.inline_svg import page_style
 from mstool.reports.sentences import BETTER, WORSE
 
+MATERIALS = ("steel", "alloy")  # data sets that are no phantoms
 PICTURES = {
     "networks": ("network", "finetune"),
     "loss": ("loss",),
@@ -24,13 +25,15 @@ PICTURES = {
     "micrographs": ("micrographs",),
     "raters": ("raters",),
     "augment": ("augment",),
+    "materials": ("network", "loss", "scale", "micrographs"),
 }
 
 
-def read_cells(paths, factors):
+def read_cells(paths, factors, are_materials):
     """Finished cells that differ in one of the factors alone, by level, then by data set."""
     cells = [cell for path in paths for cell in json.loads(path.read_text())["cells"]]
     cells = [cell for cell in cells if cell["status"] == "done" and cell["versus"]]
+    cells = [cell for cell in cells if (cell["data"] in MATERIALS) == are_materials]
     chosen = [cell for cell in cells if len(cell["differs"]) == 1 and cell["differs"][0] in factors]
     labels = list(dict.fromkeys(cell["label"] for cell in chosen))
     return sorted(
@@ -55,7 +58,7 @@ def plot(cells):
     with page_style():
         figure = draw_cells(rows, "mean IoU less that of the base [1]", True)
         title = ", ".join(dict.fromkeys(cell["differs"][0] for cell in cells))
-        figure.suptitle(f"{title}: differences to the base; diamonds: seeds", fontsize=11)
+        figure.suptitle(f"{title}:\ndifferences to the base; diamonds: seeds", fontsize=11)
         FigureCanvasAgg(figure)
     return figure
 
@@ -83,7 +86,7 @@ def main(out, *reports):
     """Draw all that the reports have cells for."""
     out, paths = Path(out), [Path(report) for report in reports]
     for name, factors in PICTURES.items():
-        if cells := read_cells(paths, factors):
+        if cells := read_cells(paths, factors, name == "materials"):
             with page_style():
                 plot(cells).savefig(out / f"{name}.png", dpi=130, metadata={"Software": None})
             (out / f"{name}.md").write_text(tabulate(cells))

@@ -12,6 +12,7 @@ from scipy.special import expit, logit
 from mstool.chance.coverage import COVERAGE
 from mstool.chance.intervals import (
     LEAST_UNITS,
+    difference_interval,
     jackknife_error,
     jackknife_interval,
     simulated_coverage,
@@ -40,6 +41,15 @@ def test_interval_of_a_mean_is_that_of_student():
     low, high = jackknife_interval(means_without(values), values.mean(), is_share=False)
     expected = stats.t.interval(0.95, 5, 2, values.std(ddof=1) / np.sqrt(6))
     assert (low, high) == pytest.approx(expected)
+
+
+def test_interval_of_a_difference_is_that_of_welch():
+    ours, theirs = np.tile([1.0, 3.0], 4), np.tile([2.0, 7.0], 3)  # each counts
+    low, high = difference_interval(
+        *((means_without(values), values.mean()) for values in (ours, theirs))
+    )
+    expected = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval()
+    assert (low, high) == pytest.approx(tuple(expected))
 
 
 def test_interval_of_a_share_is_that_of_its_logit():

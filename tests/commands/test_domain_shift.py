@@ -124,6 +124,8 @@ def test_the_verdict_can_be_an_exit_code_and_done_work_stays(run_mstool, batches
     assert run_mstool(*call).code == 0
     assert (batches / "shift/histograms.png").stat().st_mtime_ns == before
     assert run_mstool(*call, "--seed", 4).code == 73
+    swapped = run_mstool("domain-shift", "new", "raw", *FAST)
+    assert (swapped.code, "other source" in swapped.stderr) == (73, True)
 
 
 def test_a_single_new_micrograph_has_a_loss_without_an_interval(run_mstool, batches):

@@ -254,6 +254,33 @@ def test_running_again_does_nothing_and_goes_on_where_it_stopped(run_mstool, stu
     assert run_mstool("predict", "tiles", "--tta", "flips").code == 73
 
 
+def test_what_is_missing_is_predicted_in_the_batches_of_the_first_run(
+    run_mstool, study, monkeypatch
+):
+    predict, batches = predict_probabilities, []
+
+    def note(segmenters, images, *more):
+        batches.append(images.clone())
+        return predict(segmenters, images, *more)
+
+    monkeypatch.setattr("mstool.nn.infer.predict_probabilities", note)
+    call = ("predict", "tiles", "--device", "cpu", "--batch-size", 5)
+    assert run_mstool(*call).code == 0
+    first = [*batches]
+    assert [len(batch) for batch in first] == [5] * 7 + [2]  # 36 tiles: the last one twice
+    assert first[-1][0].equal(first[-1][1])
+    paths = [f"probs/probs/{tile.id}.tif" for tile in read_manifest(study / "tiles")]
+    for lost in (0, 12, 35):
+        Path(paths[lost]).unlink()
+    kept = {path: Path(path).stat().st_mtime_ns for path in paths if Path(path).exists()}
+    batches.clear()
+    assert run_mstool(*call).code == 0
+    assert [batch.equal(first[i]) for i, batch in zip((0, 2, 7), batches, strict=True)] == [
+        True
+    ] * 3
+    assert {path: Path(path).stat().st_mtime_ns for path in kept} == kept
+
+
 def test_same_model_and_tiles_give_the_same_bytes(run_mstool, study):
     for name in ("p1", "p2"):
         run_mstool("predict", "tiles", "-o", name)

@@ -311,7 +311,8 @@ def test_what_does_not_fit_the_model_is_refused_with_the_flag_that_mends_it(run_
         (("raw", "--max-mem", "much"), 2, "--max-mem much"),
         (("raw", "--max-mem", "0M"), 2, "--max-mem 0M"),
         (("raw", "--model", "model", "--model", "model"), 2, "is the same model"),
-        (("raw", "--estimate", "--merge"), 2, "--estimate: --merge runs no network"),
+        (("raw", "--estimate", "--merge"), 2, "--estimate: tries what --merge"),
+        (("raw", "--estimate", "--dry-run"), 2, "--estimate: tries what --merge and --dry-run"),
     ],
 )
 def test_bad_input_gets_one_line_and_leaves_nothing(run_mstool, study, arguments, code, words):
@@ -369,6 +370,15 @@ def test_an_estimate_counts_what_will_be_done_and_writes_nothing(run_mstool, new
     assert found["elapsed_s"] > 0
     assert found["core_s"] > 0
     assert found["peak_rss_mb"] is None or found["peak_rss_mb"] > 0
+
+
+def test_an_estimate_of_a_shard_counts_its_share(run_mstool, new):
+    call = ("segment", "new", *CUT, *CPU, "--keep-going", "--estimate", "--shard")
+    found = json.loads(run_mstool(*call, "0/2").stdout)
+    assert found["n_micrographs"] == 1
+    Path("new/b.tif").write_bytes(Path("new/b.tif").read_bytes()[:200])
+    ended = run_mstool(*call, "1/2")
+    assert (ended.code, "new/b.tif: none of these micrographs" in ended.stderr) == (65, True)
 
 
 def test_an_estimate_grows_with_tiles_and_pixels(run_mstool, new, monkeypatch):

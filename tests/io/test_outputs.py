@@ -159,6 +159,21 @@ def test_other_settings_are_refused_and_named(folder, is_finished):
         folder.claim(SETTINGS, {"a.tif": "other"})
 
 
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_an_input_that_was_left_out_may_be_another_and_no_other_may(folder, is_finished):
+    folder.claim(SETTINGS, INPUTS)
+    left_out = INPUTS | {"b.tif": None}
+    folder.write_claim(SETTINGS, left_out)
+    if is_finished:
+        folder.finish({"settings": SETTINGS, "inputs": left_out, "left_out": ["b.tif"]})
+    for more in ({}, {"b.tif": "mended"}):
+        assert folder.claim(SETTINGS, INPUTS | more) == "unfinished"
+        folder.write_claim(SETTINGS, left_out)
+    for other in ({"a.tif": "other"}, {"c.tif": "new"}):
+        with pytest.raises(OutputExistsError, match="inputs"):
+            folder.claim(SETTINGS, INPUTS | other)
+
+
 def test_overwrite_removes_what_the_verb_made_and_no_more(folder):
     folder.claim(SETTINGS, INPUTS)
     (folder.path / "images").mkdir()

@@ -124,6 +124,7 @@ def test_a_shard_reads_no_more_than_the_whole(tmp_path):
     assert disagreement({"settings": {"size": [1, 2]}, "inputs": {}}, part, whole, out) is None
     own = {"settings": {"size": [1, 2]}, "inputs": {"../../b": "2"}}
     assert disagreement(own, part, whole, out) is None
+    assert disagreement(own | {"inputs": {"../../b": None}}, part, whole, out) is None  # left out
     for inputs in ({"../../b": "3"}, {"../../c": "2"}):
         assert "another" in disagreement(own | {"inputs": inputs}, part, whole, out)
 

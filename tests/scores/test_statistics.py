@@ -3,9 +3,9 @@ import pytest
 
 from mstool.scores.metrics import accuracy, iou, mean_iou
 from mstool.scores.statistics import (
+    difference_of_sets,
     leave_out,
     mean_iou_with_interval,
-    resample_iou,
     score_intervals,
     scores_of_sums,
     unit_sums,
@@ -118,20 +118,6 @@ def test_higher_level_gives_a_wider_interval():
     assert wide[0] < narrow[0] < narrow[1] < wide[1]
 
 
-# a specimen of three images and one of one: a resample has 0, 1 or 2 of either
-UNITS = ["a", "a", "a", "b"]
-
-
-def test_iou_of_resamples_is_that_of_pooled_specimens():
-    confusions = np.array([[[9, 1], [0, 10]]] * 3 + [[[0, 10], [10, 0]]])
-    mean, by_class = resample_iou(confusions, 0, UNITS)
-    drawn = ([3], [0, 1, 2, 3], [0, 1, 2])
-    expected = [mean_iou(confusions[images].sum(axis=0)) for images in drawn]
-    assert sorted(set(mean.round(12))) == pytest.approx(expected)
-    np.testing.assert_allclose(by_class.mean(axis=1), mean)
-    assert not np.array_equal(mean, resample_iou(confusions, 1, UNITS)[0])
-
-
 def test_mean_iou_with_interval_pools_specimens():
     confusions = random_confusions(8, 2, 0)
     units = ["a", "a", "b", "b", "c", "c", "d", "d"]
@@ -139,3 +125,25 @@ def test_mean_iou_with_interval_pools_specimens():
     expected = score_intervals(confusions, units, level=0.8).scores.mean_iou
     assert value == mean_iou(confusions.sum(axis=0))
     np.testing.assert_array_equal(interval, expected)
+
+
+def test_difference_of_a_set_and_its_copy_is_wider_than_either_score():
+    confusions = random_confusions(8, 2, 0)
+    found = difference_of_sets(confusions, confusions)
+    low, high = found.mean_iou
+    assert (low + high) / 2 == pytest.approx(0)
+    # the error of independent scores is the root of two times that of one, with twice the freedom
+    width = np.ptp(score_intervals(confusions).scores.mean_iou)
+    assert 1.1 * width < high - low < 2**0.5 * width
+
+
+def test_a_class_that_few_units_of_one_set_have_has_no_difference():
+    ours, theirs = random_confusions(8, 3, 0), random_confusions(8, 3, 1)
+    theirs[3:, 2] = theirs[3:, :, 2] = 0
+    found = difference_of_sets(ours, theirs)
+    assert np.isfinite([*found.iou[:2], found.mean_iou]).all()
+    assert np.isnan(found.iou[2]).all()
+    units = [list("abcdefgh"), list("aabbccdd")]
+    assert np.isfinite(difference_of_sets(ours, theirs, units).accuracy).all()
+    units[1] = list("aabbcccc")
+    assert np.isnan(difference_of_sets(ours, theirs, units).accuracy).all()

@@ -12,14 +12,19 @@ from mstool.shift.findings import Findings
 from mstool.shift.ranges import TrainingGreys, derive_ranges
 from mstool.shift.sharpness import SpectrumFit
 from mstool.shift.transfer import Transfer
-from mstool.shift.verdict import recommend
 
 LEVELS = np.linspace(0, 1, 256)
 
 
-def findings(*, moved=(), basis="prediction", chosen=None, consistency=0.9, theirs=0.5):
+def findings(
+    *, moved=(), basis="prediction", chosen=None, consistency=0.9, theirs=0.5, p_repaired=0.01
+):
     """Phases in other shares, as predicted or labelled, with a repair or without."""
-    row = SimpleNamespace(self_consistency=consistency, phase_fraction={"a": theirs, "b": 0.5})
+    row = SimpleNamespace(
+        self_consistency=consistency,
+        phase_fraction={"a": theirs, "b": 0.5},
+        phase_fraction_p=p_repaired,
+    )
     mitigation = chosen and SimpleNamespace(chosen=chosen, chosen_row=row)
     return Findings(
         measured=None,
@@ -46,6 +51,7 @@ def findings(*, moved=(), basis="prediction", chosen=None, consistency=0.9, thei
         (findings(moved=("gamma",), chosen="histogram"), True, True),
         (findings(moved=("gamma",), chosen="histogram", theirs=0.31), True, False),
         (findings(moved=("gamma",), chosen="histogram", consistency=0.8), True, None),
+        (findings(moved=("gamma",), chosen="histogram", p_repaired=0.6), True, False),
     ],
 )
 def test_predictions_of_a_failing_model_tell_nothing_of_phases(found, fails, suspected):
@@ -76,7 +82,7 @@ def test_gamma_of_training_stays_within_what_the_fit_allows(interval, most):
 
 
 def scores(interval):
-    return Performance(None, Scores(4, 0.6, interval, {}, {}, {}), None)
+    return Performance(None, Scores(4, 4, 0.6, interval, {}, {}, {}), None)
 
 
 def test_what_is_known_of_the_score_is_measured_before_it_is_estimated():
@@ -90,10 +96,3 @@ def test_what_is_known_of_the_score_is_measured_before_it_is_estimated():
     assert known_score(unlabelled, estimates) == (0.3, 0.8)
     assert known_score(unlabelled, nowhere) is None
     assert known_score(unlabelled, SimpleNamespace(mean_iou=None)) is None
-
-
-def test_repairs_that_had_no_time_are_not_said_to_be_no_better():
-    words = recommend(True, "yes", None, "none", True, True, n_untried=3)
-    assert "no time to try 3 repairs" in words
-    assert "--max-time" in words
-    assert "no repair is more consistent" in recommend(True, "yes", None, "none", True, True)

@@ -59,6 +59,19 @@ def test_over_etching_darkens_boundaries_most(labelled):
     assert loss[19:22, 35:65].mean() > 2 * loss[70:90, 75:95].mean()
 
 
+@pytest.mark.parametrize("n_phases", [1, 2])
+def test_the_rim_of_what_is_left_out_is_no_boundary(draw, n_phases):
+    image, labels = draw(1)[0], np.zeros((96, 96), np.uint8)
+    labels[:, :30] = n_phases - 1
+    ignoring = labels.copy()
+    ignoring[70:] = 255
+    whole, part = (etch(image, one, 1.0, np.random.default_rng(0)) for one in (labels, ignoring))
+    if n_phases == 1:
+        np.testing.assert_array_equal(part, whole)
+    np.testing.assert_allclose(part[:60], whole[:60], atol=1e-3)
+    assert abs((part - whole)[60:70].mean()) < 0.02
+
+
 def etch_even_phases(dose):
     """Loss of grey well inside the darker left and the brighter right half."""
     labels = np.zeros((256, 256), np.uint8)

@@ -20,7 +20,7 @@ from mstool.shift.estimates import (
 )
 from mstool.shift.readings import add_readings, read_prediction
 from mstool.shift.repair import make_reference, match_histogram, match_mean_and_spread
-from mstool.shift.verdict import judge_harm, recommend
+from mstool.shift.verdict import judge_harm
 
 
 def reading(seed=0, agree=0.95, fraction=0.4, truth=True):
@@ -189,10 +189,3 @@ def test_detected_is_not_harmful():
     low = replace(wide, mean_iou=0.7)
     assert judge_harm(None, low, 0.97, 0.05, is_image_changed=False) == "unclear"
     assert judge_harm(None, None, None, 0.05) == "unknown"
-    assert "do not use the repair tent" in recommend(
-        True, "yes", False, "tent", True, True, worse=True
-    )
-    assert "--target-labels" in recommend(True, "unknown", None, None, True, has_model=True)
-    assert "--model" in recommend(True, "unknown", None, None, True, has_model=False)
-    assert "use it as it is" in recommend(True, "no", False, None, True, True)
-    assert "use the repair tent" in recommend(True, "yes", False, "tent", True, True)

@@ -53,18 +53,52 @@ def jackknife_interval(
     .. [2] Satterthwaite, F. E. (1946). Biometrics Bull. 2, 110-114.
     """
     estimate = np.asarray(estimate, float)
-    interval = np.full((*estimate.shape, 2), np.nan)
     if len(left_out) < LEAST_UNITS:
-        return interval
+        return np.full((*estimate.shape, 2), np.nan)
     scaled = _to_logit if is_share else np.asarray
     middle = scaled(estimate)
     error, freedom = jackknife_error(scaled(left_out))
     if by_run is not None and len(by_run) > 1:
         error, freedom = _with_runs(error, freedom, scaled(by_run))
+    interval = _interval_of_t(middle, error, freedom, level)
+    return expit(interval) if is_share else interval
+
+
+def difference_interval(
+    ours: tuple[np.ndarray, np.ndarray], theirs: tuple[np.ndarray, np.ndarray], level: float = 0.95
+) -> np.ndarray:
+    """Interval of what is measured of one set less that of another, which shares no unit with it.
+
+    It is that of Welch's t [1]_, with the errors and degrees of freedom of `jackknife_error`.
+
+    Parameters
+    ----------
+    ours, theirs : tuple of ndarray
+        What is measured without each of the units in turn, (U, ...), and of all of them, (...).
+
+    Returns
+    -------
+    ndarray of float64, shape (..., 2)
+        Low and high; NaN with fewer than four units in either set, where a value is undefined
+        without one of them, and where leaving out changes nothing in either.
+
+    References
+    ----------
+    .. [1] Welch, B. L. (1947). Biometrika 34, 28-35.
+    """
+    difference = np.asarray(ours[1] - theirs[1], float)
+    if min(len(ours[0]), len(theirs[0])) < LEAST_UNITS:
+        return np.full((*difference.shape, 2), np.nan)
+    parts = [jackknife_error(np.asarray(left_out)) for left_out, _ in (ours, theirs)]
+    return _interval_of_t(difference, *_add_errors(*parts), level)
+
+
+def _interval_of_t(middle, error, freedom, level: float) -> np.ndarray:
+    """Interval of Student's t, (..., 2); NaN where the error is 0 or undefined."""
+    interval = np.full((*middle.shape, 2), np.nan)
     is_known = np.isfinite(error) & np.isfinite(middle) & (error > _ROUNDING)
     reach = stdtrit(freedom[is_known], (1 + level) / 2) * error[is_known]
-    ends = middle[is_known][..., None] + reach[..., None] * np.array([-1, 1])
-    interval[is_known] = expit(ends) if is_share else ends
+    interval[is_known] = middle[is_known][..., None] + reach[..., None] * np.array([-1, 1])
     return interval
 
 
@@ -88,12 +122,17 @@ def _with_runs(
     error: np.ndarray, freedom: np.ndarray, by_run: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Standard error and degrees of freedom with the variance of the mean of R runs, (R, ...)."""
-    of_units, n_runs = error**2, len(by_run)
-    of_runs = by_run.var(axis=0, ddof=1) / n_runs
-    total = of_units + of_runs
-    shares = of_units**2 / freedom + of_runs**2 / (n_runs - 1)
-    combined = np.divide(total**2, shares, out=np.array(freedom, float), where=shares > 0)
-    return np.sqrt(total), combined
+    n_runs = len(by_run)
+    of_runs = by_run.std(axis=0, ddof=1) / np.sqrt(n_runs)
+    return _add_errors((error, freedom), (of_runs, n_runs - 1))
+
+
+def _add_errors(*parts: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Standard error of a sum of independent parts, and its degrees of freedom, by theirs."""
+    total = sum(error**2 for error, _ in parts)
+    shares = sum(error**4 / freedom for error, freedom in parts)
+    freedom = np.array(np.broadcast_to(parts[0][1], np.shape(total)), float)
+    return np.sqrt(total), np.divide(total**2, shares, out=freedom, where=shares > 0)
 
 
 def simulated_coverage(score: str, n_units: int) -> tuple[float, float]:

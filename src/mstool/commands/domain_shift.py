@@ -56,7 +56,7 @@ def domain_shift(
             "--simulate",
             metavar="FAMILY[=DOSES]",
             help="Doses such as etch=0:1:0.2 or gamma=-0.5,0.5, in place of the usual ones; all or "
-            "none. Estimates need two kinds or more. By default all: "
+            "none. Estimates need two kinds and five doses or more. By default all: "
             "gamma, contrast, brightness, blur, noise, illumination, etch, scratches, charging, "
             "magnification, jpeg.",
         ),

@@ -185,8 +185,8 @@ def explain(
     from mstool.micrographs.label_maps import choose_legend
     from mstool.micrographs.sets import Reading
     from mstool.nn.threads import use_threads
+    from mstool.pipeline.explain.conclusion import check_verdicts
     from mstool.pipeline.explain.explanation import RECORD, explain_images
-    from mstool.pipeline.explain.record import check_verdicts
     from mstool.pipeline.explain.request import (
         ExplainSettings,
         parse_checks,

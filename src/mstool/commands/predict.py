@@ -46,7 +46,15 @@ Engine = Annotated[
         callback=options.one_of("auto", "torch", "openvino", "onnxruntime"),
     ),
 ]
-BatchSize = Annotated[int, Group.RUNNING("--batch-size", min=1, help="Tiles at a time.")]
+BatchSize = Annotated[
+    int,
+    Group.RUNNING(
+        "--batch-size",
+        min=1,
+        help="Tiles at a time. With 1, or with 16 and more, a few probabilities may be rounded "
+        "otherwise.",
+    ),
+]
 
 
 def predict(

@@ -87,9 +87,10 @@ def segment(
 ) -> None:
     """Turn micrographs into masks in one go, by a trained model.
 
-    This is tile, predict and stitch in one stream, for daily work: the masks are the same, byte for
-    byte, and nothing lies on disk in between. Several models are an ensemble. Memory grows with
-    the width of a micrograph, not with its area; --max-mem bounds it.
+    This is tile, predict and stitch in one stream, for daily work: on a CPU and with the same
+    --batch-size the masks are the same, byte for byte, and nothing lies on disk in between. Several
+    models are an ensemble. Memory grows with the width of a micrograph, not with its area;
+    --max-mem bounds it.
 
     Several processes share the micrographs with --shard 0/3, 1/3 and 2/3, on one machine or on many
     that see the same folders; the same command with --merge then makes what one process would have
@@ -102,8 +103,8 @@ def segment(
     Example: mstool segment new/ --model model/ --overlay
     """
     given = locals()
-    if estimate and merge:
-        raise UsageError("--estimate: --merge runs no network; leave one of them out")
+    if estimate and (merge or dry_run):
+        raise UsageError("--estimate: tries what --merge and --dry-run leave undone; give one flag")
     from mstool.io.records import pick
     from mstool.io.tiles import STITCH_RECORD
     from mstool.micrographs.sets import Reading, open_set

@@ -51,8 +51,7 @@ def _sidecars_of(path: Path) -> list[Path]:
 
 def _read(sidecar: Path) -> tuple[StatedSize | None, int | None]:
     """Size that a text states, and the width of the image it speaks of."""
-    with open(sidecar, "rb") as stream:
-        return _parse(_decoded(stream.read(_MOST_BYTES)))
+    return _parse(_decoded(sidecar.read_bytes()[:_MOST_BYTES]))
 
 
 def _decoded(data: bytes) -> str:

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mstool.chance.intervals import LEAST_UNITS, jackknife_interval
-from mstool.chance.resampling import draw_counts
+from mstool.chance.intervals import LEAST_UNITS, difference_interval, jackknife_interval
 from mstool.chance.units import sum_by_unit
 from mstool.scores.metrics import (
     accuracy_from_margins,
@@ -116,27 +115,33 @@ def score_intervals(
     return Intervals(level, len(sums), n_units_with, Scored.from_vector(found))
 
 
+def difference_of_sets(
+    ours: np.ndarray,
+    theirs: np.ndarray,
+    units: tuple[Sequence | None, Sequence | None] = (None, None),
+    level: float = 0.95,
+) -> Scored:
+    """Intervals of the scores of one set less those of another; see `difference_interval`.
+
+    A class has one if four units of each set have it, in truth or prediction.
+
+    Parameters
+    ----------
+    ours, theirs : ndarray of int, shape (N, C, C) and (M, C, C)
+        Confusion matrices of images that have nothing in common.
+    units : tuple of sequence, optional
+        Unit of each image of either set, where these are not the units.
+    """
+    sums = [unit_sums(*one) for one in zip((ours, theirs), units, strict=True)]
+    found = difference_interval(*(leave_out(one, scores_of_sums) for one in sums), level)
+    is_rare = np.minimum(*map(count_units_with, sums)) < LEAST_UNITS
+    found[3:][is_rare] = np.nan
+    return Scored.from_vector(found)
+
+
 def mean_iou_with_interval(
     confusions: np.ndarray, units: Sequence | None = None, level: float = 0.95
 ) -> tuple[float, np.ndarray]:
     """Mean IoU of pooled counts, and its interval, shape (2,); see `score_intervals`."""
     pooled = np.asarray(confusions).sum(axis=0)
     return float(mean_iou(pooled)), score_intervals(confusions, units, level).scores.mean_iou
-
-
-def resample_iou(
-    confusions: np.ndarray, seed: int, units: Sequence | None = None, n_resamples: int = 2000
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean IoU and IoU of each class in each resample, of which differences can be taken.
-
-    Returns
-    -------
-    mean_iou : ndarray of float64, shape (B,)
-        Empty with one unit.
-    iou : ndarray of float64, shape (B, C)
-        NaN for a class that no drawn unit has.
-    """
-    confusions = np.asarray(confusions)
-    drawn = draw_counts(len(confusions), seed, units, n_resamples)
-    class_iou = iou_from_margins(tuple(drawn @ counts for counts in margins(confusions)))
-    return nan_mean(class_iou, axis=-1), class_iou

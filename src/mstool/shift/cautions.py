@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from mstool.chance.intervals import LEAST_UNITS
 from mstool.shift.findings import Findings
 
 _FEW = 10
@@ -9,7 +10,15 @@ _FEW = 10
 
 def list_cautions(found: Findings, left_out: Sequence[str]) -> list[str]:
     """Warnings in the order in which they matter; `left_out` is what there was no time for."""
-    rules = _weak_tests, _flattering_scores, _unexplained, _extrapolated, _without_truth, _untold
+    rules = (
+        _weak_tests,
+        _few_units,
+        _flattering_scores,
+        _unexplained,
+        _extrapolated,
+        _without_truth,
+        _untold,
+    )
     warnings = [words for rule in rules for words in rule(found)]
     return [*warnings, *([f"left out for lack of time: {', '.join(left_out)}"] if left_out else [])]
 
@@ -24,12 +33,25 @@ def _weak_tests(found: Findings) -> Iterator[str]:
         )
 
 
+def _few_units(found: Findings) -> Iterator[str]:
+    """Fields of one specimen are alike, so that it is specimens that count."""
+    scores = found.performance
+    for name in ("source", "target") if scores else ():
+        one = getattr(scores, name)
+        if one is None or one.n_units >= _FEW:
+            continue
+        noun = "micrograph" if one.n_units == one.n_images else "specimen"
+        units = f"{one.n_units} {noun}{'s' * (one.n_units != 1)} of the {name}"
+        if one.n_units < LEAST_UNITS:
+            yield f"{units} cannot tell how {noun}s vary: scores have no interval"
+        else:
+            yield f"intervals of scores rest on {units}, which may not show all that varies"
+
+
 def _flattering_scores(found: Findings) -> Iterator[str]:
     scores = found.performance
     if scores is None:
         return
-    if any(one and one.n_images < _FEW for one in (scores.source, scores.target)):
-        yield f"intervals of scores rest on fewer than {_FEW} micrographs and are too narrow"
     if scores.source_trained_on:
         yield "the model was trained on the source; its score there flatters"
     if scores.target_trained_on:

@@ -18,36 +18,43 @@ def choose_repair(
 ) -> str:
     """Name of the repair whose predictions are most stable under mild changes of the images.
 
-    "none" stays unless predictions are clearly less stable than on the source and a repair makes
-    them clearly more stable; stability beyond that of the source is no merit. A repair under which
-    a phase all but vanishes that is there without it is no candidate: a network that sees one phase
-    everywhere is stable too. Where the truth is known, one that makes things worse is none either.
-    Of several that are as good as equally stable, the one is taken under which phase fractions are
-    nearest to those of the source.
+    "none" stays unless a repair is among `better_repairs`. Of several that are as good as equally
+    stable, the one is taken under which phase fractions are nearest to those of the source.
 
     Parameters
     ----------
     readings, scores
         Of the target under each repair, ``none`` among them; scores are true ones.
     """
-    own, most = readings[NONE], source.self_consistency
-
-    def merit(name):
-        return min(readings[name].self_consistency, most)
 
     def change(name):
         return np.abs(readings[name].fractions - source.fractions).max()
 
-    candidates = [
+    candidates = better_repairs(readings, source, scores)
+    best = max((_merit(readings[name], source) for name in candidates), default=0.0)
+    equal = (name for name in candidates if _merit(readings[name], source) > best - _TIE)
+    return min(equal, key=change, default=NONE)
+
+
+def better_repairs(
+    readings: Mapping[str, Reading], source: Reading, scores: Mapping[str, float] | None = None
+) -> list[str]:
+    """Names of the repairs that make predictions clearly more stable than they are without.
+
+    Stability beyond that of the source is no merit. A repair under which a phase all but vanishes
+    that is there without it is not better: a network that sees one phase everywhere is stable too.
+    Where the truth is known, one that makes things worse is not either. Arguments are those of
+    `choose_repair`.
+    """
+    own = readings[NONE]
+    return [
         name
         for name, reading in readings.items()
         if name != NONE
-        and merit(name) > own.self_consistency + LEAST_GAIN
+        and _merit(reading, source) > own.self_consistency + LEAST_GAIN
         and not _loses_phase(reading, own, source)
         and (scores is None or scores[name] >= scores[NONE])
     ]
-    best = max(map(merit, candidates), default=0.0)
-    return min((n for n in candidates if merit(n) > best - _TIE), key=change, default=NONE)
 
 
 def suspect_label_shift(target: Sequence[float], source: Sequence[float]) -> bool:
@@ -83,6 +90,10 @@ def spread_picks(
         picks.append(pick)
         distance = np.minimum(distance, np.linalg.norm(features - features[pick], axis=1))
     return picks
+
+
+def _merit(reading: Reading, source: Reading) -> float:
+    return min(reading.self_consistency, source.self_consistency)
 
 
 def _loses_phase(reading: Reading, own: Reading, source: Reading) -> bool:

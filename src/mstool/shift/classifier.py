@@ -37,8 +37,8 @@ def separate(values, unit, sides, seed) -> Separation:
     """Ridge classifier on folds of whole units, for every way to divide them.
 
     Its scores are linear in the sides, so that all divisions cost one product of matrices. Columns
-    are standardised inside each fold of training. What comes out is NaN where no fold holds both
-    sides, and for fewer than three units on a side.
+    are standardised inside each fold of training. All is NaN for fewer than three units on a side;
+    the area is also NaN where no fold holds both sides.
 
     Parameters
     ----------

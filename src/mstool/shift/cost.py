@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mstool.chance.resampling import percentile_interval
 from mstool.scores.metrics import iou, mean_iou
-from mstool.scores.statistics import resample_iou
+from mstool.scores.statistics import Scored, difference_of_sets, score_intervals
 from mstool.shift.estimates import (
     Case,
     Estimate,
@@ -21,9 +20,9 @@ from mstool.shift.estimates import (
 )
 from mstool.shift.readings import Reading, add_readings
 
-LEAST_CASES = 6
+LEAST_CASES, LEAST_FAMILIES = 6, 3  # the unchanged pieces are one of either
 
-Interval = tuple[float, float]  # NaN where one unit tells nothing of how units vary
+Interval = tuple[float, float]  # NaN below four units, which do not tell how units vary
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,7 @@ class Scores:
     """Mean IoU, IoU and true phase fraction by class [1] of one set, all counts pooled."""
 
     n_images: int
+    n_units: int  # images, or specimens
     mean_iou: float
     interval: Interval
     iou: dict[str, float]
@@ -106,20 +106,14 @@ def measure_scores(
     target: Sequence[Reading],
     groups: tuple[Sequence[str], Sequence[str]],
     classes: Sequence[str],
-    seed: int,
 ) -> Performance:
     """Scores of both sets and their difference, where there are labels."""
-    scores: list[Scores | None] = [None, None]
-    drawn = []
-    for number, (readings, units) in enumerate(zip((source, target), groups, strict=True)):
-        if any(reading.confusion is None for reading in readings):
-            continue
-        confusions = np.stack([reading.confusion for reading in readings])
-        drawn.append(resample_iou(confusions, seed + number, units))
-        scores[number] = _scores(confusions, drawn[-1], classes)
-    drop = None
-    if len(drawn) == 2:
-        drop = _drop(add_readings(source), add_readings(target), drawn, classes)
+    labelled = [all(one.confusion is not None for one in each) for each in (source, target)]
+    scores = [
+        _scores(readings, units, classes) if has_labels else None
+        for has_labels, readings, units in zip(labelled, (source, target), groups, strict=True)
+    ]
+    drop = _drop(source, target, groups, classes) if all(labelled) else None
     return Performance(*scores, drop)
 
 
@@ -144,7 +138,7 @@ def estimate_cost(
     """
     ours, theirs = add_readings(source), add_readings(target)
     estimate, calibration = None, ()
-    if len(cases) >= LEAST_CASES and len({case.family for case in cases}) > 2:
+    if len(cases) >= LEAST_CASES and len({case.family for case in cases}) >= LEAST_FAMILIES:
         estimate = estimate_score(cases, signs_of(theirs, ours))
         is_extrapolated = estimate.is_extrapolated or not is_explained
         estimate = replace(estimate, is_extrapolated=is_extrapolated)
@@ -177,33 +171,40 @@ def known_score(performance: Performance, estimates: Estimates) -> Interval | No
     return None if estimate is None or estimate.is_extrapolated else (estimate.low, estimate.high)
 
 
-def _scores(confusions, drawn, classes) -> Scores:
+def _scores(readings, units, classes) -> Scores:
+    confusions = _stack(readings)
     pooled = confusions.sum(axis=0)
     shares = pooled.sum(axis=1) / max(1, pooled.sum())
+    found = score_intervals(confusions, units)
     return Scores(
         len(confusions),
+        found.n_units,
         mean_iou(pooled),
-        *_by_class(iou(pooled), drawn, classes),
+        *_by_class(iou(pooled), found.scores, classes),
         dict(zip(classes, shares, strict=True)),
     )
 
 
-def _drop(source: Reading, target: Reading, drawn, classes) -> Drop:
-    shares = target.confusion.sum(axis=1) / max(1, target.confusion.sum())
-    ours, theirs = mean_iou(source.confusion), mean_iou(target.confusion)
-    by_labels = label_shift_score(source, shares)
-    per_class = iou(source.confusion) - iou(target.confusion)
-    n = min(len(resampled) for resampled, _ in drawn)  # none of a set with one unit
-    differences = [one[:n] - other[:n] for one, other in zip(*drawn, strict=True)]
+def _drop(source, target, groups, classes) -> Drop:
+    ours, theirs = add_readings(source).confusion, add_readings(target).confusion
+    shares = theirs.sum(axis=1) / max(1, theirs.sum())
+    by_labels = label_shift_score(add_readings(source), shares)
+    intervals = difference_of_sets(_stack(source), _stack(target), groups)
     return Drop(
-        ours - theirs,
-        *_by_class(per_class, differences, classes),
-        ours - by_labels,
-        by_labels - theirs,
+        mean_iou(ours) - mean_iou(theirs),
+        *_by_class(iou(ours) - iou(theirs), intervals, classes),
+        mean_iou(ours) - by_labels,
+        by_labels - mean_iou(theirs),
     )
 
 
-def _by_class(values, drawn, classes) -> tuple[Interval, dict[str, float], dict[str, Interval]]:
+def _stack(readings):
+    return np.stack([reading.confusion for reading in readings])
+
+
+def _by_class(
+    values: np.ndarray, intervals: Scored, classes: Sequence[str]
+) -> tuple[Interval, dict[str, float], dict[str, Interval]]:
     """Interval of the mean, value of each class, and its interval."""
-    mean, by_class = map(percentile_interval, drawn)
-    return mean, dict(zip(classes, values, strict=True)), dict(zip(classes, by_class, strict=True))
+    by_class = zip(classes, intervals.iou, strict=True)
+    return intervals.mean_iou, dict(zip(classes, values, strict=True)), dict(by_class)

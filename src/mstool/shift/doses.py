@@ -9,7 +9,8 @@ import numpy as np
 from scipy import ndimage
 
 from mstool.errors import UsageError
-from mstool.shift.etch_dose import etch, smooth_field
+from mstool.phantoms.smooth_noise import smooth_noise
+from mstool.shift.etch_dose import etch
 
 _MOST_DOSES = 50
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
@@ -145,7 +146,7 @@ def _noise(image, labels, dose, rng):
 
 
 def _illumination(image, labels, dose, rng):
-    field = smooth_field(image.shape[:2], max(image.shape[:2]) / 2, rng)
+    field = smooth_noise(image.shape[:2], max(image.shape[:2]) / 2, rng)
     return image * (1 + dose * field[..., None])
 
 

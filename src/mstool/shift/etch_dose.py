@@ -4,6 +4,8 @@ import numpy as np
 from scipy import ndimage
 
 from mstool.labels.legend import IGNORE_INDEX
+from mstool.phantoms.smooth_noise import smooth_noise
+from mstool.scores.contours import trace_contours
 
 DARKENING = 0.35  # grey lost on a phase boundary at dose 1 [1]
 STAINING = 0.25  # grey lost in the middle of a stain at dose 1 [1]
@@ -24,19 +26,10 @@ def etch(image, labels, dose, rng):
     return _over_etch(image, labels, dose, rng) if dose > 0 else _under_etch(image, -dose)
 
 
-def smooth_field(shape, scale_px, rng):
-    """Random field (H, W) with mean 0 and rms 1 that changes over a distance [px]."""
-    cells = [max(3, int(np.ceil(length / scale_px)) + 2) for length in shape]
-    coarse = rng.standard_normal(cells)
-    factors = [length / cell for length, cell in zip(shape, cells, strict=True)]
-    field = ndimage.zoom(coarse, factors, order=3, mode="grid-mirror", grid_mode=True)
-    return (field - field.mean()) / max(field.std(), 1e-9)
-
-
 def _over_etch(image, labels, dose, rng):
     shape = image.shape[:2]
     attacked = _attacked_phase(image, labels)
-    blotch = smooth_field(shape, max(24.0, max(shape) / 8), rng)
+    blotch = smooth_noise(shape, max(24.0, max(shape) / 8), rng)
     stain = 1 / (1 + np.exp(-4 * (blotch - 0.7)))
     rough = ndimage.gaussian_filter(rng.standard_normal(shape), 0.8)
     rough /= max(rough.std(), 1e-9)
@@ -72,12 +65,12 @@ def _attacked_phase(image, labels):
 
 
 def _boundary_distance(image, labels):
-    """Distance to the nearest phase boundary [px]; to the strongest edges without labels."""
-    if labels is not None and len(np.unique(labels)) > 1:
-        edge = np.zeros(labels.shape, bool)
-        edge[:, 1:] |= labels[:, 1:] != labels[:, :-1]
-        edge[1:] |= labels[1:] != labels[:-1]
-    else:
+    """Distance to the nearest phase boundary [px], or without one to the strongest edges.
+
+    The rim of what is left out is no boundary; infinite where there is no edge at all.
+    """
+    edge = np.zeros(image.shape[:2], bool) if labels is None else trace_contours(labels)
+    if not edge.any():
         slope = ndimage.gaussian_gradient_magnitude(image.mean(axis=2), 1.5)
         edge = slope > np.percentile(slope, 92)
-    return ndimage.distance_transform_edt(~edge)
+    return ndimage.distance_transform_edt(~edge) if edge.any() else np.full(edge.shape, np.inf)

@@ -46,15 +46,15 @@ class Findings:
         factors, found = self.factors, self.fractions
         if found is None:
             return True if PHASES in factors.moved else None
-        theirs = found.target
+        theirs, p = found.target, found.p
         if found.basis == "prediction":
             if self.chosen not in (None, NONE):
                 row = self.mitigation.chosen_row
                 if row.self_consistency < self.estimates.self_consistency["source"] - LEAST_GAIN:
                     return None
-                theirs = row.phase_fraction
+                theirs, p = row.phase_fraction, row.phase_fraction_p
             elif fails or set(factors.moved) - {PHASES} or not factors.is_explained:
                 return None
         ours = found.source
         differs = suspect_label_shift([theirs[name] for name in ours], list(ours.values()))
-        return bool(found.p <= alpha and differs)
+        return bool(p <= alpha and differs)

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mstool.chance.divisions import Division
+from mstool.chance.intervals import jackknife_interval
 from mstool.chance.p_values import p_value
-from mstool.chance.resampling import percentile_interval, resample_mean
+from mstool.chance.units import sum_by_unit
 from mstool.labels.legend import IGNORE_INDEX
+from mstool.scores.statistics import leave_out
 from mstool.shift.distances import mean_difference
 
 
@@ -49,13 +51,17 @@ def true_fractions(maps: Sequence[np.ndarray], n_classes: int) -> np.ndarray:
     return counts / known.size if known.size else np.full(n_classes, np.nan)
 
 
+def change_p(rows: Sequence[np.ndarray], division: Division) -> float:
+    """P of the difference between the mean fractions of source and target, (N, K) and (M, K)."""
+    return p_value(mean_difference(np.concatenate(rows), *division.weights))
+
+
 def compare_fractions(
     rows: tuple[np.ndarray, np.ndarray],
     basis: str,
     groups: tuple[Sequence[str], Sequence[str]],
     division: Division,
     names: Sequence[str],
-    seed: int,
 ) -> PhaseFractions:
     """Means with intervals, and the p of their difference.
 
@@ -64,8 +70,13 @@ def compare_fractions(
     """
     means = [dict(zip(names, one.mean(axis=0), strict=True)) for one in rows]
     intervals = [
-        dict(zip(names, percentile_interval(resample_mean(one, seed + k, groups[k])), strict=True))
-        for k, one in enumerate(rows)
+        dict(zip(names, _mean_interval(*one), strict=True))
+        for one in zip(rows, groups, strict=True)
     ]
-    difference = mean_difference(np.concatenate(rows), *division.weights)
-    return PhaseFractions(p_value(difference), basis, *means, *intervals)
+    return PhaseFractions(change_p(rows, division), basis, *means, *intervals)
+
+
+def _mean_interval(rows: np.ndarray, groups: Sequence[str]) -> np.ndarray:
+    """Interval of the mean of each column over micrographs, specimens being the unit: (K, 2)."""
+    sums = sum_by_unit(np.hstack([rows, np.ones((len(rows), 1))]), groups)
+    return jackknife_interval(*leave_out(sums, lambda s: s[..., :-1] / np.maximum(s[..., -1:], 1)))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mstool.chance.intervals import LEAST_UNITS
 from mstool.shift.choice import NONE
 from mstool.shift.cost import Drop
 from mstool.shift.estimates import Estimate
@@ -20,11 +21,11 @@ class Verdict:
 
     shift_detected: bool  # by any test, corrected for their number
     harmful: str  # yes, no, unclear (the interval holds both), unknown (no network)
-    label_shift_suspected: bool | None  # phases in other shares; None without a network
+    label_shift_suspected: bool | None  # phases in other shares; None where nothing tells
     recommendation: str  # what to do, in a sentence
 
 
-def judge(findings: Findings, alpha: float, tolerance: float, has_model: bool) -> Verdict:
+def judge(findings: Findings, alpha: float, tolerance: float) -> Verdict:
     """Verdict on all that was found; the tolerance is the loss of mean IoU that counts."""
     tests, factors = findings.measured.tests, findings.factors
     by_phases_alone = factors.moved == (PHASES,) and factors.is_explained
@@ -37,17 +38,7 @@ def judge(findings: Findings, alpha: float, tolerance: float, has_model: bool) -
         is_image_changed=may_be_changed and not by_phases_alone,
     )
     label_shift = findings.suspects_label_shift(alpha, fails=harmful == YES)
-    words = recommend(
-        tests.detected,
-        harmful,
-        label_shift,
-        findings.chosen,
-        tests.can_detect,
-        has_model,
-        worse=findings.mitigation is not None and findings.mitigation.makes_worse,
-        n_untried=len(findings.mitigation.left_out) if findings.mitigation else 0,
-    )
-    return Verdict(tests.detected, harmful, label_shift, words)
+    return Verdict(tests.detected, harmful, label_shift, recommend(findings, harmful, label_shift))
 
 
 def judge_harm(
@@ -65,7 +56,7 @@ def judge_harm(
     """
     if drop is not None:
         low, high = drop.interval
-        if not np.isfinite([low, high]).all():  # one micrograph, or none with a label
+        if not np.isfinite([low, high]).all():  # fewer than four units in either set
             return UNCLEAR
     elif estimate is not None and nominal is not None:
         worst = estimate.low if is_image_changed else estimate.mean_iou
@@ -79,77 +70,82 @@ def judge_harm(
     return NO if high <= tolerance else UNCLEAR
 
 
-def recommend(
-    shift_detected: bool,
-    harmful: str,
-    label_shift: bool | None,
-    chosen: str | None,
-    can_detect: bool,
-    has_model: bool,
-    worse: bool = False,
-    n_untried: int = 0,
-) -> str:
-    """Next step, in a sentence.
-
-    Parameters
-    ----------
-    shift_detected, harmful, label_shift
-        As in `Verdict`.
-    chosen : str or None
-        Repair that was chosen; None where none was tried.
-    can_detect, has_model : bool
-        Whether so few micrographs can show a shift at all, and a network could tell a loss.
-    worse : bool
-        Whether the truth shows that the repair, which was asked for by name, makes things worse.
-    n_untried : int
-        Repairs that were asked for and that there was no time for.
-    """
-    if worse:
-        return f"do not use the repair {chosen}: the labels show that it makes things worse"
-    words = {
-        YES: _repair(chosen, n_untried),
-        NO: _use(shift_detected, label_shift),
-        UNCLEAR: "whether the model loses cannot be told; annotate the micrographs of highest risk "
-        "and compare again with --target-labels",
-        UNKNOWN: _ask(shift_detected, can_detect, has_model, chosen),
-    }
-    return words[harmful]
+def recommend(findings: Findings, harmful: str, label_shift: bool | None) -> str:
+    """Next step, in a sentence; the rest of the verdict being as in `Verdict`."""
+    mitigation = findings.mitigation
+    if mitigation is not None and mitigation.makes_worse:
+        return (
+            f"do not use the repair {mitigation.chosen}: the labels show that it makes things worse"
+        )
+    words = {YES: _repair, NO: _use, UNCLEAR: _tell_apart, UNKNOWN: _ask}
+    return words[harmful](findings, label_shift)
 
 
-def _use(shift_detected: bool, label_shift: bool | None) -> str:
+def _use(findings: Findings, label_shift: bool | None) -> str:
     if label_shift:
         return "the phases come in other shares; the model can be used as it is, unrepaired"
-    seen = "a shift is detected, but" if shift_detected else "no shift is detected, and"
+    is_detected = findings.measured.tests.detected
+    seen = "a shift is detected, but" if is_detected else "no shift is detected, and"
     return f"{seen} the model does not suffer; use it as it is"
 
 
-def _ask(shift_detected: bool, can_detect: bool, has_model: bool, chosen: str | None) -> str:
-    if not shift_detected and not can_detect:
+def _tell_apart(findings: Findings, _: bool | None) -> str:
+    untold, missing = "whether the model loses cannot be told", _missing_labels(findings)
+    if not missing:
+        scores = findings.performance
+        units = {"the source": scores.source.n_units, "the target": scores.target.n_units}
+        few = [name for name, n in units.items() if n < LEAST_UNITS] or ["either set"]
+        return f"{untold} from so few micrographs; add labelled ones to {' and '.join(few)}"
+    is_annotated = "--target-labels" not in missing
+    first = "" if is_annotated else "annotate the micrographs of highest risk and "
+    return f"{untold}; {first}compare again with {' and '.join(missing)}"
+
+
+def _ask(findings: Findings, _: bool | None) -> str:
+    tests = findings.measured.tests
+    if not tests.detected and not tests.can_detect:
         return "too few micrographs to show any shift; add some to either set"
-    seen = "the sets differ" if shift_detected else "no shift is detected"
-    if has_model:
-        better = "" if chosen in (None, NONE) else f"; the repair {chosen} is more consistent"
-        return (
-            f"{seen}{better}; what that costs needs --target-labels, or several kinds of change to "
-            "--simulate and the time for them"
-        )
-    return f"{seen}; give --model to learn what that costs"
-
-
-def _repair(chosen: str | None, n_untried: int) -> str:
-    if chosen is None:
-        return "the model loses on these micrographs; try --mitigate auto"
-    if chosen == NONE and n_untried:
-        return (
-            f"the model loses on these micrographs, and there was no time to try {n_untried} "
-            "repairs; the same command with a larger --max-time does"
-        )
-    if chosen == NONE:
-        return (
-            "the model loses and no repair is more consistent; annotate some of these "
-            "micrographs (--retrain-advice) and train again"
-        )
+    seen = "the sets differ" if tests.detected else "no shift is detected"
+    if findings.performance is None:
+        return f"{seen}; give --model to learn what that costs"
     return (
-        f"the model loses on these micrographs; use the repair {chosen}, which lies beside the "
-        "record, and check by eye"
+        f"{seen}{_of_repair(findings)}; what that costs needs "
+        f"{' and '.join(_missing_labels(findings))}, or two kinds of change and five doses or more "
+        "to --simulate, and the time for them"
     )
+
+
+def _of_repair(findings: Findings) -> str:
+    if findings.chosen in (None, NONE):
+        return ""
+    is_better = findings.mitigation.is_better
+    words = "is more consistent" if is_better else "was asked for and is no better than none"
+    return f"; the repair {findings.chosen} {words}"
+
+
+def _repair(findings: Findings, _: bool | None) -> str:
+    loses, mitigation = "the model loses on these micrographs", findings.mitigation
+    if mitigation is None:
+        return f"{loses}; try --mitigate auto"
+    chosen = mitigation.chosen
+    if chosen == NONE and mitigation.left_out:
+        return (
+            f"{loses}, and there was no time to try {len(mitigation.left_out)} repairs; the same "
+            "command with a larger --max-time does"
+        )
+    if len(mitigation.repairs) == 1 and mitigation.impossible:
+        reasons = ", ".join(f"{name}: {why}" for name, why in mitigation.impossible.items())
+        return f"{loses}, and what was asked for is not possible ({reasons}); try --mitigate auto"
+    annotate = "annotate some of these micrographs (--retrain-advice) and train again"
+    if chosen == NONE:
+        return f"the model loses and no repair is more consistent; {annotate}"
+    if not mitigation.is_better:
+        return f"{loses}{_of_repair(findings)}; try --mitigate auto, or {annotate}"
+    return f"{loses}; use the repair {chosen}, which lies beside the record, and check by eye"
+
+
+def _missing_labels(findings: Findings) -> list[str]:
+    """Flags of the label maps without which the loss cannot be measured."""
+    scores = findings.performance
+    sides = {"--source-labels": scores.source, "--target-labels": scores.target}
+    return [flag for flag, found in sides.items() if found is None]

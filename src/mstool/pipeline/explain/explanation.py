@@ -23,6 +23,7 @@ from mstool.nn.layers import list_layers, match_layers, shallowest_layer
 from mstool.nn.target import Contrast, at_rest
 from mstool.pipeline.explain import faithfulness, patch, sanity
 from mstool.pipeline.explain.boundary import check_boundary
+from mstool.pipeline.explain.conclusion import describe, headline
 from mstool.pipeline.explain.context import check_context
 from mstool.pipeline.explain.explained import (
     KINDS,
@@ -41,7 +42,6 @@ from mstool.pipeline.explain.label_randomisation import check_labels
 from mstool.pipeline.explain.maps import FieldMaps, write_maps
 from mstool.pipeline.explain.patch import check_patch
 from mstool.pipeline.explain.question import Maps, Question
-from mstool.pipeline.explain.record import describe, headline
 from mstool.pipeline.explain.request import ExplainSettings, parse_region, parse_thresholds
 from mstool.pipeline.explain.sanity import check_sanity
 from mstool.pipeline.explain.stamping import DRAWN, list_done, place_pictures

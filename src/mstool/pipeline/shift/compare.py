@@ -23,7 +23,7 @@ from mstool.pipeline.shift.network import make_network, read_set
 from mstool.pipeline.shift.plan import ShiftSettings
 from mstool.pipeline.shift.products import IMAGES, MODEL, SIMULATED
 from mstool.pipeline.shift.record import describe
-from mstool.pipeline.shift.samples import read_sets
+from mstool.pipeline.shift.samples import name_sides, read_sets
 from mstool.shift.choice import NONE
 from mstool.shift.cost import known_score
 from mstool.shift.factors import Factors
@@ -64,7 +64,7 @@ def compare_sets(
     """
     paths = [path for one in files for path in one.files()]
     inputs = [*paths, *([model.path] if model else [])]
-    claimed = asdict(settings) | {"legend": legend_text(legend)}
+    claimed = asdict(settings) | name_sides(files, job.out) | {"legend": legend_text(legend)}
     work = job.claim(RECORD, CONTENTS, claimed, inputs, scratch=(PARTS,))
     if work is None:
         return read_record(job.out / RECORD)
@@ -156,7 +156,7 @@ def _find(c: Comparison) -> tuple[Findings, Repair | None]:
     if has_model:
         performance = steps.score_sets(c)
         if settings.repairs:
-            mitigation, chosen = steps.repair_target(c, factors)
+            mitigation, chosen = steps.repair_target(c, factors, division)
         pieces = steps.choose_pieces(c)
         if settings.doses:
             robustness = steps.dose_source(c, pieces)

@@ -52,6 +52,12 @@ class Comparison:
         return self.source, self.target
 
     @property
+    def pixel_size_um(self) -> float | None:
+        """Of the fields of both sets [um/px]; None where either set does not say."""
+        sizes = [one.pixel_size_um for one in self.sets]
+        return None if None in sizes else sizes[0]
+
+    @property
     def groups(self) -> tuple[list[str], list[str]]:
         """Specimen of each micrograph, of source and target."""
         return self.source.groups, self.target.groups

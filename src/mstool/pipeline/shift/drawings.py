@@ -69,7 +69,7 @@ def _draw_greys(c: Comparison) -> None:
 def _draw_spectra(c: Comparison) -> None:
     powers = [np.stack([one.log_power for one in side]) for side in c.looks]
     means = [rows.mean(axis=0) for rows in powers]
-    figure = draw_spectra(FREQUENCY, *powers, "Power spectra", c.source.pixel_size_um)
+    figure = draw_spectra(FREQUENCY, *powers, "Power spectra", c.pixel_size_um)
     _save(c, "spectra", figure, zip(FREQUENCY, *means, strict=True))
 
 

@@ -51,20 +51,24 @@ class Repair:
         return lambda stored: to_stored(change(to_unit(stored, levels), own), levels, dtype)
 
 
-def make_repair(c: Comparison, name: str, factors: Factors) -> Repair | None:
-    """Repair by its name; None where there is no normalisation or no curve to repair."""
+def make_repair(c: Comparison, name: str, factors: Factors) -> Repair | str:
+    """Repair by its name; where it is not possible, why."""
     network = c.network
     if name == NONE:
         return Repair(name, network)
     if name in MODEL_REPAIRS:
-        fitted = _adapt(c, name)
-        return fitted and Repair(name, fitted)
+        return _adapt(c, name)
     if name == "curve":
-        if factors.transfer.greys_moved:
-            curve = factors.transfer.invert
-            return Repair(name, network, lambda image, own: curve(image).astype(np.float32))
-        c.report.note(f"{name}: there is no change of grey levels to undo; left out")
-        return None
+        if not factors.transfer.greys_moved:
+            return "there is no change of grey levels to undo"
+        curve = factors.transfer.invert
+        return Repair(name, network, lambda image, own: curve(image).astype(np.float32))
+    if name == "fourier" and not all(sample.is_whole for sample in c.target.samples):
+        longest = max(max(sample.shape) for sample in c.target.samples)
+        return (
+            "fields of the target are parts of micrographs, whose waves of the same number are "
+            f"longer; give --size {longest}, or tiles"
+        )
     reference = make_reference([to_unit(field, c.levels) for field in c.source.fields])
     return Repair(name, network, lambda image, own: _TO_SOURCE[name](image, own, reference))
 
@@ -75,15 +79,15 @@ def read_repaired(c: Comparison, repair: Repair) -> SetReadings:
     return read_set(repair.network, c.target.samples, words, c.report, change_of)
 
 
-def _adapt(c: Comparison, name: str) -> Network | None:
+def _adapt(c: Comparison, name: str) -> Repair | str:
     if not c.network.has_norms:
-        c.report.note(f"{name}: the network has no batch normalisation; left out")
-        return None
+        return "the network has no batch normalisation"
     try:
         if name == "tent":
-            return c.network.with_entropy_of(c.target.fields, c.settings.seed)
-        prior = _MIXED_PRIOR if name == "adabn-mixed" else 0.0
-        return c.network.with_norms_of(c.target.fields, prior)
+            fitted = c.network.with_entropy_of(c.target.fields, c.settings.seed)
+        else:
+            prior = _MIXED_PRIOR if name == "adabn-mixed" else 0.0
+            fitted = c.network.with_norms_of(c.target.fields, prior)
     except ValueError as error:  # batch normalisation that sees a single value
-        c.report.note(f"{name}: the fields are too small for this network ({error}); left out")
-        return None
+        return f"the fields are too small for this network ({error})"
+    return Repair(name, fitted)

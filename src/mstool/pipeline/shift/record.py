@@ -39,6 +39,6 @@ def describe(c: Comparison, found: Findings, augmentation: Augmentation) -> dict
             "advice": found.advice,
             "left_out": left_out,
             "warnings": [*list_doubts(*c.sets), *list_cautions(found, left_out)],
-            "verdict": judge(found, settings.alpha, settings.tolerance, c.model is not None),
+            "verdict": judge(found, settings.alpha, settings.tolerance),
         }
     )

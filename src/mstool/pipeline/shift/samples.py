@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mstool.errors import InputError, UsageError
+from mstool.io.records import relative_to
 from mstool.labels.legend import IGNORE_INDEX, Legend
 from mstool.micrographs.find import Naming, SetFiles, find_set
 from mstool.micrographs.grey_range import describe_greys, sample_greys
@@ -29,6 +30,12 @@ class Sample:
     fields: tuple[np.ndarray, ...]  # of view, in stored values: float32 (h, w, C)
     truths: tuple[np.ndarray | None, ...]  # labels of each field
     extent: tuple[float, float]  # from `extent_of`, over the whole micrograph
+    shape: tuple[int, int]  # of the micrograph as it is read, or of its tiles [px]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a field is all of the micrograph, or all of a tile."""
+        return self.fields[0].shape[:2] == self.shape
 
     @property
     def has_truth(self) -> bool:
@@ -95,6 +102,20 @@ def find_sets(
         for name, operand, own in zip(("source", "target"), operands, labels, strict=True)
     )
     return first, second
+
+
+def name_sides(files: tuple[SetFiles, SetFiles], out: Path) -> dict[str, list[str]]:
+    """Micrographs and label maps of either side, by paths relative to `out`.
+
+    They are a part of what is asked: swapped sides have the same files, and another answer.
+    """
+    sides = {}
+    for name, one in zip(("source", "target"), files, strict=True):
+        labels = list(one.labels.values())
+        micrographs = [path for path in one.files() if path not in labels]
+        for key, paths in ((name, micrographs), (f"{name}_labels", labels)):
+            sides[key] = [relative_to(path, out) for path in paths]
+    return sides
 
 
 def read_sets(
@@ -209,4 +230,5 @@ def _sample_member(opened: MicrographSet, member: Member, size: int, most: int) 
         tuple(field.image for field in fields),
         tuple(field.truth for field in fields),
         extent,
+        fields[0].image.shape[:2] if opened.tiles is not None else opened.open(member).shape,
     )

@@ -54,7 +54,7 @@ def find_fractions(c: Comparison, division: Division) -> PhaseFractions | None:
         basis = "prediction"
         rows = [np.stack([r.fractions for r in one.readings]) for one in c.readings]
     names = c.classes or [str(number) for number in range(rows[0].shape[1])]
-    return compare_fractions(rows, basis, c.groups, division, names, c.settings.seed)
+    return compare_fractions(rows, basis, c.groups, division, names)
 
 
 def fit_change(c: Comparison, fractions: PhaseFractions | None) -> Factors:
@@ -77,24 +77,25 @@ def score_sets(c: Comparison) -> Performance:
     readings = _readings_of(c, keep), c.readings[1].readings
     target_seen = sorted(c.target.samples[k].name for k in trained_on(c.target, c.model))
     return replace(
-        measure_scores(*readings, groups, c.classes, c.settings.seed),
+        measure_scores(*readings, groups, c.classes),
         source_trained_on=bool(seen & set(keep)),
         target_trained_on=tuple(target_seen),
     )
 
 
-def repair_target(c: Comparison, factors: Factors) -> tuple[Mitigation, Repair]:
+def repair_target(c: Comparison, factors: Factors, division: Division) -> tuple[Mitigation, Repair]:
     """Try the repairs, choose one, and write what it makes."""
     settings = c.settings
 
     @cache
-    def repair_of(name: str) -> Repair | None:
+    def repair_of(name: str) -> Repair | str:
+        """Repair, or why there is none."""
         return make_repair(c, name, factors)
 
     def try_out(name: str) -> Readings:
         """Readings of the target under a repair; none where it is not possible."""
         repair = repair_of(name)
-        return () if repair is None else read_repaired(c, repair).readings
+        return () if isinstance(repair, str) else read_repaired(c, repair).readings
 
     trials = {NONE: c.readings[1].readings}
     for name in settings.repairs:
@@ -102,13 +103,18 @@ def repair_target(c: Comparison, factors: Factors) -> tuple[Mitigation, Repair]:
             make = partial(try_out, name)
             needs_s = _REPAIR_READINGS * c.target_s
             trials[name] = c.parts.make(f"repair {name}", Readings, make, needs_s=needs_s)
+    impossible = {name: repair_of(name) for name, readings in trials.items() if readings == ()}
+    for name, reason in impossible.items():
+        c.report.note(f"{name}: is left out; {reason}")
     possible = {name: readings for name, readings in trials.items() if readings}
+    source = c.readings[0].readings
     found = compare_repairs(
-        possible, c.readings[0].pooled, c.target.groups, c.classes, settings.is_auto
+        possible, source, c.target.groups, division, c.classes, settings.is_auto
     )
     chosen = repair_of(found.chosen)
     left_out = tuple(f"repair {name}" for name, readings in trials.items() if readings is None)
-    return replace(found, files=write_repair(c, chosen), left_out=left_out), chosen
+    files = write_repair(c, chosen)
+    return replace(found, files=files, left_out=left_out, impossible=impossible), chosen
 
 
 def choose_pieces(c: Comparison) -> list[Piece]:
