@@ -180,6 +180,24 @@ def test_moved_micrographs_are_asked_for_and_not_guessed(run_mstool, study):
     assert run_mstool("stitch", "probs", "--overlay", "--images", "moved").code == 0
 
 
+def test_micrographs_of_a_folder_that_is_named_are_inputs_of_the_pictures(run_mstool, study):
+    run_mstool("predict", "tiles", "--select", "test")
+    shutil.copytree("raw", "shown")
+    call = ("stitch", "probs", "--overlay", "--images", "shown")
+    assert run_mstool(*call).code == 0
+    shown = sorted(path.stem for path in Path("masks/overlays").iterdir())
+    assert len(shown) == 2
+    Path("shown/unused.tif").touch()
+    assert "nothing left to do" in run_mstool(*call).stderr
+    tifffile.imwrite(f"shown/{shown[0]}.tif", np.zeros((80, 96), np.uint8))
+    ended = run_mstool(*call)
+    assert (ended.code, "with other inputs" in ended.stderr) == (73, True)
+    Path(f"shown/{shown[1]}.tif").unlink()
+    ended = run_mstool(*call, "-o", "others")
+    assert (ended.code, f"shown/{shown[1]}.tif: no such file" in ended.stderr) == (66, True)
+    assert not Path("others").exists()
+
+
 def test_changed_micrograph_is_not_read_from_a_record(run_mstool, study):
     run_mstool("predict", "tiles")
     tifffile.imwrite("raw/img0.tif", np.zeros((80, 96), np.uint8))
@@ -269,6 +287,30 @@ def test_same_model_and_tiles_give_the_same_bytes(run_mstool, study):
         run_mstool("stitch", name, "-o", f"m{name}")
     for path in Path("mp1").glob("*.tif"):
         assert path.read_bytes() == (Path("mp2") / path.name).read_bytes()
+
+
+def test_overwrite_leaves_no_mask_of_what_was_interrupted(run_mstool, study, monkeypatch):
+    from mstool.pipeline import stitch as module
+
+    for fold in (1, 2):
+        part = ("tile", f"raw/img{fold}.tif", f"raw/img{fold + 2}.tif", "--size", 48)
+        run_mstool(*part, "--overlap", 16, "-o", f"t{fold}", "-q")
+        run_mstool("predict", f"t{fold}", "-o", f"p{fold}", "--device", "cpu", "-q")
+    write = module.write_mask
+
+    def stop_at_second(out, *arguments):
+        if (out / "img1.tif").exists():
+            raise KeyboardInterrupt
+        return write(out, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "write_mask", stop_at_second)
+        assert run_mstool("stitch", "p1").code == 130
+    assert Path("masks/img1.tif").exists()
+    assert run_mstool("stitch", "p2").code == 73
+    assert run_mstool("stitch", "p2", "--overwrite").code == 0
+    assert {path.name for path in Path("masks").glob("*.tif")} == {"img2.tif", "img4.tif"}
+    assert run_mstool("score", "masks", "labels", "-q").code == 0
 
 
 def damage_model(kind):

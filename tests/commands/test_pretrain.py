@@ -124,15 +124,17 @@ def test_a_test_that_was_never_seen_is_not_told(run_mstool, study):
 
 
 def test_tiles_without_labels_and_several_folders(run_mstool, study):
-    def cut(name, size, out):
+    def cut(name, size, out, *options):
         command = ("tile", f"raw/{name}.tif", "--size", size, "--overlap", 8, "-o", out, "-q")
-        assert run_mstool(*command).code == 0
+        assert run_mstool(*command, *options).code == 0
 
-    for n in (0, 1):
-        cut(f"img{n}", 48, f"bare{n}")
+    for n, pixel_size in enumerate((0.05, 0.0502)):
+        cut(f"img{n}", 48, f"bare{n}", "--pixel-size", pixel_size)
     pretrain(run_mstool, "bare1", tiles="bare0")
     names = [row["name"] for row in read_training_sources(Path("pretrained/encoder.safetensors"))]
     assert names == ["img0.tif", "img1.tif"]
+    described = describe("pretrained/encoder.safetensors")
+    assert described["pixel_size_um"] == pytest.approx(0.0501)  # as of micrographs of one folder
     cut("img2", 32, "small")
     ended = run_mstool("pretrain", "bare0", "small", *SMALL, "-o", "p")
     assert ended.code == 65

@@ -151,6 +151,7 @@ def test_what_an_interruption_left_is_used(run_mstool, new, monkeypatch):
 def test_a_failing_micrograph_ends_the_run_or_is_left_out(run_mstool, new):
     whole = Path("new/b.tif").read_bytes()
     Path("new/b.tif").write_bytes(whole[:200])
+    Path("new/b.txt").write_text("$$SM_MICRON_BAR 200\n$$SM_MICRON_MARKER 10um\n")
     call = ("segment", "new", *CUT, "--device", "cpu")
     ended = run_mstool(*call)
     assert (ended.code, "new/b.tif" in ended.stderr, Path("masks").exists()) == (65, True, False)
@@ -160,6 +161,7 @@ def test_a_failing_micrograph_ends_the_run_or_is_left_out(run_mstool, new):
     assert "1 of 2 micrographs have no mask: b.tif" in ended.stderr
     assert record_of()["left_out"] == ["b.tif"]
     assert record_of()["inputs"]["../new/b.tif"] is None
+    assert record_of()["inputs"]["../new/b.txt"] is None
     assert run_mstool(*call, "--keep-going").code == 1
 
 

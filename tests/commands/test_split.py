@@ -265,6 +265,22 @@ def test_list_of_files(run_mstool, images, tmp_path):
     assert set(folds) == {"a.png", "c.png"}
 
 
+def test_folders_are_those_of_links_and_not_of_what_they_lead_to(run_mstool, images, tmp_path):
+    stored = images("1.png", "2.png", "3.png")
+    linked = {"train/a.png": "1.png", "train/b.png": "2.png", "test/c.png": "3.png"}
+    for link, name in linked.items():
+        key, place = tmp_path / "store" / f"key{name}", tmp_path / "set" / link
+        for folder in (key, place.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        (stored / name).rename(key / name)
+        place.symlink_to(key / name)
+    parts, tiles = (tmp_path / "set" / "train", tmp_path / "set" / "test"), tmp_path / "tiles"
+    assert run_mstool("tile", *parts, "--size", 8, "--overlap", 0, "-o", tiles).code == 0
+    for operands in (parts, [tiles]):
+        folds = read_folds(run_mstool("split", *operands, "--by-folder").stdout)
+        assert folds == {"a.png": 1, "b.png": 1, "c.png": 0}
+
+
 @pytest.mark.parametrize(
     ("out", "flags"),
     [

@@ -83,6 +83,15 @@ def test_tiles_with_too_many_ignored_pixels_are_left_out(run_mstool, raw, tmp_pa
     assert 0 < len(few) < len(everything)
 
 
+def test_what_fills_a_tile_up_is_not_counted_as_ignored(run_mstool, raw, tmp_path):
+    command = ("tile", "raw", "--labels", "labels", "--size", 200, "--overlap", 0)
+    assert run_mstool(*command, "--discard-ignored", 0.2).code == 0  # 10 of 50 rows
+    (tile,) = read_manifest(tmp_path / "tiles")
+    assert tile.counts == {"0": 40 * 35, "1": 40 * 35, "ignored": 10 * 70}
+    ended = run_mstool(*command, "--discard-ignored", 0.19, "-o", "none")
+    assert (ended.code, "no tile is left" in ended.stderr) == (65, True)
+
+
 def test_colour_legend_and_label_suffix(run_mstool, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("raw", "annot"):
@@ -261,3 +270,20 @@ def test_bad_usage_names_what_is_wrong(run_mstool, raw, tmp_path, arguments, cod
     assert ended.code == code
     assert word in ended.stderr.splitlines()[-1]
     assert not (tmp_path / "tiles").exists()
+
+
+JEOL = "$CM_FORMAT JEOL/SEM\n$$SM_MICRON_BAR 200\n$$SM_MICRON_MARKER {}\n"
+
+
+def test_text_of_the_microscope_that_comes_or_changes_is_another_input(run_mstool, raw):
+    command = ("tile", "raw", "--size", 32, "--overlap", 8)
+    assert run_mstool(*command).code == 0
+    Path("raw/a.txt").write_text("etched twice")
+    assert "nothing left to do" in run_mstool(*command).stderr
+    for size, marker in ((0.05, "10um"), (0.1, "20um")):
+        Path("raw/a.txt").write_text(JEOL.format(marker))
+        ended = run_mstool(*command)
+        assert (ended.code, "with other inputs" in ended.stderr) == (73, True)
+        assert run_mstool(*command, "--overwrite").code == 0
+        assert json.loads(Path("tiles/tiles.json").read_text())["pixel_size_um"] == size
+    assert "nothing left to do" in run_mstool(*command).stderr

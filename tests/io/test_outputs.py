@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -182,6 +183,67 @@ def test_overwrite_removes_what_the_verb_made_and_no_more(folder):
     assert folder.claim({**SETTINGS, "size": 1}, INPUTS, overwrite=True) == "new"
     assert not (folder.path / "images").exists()
     assert (folder.path / "notes.txt").exists()
+
+
+def masks_of(folder, *names):
+    """The folder, filled by a verb that names what it makes after its inputs."""
+    return OutputFolder(folder.path, folder.record, names)
+
+
+def test_overwrite_removes_what_unfinished_work_of_other_inputs_made(folder):
+    masks_of(folder, "1.tif", "2.tif").claim(SETTINGS, INPUTS)
+    for name in ("1.tif", "mine.tif"):
+        (folder.path / name).touch()
+    masks_of(folder, "3.tif").claim(SETTINGS, {"c": ""}, overwrite=True)
+    assert {path.name for path in folder.path.glob("*.tif")} == {"mine.tif"}
+
+
+def test_what_unfinished_work_has_made_is_no_input(folder):
+    masks_of(folder, "1.tif").claim(SETTINGS, INPUTS)
+    (folder.path / "1.tif").touch()
+    with pytest.raises(UsageError, match="1.tif: is an input and lies where the output goes"):
+        masks_of(folder, "3.tif").claim(SETTINGS, {"1.tif": ""}, overwrite=True)
+    assert (folder.path / "1.tif").exists()
+
+
+def test_overwrite_ends_what_another_one_began(folder, monkeypatch):
+    finished = masks_of(folder, "1.tif", "2.tif")
+    finished.claim(SETTINGS, INPUTS)
+    for name in finished.contents:
+        (folder.path / name).touch()
+    finish(finished)
+    unlink = Path.unlink
+
+    def die(path, missing_ok=False):
+        if path.name == "2.tif":
+            raise KeyboardInterrupt
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Path, "unlink", die)
+        masks_of(folder, "1.tif", "2.tif", "3.tif").claim(SETTINGS, {"c": ""}, overwrite=True)
+    assert finished.claim(SETTINGS, INPUTS) == "unfinished"  # of what it was
+    lock.unlock_folder(folder.path)
+    masks_of(folder, "3.tif").claim(SETTINGS, {"c": ""}, overwrite=True)
+    assert not list(folder.path.glob("*.tif"))
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../x.txt", "/x.txt", 7, None])
+def test_claims_of_others_remove_nothing_outside_the_folder(folder, tmp_path, name):
+    folder.path.mkdir()
+    for path in (tmp_path / "x.txt", folder.path / "x.txt"):
+        path.touch()
+    write_record(folder.claim_path, {"settings": {}, "inputs": {}, "contents": [name]})
+    folder.claim(SETTINGS, INPUTS, overwrite=True)
+    assert (tmp_path / "x.txt").exists()
+    assert (folder.path / "x.txt").exists()
+
+
+def test_overwrite_takes_the_place_of_a_damaged_record(folder):
+    folder.claim(SETTINGS, INPUTS)
+    finish(folder)
+    (folder.path / "tiles.json").write_text("{")
+    assert folder.claim(SETTINGS, INPUTS, overwrite=True) == "new"
 
 
 def test_folder_of_somebody_else_is_left_alone_even_with_overwrite(folder):

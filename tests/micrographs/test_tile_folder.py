@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from mstool.errors import InputError
+from mstool.errors import InputError, MissingInputError
 from mstool.io.images import read_values
 from mstool.micrographs.tile_folder import open_tile_folder
 
@@ -27,7 +27,24 @@ def test_counts_of_other_classes_than_the_legend_has_are_refused(run_mstool, til
     assert run_mstool("split", "tiles", "--loo", "-q").code == 65
 
 
+def test_tiles_with_labels_whose_legend_is_lost_are_made_whole_by_the_same_command(
+    run_mstool, tiles
+):
+    before = (tiles / "legend.toml").read_bytes()
+    (tiles / "legend.toml").unlink()
+    with pytest.raises(
+        MissingInputError, match=r"legend\.toml: no such file.*same mstool tile again"
+    ):
+        open_tile_folder(tiles)
+    options = ("--size", 16, "--overlap", 0, "--scale", 2, "--pixel-size", 0.5, "-q")
+    assert run_mstool("tile", "raw", "--labels", "labels", *options).code == 0
+    assert (tiles / "legend.toml").read_bytes() == before
+
+
 def test_counts_that_differ_between_tiles_are_refused_without_a_legend(tiles):
+    record = json.loads((tiles / "tiles.json").read_text())
+    record["settings"]["legend"] = None
+    (tiles / "tiles.json").write_text(json.dumps(record))
     (tiles / "legend.toml").unlink()
     open_tile_folder(tiles)
     rewrite(tiles, lambda rows: rows[3]["counts"].pop("1"))

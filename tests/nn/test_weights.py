@@ -12,7 +12,14 @@ from safetensors.torch import save_file
 from mstool.errors import InputError, UnavailableError, UsageError
 from mstool.nn.model import DEFAULT_ENCODER, PLAIN, ModelSpec, build_network
 from mstool.nn.weight_files import read_state
-from mstool.nn.weights import describe_loaded, fetch, load_weights, packaged_imagenet_file
+from mstool.nn.weights import (
+    describe_loaded,
+    fetch,
+    load_weights,
+    locate_weights,
+    packaged_imagenet_file,
+    weight_inputs,
+)
 
 SPEC = ModelSpec("unet", DEFAULT_ENCODER, 1, 2)
 RESNET = ModelSpec("unet", "resnet18", 3, 2)
@@ -38,8 +45,10 @@ def test_cache_without_a_home_directory_is_asked_for(homeless):
 
 def test_hub_without_a_home_directory_is_not_asked(homeless, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UnavailableError, match="no home directory.*HF_HOME.*--weights FILE"):
-        load_weights(network(RESNET), RESNET, "imagenet", Path("~"))
+    with pytest.raises(UnavailableError, match="no home directory.*--cache.*--weights FILE"):
+        load_weights(network(RESNET), RESNET, "imagenet", None)
+    with pytest.raises(UsageError, match="--cache ~/x: there is no home directory"):
+        load_weights(network(RESNET), RESNET, "imagenet", Path("~/x"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -177,14 +186,62 @@ def test_missing_download_says_which_file_to_put_where(tmp_path, server):
 
 
 def test_hub_that_cannot_be_reached_says_which_file_to_give(tmp_path, monkeypatch):
-    import segmentation_models_pytorch as smp
-
     def fail(*args, **kwargs):
         raise OSError("no network")
 
-    monkeypatch.setattr(smp.encoders, "get_encoder", fail)
+    monkeypatch.setattr("timm.models.load_state_dict_from_hf", fail)
     with pytest.raises(UnavailableError, match=r"resnet18.*model\.safetensors.*--weights FILE"):
         load_weights(network(RESNET), RESNET, "imagenet", tmp_path)
+
+
+@pytest.mark.parametrize("encoder", ["resnet18", "tu-resnet18.a1_in1k", "dinov2-small"])
+def test_weights_of_the_hub_are_kept_in_the_cache_that_is_named(tmp_path, monkeypatch, encoder):
+    spec = ModelSpec("pixel-classifier", encoder, 3, 2)
+    asked = []
+
+    def look(*args, repo_id, cache_dir=None, **kwargs):
+        asked.append((repo_id, cache_dir))
+        raise OSError("no network")
+
+    monkeypatch.setattr("timm.models._hub.hf_hub_download", look)
+    for cache in (None, tmp_path / "cache"):
+        with pytest.raises(UnavailableError):
+            load_weights(torch.nn.Module(), spec, "imagenet", cache)
+    (usual, named) = asked
+    assert usual[0] == named[0]
+    assert (usual[1], named[1]) == (None, tmp_path / "cache")
+
+
+def test_weights_of_the_hub_fill_the_encoder(tmp_path, monkeypatch):
+    donor, asked = network(RESNET, seed=1).encoder.state_dict(), []
+
+    def serve(place, file, cache_dir):
+        asked.append((place.split("@")[0], file))
+        return donor | {"fc.weight": torch.ones(9, 9), "fc.bias": torch.ones(9)}
+
+    monkeypatch.setattr("timm.models.load_state_dict_from_hf", serve)
+    model = network(RESNET)
+    loaded = load_weights(model, RESNET, "imagenet", tmp_path)
+    assert asked == [("smp-hub/resnet18.imagenet", "model.safetensors")]
+    assert (loaded.origin, loaded.n_matched) == ("ImageNet (hub, resnet18)", 100)
+    assert torch.equal(model.encoder.conv1.weight, donor["conv1.weight"])
+
+
+def test_encoder_without_weights_of_imagenet_is_told(tmp_path):
+    spec = ModelSpec("unet", "resnext101_32x16d", 3, 2)
+    with pytest.raises(UsageError, match="imagenet: none known for --encoder resnext101_32x16d"):
+        load_weights(torch.nn.Module(), spec, "imagenet", tmp_path)
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, Path.touch])
+def test_a_name_of_weights_is_no_file_that_is_called_so(tmp_path, monkeypatch, make):
+    monkeypatch.chdir(tmp_path)
+    for word in ("none", "imagenet", "micronet"):
+        make(Path(word))
+        assert locate_weights(word) == word
+        assert weight_inputs(word) == []
+    Path("w.pth").touch()
+    assert weight_inputs(locate_weights("w.pth")) == [Path("w.pth")]
 
 
 @pytest.mark.parametrize("weights", ["imagenet", "micronet"])

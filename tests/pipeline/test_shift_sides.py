@@ -37,6 +37,14 @@ def test_sides_are_named_as_the_record_names_inputs():
     }
 
 
+def test_the_text_of_a_microscope_is_an_input_and_no_micrograph_of_a_side(tmp_path):
+    image, text = tmp_path / "a.tif", tmp_path / "a.txt"
+    text.write_text("$$SM_MICRON_BAR 200\n$$SM_MICRON_MARKER 10um\n")
+    files = SetFiles((image,))
+    assert files.files() == [image, text]
+    assert name_sides((files, ASKED[1]), tmp_path)["source"] == ["a.tif"]
+
+
 @pytest.mark.parametrize(
     ("sizes", "told"), [((0.1, 0.1), 0.1), ((0.1, None), None), ((None, 0.1), None)]
 )

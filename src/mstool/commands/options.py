@@ -297,6 +297,15 @@ Classes = Annotated[
 Model = Annotated[
     Path | None, Group.NETWORK("--model", metavar="FILE|DIR", help="Model that mstool train wrote.")
 ]
+Cache = Annotated[
+    Path | None,
+    Group.NETWORK(
+        "--cache",
+        metavar="DIR",
+        help="For downloaded weights; by default ~/.cache/mstool, and for those of the Hugging "
+        "Face hub what HF_HOME says.",
+    ),
+]
 MaxTime = Annotated[
     float | None,
     Group.RUNNING(

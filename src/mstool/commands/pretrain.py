@@ -82,10 +82,7 @@ def pretrain(
         ),
     ] = 1e-3,
     max_time_s: options.MaxTime = None,
-    cache: Annotated[
-        Path,
-        Group.NETWORK("--cache", metavar="DIR", help="For downloaded weights; not used otherwise."),
-    ] = Path("~/.cache/mstool"),
+    cache: options.Cache = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     precision: options.Precision = "auto",

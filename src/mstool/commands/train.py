@@ -254,10 +254,7 @@ def train(
             "does; the records of train, predict, stitch and score say so.",
         ),
     ] = False,
-    cache: Annotated[
-        Path,
-        Group.NETWORK("--cache", metavar="DIR", help="For downloaded weights; not used otherwise."),
-    ] = Path("~/.cache/mstool"),
+    cache: options.Cache = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     precision: options.Precision = "auto",

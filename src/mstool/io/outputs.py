@@ -86,8 +86,12 @@ class OutputFolder:
         return state
 
     def write_claim(self, settings: dict[str, Any], inputs: Mapping[str, str | None]) -> None:
-        """Say what is made here until the record does; None for an input that is left out."""
-        write_record(self.claim_path, {"settings": settings, "inputs": inputs})
+        """Say what is made here until the record does; None for an input that is left out.
+
+        It names the contents too, since other work may begin where this one has ended half-way.
+        """
+        claim = {"settings": settings, "inputs": inputs, "contents": self.contents}
+        write_record(self.claim_path, claim)
 
     @contextmanager
     def filling(self, state: str) -> Iterator[None]:
@@ -204,8 +208,9 @@ class OutputFolder:
         return [self.path / name for name in names]
 
     def _refuse_own_inputs(self, inputs: Iterable[str]) -> None:
+        made = (self.record, *self.contents, *self.scratch, *_contents_of(self.claim_path))
         for name in inputs:
-            if name.split("/")[0] in (self.record, *self.contents, *self.scratch):
+            if name.split("/")[0] in made:
                 raise UsageError(
                     f"{self.path / name}: is an input and lies where the output goes; choose "
                     "another --out"
@@ -224,9 +229,12 @@ class OutputFolder:
 
     def _clear(self) -> None:
         """Remove all that the verb makes; what is left by a kill on the way is unfinished work."""
-        if (self.path / self.record).is_file():
-            os.replace(self.path / self.record, self.claim_path)
-        for name in (*self.contents, *self.scratch, self.claim_path.name):
+        record = self.path / self.record
+        made = list(dict.fromkeys([*_contents_of(self.claim_path), *self.contents]))
+        if record.is_file():
+            write_record(self.claim_path, _read_if_whole(record) | {"contents": made})
+            record.unlink()
+        for name in (*made, *self.scratch, self.claim_path.name):
             _remove(self.path / name)
 
     def _tidy(self) -> None:
@@ -301,6 +309,22 @@ def settings_in(folder: Path, record: str) -> dict[str, Any]:
 def name_claim(folder: Path, record: str) -> Path:
     """File that says what is being made in a folder until its record does."""
     return folder / f".{Path(record).stem}.unfinished.json"
+
+
+def _contents_of(claim: Path) -> list[str]:
+    """What unfinished work says that it makes; nothing but what lies in its folder."""
+    names = _read_if_whole(claim).get("contents")
+    names = names if isinstance(names, list) else ()
+    texts = [name for name in names if isinstance(name, str)]
+    return [text for text in texts if text not in ("", "..") and Path(text).name == text]
+
+
+def _read_if_whole(path: Path) -> dict[str, Any]:
+    """Read a record; an empty one where it is damaged, or not there."""
+    try:
+        return read_record(path)
+    except (InputError, MissingInputError):
+        return {}
 
 
 def _remove(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from mstool.io.pixel_size import NOTHING_STATED, StatedSize, stated_size
@@ -17,12 +18,11 @@ def size_from_sidecar(path: Path, width: int) -> StatedSize:
     """
     for sidecar in _sidecars_of(path):
         try:
-            text = _decoded(sidecar.read_bytes()[:_MOST_BYTES])
+            size, their_width = _read(sidecar)
         except OSError as error:
             return StatedSize(
                 doubt=f"has {sidecar.name} beside it, which cannot be read ({error.strerror})"
             )
-        size, their_width = _parse(text)
         if size is not None and their_width not in (None, width):
             return StatedSize(
                 doubt=f"is {width} pixels wide, and {sidecar.name} beside it is of an image of "
@@ -33,11 +33,25 @@ def size_from_sidecar(path: Path, width: int) -> StatedSize:
     return NOTHING_STATED
 
 
+def find_sidecar(path: Path) -> Path | None:
+    """Text beside an image that states a pixel size, as `size_from_sidecar` takes it; or None."""
+    for sidecar in _sidecars_of(path):
+        with suppress(OSError):
+            if _read(sidecar)[0] is not None:
+                return sidecar
+    return None
+
+
 def _sidecars_of(path: Path) -> list[Path]:
     tescan = f"{path.stem}-{path.suffix[1:]}"
     names = [f"{path.stem}{suffix}" for suffix in (".txt", ".TXT", ".Txt")]
     names += [f"{stem}.hdr" for stem in (tescan, path.stem)]
     return [path.with_name(name) for name in names if path.with_name(name).is_file()]
+
+
+def _read(sidecar: Path) -> tuple[StatedSize | None, int | None]:
+    """Size that a text states, and the width of the image it speaks of."""
+    return _parse(_decoded(sidecar.read_bytes()[:_MOST_BYTES]))
 
 
 def _decoded(data: bytes) -> str:
@@ -50,7 +64,6 @@ def _decoded(data: bytes) -> str:
 
 
 def _parse(text: str) -> tuple[StatedSize | None, int | None]:
-    """Size that the text states, and the width of the image it speaks of."""
     if "$CM_" in text or "$SM_" in text:
         return _parse_jeol(text)
     if re.search(r"\[[ST]emImageFile\]", text):

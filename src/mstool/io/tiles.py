@@ -62,6 +62,7 @@ class SourceImage:
     scaled_shape: tuple[int, int]  # (H, W) that the tiles cover [px]
     pixel_size_um: float | None = None  # of the micrograph as stored
     specimen: str | None = None  # that models know it by: its groups here and in splits, joined
+    folder: str | None = None  # name of that which it was found in; None in older records
 
     def identity(self) -> dict[str, str]:
         """What tells it from others wherever the file lies: name, group and content."""
@@ -74,8 +75,9 @@ class SourceImage:
     def as_row(self) -> dict[str, Any]:
         """Entry of a record in the folder that its path is relative to."""
         row = asdict(self)
-        if self.specimen is None:
-            del row["specimen"]
+        for key in ("specimen", "folder"):
+            if row[key] is None:
+                del row[key]
         return row
 
 
@@ -96,7 +98,8 @@ def read_manifest(folder: Path) -> list[Tile]:
     path = folder / MANIFEST
     if not path.is_file():
         raise MissingInputError(f"{path}: no such file; make the folder with the step before")
-    lines = read_text(path).removesuffix("\n").split("\n")  # names may hold other line ends
+    text = read_text(path)
+    lines = text.removesuffix("\n").split("\n") if text else []  # names may hold other line ends
     tiles = [_parse_tile(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
     seen = set()
     for number, tile in enumerate(tiles, 1):
@@ -313,8 +316,9 @@ def _parse_source(row: dict[str, Any]) -> SourceImage:
     for key in ("group", "sha256", "path", "file_sha256"):
         if not isinstance(row[key], str):
             raise ValueError(f"{key} {row[key]!r}")
-    if not isinstance(source.specimen, str | None):
-        raise ValueError(f"specimen {source.specimen!r}")
+    for key in ("specimen", "folder"):
+        if not isinstance(row.get(key), str | None):
+            raise ValueError(f"{key} {row[key]!r}")
     size = source.pixel_size_um
     if size is not None and not (isinstance(size, int | float) and 0 < size < math.inf):
         raise ValueError(f"pixel_size_um {size!r}")

@@ -11,6 +11,7 @@ from mstool.errors import InputError, MissingInputError, UsageError
 from mstool.io.images import SUFFIXES
 from mstool.io.outputs import is_unfinished
 from mstool.io.records import sha256_of_file
+from mstool.io.sidecars import find_sidecar
 from mstool.io.tiles import MANIFEST, TILES_RECORD, SourceImage
 from mstool.reporting import Reporter
 
@@ -59,10 +60,10 @@ class SetFiles:
     tiles: Path | None = None
 
     def files(self) -> list[Path]:
-        """Every file that decides what is read."""
+        """Every file that decides what is read, texts with pixel sizes beside images too."""
         if self.tiles is not None:
             return [self.tiles / TILES_RECORD, self.tiles / MANIFEST]
-        return [*self.images, *self.labels.values()]
+        return [*self.images, *self.labels.values(), *filter(None, map(find_sidecar, self.images))]
 
 
 def find_set(
@@ -230,6 +231,11 @@ def list_labels(folders: Sequence[Path], report: Reporter, recursive: bool = Fal
         is_deep = recursive or not _expand(folder, LABEL_SUFFIXES, False, Reporter())
         found += _expand(folder, LABEL_SUFFIXES, is_deep, report)
     return found
+
+
+def folder_name(path: Path) -> str:
+    """Name of the folder that a micrograph was found in, also where it is a link to another."""
+    return path.absolute().parent.name
 
 
 def find_micrograph(source: SourceImage, folder: Path, images: Path | None) -> Path | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mstool.errors import InputError
+from mstool.errors import InputError, MissingInputError
 from mstool.geometry.resample import scaled_length
 from mstool.io.record_check import fits
 from mstool.io.records import read_record, require_keys
@@ -121,7 +121,7 @@ def open_tile_folder(path: Path) -> TileFolder:
     Raises
     ------
     MissingInputError
-        If the record or the manifest is not there.
+        If the record, the manifest, or the legend of tiles with labels is not there.
     InputError
         If they contradict each other, are damaged, or come from another version.
     """
@@ -134,6 +134,11 @@ def open_tile_folder(path: Path) -> TileFolder:
     (text,) = require_keys(settings, record_path, "legend")
     _check_pixels(record, text, record_path)
     check_windows(tiles, sources, path / MANIFEST)
+    if text is not None and not (path / LEGEND).is_file():
+        raise MissingInputError(
+            f"{path / LEGEND}: no such file, and the tiles have labels; run the same mstool tile "
+            "again"
+        )
     legend = read_legend(path / LEGEND) if (path / LEGEND).is_file() else None
     _check_counts(tiles, legend, path)
     return TileFolder(

@@ -1,6 +1,6 @@
 """How to train, and where training stands."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mstool.errors import UsageError
@@ -54,6 +54,17 @@ class FitSettings:
         """Refuse a learning rate with which nothing is learnt."""
         if not 0 < self.lr < 10:
             raise UsageError(f"--lr {self.lr:g}: must be above 0 and below 10")
+
+
+def describe_settings(settings: Any) -> dict[str, Any]:
+    """All settings that decide the weights, of a dataclass whose field ``fit`` is `FitSettings`.
+
+    How many processes help does not. Threads decide their rounding, so those of an unfinished
+    training are kept beside its weights.
+    """
+    record = asdict(settings)
+    del record["fit"]["workers"], record["threads"]
+    return record
 
 
 @dataclass

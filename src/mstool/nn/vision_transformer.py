@@ -1,5 +1,7 @@
 """Vision transformers as encoders: the tokens of some blocks, laid out as maps."""
 
+from pathlib import Path
+
 import torch
 from torch import nn
 
@@ -33,19 +35,24 @@ class TokenEncoder(nn.Module):
         Image channels.
     pretrained : bool
         Whether to fetch weights from the hub; otherwise they are random.
+    cache : Path, optional
+        Folder for them; that of the hub's client by default.
 
     References
     ----------
     .. [1] Oquab, M. et al. (2024). TMLR, arXiv:2304.07193.
     """
 
-    def __init__(self, encoder: str, in_channels: int, pretrained: bool = False):
+    def __init__(
+        self, encoder: str, in_channels: int, pretrained: bool = False, cache: Path | None = None
+    ):
         import timm
 
         super().__init__()
         self.model = timm.create_model(
             encoder.removeprefix("tu-"),
             pretrained=pretrained,
+            cache_dir=cache,
             in_chans=in_channels,
             num_classes=0,
             dynamic_img_size=True,

@@ -14,7 +14,7 @@ from torch import nn
 from mstool.errors import InputError, UnavailableError, UsageError
 from mstool.io.atomic import atomic_path
 from mstool.io.records import sha256_of_file
-from mstool.nn.checkpoint import read_training_sources
+from mstool.nn.checkpoint import MODEL, read_training_sources
 from mstool.nn.model import DEFAULT_ENCODER, PLAIN, ModelSpec, encoder_name
 from mstool.nn.pretrained import ENCODER_FILE
 from mstool.nn.vision_transformer import TokenEncoder, is_vision_transformer
@@ -24,6 +24,8 @@ MICRONET_URL = (
     "https://nasa-public-data.s3.amazonaws.com/microscopy_segmentation_models/"
     "{encoder}_pretrained_microscopynet_{version}.pth.tar"
 )
+_WORDS = ("none", "imagenet", "micronet")  # of --weights, whatever files have such names
+_USUAL_CACHE = Path("~/.cache/mstool")
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def describe_loaded(loaded: LoadedWeights) -> str:
 
 
 def load_weights(
-    network: nn.Module, spec: ModelSpec, weights: str, cache: Path, url: str = MICRONET_URL
+    network: nn.Module, spec: ModelSpec, weights: str, cache: Path | None, url: str = MICRONET_URL
 ) -> LoadedWeights | None:
     """Put pretrained weights into a network's encoder.
 
@@ -83,8 +85,8 @@ def load_weights(
         ``none``; ``imagenet``, which for a vision transformer is what its name in timm says;
         ``micronet``; or the path of a file: safetensors, or a state dict that torch reads with
         ``weights_only``.
-    cache : Path
-        Folder for downloads.
+    cache : Path or None
+        Folder for downloads; None for the usual ones, which for the hub is that of its client.
     url : str
         Where MicroNet [1]_ lies, with ``{encoder}`` and ``{version}`` to fill in.
 
@@ -118,12 +120,12 @@ def load_weights(
     is_transformer = is_vision_transformer(encoder_name(spec.encoder))
     if weights == "imagenet":
         origin = f"hub, {spec.encoder}" if is_transformer else f"ImageNet (hub, {spec.encoder})"
-        return _fill(network, _hub_state(spec), origin, None)
+        return _fill(network, _hub_state(spec, cache), origin, None)
     if weights == "micronet" and is_transformer:
         raise UsageError(f"--weights micronet: none known for --encoder {spec.encoder}")
     if weights == "micronet":
         version = "v1.1" if spec.encoder == "resnet50" else "v1.0"
-        path = fetch(url.format(encoder=spec.encoder, version=version), cache)
+        path = fetch(url.format(encoder=spec.encoder, version=version), cache or _USUAL_CACHE)
         return _fill(network, read_state(path), f"MicroNet ({path.name})", sha256_of_file(path))
     path = Path(weights)
     if not path.is_file():
@@ -143,15 +145,21 @@ def locate_weights(weights: str) -> str:
         If it is a folder that neither pretrain nor train wrote.
     """
     folder = Path(weights)
-    if not folder.is_dir():
+    if weights in _WORDS or not folder.is_dir():
         return weights
-    for name in (ENCODER_FILE, "model.safetensors"):
+    for name in (ENCODER_FILE, MODEL):
         if (folder / name).is_file():
             return str(folder / name)
     raise UsageError(
         f"--weights {weights}: a folder without weights; give one that mstool pretrain or train "
         "wrote, or a file"
     )
+
+
+def weight_inputs(weights: str) -> list[Path]:
+    """Files that decide the weights, as `locate_weights` gives them; none for what has a name."""
+    path = Path(weights)
+    return [path] if weights not in _WORDS and path.is_file() else []
 
 
 def packaged_imagenet_file() -> Path:
@@ -187,10 +195,7 @@ def fetch(url: str, cache: Path) -> Path:
     path = cache / url.rsplit("/", 1)[-1]
     if path.is_file():
         return path
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--cache {cache}: {error.strerror}; name another folder") from None
+    _make_cache(cache)
     try:
         with urllib.request.urlopen(url, timeout=60) as answer, atomic_path(path) as temporary:
             with open(temporary, "wb") as stream:
@@ -214,13 +219,20 @@ def _find_cache(cache: Path) -> Path:
         ) from None
 
 
+def _make_cache(cache: Path) -> None:
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--cache {cache}: {error.strerror}; name another folder") from None
+
+
 def _require_hub_cache() -> None:
     """See that the hub's client has a place for downloads; without one it makes a folder "~"."""
     is_named = any(os.environ.get(name) for name in ("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME"))
     if not is_named and os.path.expanduser("~") == "~":
         raise UnavailableError(
-            "--weights imagenet: there is no home directory to keep downloads in; set HF_HOME to "
-            "a folder, or give the weights with --weights FILE"
+            "--weights imagenet: there is no home directory to keep downloads in; name a folder "
+            "with --cache, or give the weights with --weights FILE"
         )
 
 
@@ -236,18 +248,17 @@ def _rename_in_order(state: dict[str, torch.Tensor], network: nn.Module) -> dict
     return dict(zip(names, list(state.values())[: len(state) - n_tail], strict=True))
 
 
-def _hub_state(spec: ModelSpec) -> dict[str, torch.Tensor]:
-    """Weights by the loader of segmentation-models-pytorch, or of timm."""
-    import segmentation_models_pytorch as smp
-
-    _require_hub_cache()
+def _hub_state(spec: ModelSpec, cache: Path | None) -> dict[str, torch.Tensor]:
+    """Weights of the encoder of a network, from the hub, kept in a folder."""
+    if cache is None:
+        _require_hub_cache()
+    else:
+        cache = _find_cache(cache)
+        _make_cache(cache)
     name = encoder_name(spec.encoder)
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what fails is said in one line
     try:
-        if is_vision_transformer(name):
-            loaded = TokenEncoder(name, in_channels=3, pretrained=True)
-        else:
-            loaded = smp.encoders.get_encoder(name, in_channels=3, weights="imagenet")
+        return _load_from_hub(name, cache).state_dict()
     except KeyError as error:
         raise UsageError(
             f"--weights imagenet: none known for --encoder {spec.encoder} ({error})"
@@ -258,7 +269,31 @@ def _hub_state(spec: ModelSpec) -> dict[str, torch.Tensor]:
             f"({type(error).__name__}); download {_hub_file(name)} on another machine and give it "
             "with --weights FILE"
         ) from None
-    return loaded.state_dict()
+
+
+def _load_from_hub(name: str, cache: Path | None) -> nn.Module:
+    """Encoder for colour images with weights of the hub.
+
+    Raises
+    ------
+    KeyError
+        If segmentation-models-pytorch knows none of ImageNet.
+    """
+    import segmentation_models_pytorch as smp
+    from timm.models import load_state_dict_from_hf
+
+    if is_vision_transformer(name):
+        return TokenEncoder(name, in_channels=3, pretrained=True, cache=cache)
+    encoders = smp.encoders.encoders
+    if name not in encoders:  # but in timm
+        return smp.encoders.get_encoder(name, in_channels=3, weights=True, cache_dir=cache)
+    # what get_encoder does with weights, which takes no cache
+    settings = encoders[name]["pretrained_settings"]["imagenet"]
+    encoder = smp.encoders.get_encoder(name, in_channels=3)
+    place = f"{settings['repo_id']}@{settings['revision']}"
+    state = load_state_dict_from_hf(place, "model.safetensors", cache_dir=cache)
+    encoder.load_state_dict(state)
+    return encoder
 
 
 def _hub_file(name: str) -> str:

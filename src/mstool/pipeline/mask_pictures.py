@@ -28,6 +28,7 @@ class OverlayInputs:
     """Where the pictures get micrographs and truth from."""
 
     images: Path | None = None  # folder with micrographs; None for where the tiles were cut from
+    micrographs: dict[str, Path] = field(default_factory=dict)  # in that folder, by their names
     labels: dict[str, Path] = field(default_factory=dict)  # by name of the micrograph
     label_legend: Legend | None = None  # None for that of the model
 
@@ -39,8 +40,8 @@ class OverlayInputs:
         }
 
     def paths(self) -> list[Path]:
-        """Label maps that are read."""
-        return list(self.labels.values())
+        """Files that are read; micrographs elsewhere are those whose hashes a record knows."""
+        return [*self.micrographs.values(), *self.labels.values()]
 
 
 def write_overlay(
@@ -60,12 +61,7 @@ def write_overlay(
     picture = out / OVERLAYS / f"{Path(source.name).stem}.png"
     if picture.exists():  # a piece that an interrupted run has finished
         return
-    path = find_micrograph(source, probs, inputs.images)
-    if path is None:
-        raise MissingInputError(
-            f"{source.name}: this micrograph is not where it was, or has changed; give its folder "
-            "with --images"
-        )
+    path = inputs.micrographs.get(source.name) or _find(source, probs, None)
     step = -(-max(source.shape) // _MOST_PIXELS)
     truth = None
     if source.name in inputs.labels:
@@ -86,6 +82,20 @@ def write_overlay(
         None if source.pixel_size_um is None else source.pixel_size_um * step,
     )
     save_figure(picture, figure)
+
+
+def _find(source: SourceImage, probs: Path, images: Path | None) -> Path:
+    path = find_micrograph(source, probs, images)
+    if path is not None:
+        return path
+    if images is not None:
+        raise MissingInputError(
+            f"{images / source.name}: no such file; give --images a folder that has it"
+        )
+    raise MissingInputError(
+        f"{source.name}: this micrograph is not where it was, or has changed; give its folder with "
+        "--images"
+    )
 
 
 def _check_size(image: Micrograph, source: SourceImage) -> None:
@@ -112,11 +122,16 @@ def find_overlay_inputs(
     legend: Legend | None,
     report: Reporter,
 ) -> OverlayInputs:
-    """Pair the micrographs of a folder of probabilities with label maps, as the flags say."""
-    if not labels:
-        return OverlayInputs(images)
+    """Pair what a folder of probabilities names with micrographs and label maps, as flags say."""
+    if not labels and images is None:
+        return OverlayInputs()
     record = read_record(probs / PREDICT_RECORD, "predict")
     sources = read_sources(probs / PREDICT_RECORD)
+    micrographs = {}
+    if images is not None:
+        micrographs = {name: _find(source, probs, images) for name, source in sources.items()}
+    if not labels:
+        return OverlayInputs(images, micrographs)
     hashes = {Path(name): source.file_sha256 for name, source in sources.items()}
     pairs = pair_labels(list(hashes), labels, naming, report, micrographs=hashes)
     (text,) = require_keys(record, probs / PREDICT_RECORD, "label_legend")
@@ -124,4 +139,4 @@ def find_overlay_inputs(
         legend_of_training = legend_from_toml(str(text))
     maps = open_label_maps(list(pairs.values()), legend or legend_of_training, report)
     by_name = {name.name: path for name, path in pairs.items()}
-    return OverlayInputs(images, by_name, maps.legend if legend else None)
+    return OverlayInputs(images, micrographs, by_name, maps.legend if legend else None)

@@ -1,7 +1,7 @@
 """Micrographs to masks in one stream, without files in between."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -357,8 +357,13 @@ def _claim(micrographs, models, settings, masks, left_out: list[Path], job: Job)
         (PARTS,),
     )
     if work is not None and left_out:
-        work.leave_out(left_out)
+        _leave_out(left_out, work)
     return work
+
+
+def _leave_out(paths: Iterable[Path], work: Work) -> None:
+    """Say that these micrographs are not used, nor what lies beside them and says their scale."""
+    work.leave_out(SetFiles(tuple(paths)).files())
 
 
 def _check(micrographs: MicrographSet, models, greys, report: Reporter) -> None:
@@ -392,7 +397,7 @@ def _segment_all(
             for path in files:  # of what may be another micrograph next time
                 path.unlink(missing_ok=True)
             left_out.append(member.path)
-            work.leave_out([member.path])
+            _leave_out([member.path], work)
     return found
 
 
@@ -419,7 +424,7 @@ def _gather(
         names = {name for part in shards.parts for name in part.record.get("left_out", ())}
         lacking = [member.path for member in members if member.name in names]
         left_out += lacking
-        work.leave_out(lacking)
+        _leave_out(lacking, work)
     work.gather(shards, [name for name in work.folder.contents if name != LEGEND])
     known = {one.source.name: one for part in shards.parts for one in _read_part(part, stream)}
     return {member.name: known[member.name] for member in members if member.name in known}

@@ -9,7 +9,7 @@ import numpy as np
 from mstool.errors import LeakError, UsageError
 from mstool.io.images import open_micrograph
 from mstool.io.split_csv import SplitRow, split_to_csv
-from mstool.micrographs.find import SetFiles
+from mstool.micrographs.find import SetFiles, folder_name
 from mstool.micrographs.group_pattern import find_group
 from mstool.micrographs.tile_folder import open_tile_folder
 from mstool.reporting import Reporter
@@ -80,7 +80,7 @@ def _read_tile_folder(path: Path, group_by: str | None) -> list[Candidate]:
             group=find_group(name, group_by) if group_by else source.group,
             sha256=source.sha256,
             counts=counts and counts[name],
-            folder=Path(source.path).parent.name,
+            folder=source.folder or Path(source.path).parent.name,
         )
         for name, source in folder.sources.items()
     ]
@@ -92,9 +92,7 @@ def _read_images(paths: Sequence[Path], group_by: str | None, report: Reporter) 
     with report.progress("reading", len(paths)) as advance:
         for path, group in zip(paths, groups, strict=True):
             sha256 = open_micrograph(path).content_sha256()
-            candidates.append(
-                Candidate(path.name, group, sha256, None, path.absolute().parent.name)
-            )
+            candidates.append(Candidate(path.name, group, sha256, None, folder_name(path)))
             advance(1, path.name)
     return candidates
 

@@ -30,6 +30,7 @@ from mstool.labels.legend import (
     legend_to_toml,
     palette,
 )
+from mstool.micrographs.find import folder_name
 from mstool.micrographs.grey_range import describe_greys, sample_greys
 from mstool.micrographs.label_sets import (
     list_class_doubts,
@@ -169,6 +170,7 @@ def describe_source(
         shape=(micrograph.height, micrograph.width),
         scaled_shape=opened.shape,
         pixel_size_um=micrograph.pixel_size_um,
+        folder=folder_name(member.path),
     )
 
 
@@ -186,11 +188,11 @@ def _cut_source(
         tile = _name_tile(source, window, settings.size)
         labels = opened.read_labels(window)
         if labels is not None:
-            labels = _pad_ignored(labels, settings.size)
             tile = replace(tile, counts=_count(labels, legend))
             if _is_discarded(labels, settings.discard_ignored):
                 continue
-            write_indexed_png(out / "labels" / f"{tile.id}.png", labels, colours)
+            padded = _pad_ignored(labels, settings.size)
+            write_indexed_png(out / "labels" / f"{tile.id}.png", padded, colours)
         image = opened.read(window)
         greys.append(sample_greys(image))
         path = out / "images" / f"{tile.id}.tif"

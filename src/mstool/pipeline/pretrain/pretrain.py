@@ -18,7 +18,7 @@ from mstool.nn.pretrained import ENCODER_FILE, PretrainedEncoder
 from mstool.nn.pretrainer import Pretrainer, build_stage_sum, crop_edge, settle_norms
 from mstool.nn.threads import ThreadTrial
 from mstool.nn.views import N_EMBEDDED, Matcher, ViewSet, disagreement
-from mstool.nn.weights import LoadedWeights, describe_loaded, load_weights
+from mstool.nn.weights import LoadedWeights, describe_loaded, load_weights, weight_inputs
 from mstool.pictures.curves import draw_loss
 from mstool.pictures.save import save_figure
 from mstool.pipeline.fitting import begin_threads, go_on, run_to_end
@@ -43,7 +43,7 @@ def pretrain_encoder(
     split: Path | None,
     settings: PretrainSettings,
     compute: Compute,
-    cache: Path,
+    cache: Path | None,
     job: Job,
     stop_requested: Callable[[], int | None],
 ) -> None:
@@ -59,8 +59,8 @@ def pretrain_encoder(
         What and how.
     compute : Compute
         On what.
-    cache : Path
-        For downloaded weights.
+    cache : Path or None
+        For downloaded weights; None for the usual folders.
     job : Job
         Where to.
     stop_requested : callable
@@ -73,7 +73,7 @@ def pretrain_encoder(
     """
     out, report = job.out, job.report
     pool = open_pool(tiles, split, settings.test_fold)
-    others = [path for path in (split, Path(settings.weights)) if path and path.is_file()]
+    others = [*([split] if split else []), *weight_inputs(settings.weights)]
     work = job.claim(
         RECORD,
         (ENCODER_FILE, "history.csv", "curves.png"),
@@ -103,7 +103,7 @@ def _prepare(
     settings: PretrainSettings,
     compute: Compute,
     threads: ThreadTrial,
-    cache: Path,
+    cache: Path | None,
     job: Job,
 ) -> Pretraining:
     """Build an encoder with its first weights, and all that training it takes."""

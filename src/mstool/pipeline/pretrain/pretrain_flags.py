@@ -1,11 +1,11 @@
 """What the flags of pretrain say, and the settings that follow."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from mstool.nn.augment import Augmentation, load_augmentation
 from mstool.nn.device import Compute
-from mstool.nn.fit_state import FitSettings
+from mstool.nn.fit_state import FitSettings, describe_settings
 from mstool.nn.weights import locate_weights
 
 
@@ -44,10 +44,8 @@ class PretrainSettings:
     threads: str
 
     def as_record(self) -> dict[str, Any]:
-        """All that decides the weights; not how many processes or threads help."""
-        record = asdict(self)
-        del record["fit"]["workers"], record["threads"]
-        return record
+        """All that decides the weights; see `describe_settings`."""
+        return describe_settings(self)
 
 
 @dataclass(frozen=True)

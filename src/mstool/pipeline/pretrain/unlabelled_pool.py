@@ -9,6 +9,7 @@ import numpy as np
 from mstool.errors import InputError
 from mstool.io.split_csv import read_split
 from mstool.io.tiles import SourceImage, Tile, read_tile_image
+from mstool.micrographs.sets import common_pixel_size
 from mstool.micrographs.tile_folder import TileFolder, open_tile_folder
 from mstool.nn.dataset import TileStore
 from mstool.splits.roles import leave_out_test
@@ -37,9 +38,8 @@ class Pool:
 
     @property
     def pixel_size_um(self) -> float | None:
-        """Of all tiles [um/px]; None where it is not known or not the same."""
-        sizes = {folder.pixel_size_um for folder in self.folders}
-        return sizes.pop() if len(sizes) == 1 else None
+        """Of all tiles [um/px]; None where it is not known or not nearly the same."""
+        return common_pixel_size([folder.pixel_size_um for folder in self.folders])
 
     @property
     def files(self) -> list[Path]:

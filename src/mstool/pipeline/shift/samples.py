@@ -112,7 +112,7 @@ def name_sides(files: tuple[SetFiles, SetFiles], out: Path) -> dict[str, list[st
     sides = {}
     for name, one in zip(("source", "target"), files, strict=True):
         labels = list(one.labels.values())
-        micrographs = [path for path in one.files() if path not in labels]
+        micrographs = one.images or one.files()
         for key, paths in ((name, micrographs), (f"{name}_labels", labels)):
             sides[key] = [relative_to(path, out) for path in paths]
     return sides

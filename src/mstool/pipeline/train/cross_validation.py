@@ -29,7 +29,7 @@ def train_folds(
     split: Path,
     settings: TrainSettings,
     compute: Compute,
-    cache: Path,
+    cache: Path | None,
     job: Job,
     stop_requested: Callable[[], int | None],
 ) -> None:

@@ -60,7 +60,7 @@ def prepare_learner(
     settings: TrainSettings,
     compute: Compute,
     threads: ThreadTrial,
-    cache: Path,
+    cache: Path | None,
     job: Job,
     stop_requested: Callable[[], int | None],
     team: Team = ALONE,

@@ -16,6 +16,7 @@ from mstool.nn.fit import Fit
 from mstool.nn.model import PIXEL, build_network, count_parameters
 from mstool.nn.receptive_field import theoretical_receptive_field
 from mstool.nn.team import ALONE, Team
+from mstool.nn.weights import weight_inputs
 from mstool.pictures.curves import draw_curves
 from mstool.pictures.save import save_figure
 from mstool.pipeline.fitting import begin_threads, go_on, run_to_end
@@ -34,7 +35,7 @@ def train_model(
     split: Path,
     settings: TrainSettings,
     compute: Compute,
-    cache: Path,
+    cache: Path | None,
     job: Job,
     stop_requested: Callable[[], int | None],
     team: Team = ALONE,
@@ -51,8 +52,8 @@ def train_model(
         What and how.
     compute : Compute
         On what.
-    cache : Path
-        For downloaded weights.
+    cache : Path or None
+        For downloaded weights; None for the usual folders.
     job : Job
         Where to.
     stop_requested : callable
@@ -132,9 +133,7 @@ def _finish(
 
 def training_inputs(tiles: Path, split: Path, settings: TrainSettings) -> list[Path]:
     """Files that decide the weights."""
-    weights = Path(settings.weights)
-    inputs = [tiles / TILES_RECORD, tiles / MANIFEST, split]
-    return [*inputs, weights] if weights.is_file() else inputs
+    return [tiles / TILES_RECORD, tiles / MANIFEST, split, *weight_inputs(settings.weights)]
 
 
 def _write_model(

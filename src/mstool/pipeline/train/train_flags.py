@@ -1,6 +1,6 @@
 """What the flags of train say, and the settings that follow."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from mstool.errors import UsageError
@@ -9,7 +9,7 @@ from mstool.nn.augment import Augmentation, load_augmentation
 from mstool.nn.decoder_width import parse_decoder_width
 from mstool.nn.device import Compute
 from mstool.nn.finetune import parse_finetune
-from mstool.nn.fit_state import FitSettings
+from mstool.nn.fit_state import FitSettings, describe_settings
 from mstool.nn.losses import parse_loss
 from mstool.nn.model import DEFAULT_ENCODER, PIXEL, PLAIN
 from mstool.nn.pixel_classifier import DEFAULT_FEATURES, parse_features
@@ -107,13 +107,8 @@ class TrainSettings:
     allow_leak: bool = False
 
     def as_record(self) -> dict[str, Any]:
-        """All that decides the weights; not how many processes or threads help.
-
-        Threads decide their rounding, so those of an unfinished training are kept beside its
-        weights.
-        """
-        record = asdict(self)
-        del record["fit"]["workers"], record["threads"]
+        """All that decides the weights; see `describe_settings`."""
+        record = describe_settings(self)
         if not self.allow_leak:  # which changes no weights
             del record["allow_leak"]
         return record
