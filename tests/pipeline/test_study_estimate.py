@@ -1,6 +1,5 @@
 """What an estimate of a study leaves out is said."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 from mstool.design.costs import Cost
@@ -9,7 +8,9 @@ from mstool.pipeline.study.estimate import Trials, estimate_study
 from mstool.reporting import Reporter
 
 
-def test_commands_of_which_nothing_is_known_are_told_beside_known_ones(monkeypatch):
+def test_commands_of_which_nothing_is_known_are_told_beside_known_ones(monkeypatch, tmp_path):
+    (tmp_path / "done").mkdir()
+    (tmp_path / "done" / "explain.json").write_text("{}")
     jobs = tuple(
         Job(
             "explain",
@@ -26,7 +27,22 @@ def test_commands_of_which_nothing_is_known_are_told_beside_known_ones(monkeypat
     notes = []
     report = Reporter()
     monkeypatch.setattr(Reporter, "note", lambda self, text: notes.append(text))
-    study = SimpleNamespace(jobs=jobs, folder=Path())
+    study = SimpleNamespace(jobs=jobs, folder=tmp_path)
     text = estimate_study(study, {"m/train.json": training}, report)
     assert "explain,2,1,1.0,0.0," in text
     assert notes == ["explain: some have no record to go by yet, and are not in the sum"]
+
+
+def test_what_is_done_counts_though_nobody_knows_what_it_took(monkeypatch, tmp_path):
+    """Such as a prediction whose last run found all tiles there."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "a" / "predict.json").write_text("{}")
+    jobs = tuple(
+        Job("predict", f"{name}/predict.json", (), ("predict", "tiles", "-o", name), name)
+        for name in ("a", "b")
+    )
+    monkeypatch.setattr(Trials, "recorded", lambda self, job: None)
+    monkeypatch.setattr(Trials, "estimate", lambda self, job: Cost(3600.0, 10.0))
+    text = estimate_study(SimpleNamespace(jobs=jobs, folder=tmp_path), {}, Reporter())
+    assert "predict,2,1,2.0,1.0," in text
