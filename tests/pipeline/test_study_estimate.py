@@ -39,10 +39,14 @@ def test_what_is_done_counts_though_nobody_knows_what_it_took(monkeypatch, tmp_p
         (tmp_path / name).mkdir()
     (tmp_path / "a" / "predict.json").write_text("{}")
     jobs = tuple(
-        Job("predict", f"{name}/predict.json", (), ("predict", "tiles", "-o", name), name)
+        Job(
+            "predict", f"{name}/predict.json", ("m/train.json",), ("predict", "t", "-o", name), name
+        )
         for name in ("a", "b")
     )
     monkeypatch.setattr(Trials, "recorded", lambda self, job: None)
     monkeypatch.setattr(Trials, "estimate", lambda self, job: Cost(3600.0, 10.0))
-    text = estimate_study(SimpleNamespace(jobs=jobs, folder=tmp_path), {}, Reporter())
+    study = SimpleNamespace(jobs=jobs, folder=tmp_path)
+    training = SimpleNamespace(as_record=lambda: {"depth": 3})
+    text = estimate_study(study, {"m/train.json": training}, Reporter())
     assert "predict,2,1,2.0,1.0," in text
