@@ -3,7 +3,7 @@ import warnings
 import pytest
 import torch
 
-from mstool.errors import UsageError
+from mstool.errors import InputError, UsageError
 from mstool.labels.legend import legend_from_values, legend_to_toml
 from mstool.nn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mstool.nn.finetune import encoder_stages, freeze, parse_finetune, train_mode
@@ -86,6 +86,28 @@ def test_normalisation_is_inside_the_network():
     image = torch.rand(1, 1, 16, 16)
     with torch.inference_mode():
         torch.testing.assert_close(shifted(image * 20 + 100), plain(image), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"fit": 0.5}, "training.settings.fit is no table"),
+        ({"fit": None}, "training.settings.fit is no table"),
+        ({"fit": {}, "test_fold": [1]}, "training.settings.test_fold is no number"),
+    ],
+)
+def test_damaged_settings_of_the_training_are_refused(tmp_path, settings, words):
+    def write(settings):
+        spec, numbers = ModelSpec(PLAIN, None, 1, 2, 2, 4), ((0.0,), (1.0,), "uint8", None, 32, 5)
+        sources, training = {"train": [], "val": [], "test": []}, {"settings": settings}
+        checkpoint = Checkpoint(spec, ("a", "b"), CLASSES, *numbers, sources, {}, training)
+        save_checkpoint(tmp_path / "m.safetensors", segmenter(), checkpoint)
+
+    write({"fit": {}, "test_fold": None})
+    assert load_checkpoint(tmp_path / "m.safetensors").checkpoint.training
+    write(settings)
+    with pytest.raises(InputError, match=f"its description is damaged .{words}"):
+        load_checkpoint(tmp_path / "m.safetensors")
 
 
 @pytest.mark.parametrize("padding", range(0, 256, 16))
