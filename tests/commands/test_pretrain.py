@@ -13,8 +13,19 @@ from safetensors.torch import load_file
 
 from mstool.nn.checkpoint import load_checkpoint, read_training_sources
 
-SMALL = ("--encoder", "resnet18", "--weights", "none", "--crop", 32, "--device", "cpu", "--seed", 1)
-UNET = ("--encoder", "resnet18", "--crop", 32, "--epochs", 1, "--device", "cpu")
+SMALL = (
+    "--encoder",
+    "efficientnet-lite0",
+    "--weights",
+    "none",
+    "--crop",
+    32,
+    "--device",
+    "cpu",
+    "--seed",
+    1,
+)
+UNET = ("--encoder", "efficientnet-lite0", "--crop", 32, "--epochs", 1, "--device", "cpu")
 METHODS = ("masked", "contrast")
 
 
@@ -44,7 +55,7 @@ def test_encoder_explains_itself_and_serves_as_weights(run_mstool, study, method
     assert seen == {name for name, fold in fold_of().items() if fold != 0}
     assert [description[key] for key in ("method", "encoder", "n_channels", "crop")] == [
         method,
-        "resnet18",
+        "efficientnet-lite0",
         1,
         33,
     ]
@@ -56,7 +67,7 @@ def test_encoder_explains_itself_and_serves_as_weights(run_mstool, study, method
     train = ("train", "tiles", "--split", "split.csv", "--test-fold", 0, *UNET)
     ended = run_mstool(*train, "--weights", "pretrained", "-o", "m")
     assert ended.code == 0, ended.stderr
-    assert "100 of 100 tensors of the encoder and 0 others from encoder" in ended.stderr
+    assert "240 of 240 tensors of the encoder and 0 others from encoder" in ended.stderr
     assert "transductive: 2 micrographs of val were seen in pretraining" in ended.stderr
     assert "micrographs of test" not in ended.stderr
     record = json.loads((study / "m" / "train.json").read_text())
@@ -80,7 +91,7 @@ def test_trained_encoder_is_what_training_begins_with(run_mstool, study):
 
     pretrain(run_mstool)
     path = study / "pretrained" / "encoder.safetensors"
-    spec = ModelSpec("unet", "resnet18", 1, 2)
+    spec = ModelSpec("unet", "efficientnet-lite0", 1, 2)
     network = build_network(spec)
     load_weights(network, spec, str(path), Path())
     written = load_file(path)

@@ -122,7 +122,8 @@ def test_scale_that_was_applied_counts_in_the_advice(run_mstool, study):
     model = load_checkpoint(study / "model")
     checkpoint = replace(model.checkpoint, pixel_size_um=0.1)
     save_checkpoint(study / "sized.safetensors", model.segmenter, checkpoint)
-    call = ("explain", "raw", "--model", "sized.safetensors", *QUICK, "--pixel-size", 0.2)
+    call = ("explain", "raw/img0.tif", "--model", "sized.safetensors", *QUICK)
+    call += ("--pixel-size", 0.2)
     ended = run_mstool(*call, "--scale", 0.5)
     assert ended.code == 0
     assert "--scale 2 makes them alike" in ended.stderr
