@@ -4,7 +4,7 @@ import sys
 
 try:
     from mstool.errors import Interrupted
-    from mstool.stopping import die_on_signals, find_stop, raise_on_signals
+    from mstool.stopping import die_on_signals, find_stop, raise_if_stopped, raise_on_signals
 except KeyboardInterrupt:  # what came sooner still, Python itself shows a traceback of
     sys.exit(130)
 
@@ -14,6 +14,8 @@ def main() -> None:
     raise_on_signals()
     try:
         from mstool.cli import main as run
+
+        raise_if_stopped()
     except BaseException:
         if stop := find_stop():
             sys.exit(stop.exit_code)

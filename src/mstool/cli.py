@@ -13,7 +13,7 @@ from mstool.commands.option_groups import GroupedCommand
 from mstool.errors import Interrupted, MstoolError, UsageError
 from mstool.io.lock import unlock_all
 from mstool.reporting import say
-from mstool.stopping import find_stop, forget_signals, raise_on_signals
+from mstool.stopping import find_stop, forget_signals, raise_if_stopped, raise_on_signals
 
 VERBS = ("phantom", "tile", "split", "pretrain", "train", "predict", "stitch")
 VERBS += ("segment", "score", "explain", "domain-shift", "study", "report", "export")
@@ -71,6 +71,7 @@ def main() -> None:
     try:
         refuse_misplaced(sys.argv[1:])
         app = make_app(VERBS if verb in ("", *_READ_PLANS) else [verb])
+        raise_if_stopped()
         status = app(prog_name="mstool", standalone_mode=False)
     except (Exception, Interrupted) as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # bare mstool: help, but not as data

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from mstool.errors import Interrupted
 
@@ -27,9 +28,11 @@ _came: list[int] = []  # exit codes of the signals that have raised
 def raise_on_signals() -> None:
     """Turn the signals that end a run into an exception, so that cleaning up happens."""
 
-    def stop(number: int, frame: object) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
+        is_again = EXIT_CODES[number] in _came
         _came.append(EXIT_CODES[number])
-        raise_if_stopped()
+        if is_again or not _is_importing(frame):
+            raise_if_stopped()
 
     for number in _wanted_signals():
         signal.signal(number, stop)
@@ -38,8 +41,8 @@ def raise_on_signals() -> None:
 def raise_if_stopped() -> None:
     """Stop if a signal came before.
 
-    Some libraries catch whatever is raised while they are imported, and so the exception of a
-    signal that comes in that moment. Work looks here before it begins, and after each piece.
+    While modules are imported a signal raises nothing: some libraries catch whatever is raised in
+    that moment, and others, in C++, abort. Work looks here before it begins, and after each piece.
 
     Raises
     ------
@@ -102,6 +105,15 @@ def leave_signals_to_parent() -> None:
     """Ignore what is sent to the whole process group: the parent ends its children itself."""
     for number in EXIT_CODES:
         signal.signal(number, signal.SIG_IGN)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Whether a module is being imported."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _wanted_signals() -> list[int]:

@@ -444,6 +444,8 @@ mstool.__main__.main()
         ("SIGINT", "__main__", "typer", "raise"),
         ("SIGUSR2", "__main__", "typer", "raise"),
         ("SIGTERM", "__main__", "typer", "raise ImportError(name)"),
+        ("SIGTERM", "__main__", "typer", "os._exit(9)"),  # as C++ does that Python calls
+        ("SIGXCPU", "__main__", "typer", "os._exit(9)"),
         ("SIGINT", "errors", "mstool.stopping", "raise"),
     ],
 )
