@@ -73,6 +73,7 @@ def main() -> None:
         app = make_app(VERBS if verb in ("", *_READ_PLANS) else [verb])
         raise_if_stopped()
         status = app(prog_name="mstool", standalone_mode=False)
+        raise_if_stopped()  # what came in an import of the last piece
     except (Exception, Interrupted) as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # bare mstool: help, but not as data
             _say_all(error.format_message())  # type: ignore[attr-defined]

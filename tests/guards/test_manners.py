@@ -474,13 +474,26 @@ mstool.__main__.main()
 
 @pytest.mark.parametrize(
     ("late", "code"),
-    [("mstool.cli.unlock_all = kill", 143), ("atexit.register(kill)", -signal.SIGTERM)],
+    [
+        ("mstool.cli.unlock_all = kill", 143),
+        ("atexit.register(kill)", -signal.SIGTERM),
+    ],
     ids=["while the run ends", "while Python ends"],
 )
 def test_late_signal_leaves_no_traceback(late, code):
     command = [sys.executable, "-c", LATE.format(late=late)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (code, "")
+
+
+def test_signal_that_comes_in_the_last_import_counts():
+    importing = "lambda verbs: lambda **how: mstool.stopping._came.append(143)"  # and raises not
+    code = LATE.format(late=f"mstool.cli.make_app = {importing}")
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (143, "")
+    assert_one_line(ended.stderr, "run the same command")
 
 
 @pytest.fixture
