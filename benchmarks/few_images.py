@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from mstool.chance.intervals import jackknife_interval
+
 POOLED = "pooled"
 ARMS = {  # in the order of the table; the first is what the others are compared with
     "scratch": "U-Net from scratch",
@@ -36,7 +38,6 @@ STYLES = dict(  # colours of Okabe and Ito, and a mark each
         strict=True,
     )
 )
-N_RESAMPLES = 4000
 
 
 def print_rows(score: Path, prefix: str, core_s: str) -> None:
@@ -67,16 +68,19 @@ def pooled(by_seed: dict) -> np.ndarray:
 def paired_difference(ours: dict, theirs: dict) -> tuple[float, float, float]:
     """Mean over seeds and micrographs of the difference in IoU, and its 95 % interval.
 
-    Micrographs are resampled, since they are what varies; NaN where no seed is in both.
+    The interval is that of `jackknife_interval`, for other micrographs and, with two seeds or more,
+    other seeds; NaN where no seed is in both, or there are fewer than four micrographs.
     """
     seeds = sorted(set(ours) & set(theirs))
     if not seeds:
         return (np.nan,) * 3
     images = sorted(set(ours[seeds[0]]) - {POOLED})
-    values = np.mean([[ours[s][i] - theirs[s][i] for i in images] for s in seeds], axis=0)
-    drawn = np.random.default_rng(0).integers(0, len(images), (N_RESAMPLES, len(images)))
-    low, high = np.percentile(values[drawn].mean(axis=1), [2.5, 97.5])
-    return float(values.mean()), float(low), float(high)
+    values = np.array([[ours[s][i] - theirs[s][i] for i in images] for s in seeds])
+    by_image, mean = values.mean(axis=0), values.mean()
+    left_out = mean + (mean - by_image) / max(1, len(images) - 1)
+    by_seed = values.mean(axis=1)
+    low, high = jackknife_interval(left_out, mean, is_share=False, by_run=by_seed)
+    return float(mean), float(low), float(high)
 
 
 def print_table(cells: dict) -> None:

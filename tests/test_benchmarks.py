@@ -1,6 +1,7 @@
 """Benchmarks of mosaics and of GPUs: what they conclude, and that they run."""
 
 import importlib.util
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from scipy import stats
 
 from mstool.cli import make_app
 
@@ -18,12 +20,33 @@ if not FOLDER.is_dir():
 COMMANDS = typer.main.get_command(make_app()).commands
 
 
-@pytest.fixture(scope="module")
-def mosaics():
-    spec = importlib.util.spec_from_file_location("mosaics", FOLDER / "mosaics.py")
+def load_script(name):
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def mosaics():
+    return load_script("mosaics")
+
+
+def test_differences_of_learning_curves_are_paired_and_count_seeds_too():
+    find = load_script("few_images").paired_difference
+
+    def scores(*values):
+        return dict(zip("abcd", values, strict=True)) | {"pooled": 0.9}
+
+    theirs = {"0": scores(0.5, 0.6, 0.1, 0.3), "1": scores(0.4, 0.6, 0.2, 0.3)}
+    ours = {"0": scores(0.6, 0.8, 0.2, 0.4), "2": scores(1, 1, 1, 1)}
+    mean, low, high = find(ours, theirs)  # of the seed in both: 0.1, 0.2, 0.1, 0.1
+    known = stats.t.interval(0.95, 3, 0.125, stats.sem([0.1, 0.2, 0.1, 0.1]))
+    assert mean == pytest.approx(0.125)
+    assert low <= known[0] and known[1] <= high  # no more freedom than four micrographs have
+    wide = find(ours | {"1": scores(0.9, 1.1, 0.7, 0.8)}, theirs)
+    assert wide[2] - wide[1] > 3 * (high - low)
+    assert all(map(math.isnan, find({"3": scores(0, 0, 0, 0)}, theirs)))
 
 
 def run_script(name, *arguments):
