@@ -1,7 +1,9 @@
 """Threads that read ahead or write beside end when the other side ends, whatever ends it."""
 
+import itertools
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -162,3 +164,42 @@ def test_writing_that_ends_early_is_no_success():
 
     with pytest.raises(GivenUpError):
         hand_all()
+
+
+class Stopped(BaseException):
+    """As a signal raises it."""
+
+
+def test_a_signal_while_the_thread_begins_leaves_nobody_waiting(monkeypatch):
+    begin = ThreadPoolExecutor.submit
+
+    def submit(self, *work):
+        begin(self, *work)
+        raise Stopped
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", submit)
+    with pytest.raises(Stopped), write_beside(list):
+        pass
+    with pytest.raises(Stopped):
+        next(read_ahead(itertools.count()))
+
+
+def test_a_signal_while_the_last_items_are_written_leaves_nobody_waiting(monkeypatch):
+    ended = []
+
+    def write(items):
+        for _ in items:
+            pass
+        ended.append("finished")
+
+    def stop(*_):
+        raise Stopped
+
+    def write_one():
+        with write_beside(write) as hand:
+            hand(1)
+            monkeypatch.setattr("mstool.pipeline.streaming._put", stop)
+
+    with pytest.raises(Stopped):
+        write_one()
+    assert ended == []

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from queue import Full, Queue
+from queue import Empty, Full, Queue
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 
 _N_AHEAD = 2  # items that wait; a bound of memory
 _LOOK_S = 0.1  # how often a thread that waits looks whether the other one has gone
-_END, _GIVEN_UP = object(), object()
+_END = object()
 
 
 class GivenUpError(Exception):
@@ -35,8 +35,8 @@ def read_ahead(items: Iterable[Item]) -> Iterator[Item]:
             _put(waiting, _END, lambda: is_wanted[0])
 
     with ThreadPoolExecutor(1) as pool:
-        taken = pool.submit(take)
-        try:
+        try:  # a signal may come as soon as the thread has begun
+            taken = pool.submit(take)
             while (item := waiting.get()) is not _END:
                 yield item
             taken.result()
@@ -53,31 +53,45 @@ def write_beside(write: Callable[[Iterator[Item]], None]) -> Iterator[Callable[[
     finished.
     """
     waiting: Queue[Any] = Queue(_N_AHEAD)
+    is_over = [False]  # the block, however it ended
 
     def items() -> Iterator[Item]:
-        while (item := waiting.get()) is not _END:
-            if item is _GIVEN_UP:
-                raise GivenUpError
+        while (item := _get(waiting, lambda: not is_over[0])) is not _END:
             yield item
 
     with ThreadPoolExecutor(1) as pool:
-        written: Future[None] = pool.submit(write, items())
+        try:  # a signal may come as soon as the thread has begun, and until it has ended
+            written: Future[None] = pool.submit(write, items())
 
-        def hand(item: Any) -> None:
-            if not _put(waiting, item, lambda: not written.done()):
-                written.result()
-                raise GivenUpError  # it ended without taking all
+            def hand(item: Any) -> None:
+                if not _put(waiting, item, lambda: not written.done()):
+                    written.result()
+                    raise GivenUpError  # it ended without taking all
 
-        try:
             yield hand
-        except BaseException:
-            _put(waiting, _GIVEN_UP, lambda: not written.done())
-            raise
-        # one that counts what it takes ends without asking whether there is more
-        _put(waiting, _END, lambda: not written.done())
-        written.result()
+            # one that counts what it takes ends without asking whether there is more
+            _put(waiting, _END, lambda: not written.done())
+            written.result()
+        finally:
+            is_over[0] = True
         if any(item is not _END for item in waiting.queue):
             raise GivenUpError
+
+
+def _get(waiting: Queue, is_given: Callable[[], bool]) -> Any:
+    """Take an item when there is one.
+
+    Raises
+    ------
+    GivenUpError
+        If none will be given any more.
+    """
+    while is_given():
+        try:
+            return waiting.get(timeout=_LOOK_S)
+        except Empty:
+            continue
+    raise GivenUpError
 
 
 def _put(waiting: Queue, item: Any, is_wanted: Callable[[], bool]) -> bool:
