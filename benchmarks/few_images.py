@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from mstool.chance.intervals import jackknife_interval
+from mstool.chance.intervals import mean_interval
 
 POOLED = "pooled"
 ARMS = {  # in the order of the table; the first is what the others are compared with
@@ -68,7 +68,7 @@ def pooled(by_seed: dict) -> np.ndarray:
 def paired_difference(ours: dict, theirs: dict) -> tuple[float, float, float]:
     """Mean over seeds and micrographs of the difference in IoU, and its 95 % interval.
 
-    The interval is that of `jackknife_interval`, for other micrographs and, with two seeds or more,
+    The interval is that of `mean_interval`, for other micrographs and, with two seeds or more,
     other seeds; NaN where no seed is in both, or there are fewer than four micrographs.
     """
     seeds = sorted(set(ours) & set(theirs))
@@ -76,11 +76,8 @@ def paired_difference(ours: dict, theirs: dict) -> tuple[float, float, float]:
         return (np.nan,) * 3
     images = sorted(set(ours[seeds[0]]) - {POOLED})
     values = np.array([[ours[s][i] - theirs[s][i] for i in images] for s in seeds])
-    by_image, mean = values.mean(axis=0), values.mean()
-    left_out = mean + (mean - by_image) / max(1, len(images) - 1)
-    by_seed = values.mean(axis=1)
-    low, high = jackknife_interval(left_out, mean, is_share=False, by_run=by_seed)
-    return float(mean), float(low), float(high)
+    low, high = mean_interval(values.mean(axis=0), by_run=values.mean(axis=1))
+    return float(values.mean()), float(low), float(high)
 
 
 def print_table(cells: dict) -> None:

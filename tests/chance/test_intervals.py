@@ -15,6 +15,7 @@ from mstool.chance.intervals import (
     difference_interval,
     jackknife_error,
     jackknife_interval,
+    mean_interval,
     simulated_coverage,
 )
 from mstool.scores.statistics import unit_sums
@@ -41,6 +42,15 @@ def test_interval_of_a_mean_is_that_of_student():
     low, high = jackknife_interval(means_without(values), values.mean(), is_share=False)
     expected = stats.t.interval(0.95, 5, 2, values.std(ddof=1) / np.sqrt(6))
     assert (low, high) == pytest.approx(expected)
+
+
+def test_interval_of_a_mean_is_that_of_its_jackknife():
+    values, by_run = np.array([0.1, 0.4, 0.2, 0.9, 0.3]), np.array([0.3, 0.46])
+    left_out = np.array([np.delete(values, k).mean() for k in range(5)])
+    wanted = jackknife_interval(left_out, values.mean(), is_share=False, by_run=by_run)
+    assert mean_interval(values, by_run=by_run) == pytest.approx(wanted)
+    assert np.isnan(mean_interval(values[: LEAST_UNITS - 1])).all()
+    assert np.isnan(mean_interval(values[:0])).all()
 
 
 def test_interval_of_a_difference_is_that_of_welch():

@@ -64,6 +64,26 @@ def jackknife_interval(
     return expit(interval) if is_share else interval
 
 
+def mean_interval(
+    values: np.ndarray, level: float = 0.95, by_run: np.ndarray | None = None
+) -> np.ndarray:
+    """Interval of the mean over units, low and high; `jackknife_interval` of what is no share.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (U,)
+        One of each unit, all defined.
+    by_run : ndarray of float, shape (R,), optional
+        The mean in each run.
+    """
+    values = np.asarray(values, float)
+    if len(values) < LEAST_UNITS:
+        return np.full(2, np.nan)
+    mean = values.mean()
+    left_out = mean + (mean - values) / (len(values) - 1)
+    return jackknife_interval(left_out, mean, level, is_share=False, by_run=by_run)
+
+
 def difference_interval(
     ours: tuple[np.ndarray, np.ndarray], theirs: tuple[np.ndarray, np.ndarray], level: float = 0.95
 ) -> np.ndarray:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from mstool.chance.intervals import LEAST_UNITS, jackknife_interval
+from mstool.chance.intervals import LEAST_UNITS, mean_interval
 from mstool.explanations.boundaries import band_mask, signed_distance
 from mstool.explanations.imputation import impute
 from mstool.explanations.means import finite_mean, unit_means
@@ -157,21 +157,6 @@ def region_drops(before, after, components, core):
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def mean_interval(values) -> tuple[float, float]:
-    """95 % interval (low, high) of the mean over units, by the jackknife; NaN is left out.
-
-    Both ends are NaN for fewer than four values, and for such as do not vary.
-    """
-    values = np.asarray(values, float)
-    values = values[np.isfinite(values)]
-    if len(values) < LEAST_UNITS:
-        return float("nan"), float("nan")
-    mean = values.mean()
-    left_out = mean + (mean - values) / (len(values) - 1)
-    low, high = jackknife_interval(left_out, mean, is_share=False)
-    return float(low), float(high)
-
-
 def decide_cause(drops, *, least=0.2, ratio=2.0) -> str:
     """Name what decided, by what the network misses most.
 
@@ -225,10 +210,16 @@ def weigh_causes(
         n_regions,
         dense,
         {cause: finite_mean(values) for cause, values in by_unit.items()},
-        {cause: mean_interval(values) for cause, values in by_unit.items()},
+        {cause: _interval(values) for cause, values in by_unit.items()},
         verdict,
         reason,
     )
+
+
+def _interval(values: np.ndarray) -> tuple[float, float]:
+    """95 % interval of the mean over units; NaN is left out."""
+    low, high = mean_interval(values[np.isfinite(values)])
+    return float(low), float(high)
 
 
 def _judge(drops, n_units: int, dense: float, limits: Thresholds) -> tuple[str, str]:
