@@ -91,9 +91,12 @@ def test_normalisation_is_inside_the_network():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"fit": 0.5}, "training.settings.fit is no table"),
-        ({"fit": None}, "training.settings.fit is no table"),
-        ({"fit": {}, "test_fold": [1]}, "training.settings.test_fold is no number"),
+        ({"fit": 0.5}, "training.settings.fit: is number, not table"),
+        ({"fit": None}, "training.settings.fit: is null, not table"),
+        (
+            {"fit": {}, "test_fold": [1]},
+            "training.settings.test_fold: is list of integer, not integer or null",
+        ),
     ],
 )
 def test_damaged_settings_of_the_training_are_refused(tmp_path, settings, words):

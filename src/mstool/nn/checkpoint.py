@@ -250,11 +250,6 @@ def _check(checkpoint: Checkpoint) -> None:
     for name, value in positive.items():
         if value is not None and not 0 < value < float("inf"):
             raise ValueError(f"{name} {value}")
-    settings = checkpoint.training.get("settings", {})
-    if not isinstance(settings.get("fit", {}), dict):
-        raise ValueError("training.settings.fit is no table")
-    if not isinstance(settings.get("test_fold"), int | None):
-        raise ValueError("training.settings.test_fold is no number")
 
 
 def _parse_spec(fields: dict[str, Any]) -> ModelSpec:
