@@ -134,8 +134,7 @@ class Fit:
         share = self.state.n_steps / total
         if self.settings.max_time_s is None:
             return min(share, 1.0)
-        spent = self.pace.progress(self.state, share, self.settings.max_time_s)
-        return self.team.follow(spent)
+        return self.team.follow(self.pace.progress(self.state, share))
 
     def save(self) -> None:
         """Write what is needed to go on."""

@@ -44,15 +44,13 @@ class Pace:
             return None
         return (state.core_s or 0.0) + now - self._cores
 
-    def progress(self, state: FitState, share: float, max_time_s: float) -> float:
+    def progress(self, state: FitState, share: float) -> float:
         """Share of the budget that is spent, or `share`, that of the steps, if it is more."""
-        elapsed = self.elapsed_s(state)
-        one_validation = state.validation_s / max(1, state.n_validations)
-        if elapsed + one_validation >= max_time_s:
+        left = self._left_s(state) - state.validation_s / max(1, state.n_validations)
+        if left <= 0:
             return 1.0
         # time to train is what validations, at the rate so far, and the start leave of the budget
-        share_of_training = state.training_s / max(1e-9, state.training_s + state.validation_s)
-        left = (max_time_s - elapsed - one_validation) * share_of_training
+        left *= state.training_s / max(1e-9, state.training_s + state.validation_s)
         return min(max(share, state.training_s / max(1e-9, state.training_s + left)), 1.0)
 
     def warning(self, state: FitState, total: int) -> str:

@@ -51,6 +51,11 @@ def mask_name(source_name: str) -> str:
     return f"{Path(source_name).stem}.tif"
 
 
+def picture_of_mask(name: str, out: Path) -> Path:
+    """Picture of the mask of a micrograph of a name, if one is drawn."""
+    return out / OVERLAYS / f"{Path(name).stem}.png"
+
+
 def files_of_mask(name: str, settings: MaskSettings, out: Path) -> list[Path]:
     """All that is written of the micrograph of a name."""
     mask = out / mask_name(name)
@@ -58,7 +63,7 @@ def files_of_mask(name: str, settings: MaskSettings, out: Path) -> list[Path]:
     if settings.confidence:
         files.append(out / CONFIDENCE / mask.name)
     if settings.overlay:
-        files.append(out / OVERLAYS / f"{mask.stem}.png")
+        files.append(picture_of_mask(name, out))
     return files
 
 

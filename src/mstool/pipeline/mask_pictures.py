@@ -16,7 +16,7 @@ from mstool.micrographs.find import Naming, find_micrograph, pair_labels
 from mstool.micrographs.label_maps import named, open_label_map
 from mstool.micrographs.label_sets import open_label_maps
 from mstool.pictures.save import save_figure
-from mstool.pipeline.mask_files import OVERLAYS, mask_name
+from mstool.pipeline.mask_files import mask_name, picture_of_mask
 from mstool.reporting import Reporter
 
 # Larger pictures take long to draw and show no more on a screen.
@@ -58,7 +58,7 @@ def write_overlay(
     """
     from mstool.pictures.overlay import draw_overlay  # 0.5 s that masks alone do not need
 
-    picture = out / OVERLAYS / f"{Path(source.name).stem}.png"
+    picture = picture_of_mask(source.name, out)
     if picture.exists():  # a piece that an interrupted run has finished
         return
     path = inputs.micrographs.get(source.name) or _find(source, probs, None)
