@@ -14,10 +14,12 @@ from mstool.geometry.grid import plan_windows
 from mstool.io.images import open_micrograph, read_values
 from mstool.io.tiles import read_manifest
 from mstool.nn.checkpoint import load_checkpoint, save_checkpoint
-from mstool.nn.device import choose_compute
+from mstool.nn.device import Compute, choose_compute
 from mstool.nn.infer import predict_probabilities
 from mstool.nn.model import ModelSpec, build_segmenter
 from mstool.nn.tensors import to_tensor
+from mstool.pipeline.fold_models import Part
+from mstool.pipeline.predict import _batches
 
 
 def predict_and_stitch(run_mstool, *stitch_options, predict=()):
@@ -254,28 +256,49 @@ def test_running_again_does_nothing_and_goes_on_where_it_stopped(run_mstool, stu
     assert run_mstool("predict", "tiles", "--tta", "flips").code == 73
 
 
-def test_what_is_missing_is_predicted_in_the_batches_of_the_first_run(
-    run_mstool, study, monkeypatch
-):
-    predict, batches = predict_probabilities, []
+@pytest.fixture
+def batches(monkeypatch):
+    """Images that are predicted at a time."""
+    predict, found = predict_probabilities, []
 
     def note(segmenters, images, *more):
-        batches.append(images.clone())
+        found.append(images.clone())
         return predict(segmenters, images, *more)
 
     monkeypatch.setattr("mstool.nn.infer.predict_probabilities", note)
+    return found
+
+
+def test_batches_on_a_cpu_are_those_of_segment(run_mstool, study, batches):
+    """Else single tiles are rounded otherwise, and the masks have other bytes."""
+    call = ("--device", "cpu", "--batch-size", 5)
+    assert run_mstool("predict", "tiles", *call).code == 0
+    first = [*batches]
+    assert [len(batch) for batch in first] == [5, 1] * 6  # six micrographs of six tiles
+    batches.clear()
+    assert run_mstool("segment", "raw", "--size", 48, "--overlap", 16, *call).code == 0
+    assert [batch.equal(other) for batch, other in zip(first, batches, strict=True)] == [True] * 12
+
+
+def test_batches_on_a_gpu_are_full(study):
+    tiles = tuple(read_manifest(study / "tiles"))
+    gpu = Compute(torch.device("meta"), None)
+    found = [part.tiles for part in _batches([Part((), tiles)], 5, gpu)]
+    assert [len(batch) for batch in found] == [5] * 7 + [1]
+    assert sum(found, ()) == tiles
+
+
+def test_what_is_missing_is_predicted_in_the_batches_of_the_first_run(run_mstool, study, batches):
     call = ("predict", "tiles", "--device", "cpu", "--batch-size", 5)
     assert run_mstool(*call).code == 0
     first = [*batches]
-    assert [len(batch) for batch in first] == [5] * 7 + [2]  # 36 tiles: the last one twice
-    assert first[-1][0].equal(first[-1][1])
     paths = [f"probs/probs/{tile.id}.tif" for tile in read_manifest(study / "tiles")]
     for lost in (0, 12, 35):
         Path(paths[lost]).unlink()
     kept = {path: Path(path).stat().st_mtime_ns for path in paths if Path(path).exists()}
     batches.clear()
     assert run_mstool(*call).code == 0
-    assert [batch.equal(first[i]) for i, batch in zip((0, 2, 7), batches, strict=True)] == [
+    assert [batch.equal(first[i]) for i, batch in zip((0, 4, 11), batches, strict=True)] == [
         True
     ] * 3
     assert {path: Path(path).stat().st_mtime_ns for path in kept} == kept

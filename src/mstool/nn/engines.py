@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from mstool.errors import UnavailableError
-from mstool.nn.device import Compute
 from mstool.nn.graph import can_write_graphs, to_onnx
 from mstool.nn.model import Segmenter
 
@@ -56,23 +55,6 @@ def installed_engines() -> tuple[str, ...]:
     if not can_write_graphs():
         return ()
     return tuple(name for name in OTHERS if importlib.util.find_spec(name))
-
-
-def least_batch(engine: str, compute: Compute, batch_size: int) -> int:
-    """Fewest images to compute at a time, so that the last of many are rounded like the others.
-
-    On a CPU torch has other kernels for one image than for several and, with one thread, than for
-    sixteen or more [1]_. The rest of a division into batches is to be filled up accordingly. Other
-    programs take one image at a time in any case.
-
-    References
-    ----------
-    .. [1] ``ConvParams::use_mkldnn`` in ``aten/src/ATen/native/Convolution.cpp`` of PyTorch.
-    """
-    if engine != TORCH or compute.device.type != "cpu":
-        return 1
-    sizes = (1, 2, 16) if compute.n_threads == 1 else (1, 2)
-    return max(size for size in sizes if size <= batch_size)
 
 
 def check_installed(engine: str) -> None:

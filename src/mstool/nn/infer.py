@@ -26,7 +26,6 @@ def predict_images(
     images: Sequence[np.ndarray],
     compute: Compute,
     tta: Augmentations = "none",
-    least: int = 1,
 ) -> np.ndarray:
     """Class probabilities of arrays; see `predict_probabilities`.
 
@@ -36,17 +35,14 @@ def predict_images(
         As for `predict_probabilities`.
     images : sequence of ndarray, shape (H, W) or (H, W, C)
         Stored pixel values, all of one size.
-    least : int, default 1
-        So many are computed at least: the last one is repeated until there are, see `least_batch`.
 
     Returns
     -------
     ndarray of float32, shape (N, K, H, W)
         Summing to 1 over classes.
     """
-    filled = [*images, *[images[-1]] * (least - len(images))]
-    batch = torch.stack([to_tensor(image) for image in filled])
-    return predict_probabilities(segmenters, batch, compute, tta)[: len(images)].numpy()
+    batch = torch.stack([to_tensor(image) for image in images])
+    return predict_probabilities(segmenters, batch, compute, tta).numpy()
 
 
 def predict_probabilities(

@@ -1,6 +1,7 @@
 """Class probabilities of tiles, by one model or several."""
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,6 @@ from mstool.micrographs.needs import check_needs
 from mstool.micrographs.tile_folder import TileFolder, open_tile_folder
 from mstool.nn.checkpoint import LoadedModel, check_same_classes, load_checkpoint
 from mstool.nn.device import Compute
-from mstool.nn.engines import least_batch
 from mstool.nn.graph_folder import user_graph_folder
 from mstool.nn.infer import predict_images
 from mstool.nn.model import Segmenter
@@ -78,7 +78,7 @@ def predict_tiles(
     engine = engine_of_job(asked, PREDICT_RECORD, job)
     settings = replace(settings, engine=engine.name)
     # whole batches, since rounding depends on what else is in one
-    batches = job.share(list(_batches(parts, batch_size)), f"batches of {batch_size} tiles")
+    batches = job.share(list(_batches(parts, batch_size, compute)), f"batches of {batch_size} tiles")
     wanted = {tile.id for batch in batches for tile in batch.tiles}
     chosen = [tile for tile in tile_folder.tiles if tile.id in wanted]
     inputs = [*tile_folder.files, *(model.path for model in models)]
@@ -101,12 +101,11 @@ def predict_tiles(
     run_by = {id(model): one for model, one in zip(models, engine.segmenters, strict=True)}
     # a damaged tile takes nothing back: with it mended, the same command goes on
     todo = [tile for tile in chosen if not probabilities_path(out, tile).exists()]
-    least = least_batch(engine.name, compute, batch_size)
     (out / "probs").mkdir(exist_ok=True)
     with job.report.progress("predicting", len(chosen)) as advance:
         for batch in batches:
             segmenters = [run_by[id(model)] for model in batch.models]
-            _predict_batch(batch.tiles, tiles, segmenters, settings, least, compute, out)
+            _predict_batch(batch.tiles, tiles, segmenters, settings, compute, out)
             advance(len(batch.tiles))
     write_manifest(out, chosen)
     begun = work.describe(compute.name, compute.n_threads)
@@ -145,11 +144,18 @@ def _describe_tiles(
     }
 
 
-def _batches(parts: Sequence[Part], batch_size: int) -> Iterator[Part]:
-    """Tiles that are predicted at a time, with the models that do."""
+def _batches(parts: Sequence[Part], batch_size: int, compute: Compute) -> Iterator[Part]:
+    """Tiles that are predicted at a time, with the models that do.
+
+    On a CPU, where it costs nothing, they are those of one micrograph, as in `segment`: torch has
+    other kernels for one tile than for several, which round otherwise.
+    """
+    on_cpu = compute.device.type == "cpu"
     for part in parts:
-        for start in range(0, len(part.tiles), batch_size):
-            yield replace(part, tiles=part.tiles[start : start + batch_size])
+        for _, same in groupby(part.tiles, key=lambda tile: tile.source if on_cpu else None):
+            tiles = tuple(same)
+            for start in range(0, len(tiles), batch_size):
+                yield replace(part, tiles=tiles[start : start + batch_size])
 
 
 def choose_tiles(
@@ -312,16 +318,15 @@ def _predict_batch(
     tiles: Path,
     segmenters: Sequence[Segmenter],
     settings: PredictSettings,
-    least: int,
     compute: Compute,
     out: Path,
 ) -> None:
-    """Write what is missing of a batch, all of which is computed; see `predict_images`."""
+    """Write what is missing of a batch, all of which is computed, see `_batches`."""
     paths = [probabilities_path(out, tile) for tile in batch]
     if all(path.exists() for path in paths):
         return
     images = [read_tile_image(tiles, tile) for tile in batch]
-    probabilities = predict_images(segmenters, images, compute, settings.tta, least)
+    probabilities = predict_images(segmenters, images, compute, settings.tta)
     for path, values in zip(paths, probabilities, strict=True):
         if not path.exists():  # a piece that an interrupted run has finished
             write_probabilities(path, to_stored(values, settings.probs))

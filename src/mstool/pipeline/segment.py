@@ -25,7 +25,7 @@ from mstool.micrographs.sets import Member, MicrographSet, Reading, ScaledMicrog
 from mstool.micrographs.tile_folder import LEGEND
 from mstool.nn.checkpoint import LoadedModel
 from mstool.nn.device import Compute
-from mstool.nn.engines import TORCH, least_batch
+from mstool.nn.engines import TORCH
 from mstool.nn.graph_folder import user_graph_folder
 from mstool.nn.infer import predict_images
 from mstool.pipeline.engine_choice import (
@@ -156,8 +156,7 @@ class Stream:
         # other engines than torch take one at a time, and of the rest hold values and copies
         n_values = tile.size * 2 + 5 * len(self.legend.classes) * size**2
         each_more = None if self.engine.name == TORCH else 4.0 * n_values
-        alone = replace(self, batch_size=1)  # whose batches are not filled up
-        return measure_needs(lambda one: alone._predict_tiles([one]), tile, blending, each_more)
+        return measure_needs(lambda one: self._predict_tiles([one]), tile, blending, each_more)
 
     def plan(self, shape: tuple[int, int]) -> list[Window]:
         """Tiles of a scaled micrograph (H, W), in the order in which they are predicted."""
@@ -182,8 +181,7 @@ class Stream:
             advance(len(batch))
 
     def _predict_tiles(self, tiles: Sequence[np.ndarray]) -> np.ndarray:
-        least = least_batch(self.engine.name, self.compute, self.batch_size)
-        return predict_images(self.engine.segmenters, tiles, self.compute, self.settings.tta, least)
+        return predict_images(self.engine.segmenters, tiles, self.compute, self.settings.tta)
 
     def _blending_bytes(self, member: Member) -> float:
         opened = self.micrographs.open(member)
