@@ -13,6 +13,7 @@ from torch import nn
 
 from mstool.errors import UsageError
 from mstool.explanations.imputation import impute
+from mstool.explanations.removal import GRADIENT, SHARE, STEEPNESS
 from mstool.nn.cams import CAMS, class_activation_maps
 from mstool.nn.target import Subject, activation_modules
 
@@ -28,6 +29,7 @@ METHODS = (
     *CAMS,
 )
 UNSIGNED = ("saliency", "smoothgrad", "gradcam", "layercam", "seg-gradcam")
+_GRADIENTS = {"saliency": STEEPNESS, "smoothgrad": STEEPNESS, "guided-backprop": GRADIENT}
 
 BLUR_PX = 8.0  # what is blurred so far shows no phase any more
 _BATCH_PX = 600_000  # pixels with a gradient that are held at a time
@@ -57,6 +59,11 @@ class Method:
     def is_signed(self) -> bool:
         """Whether values below 0 speak against the class."""
         return self.name not in UNSIGNED
+
+    @property
+    def kind(self) -> str:
+        """What its values are: shares of the target, gradients, or their absolute values."""
+        return _GRADIENTS.get(self.name, SHARE)
 
 
 @dataclass(frozen=True)
