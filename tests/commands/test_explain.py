@@ -478,9 +478,9 @@ def test_bad_input_gets_one_line_and_leaves_nothing(run_mstool, study, arguments
 
 def test_maps_that_are_incomplete_or_too_coarse_are_warned_about():
     facts = {
-        "fine": MapFacts(0.01, 16, (64, 64), False),
-        "cam": MapFacts(float("nan"), None, (4, 4), False),
-        "ig": MapFacts(0.4, 64, (64, 64), False),
+        "fine": MapFacts(0.01, 16, (64, 64), 1.0, False),
+        "cam": MapFacts(float("nan"), None, (4, 4), 16.0, False),
+        "ig": MapFacts(0.4, 64, (64, 64), 1.0, False),
     }
     field = FieldMaps("a.tif", (0, 0, 64, 64), 9, 5.0, 1.0, "a.npz", (), facts)
     assert warn_of_map(field, "fine") == []

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from mstool.nn.cams import cam_mass
+from mstool.nn.layer_maps import place_map
 from mstool.nn.target import Subject, Target
 
 HIDING = 30.0  # weight of the share of the map that lies in the patch, against logits
@@ -135,8 +136,7 @@ def _loss(
     if hide_from is None:
         return subject.score(changed).sum()
     values, score = cam_mass(subject, changed, *hide_from)
-    size = values.abs()[:, None]
-    larger = torch.nn.functional.interpolate(size, mask.shape, mode="bilinear", align_corners=False)
+    larger = place_map(subject.segmenter, hide_from[1], values.abs(), mask.shape)
     share = (larger * mask).sum() / larger.sum().clamp_min(1e-12)
     return score.sum() + HIDING * share
 
