@@ -24,6 +24,15 @@ def squares(edge, n=1, size=12):
     return region
 
 
+@pytest.mark.parametrize(
+    ("name", "micrograph", "stem"),
+    [("a.b.tif", "a.b.tif", "a.b"), ("a.b_r00000_c00064", "a.b.tif", "a.b_r00000_c00064")],
+)
+def test_tiles_have_no_suffix_to_lose(name, micrograph, stem):
+    field = field_of(np.ones((9, 9), bool), name)
+    assert replace(field, micrograph=micrograph).stem == stem
+
+
 def test_regions_are_spread_over_micrographs():
     fields = [field_of(squares(400, 8), name) for name in "abc"]
     regions = draw_regions(fields, 6, 64, 0)

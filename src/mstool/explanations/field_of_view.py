@@ -28,6 +28,12 @@ class Field:
     region: np.ndarray  # what is asked about, bool (H, W)
 
     @property
+    def stem(self) -> str:
+        """Name without the suffix of a file, which tiles have none of."""
+        is_file = self.name == self.micrograph
+        return (is_file and self.name.rpartition(".")[0]) or self.name
+
+    @property
     def prediction(self) -> np.ndarray:
         """Class index of each pixel: uint8 (H, W)."""
         return self.probabilities.argmax(axis=0).astype(np.uint8)

@@ -46,8 +46,7 @@ def write_maps(question: Question, number: int) -> FieldMaps:
     field = question.fields[number]
     effort = Effort(fits=question.budget.fits)
     found = attribute(question.ask(field.image, field.region), question.methods, effort)
-    stem = field.name.rpartition(".")[0] or field.name
-    stem = f"{stem}_{file_word(question.settings.class_name)}"
+    stem = f"{field.stem}_{file_word(question.settings.class_name)}"
     arrays = f"maps/{stem}.npz"
     question.write_arrays(arrays, {"region": field.region, **_all_arrays(found)})
     pictures = {
