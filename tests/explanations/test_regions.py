@@ -72,6 +72,11 @@ def test_no_pixel_is_drawn_twice():
     assert seen.max() == 1
 
 
+def test_regions_of_small_fields_leave_room_around_them():
+    for region in draw_regions([field_of(np.ones((60, 80), bool))], 3, 192, 0):
+        assert 0 < region.inside.sum() <= np.pi * 21**2
+
+
 def test_groups_are_the_units():
     fields = [field_of(squares(100), name, group) for name, group in ("ax", "bx", "cy")]
     sample = describe_sample(draw_regions(fields, 8, 64, 0))
