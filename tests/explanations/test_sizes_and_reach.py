@@ -39,7 +39,8 @@ def test_advice_follows_from_what_was_measured():
     assert any("tiles of 64 px" in line for line in lines)
     assert any(line.startswith("thick:") for line in lines)
     assert not any(line.startswith("thin:") for line in lines)
-    assert any("whole tile" in line for line in advise(20.0, None, 512, {}))
+    assert any("whole tile" in line for line in advise(20.0, np.inf, 512, {}))
+    assert not any("whole tile" in line for line in advise(20.0, np.nan, 512, {}))
 
 
 def test_without_any_gradient_there_is_nothing_to_advise():

@@ -62,7 +62,7 @@ def draw_all():
             0.1,
         ),
         "receptive field": draw_receptive_field(
-            np.ones((33, 33)) / 33**2, radii, None, 128, {"ferrite": 30.0}, 0.1, "R"
+            np.ones((33, 33)) / 33**2, radii, np.inf, 128, {"ferrite": 30.0}, 0.1, "R"
         ),
         "features": draw_features(np.stack([MAP, ZEROS]), [3, 1], "Features"),
     }
@@ -113,8 +113,8 @@ def test_pictures_say_what_they_show(texts, name, words):
 
 def test_field_without_any_gradient_is_drawn():
     nothing = dict.fromkeys(("r50", "r68", "r95"), np.nan)
-    figure = draw_receptive_field(np.full((5, 5), np.nan), nothing, None, 64, {}, None, "R")
-    assert "R" in words_of(figure)
+    figure = draw_receptive_field(np.full((5, 5), np.nan), nothing, np.nan, 64, {}, None, "R")
+    assert "theoretical field: not known" in words_of(figure)
 
 
 def test_display_keeps_zero_and_the_sign():

@@ -27,8 +27,8 @@ class Effective:
 class Reach:
     """Receptive fields, compared with tiles and phases."""
 
-    theoretical_px: int | None  # width that an output pixel can depend on; None for all of it
-    is_global: bool  # whether it is all of the input
+    theoretical_px: int | None  # width that an output pixel can depend on
+    is_global: bool  # whether it is all of the input; if not, and there is no width, not known
     effective: Effective  # what it does depend on
     window_px: int  # windows of the measurement
     tile_size_px: int  # tiles of the training
@@ -44,7 +44,7 @@ def thickness_of_phases(phases: Mapping[str, PhaseSize]) -> dict[str, float]:
 
 
 def advise(
-    r95_px: float, theoretical: int | None, tile: int, thickness: Mapping[str, float]
+    r95_px: float, theoretical: float, tile: int, thickness: Mapping[str, float]
 ) -> tuple[str, ...]:
     """Sentences on overlap and tile size.
 
@@ -52,8 +52,8 @@ def advise(
     ----------
     r95_px : float
         Radius that holds 95 % of the gradient [px]; without one there is nothing to advise.
-    theoretical : int or None
-        Theoretical receptive field [px]; None if it is global.
+    theoretical : float
+        Theoretical receptive field [px]; infinite if it is global, NaN if it is not known.
     tile : int
         Tile size [px].
     thickness : mapping of str to float
@@ -71,7 +71,7 @@ def advise(
             f"tiles of {tile} px lose a third or more to that overlap; --size {4 * overlap} would "
             "lose a quarter"
         )
-    if theoretical is None:
+    if np.isposinf(theoretical):
         lines.append("the network sees the whole tile (global operations): keep --size as trained")
     for name, size in thickness.items():
         if 2 * r95_px < size:

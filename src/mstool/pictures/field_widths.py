@@ -13,7 +13,7 @@ from mstool.pictures.colours import BLUE, GREEN, GREY, ORANGE, SKY
 def draw_receptive_field(
     gradient: np.ndarray,
     radii: Mapping[str, float],
-    theoretical_px: int | None,
+    theoretical_px: float,
     tile_size: int,
     phase_sizes: Mapping[str, float],
     pixel_size_um: float | None,
@@ -27,8 +27,8 @@ def draw_receptive_field(
         Effective field, the pixel itself in the middle.
     radii : mapping of str to float
         ``r50``, ``r68`` and ``r95`` [px].
-    theoretical_px : int or None
-        Width of the theoretical field [px]; None if it is global.
+    theoretical_px : float
+        Width of the theoretical field [px]; infinite if it is global, NaN if it is not known.
     tile_size : int
         Edge of the training tiles [px].
     phase_sizes : mapping of str to float
@@ -40,7 +40,7 @@ def draw_receptive_field(
     _draw_field(figure, left, gradient, radii, theoretical_px)
     sizes = {"half of the influence (2 r50)": (2 * radii["r50"], BLUE)}
     sizes["95 % of the influence (2 r95)"] = (2 * radii["r95"], SKY)
-    if theoretical_px is not None:
+    if np.isfinite(theoretical_px):
         sizes["theoretical field"] = (theoretical_px, GREEN)
     sizes["tile"] = (tile_size, GREY)
     sizes |= {f"{name}, median thickness": (size, ORANGE) for name, size in phase_sizes.items()}
@@ -52,8 +52,9 @@ def draw_receptive_field(
     right.invert_yaxis()
     right.margins(x=0.4)
     right.set(xlabel="width [px]")
-    if theoretical_px is None:
-        right.set_title("theoretical field: the whole input", fontsize=10)
+    if not np.isfinite(theoretical_px):
+        words = "the whole input" if np.isposinf(theoretical_px) else "not known"
+        right.set_title(f"theoretical field: {words}", fontsize=10)
     return figure
 
 
@@ -71,7 +72,7 @@ def _draw_field(figure, axes, gradient, radii, theoretical_px) -> None:
                 Circle((0, 0), radii[name], fill=False, color="white", ls=style, label=label)
             )
     limit = min(radius, 1.6 * max(radii["r95"] if np.isfinite(radii["r95"]) else radius, 8))
-    if theoretical_px is not None and theoretical_px <= 2 * limit + 1:
+    if theoretical_px <= 2 * limit + 1:
         half = theoretical_px / 2
         axes.add_patch(
             Rectangle(

@@ -15,7 +15,7 @@ from mstool.explanations.regions import Region
 from mstool.explanations.sizes import measure_phases
 from mstool.nn.checkpoint import Checkpoint
 from mstool.nn.effective_field import EffectiveField, effective_receptive_field
-from mstool.nn.receptive_field import theoretical_receptive_field
+from mstool.nn.receptive_field import field_width
 from mstool.pictures.field_widths import draw_receptive_field
 from mstool.pipeline.explain.question import Question, alike
 
@@ -25,9 +25,8 @@ N_CENTRES = 20
 def check_context(question: Question, regions: Sequence[Region], checkpoint: Checkpoint) -> Reach:
     """Receptive fields, compared with tile size and phases; ``receptive_field.png`` is drawn."""
     found = _effective_field(question, regions)
-    theoretical = theoretical_receptive_field(
-        question.segmenter.network, checkpoint.spec.n_channels
-    )
+    theoretical = field_width(question.segmenter.network, checkpoint.spec.n_channels)
+    is_known = np.isfinite(theoretical)
     size, tile = question.pixel_size_um or np.nan, checkpoint.tile_size
     phases = measure_phases((field.labels for field in question.fields), question.classes)
     thickness = thickness_of_phases(phases)
@@ -43,15 +42,15 @@ def check_context(question: Question, regions: Sequence[Region], checkpoint: Che
     )
     question.draw("receptive_field.png", figure)
     return Reach(
-        theoretical,
-        theoretical is None,
+        int(theoretical) if is_known else None,
+        bool(np.isposinf(theoretical)),
         Effective(*radii, found.sigma_px, found.n, *(radius * size for radius in radii)),
         question.settings.window,
         tile,
         phases,
         2 * found.r95_px / phases[question.settings.class_name].thickness_px,
         advise(found.r95_px, theoretical, tile, thickness),
-        (theoretical or np.nan) * size,
+        theoretical * size if is_known else np.nan,
     )
 
 
