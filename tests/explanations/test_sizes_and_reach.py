@@ -43,6 +43,12 @@ def test_advice_follows_from_what_was_measured():
     assert not any("whole tile" in line for line in advise(20.0, np.nan, 512, {}))
 
 
+def test_advice_from_windows_that_cut_the_field_is_the_least():
+    lines = advise(20.0, 444, 512, {"thick": 90.0}, cut_at=64)
+    assert any("fields of 64 px" in line and "least" in line for line in lines)
+    assert not any(line.startswith("thick:") for line in lines)
+
+
 def test_without_any_gradient_there_is_nothing_to_advise():
     (line,) = advise(np.nan, 44, 64, {"thick": 90.0})
     assert "nothing can be advised" in line

@@ -62,7 +62,14 @@ def draw_all():
             0.1,
         ),
         "receptive field": draw_receptive_field(
-            np.ones((33, 33)) / 33**2, radii, np.inf, 128, {"ferrite": 30.0}, 0.1, "R"
+            np.ones((33, 33)) / 33**2,
+            radii,
+            np.inf,
+            128,
+            {"ferrite": 30.0},
+            0.1,
+            "R",
+            is_lower_bound=True,
         ),
         "features": draw_features(np.stack([MAP, ZEROS]), [3, 1], "Features"),
     }
@@ -102,7 +109,16 @@ def test_stamp_stands_above_the_picture_and_hides_nothing(shape):
         ("faithfulness", ("probability of the class [1]", "ROAD")),
         ("boundary", ("distance to the boundary [px, below in µm]", "cam (map of zeros)")),
         ("counterfactual", ("the decision rests on: boundary", "without texture")),
-        ("receptive field", ("the whole input", "ferrite, median thickness", "3 µm")),
+        (
+            "receptive field",
+            (
+                "the whole input",
+                "(2 r95), at least",
+                "r95 ≥ 12 px",
+                "ferrite, median thickness",
+                "3 µm",
+            ),
+        ),
         ("features", ("3:", "1:")),
     ],
 )

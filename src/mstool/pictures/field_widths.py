@@ -18,6 +18,8 @@ def draw_receptive_field(
     phase_sizes: Mapping[str, float],
     pixel_size_um: float | None,
     title: str,
+    *,
+    is_lower_bound: bool = False,
 ) -> Figure:
     """Draw the effective field, and its size beside those of tiles and phases.
 
@@ -33,13 +35,16 @@ def draw_receptive_field(
         Edge of the training tiles [px].
     phase_sizes : mapping of str to float
         Median thickness by class [px].
+    is_lower_bound : bool
+        Whether the radii are at least so large, since the windows may cut the field.
     """
     figure = Figure(figsize=(12, 5), layout="constrained")
     figure.suptitle(title)
     left, right = figure.subplots(1, 2)
-    _draw_field(figure, left, gradient, radii, theoretical_px)
-    sizes = {"half of the influence (2 r50)": (2 * radii["r50"], BLUE)}
-    sizes["95 % of the influence (2 r95)"] = (2 * radii["r95"], SKY)
+    _draw_field(figure, left, gradient, radii, theoretical_px, "≥" if is_lower_bound else "=")
+    least = ", at least" if is_lower_bound else ""
+    sizes = {f"half of the influence (2 r50){least}": (2 * radii["r50"], BLUE)}
+    sizes[f"95 % of the influence (2 r95){least}"] = (2 * radii["r95"], SKY)
     if np.isfinite(theoretical_px):
         sizes["theoretical field"] = (theoretical_px, GREEN)
     sizes["tile"] = (tile_size, GREY)
@@ -58,7 +63,7 @@ def draw_receptive_field(
     return figure
 
 
-def _draw_field(figure, axes, gradient, radii, theoretical_px) -> None:
+def _draw_field(figure, axes, gradient, radii, theoretical_px, sign: str) -> None:
     radius = gradient.shape[0] // 2
     values = np.nan_to_num(gradient)
     top = values.max() or 1.0
@@ -67,7 +72,7 @@ def _draw_field(figure, axes, gradient, radii, theoretical_px) -> None:
     figure.colorbar(shown, ax=axes, label="size of the gradient, of its largest [1]")
     for name, style in (("r50", "-"), ("r95", "--")):
         if np.isfinite(radii[name]):
-            label = f"{name} = {radii[name]:.0f} px"
+            label = f"{name} {sign} {radii[name]:.0f} px"
             axes.add_patch(
                 Circle((0, 0), radii[name], fill=False, color="white", ls=style, label=label)
             )
