@@ -18,7 +18,16 @@ def test_the_frame_is_no_edge():
     inside = np.zeros((20, 20), bool)
     inside[:, 14:] = True  # six columns seen, and as many behind the frame
     assert median_thickness(inside) == 11
-    assert np.isposinf(median_thickness(np.ones((5, 5), bool)))
+    assert np.isnan(median_thickness(np.ones((5, 5), bool)))
+    assert np.isnan(median_thickness(np.zeros((5, 5), bool)))
+
+
+def test_a_few_specks_do_not_make_a_grain_thin():
+    inside = np.zeros((200, 200), bool)
+    inside[40:160, 40:160] = True
+    inside[5, 5::20] = True
+    assert median_thickness(inside) == 119
+    assert median_thickness(inside[:20]) == 1  # where there is nothing else
 
 
 def test_ignored_pixels_are_no_edge_and_specks_do_not_count():
