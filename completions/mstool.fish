@@ -322,7 +322,7 @@ complete -c mstool -n '_shtab_mstool_using explain' -s 0 -l null -d 'Paths in --
 complete -c mstool -n '_shtab_mstool_using explain' -l model -xka "(__fish_complete_path (commandline -ct))" -d 'Model that mstool train wrote.'
 complete -c mstool -n '_shtab_mstool_using explain' -l class -x -d 'Class to explain.'
 complete -c mstool -n '_shtab_mstool_using explain' -l contrast -x -d 'Explain the class against the rest, against nothing, or against one class.'
-complete -c mstool -n '_shtab_mstool_using explain' -l region -x -d 'Pixels asked about: class (as predicted), component:K (the K-th largest), mask:FILE, box:ROW,COL,HEIGHT,WIDTH, point:ROW,COL, errors (needs labels), uncertain, or boundary (of the prediction).'
+complete -c mstool -n '_shtab_mstool_using explain' -l region -x -d 'Pixels asked about: class (as predicted), component:K (the K-th largest), mask:FILE (as large as the micrograph, before or after --scale), box:ROW,COL,HEIGHT,WIDTH, point:ROW,COL, errors (needs labels), uncertain, or boundary (of the prediction).'
 complete -c mstool -n '_shtab_mstool_using explain' -l methods -x -d 'integrated-gradients, integrated-gradients-blurred, gradient-x-input, saliency, smoothgrad, guided-backprop, occlusion, region-ablation, gradcam, hirescam, layercam, seg-gradcam, or all.'
 complete -c mstool -n '_shtab_mstool_using explain' -l layers -x -d 'Layers of the CAMs, as '"'"'decoder.*'"'"'; by default the shallowest encoder stage.'
 complete -c mstool -n '_shtab_mstool_using explain' -l list-layers -d 'Print the layers of the model as CSV, and stop.'

@@ -35,7 +35,8 @@ def explain(
             "--region",
             metavar="REGION",
             help="Pixels asked about: class (as predicted), component:K (the K-th largest), "
-            "mask:FILE, box:ROW,COL,HEIGHT,WIDTH, point:ROW,COL, errors (needs labels), uncertain, "
+            "mask:FILE (as large as the micrograph, before or after --scale), "
+            "box:ROW,COL,HEIGHT,WIDTH, point:ROW,COL, errors (needs labels), uncertain, "
             "or boundary (of the prediction).",
         ),
     ] = "class",

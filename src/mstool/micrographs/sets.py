@@ -75,6 +75,8 @@ class View:
         Class indices, 255 ignored.
     pixel_size_um : float or None
         After scaling [um/px].
+    extent, stored : tuple of int
+        H and W of the scaled micrograph, and of the file [px]; of a tile, both are its own.
     """
 
     name: str
@@ -84,6 +86,8 @@ class View:
     image: np.ndarray
     truth: np.ndarray | None
     pixel_size_um: float | None
+    extent: tuple[int, int]
+    stored: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -228,10 +232,11 @@ class MicrographSet:
             yield from self._tiles(self.tiles, member, most)
             return
         opened = self.open(member)
+        stored = opened.micrograph.height, opened.micrograph.width
         for window in _spread(plan_windows(*opened.shape, size, 0), most):
             yield View(
                 member.name, member.name, member.group, window, _as_view(opened.read(window)),
-                opened.read_labels(window), opened.pixel_size_um,
+                opened.read_labels(window), opened.pixel_size_um, opened.shape, stored,
             )  # fmt: skip
 
     def content_sha256(self, member: Member) -> str:
@@ -244,9 +249,10 @@ class MicrographSet:
         for tile in _spread([t for t in folder.tiles if t.source == member.name], most):
             image, truth = folder.read(tile)
             window = Window(0, 0, tile.height, tile.width)
+            extent = image.shape[0], image.shape[1]
             yield View(
                 tile.id, member.name, member.group, window, _as_view(image), truth,
-                self.pixel_size_um,
+                self.pixel_size_um, extent, extent,
             )  # fmt: skip
 
 
