@@ -4,8 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mstool.explanations.field_of_view import Field, select_pixels
+from mstool.explanations.field_of_view import Field, how_well_placed, select_pixels
 from mstool.explanations.regions import LEAST_PX, describe_sample, draw_regions
+from mstool.geometry.grid import plan_windows
 from mstool.geometry.window import Window
 
 
@@ -75,6 +76,18 @@ def test_no_pixel_is_drawn_twice():
 def test_regions_of_small_fields_leave_room_around_them():
     for region in draw_regions([field_of(np.ones((60, 80), bool))], 3, 192, 0):
         assert 0 < region.inside.sum() <= np.pi * 21**2
+
+
+def test_a_point_is_asked_about_in_the_field_in_whose_middle_it_lies():
+    probabilities = np.zeros((2, 512, 512))
+    windows = plan_windows(1000, 1000, 512, 0)
+
+    def placed(window):
+        return how_well_placed(select_pixels("point", (510, 505), 1, probabilities, None, window))
+
+    assert sum(placed(window)[0] for window in windows) == 4  # fields overlap
+    assert max(windows, key=placed) == Window(488, 488, 512, 512)
+    assert how_well_placed(np.zeros((9, 9), bool)) == (0, -np.inf)
 
 
 def test_groups_are_the_units():

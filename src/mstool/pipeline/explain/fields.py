@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mstool.errors import InputError, UsageError
-from mstool.explanations.field_of_view import Field, select_pixels
+from mstool.explanations.field_of_view import Field, how_well_placed, select_pixels
 from mstool.geometry.resample import nearest_indices
 from mstool.io.conversions import without_alpha
 from mstool.io.images import open_label_values
@@ -30,7 +30,10 @@ def read_fields(
     compute: Compute,
     report: Reporter,
 ) -> list[Field]:
-    """Read, predict, and find the region in each image; of a large one the field with most of it.
+    """Read, predict, and find the region in each image.
+
+    Of a large image it is the field with most of the region, and among equals with the region
+    nearest to its middle.
 
     Raises
     ------
@@ -40,17 +43,18 @@ def read_fields(
     check_needs([model.needs], micrographs.given(()), Reporter())
     fields, greys = [], []
     for name, views in groupby(_views(micrographs, size), key=lambda view: view.name):
-        found = None
+        found, best = None, (0, -np.inf)
         for view in views:
             greys.append(sample_greys(view.image))
             probabilities = image_probabilities(model.segmenter, view.image, compute)
             region = _find_region(choice, class_index, probabilities, view)
-            if found is None or region.sum() > found.region.sum():
+            if (placed := how_well_placed(region)) > best:
+                best = placed
                 found = Field(
                     *(name, view.source, view.group, view.image, view.truth, view.window),
                     *(view.pixel_size_um, probabilities, region),
                 )
-        if found is None or not found.region.any():
+        if found is None:
             report.note(f"{name}: left out, since nothing in it is {choice.kind} of that class")
             continue
         fields.append(found)
