@@ -23,7 +23,7 @@ class Patch:
     inside : ndarray of bool, shape (H, W)
         Pixels of the patch.
     margin_shift : float
-        Loss of the class against the rest on the region [logits]; above 0 if the attack worked.
+        Loss of the target that was attacked [logits]; above 0 if the attack worked.
     """
 
     subject: Subject
@@ -82,7 +82,8 @@ def attack(
     Parameters
     ----------
     subject : Subject
-        Image and class, whose decision on the region is attacked.
+        Image and class, whose target on the region is attacked: against the rest, to change what
+        the network decides.
     inside : ndarray of bool, shape (H, W)
         Pixels that may change.
     limits : tuple of float
