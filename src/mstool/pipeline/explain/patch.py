@@ -92,7 +92,8 @@ def _draw(question: Question, region: Region, patch: Patch, maps: Maps) -> None:
         patch.subject.image,
         [Panel(one.label, maps[one.label], one.is_signed) for one in question.methods],
         patch.inside,
-        f"{region.field}: a patch (outlined) made to turn {lost} into {gained}",
+        f"{region.field}: a patch made to turn {lost} into {gained}",
         None,
+        "micrograph with patch, outlined",
     )
     question.draw("patch.png", figure)
