@@ -51,11 +51,11 @@ def test_strides_of_an_unpadded_network_are_those_of_its_tensors():
         assert segmenter.network.stride_of(layer.name) == layer.stride
 
 
-@pytest.mark.parametrize(("spec", "row"), [(VALID, 30 + 20 - 2), (SAME, 30)])
+@pytest.mark.parametrize(("spec", "row"), [(VALID, 12 + 20 - 2), (SAME, 12)])
 def test_patch_hides_where_the_map_lies_on_the_image(spec, row, monkeypatch):
-    subject = subject_of(spec, (60, 60), (10, 10))
+    subject = subject_of(spec, (60, 60), (30, 30))
     inside = torch.zeros(60, 60, dtype=torch.bool)
-    inside[30] = True
+    inside[12] = True
     changed = subject.place(subject.image).requires_grad_()
 
     def show_that_row(*asked):
