@@ -165,7 +165,10 @@ def _caption(record: dict[str, Any]) -> str:
     if found := record.get("min_detectable"):
         lines.append(_least_line(found, record))
     if record["baselines"]["otsu"]:
-        lines.append("Otsu: regions matched to classes with the truth in hand, an upper bound")
+        lines.append(
+            "Otsu: its regions matched to classes with the truth in hand; other thresholds may do "
+            "better"
+        )
     return "\n".join(lines)
 
 

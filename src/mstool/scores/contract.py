@@ -71,8 +71,10 @@ DEFINITIONS = {
     "class_ece the same of the probability of each class. brier is the mean squared difference of "
     "probabilities and truth, summed over classes, from 0 to 2 (Brier 1950). expected_error is "
     "the mean of 1 less the largest probability. All are of the stitched probabilities.",
-    "baselines": "majority gives the commonest class to every pixel; otsu gives classes to "
-    "regions of like brightness with the truth in hand, an upper bound of what thresholds can "
-    "reach. None of them learns, since that needs micrographs that are not scored: train --arch "
+    "baselines": "majority gives the commonest class to every pixel; otsu cuts each micrograph "
+    "at Otsu's thresholds, which come from its grey levels alone, and gives each region a class, "
+    "the same in all, with the truth in hand: up to five classes as well as can be, beyond not "
+    "every way is tried. Other thresholds may score more, as where a bright phase is rare. None "
+    "of them learns, since that needs micrographs that are not scored: train --arch "
     "pixel-classifier makes such a baseline.",
 }
