@@ -52,3 +52,13 @@ def test_indexed_colour_under_a_legend_of_colours_is_drawn_as_it_is_scored(view,
     for values, colours in ((TRUTH, [WHITE, BLUE]), (1 - TRUTH, [BLUE, WHITE])):
         save_in_palette(tmp_path / "l" / "x.png", values, colours)
         assert view("a=*,b=#0000ff").panels == in_colour
+
+
+def test_scale_bar_is_of_the_pixel_size_that_the_mask_was_made_with(view, tmp_path):
+    Image.fromarray(TRUTH).save(tmp_path / "l" / "x.png")
+    save_tiff(tmp_path / "i" / "x.tif", TRUTH * 90 + 60, 1)
+    save_tiff(tmp_path / "m" / "x.tif", TRUTH)
+    assert view("a=0,b=1").bar_text == "5 µm"
+    save_tiff(tmp_path / "m" / "x.tif", TRUTH, 0.1)
+    assert view("a=0,b=1").bar_text == "500 nm"
+    assert view("a=0,b=1", "--boundaries", "1px", "--pixel-size", 0.01).bar_text == "50 nm"

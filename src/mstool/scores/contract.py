@@ -29,7 +29,9 @@ DEFINITIONS = {
     "mcc": "Matthews correlation coefficient for any number of classes (Gorodkin 2004), from -1 "
     "to 1; null where label map or mask holds one class alone.",
     "boundary": "The boundary of a class are its pixels with a pixel of another class above, "
-    "below, left or right. Distances are Euclidean, between the middles of pixels.",
+    "below, left or right. Distances are Euclidean, between the middles of pixels; in um, pixels "
+    "have the size of --pixel-size, or else that with which the mask was made, or else that which "
+    "the micrograph or the label map states.",
     "boundary_iou": "IoU of the rims of a class: its pixels less than the tolerance from a "
     "boundary, in label map and mask (Cheng et al. 2021, with the tolerance as width).",
     "boundary_f1": "Harmonic mean of boundary_precision, the share of the boundary pixels of the "

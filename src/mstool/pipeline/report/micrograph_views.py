@@ -11,6 +11,7 @@ import numpy as np
 
 from mstool.errors import MstoolError
 from mstool.io.images import open_micrograph
+from mstool.io.micrograph import Micrograph
 from mstool.labels.encode import encode_labels
 from mstool.labels.legend import legend_from_toml, palette
 from mstool.micrographs.label_maps import LabelMap, open_label_map
@@ -86,13 +87,18 @@ def _draw(record: Mapping[str, Any], mask: Path, labels: Path, micrograph: Path)
     height, width = truth.shape
     truth = leave_out_border(truth, 0, height, border)
     panels = paint_panels(grey, prediction, truth, palette(legends[1]))
-    size_um = opened.pixel_size_um or maps[0].values.pixel_size_um
+    size_um = record["settings"].get("pixel_size") or _stated_size(maps[0].values, opened)
     urls = tuple(_data_url(panel) for panel in panels)
     return View(urls, width, height, *_scale_bar(width * step, size_um))
 
 
 def _read_labels(label_map: LabelMap, step: int) -> np.ndarray:
     return encode_labels(read_reduced(label_map.values, step), label_map.legend)
+
+
+def _stated_size(mask: Micrograph, micrograph: Micrograph) -> float | None:
+    """Pixel size [um/px] that the mask was made with; that of the file may be a wrong one."""
+    return mask.pixel_size_um or micrograph.pixel_size_um
 
 
 def _scale_bar(width: int, size_um: float | None) -> tuple[float | None, str]:
