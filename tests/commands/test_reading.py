@@ -164,6 +164,24 @@ def test_other_grey_range_is_said_with_the_remedy_that_mends_it(
     assert "grey levels" not in run_mstool("predict", "back", "-o", "q").stderr
 
 
+def test_twelve_bits_beside_a_model_of_eight_are_told_their_range(run_mstool, new_batch):
+    new_batch(lambda grey: grey.astype(np.uint16) * 16)
+    run_mstool("tile", "new", *CUT, "-o", "t", "-q")
+    told = one_line(run_mstool("predict", "t", "--model", "model", "-o", "p")).rstrip()
+    assert told.endswith("; mstool tile --bits 8 --rescale-greys 0,4095 makes them fit")
+    told = one_line(run_mstool("segment", "new", "--model", "model", "-o", "m")).rstrip()
+    assert told.endswith("; mstool segment --bits 8 --rescale-greys 0,4095 makes them fit")
+    run_mstool("tile", "new", *CUT, "--bits", 8, "-o", "u", "-q")
+    said = run_mstool("predict", "u", "--model", "model", "-o", "q").stderr
+    assert "mstool tile --rescale-greys 0,4095 brings them there" in said
+    flags = ("--model", "model", "--bits", 8, "-o", "n")
+    said = run_mstool("segment", "new", *flags).stderr
+    assert "mstool segment --rescale-greys 0,4095 brings them there" in said
+    flags += ("--rescale-greys", "0,4095", "--overwrite")
+    ended = run_mstool("segment", "new", *flags)
+    assert (ended.code, "grey levels" in ended.stderr) == (0, False)
+
+
 @pytest.mark.parametrize("text", ["5", "5,5", "a,b", "1,2,3", ""])
 def test_greys_to_rescale_are_two(run_mstool, study, text):
     ended = run_mstool("tile", "raw", *CUT, "--rescale-greys", text, "-o", "t", "-q")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mstool.errors import InputError
-from mstool.micrographs.grey_range import compare_greys
+from mstool.micrographs.grey_range import compare_greys, levels_beside_bits
 from mstool.reporting import Reporter
 
 _SAME_SIZE = 0.02  # pixel sizes closer than this are the same
@@ -69,6 +69,8 @@ class Given:
         That has been applied.
     micrographs : frozenset of str
         Content hashes, where they are known.
+    levels : tuple of float, or None
+        Greys of the files that are black and white as they are read; None if that is not known.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Given:
     pixel_size_um: float | None = None
     scale: float = 1.0
     micrographs: frozenset[str] = frozenset()
+    levels: tuple[float, float] | None = None
 
 
 def check_needs(needs: Sequence[Needs], given: Given, report: Reporter, verb: str = "tile") -> None:
@@ -107,7 +110,7 @@ def check_needs(needs: Sequence[Needs], given: Given, report: Reporter, verb: st
             raise InputError(
                 f"{given.name}: {', and '.join(wrong)}; {_remedy(one, given, flags, verb)}"
             )
-        for doubt in _list_doubts(one, given):
+        for doubt in _list_doubts(one, given, verb):
             report.note(doubt)
 
 
@@ -125,12 +128,12 @@ def _remedy(needs: Needs, given: Given, flags: Sequence[str | None], verb: str) 
     return "; ".join(remedies)
 
 
-def _list_doubts(needs: Needs, given: Given) -> list[str]:
+def _list_doubts(needs: Needs, given: Given, verb: str) -> list[str]:
     """What a network can stand, and may do worse with."""
     doubts = []
     if size := _scale_to(needs, given):
         doubts.append(_size_in_words(needs, given, size))
-    greys = compare_greys(given.greys, needs.greys, given.dtype)
+    greys = compare_greys(given.greys, needs.greys, given.dtype, given.levels, verb)
     if greys:
         doubts.append(f"warning: {given.name}: {greys}")
     return doubts
@@ -148,7 +151,7 @@ def _list_obstacles(needs: Needs, given: Given) -> tuple[list[str], list[str | N
         flags.append("--grey" if needs.n_channels == 1 else None)
     if needs.dtype != given.dtype:
         wrong.append(f"pixels are {given.dtype}, {needs.name} was trained on {needs.dtype}")
-        flags.append({"uint8": "--bits 8", "uint16": "--bits 16"}.get(needs.dtype))
+        flags.append(_conversion(needs, given))
     if given.classes is not None and given.classes != needs.classes:
         wrong.append(
             f"label maps have classes {', '.join(given.classes)}, {needs.name} has "
@@ -159,6 +162,17 @@ def _list_obstacles(needs: Needs, given: Given) -> tuple[list[str], list[str | N
         wrong.append(f"{_scales_in_words(needs, given)}, from the same micrographs")
         flags.append("")  # which `_remedy` knows
     return wrong, flags
+
+
+def _conversion(needs: Needs, given: Given) -> str | None:
+    """Flags that give the pixels of training, with a range where files fill little of their type.
+
+    None where there are none.
+    """
+    bits = {"uint8": "--bits 8", "uint16": "--bits 16"}.get(needs.dtype)
+    types = given.dtype, needs.dtype
+    levels = bits and levels_beside_bits(given.greys, needs.greys, types, given.levels)
+    return f"{bits} --rescale-greys {levels[0]:g},{levels[1]:g}" if levels else bits
 
 
 def _is_size_unknown(needs: Needs, given: Given) -> bool:

@@ -21,6 +21,7 @@ from mstool.io.images import open_micrograph
 from mstool.io.micrograph import Micrograph
 from mstool.labels.legend import Legend
 from mstool.micrographs.find import SetFiles
+from mstool.micrographs.grey_range import levels_as_read
 from mstool.micrographs.group_pattern import find_group
 from mstool.micrographs.label_maps import LabelMap
 from mstool.micrographs.label_sets import LabelMaps, open_label_maps
@@ -174,6 +175,8 @@ class MicrographSet:
         Of micrographs; None without, and for tiles.
     tiles : TileFolder or None
         For tiles.
+    levels : tuple of float, or None
+        Greys of the files that are black and white as they are read; None if that is not known.
     """
 
     name: str
@@ -185,6 +188,7 @@ class MicrographSet:
     pixel_size_um: float | None
     labels: LabelMaps | None = None
     tiles: TileFolder | None = None
+    levels: tuple[float, float] | None = None
 
     @property
     def legend(self) -> Legend | None:
@@ -202,8 +206,9 @@ class MicrographSet:
         """What a network is told of it; `greys` are quantiles of its fields."""
         classes = None if self.legend is None else self.legend.names
         return Given(
-            self.name, self.n_channels, self.dtype, classes, greys, self.pixel_size_um, self.scale
-        )
+            self.name, self.n_channels, self.dtype, classes, greys, self.pixel_size_um, self.scale,
+            levels=self.levels,
+        )  # fmt: skip
 
     def open(self, member: Member) -> ScaledMicrograph:
         """Open a micrograph, not of a tile folder, for reading by window."""
@@ -301,6 +306,7 @@ def open_set(
         1 if is_grey else 3,
         None if sizes is None else sizes / reading.scale,
         labels,
+        levels=levels_as_read({fact.dtype.name for fact in facts}, reading.bits, reading.greys),
     )
 
 
@@ -333,8 +339,9 @@ def _open_tiles(files: SetFiles, reading: Reading, name: str) -> MicrographSet:
     )
     size = reading.pixel_size_um or folder.pixel_size_um
     return MicrographSet(
-        name, files, reading, members, folder.dtype, folder.n_channels, size, tiles=folder
-    )
+        name, files, reading, members, folder.dtype, folder.n_channels, size, tiles=folder,
+        levels=folder.levels,
+    )  # fmt: skip
 
 
 def _forget(*_) -> np.ndarray:
