@@ -14,7 +14,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from mstool.io.tiles import read_manifest
+from mstool.io.tiles import read_manifest, write_tile_image
 from mstool.nn.checkpoint import load_checkpoint, save_checkpoint
 
 CUT = ("--size", 48, "--overlap", 16)
@@ -128,6 +128,22 @@ def test_scale_that_was_applied_counts_in_the_advice(run_mstool, study):
     assert ended.code == 0
     assert "--scale 2 makes them alike" in ended.stderr
     assert "makes them alike" not in run_mstool(*call, "--scale", 2, "-o", "b").stderr
+
+
+def test_micrographs_of_unlike_pixel_sizes_are_each_compared_with_that_of_the_model(
+    run_mstool, study
+):
+    model = load_checkpoint(Path("model/model.safetensors"))
+    checkpoint = replace(model.checkpoint, pixel_size_um=0.1)
+    save_checkpoint(Path("sized.safetensors"), model.segmenter, checkpoint)
+    Path("new").mkdir()
+    for path, size_um in zip(grey_files(), (0.1, 0.2, 0.2), strict=False):
+        write_tile_image(Path("new") / path.name, tifffile.imread(path), size_um)
+    words = "img1.tif of new has 0.2 (and 1 more another); take micrographs of each pixel size"
+    assert words in run_mstool("segment", "new", "--model", "sized.safetensors").stderr
+    run_mstool("tile", "new", *CUT, "-o", "t", "-q")
+    said = run_mstool("predict", "t", "--model", "sized.safetensors", "-o", "p").stderr
+    assert words.replace("new", "t") in said
 
 
 def test_domain_shift_compares_the_pixel_size_with_that_of_the_model(run_mstool, new_batch, study):

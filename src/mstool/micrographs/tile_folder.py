@@ -24,7 +24,7 @@ from mstool.io.tiles import (
 )
 from mstool.labels.legend import Legend
 from mstool.micrographs.label_maps import read_legend
-from mstool.micrographs.needs import Given
+from mstool.micrographs.needs import Given, GivenMicrograph
 
 LEGEND = "legend.toml"
 
@@ -91,9 +91,12 @@ class TileFolder:
         classes = None if self.legend is None else self.legend.names
         return Given(
             str(self.path), self.n_channels, self.dtype, classes, self.greys, self.pixel_size_um,
-            self.scale, frozenset(source.sha256 for source in self.sources.values()),
-            self.levels,
+            self.scale, tuple(map(self._given_micrograph, self.sources.values())), self.levels,
         )  # fmt: skip
+
+    def _given_micrograph(self, source: SourceImage) -> GivenMicrograph:
+        size = self.pixel_size_um or (source.pixel_size_um and source.pixel_size_um / self.scale)
+        return GivenMicrograph(source.name, size, source.sha256)
 
     def count_labels(self) -> dict[str, dict[str, int]] | None:
         """Labelled pixels by micrograph and class, in tiles; None if a tile has no labels."""

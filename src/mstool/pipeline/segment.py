@@ -20,7 +20,7 @@ from mstool.io.tiles import STITCH_RECORD, SourceImage, from_stored, read_source
 from mstool.labels.legend import Legend, index_legend, legend_from_toml, legend_to_toml
 from mstool.micrographs.find import SetFiles
 from mstool.micrographs.grey_range import describe_greys, sample_greys
-from mstool.micrographs.needs import Needs, check_needs
+from mstool.micrographs.needs import GivenMicrograph, Needs, check_needs
 from mstool.micrographs.sets import Member, MicrographSet, Reading, ScaledMicrograph
 from mstool.micrographs.tile_folder import LEGEND
 from mstool.nn.checkpoint import LoadedModel
@@ -125,7 +125,9 @@ class Stream:
         began = time.monotonic()
         opened = self.micrographs.open(member)
         source = describe_source(member, opened, hashes, self.out)
-        given = replace(self.micrographs.given(()), micrographs=frozenset([source.sha256]))
+        shown = GivenMicrograph(member.name, opened.pixel_size_um, source.sha256)
+        alone = replace(self.micrographs, members=(member,), pixel_size_um=opened.pixel_size_um)
+        given = replace(alone.given(()), micrographs=(shown,))
         check_needs(self.needs, given, Reporter(), "segment")
         windows = self.plan(opened.shape)
         with report.progress(member.name, len(windows)) as advance:
