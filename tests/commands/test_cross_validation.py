@@ -385,6 +385,7 @@ def test_no_leak_is_cried_where_each_model_is_tested_on_what_it_has_not_seen(run
     assert record["leak"] == {
         "checked": True,
         "trained_on": [],
+        "named_alike": [],
         "same_group": [],
         "transductive": [],
         "allowed": [],

@@ -277,6 +277,18 @@ def test_model_that_has_seen_the_micrographs_is_named(run_mstool, tmp_path, trut
     assert only(json.loads(ended.stdout)["versus"])["leak"]["trained_on"] == ["i0.png"]
 
 
+def test_model_that_has_seen_micrographs_of_those_names_is_named(run_mstool, tmp_path, truth):
+    labels = save(tmp_path / "l", truth)
+    one = save_stitched(tmp_path / "one", noisy(truth, 0.1, 1))
+    seen = [{"name": "i0.png", "group": "i0.png", "sha256": "of another set", "part": "train"}]
+    other = save_stitched(tmp_path / "other", noisy(truth, 0.1, 2), trained_on=seen)
+    ended = run_mstool("score", one, labels, "--versus", other)
+    assert "was trained on 1 of" not in ended.stderr
+    assert "that are named alike with 1 of 7 scored ones, and of other content" in ended.stderr
+    leak = only(json.loads(ended.stdout)["versus"])["leak"]
+    assert (leak["trained_on"], leak["named_alike"]) == ([], ["i0.png"])
+
+
 def test_model_of_which_nothing_is_known_is_named(run_mstool, tmp_path, truth):
     labels = save(tmp_path / "l", truth)
     one = save_stitched(tmp_path / "one", noisy(truth, 0.1, 1))
