@@ -504,7 +504,7 @@ def test_runs_of_other_micrographs_are_refused(run_mstool, cv):
 
 def test_runs_of_other_pictures_are_refused(run_mstool, cv):
     record = read("masks-0/stitch.json")
-    record["sources"][0]["sha256"] = "other"
+    record["sources"][0] |= {"sha256": "other", "file_sha256": "other"}
     write_record(Path("masks-0/stitch.json"), record)
     ended = run_mstool("score", "masks-1", "masks-0", "labels", "-q")
     assert_one_line(ended, 65, "masks-0/img0.tif: is of another micrograph than masks-1/img0.tif")
