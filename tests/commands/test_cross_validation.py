@@ -613,4 +613,9 @@ def test_leave_one_out_is_a_fold_a_micrograph(run_mstool, study):
     record, _ = score(run_mstool, "masks", "labels")
     assert [row["n_images"] for row in record["folds"]] == [1] * 6
     assert record["leak"]["trained_on"] == []
-    assert [*record["variance"]["components"]] == ["micrograph"]
+    parts = record["variance"]["components"]
+    assert {name: row["includes"] for name, row in parts.items()} == {
+        "micrograph": ["fold", "training", "rest"]
+    }
+    _, table = score(run_mstool, "masks", "labels", "--table", "-q")
+    assert "micrograph: with fold and training and rest, not to be told apart" in table

@@ -193,7 +193,11 @@ def _variance_lines(components: dict[str, Any]) -> list[str]:
         "training": "  training: chance in fitting one model; one fold of one run",
         "rest": "  rest: what no part explains, of one micrograph in one run",
     }
-    return [words for name, words in known.items() if name in components]
+    lines = [words for name, words in known.items() if name in components]
+    for name, row in components.items():
+        if row["includes"]:
+            lines.append(f"  {name}: with {' and '.join(row['includes'])}, not to be told apart")
+    return lines
 
 
 def _versus_caption(entry: dict[str, Any]) -> str:

@@ -64,8 +64,9 @@ DEFINITIONS = {
     "variance": "The score of one micrograph in one run is a mean and a random part of each of: "
     "the micrograph; its group; the run; the fold, where all runs have the same; the training, "
     "which is one fold of one run, hence what chance in fitting does; and the rest, which none of "
-    "them explains. sd is in the unit of the score. With one run, fold has the chance of training "
-    "in it, and micrograph the rest.",
+    "them explains. sd is in the unit of the score. Parts that divide the scores alike cannot be "
+    "told apart, and includes names those that are within another: with one run, fold has the "
+    "chance of training in it, and micrograph the rest.",
     "abstention": "Pixels that stitch --abstain left without a class count nowhere; coverage is "
     "the share of the labelled pixels that have one, and every score is of these.",
     "calibration": "ece is the mean over pixels of the distance between the mean largest "
