@@ -93,7 +93,7 @@ def _moments(
 def _told_apart(
     factors: Mapping[str, Sequence], is_defined: np.ndarray
 ) -> tuple[dict[str, tuple[int, ...]], dict[str, list[str]]]:
-    """Level of each defined score, 0, 1, ..., in what can be told apart, and what is within each."""
+    """Level of each defined score, from 0, in what can be told apart, and what is within each."""
     n = int(is_defined.sum())
     names = {tuple(range(n)): REST}  # by the way that they divide the scores
     kept, included = {}, {REST: []}
