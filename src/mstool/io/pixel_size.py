@@ -31,9 +31,9 @@ _NO_UNITS = ("", "pixel", "px", "reference frame", "none", "null")
 
 # Screens, printers and scanners reach 4800 dots per inch, 5.3 um, and programs write such numbers
 # without knowing any pixel size; the finest electron micrographs have 0.01 nm per pixel.
-_COARSEST_UM, _FINEST_UM = 5.0, 1e-5
+_COARSEST_UM, FINEST_UM = 5.0, 1e-5
 # With pixels of 1 mm, what is seen is no microstructure: the unit is another than was thought.
-_COARSEST_STATED_UM = 1e3
+COARSEST_STATED_UM = 1e3
 _MOST_UNEQUAL = 1.01
 
 
@@ -99,7 +99,7 @@ def stated_size(
         shown = " ".join(unit.split())[:20]
         return StatedSize(doubt=f"states its pixel size in {shown!r}, which is no known unit")
     size_um = edges[0] * factor
-    if not (is_own or _FINEST_UM <= size_um <= _COARSEST_STATED_UM):
+    if not (is_own or FINEST_UM <= size_um <= COARSEST_STATED_UM):
         return StatedSize(doubt=f"states pixels of {size_um:.4g} um, which no micrograph has")
     return _if_square(size_um, edges[1] * factor)
 
@@ -117,7 +117,7 @@ def size_from_density(across: object, down: object, unit: str) -> StatedSize | N
     if factor / per_x > _COARSEST_UM:
         what = "which is what programs write that know no pixel size"
         return StatedSize(doubt=f"{said}, {what}")
-    if factor / per_x < _FINEST_UM:
+    if factor / per_x < FINEST_UM:
         return StatedSize(doubt=f"{said}, which is finer than any microscope")
     return _if_square(factor / per_x, factor / per_y)
 
