@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def make_fit(tmp_path):
     def make(loss=None, validate=None, threads=None, n_tiles=1, **settings):
         decode = lambda _: (labels * np.uint8(90) + np.uint8(80), labels)  # noqa: E731
         store = TileStore([tile] * n_tiles, decode)
-        normalisation = fit_normalisation(store)
+        normalisation = fit_normalisation(store, Path("tiles"))
         crops = CropSet(store, 16, PRESETS["none"], normalisation, 0)
         torch.manual_seed(0)
         segmenter = build_segmenter(

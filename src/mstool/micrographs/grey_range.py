@@ -61,7 +61,7 @@ def compare_greys(ours: Sequence[float], theirs: Sequence[float], dtype: str) ->
     if not ours or not theirs:
         return None
     new, old = np.asarray(ours), np.asarray(theirs)
-    span, old_span = new[-1] - new[0], max(old[-1] - old[0], 1e-9)
+    span, old_span = new[-1] - new[0], (old[-1] - old[0]) or 1.0
     is_outside = not old[0] - 0.1 * old_span <= new[3] <= old[-1] + 0.1 * old_span
     if is_outside or not 1 / _OTHER_SPAN < span / old_span < _OTHER_SPAN:
         low, high = _matching_levels(new, old, dtype)
@@ -92,7 +92,7 @@ def _matching_levels(new: np.ndarray, old: np.ndarray, dtype: str) -> tuple[floa
     fills_alike = abs(new[-1] / white - old[-1] / top) < 0.1
     if is_whole and 4 * white <= top and fills_alike and new[-1] > new[0]:
         return 0.0, float(white)
-    per_level = (new[-1] - new[0]) / max(old[-1] - old[0], 1e-9)
+    per_level = (new[-1] - new[0]) / ((old[-1] - old[0]) or 1.0)
     low = new[0] - old[0] * per_level
     high = low + top * per_level
     return (round(low), round(high)) if is_whole else (float(low), float(high))

@@ -72,7 +72,7 @@ def prepare_learner(
     Interrupted
         If stopped while features are computed; nothing of them is kept.
     """
-    report, normalisation = job.report, fit_normalisation(data.train)
+    report, normalisation = job.report, fit_normalisation(data.train, data.folder.path)
     spec = network_spec(settings, data)
     seed = derive_seed(settings.fit.seed, 0)
     segmenter = build_segmenter(spec, list(normalisation.mean), list(normalisation.std), seed)
