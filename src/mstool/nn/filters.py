@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import nn
@@ -57,8 +57,9 @@ def _unrounded(device_type: str) -> Iterator[None]:
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:
-        with torch.autocast(device_type, enabled=False):
-            yield
+        is_rounding = torch.is_autocast_enabled(device_type)
+        with torch.autocast(device_type, enabled=False) if is_rounding else nullcontext():
+            yield  # an exported graph knows nothing of contexts
     finally:
         torch.backends.cudnn.allow_tf32 = before
 
