@@ -1,7 +1,7 @@
 """What learns, from what, and how it is judged."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from mstool.nn.model import (
     count_parameters,
 )
 from mstool.nn.norms import list_norms, refuse_lonely_crops
-from mstool.nn.pixel_bank import PixelBank, fill_bank, head_of
+from mstool.nn.pixel_bank import PixelBank, fill_bank, head_of, views_in_time
 from mstool.nn.spilling_rows import SpillingRows
 from mstool.nn.team import ALONE, Team, refuse_small_batches
 from mstool.nn.threads import ThreadTrial
@@ -63,9 +63,13 @@ def prepare_learner(
     cache: Path | None,
     job: Job,
     stop_requested: Callable[[], int | None],
+    n_views: int | None = None,
     team: Team = ALONE,
 ) -> Learner:
     """Build a network with its first weights, and all that training it takes.
+
+    A pixel classifier looks at `n_views` of its tiles, as a run did that goes on; None for as many
+    as there is time for.
 
     Raises
     ------
@@ -103,7 +107,8 @@ def prepare_learner(
     validate = _validator(data, settings, compute, team)
     learning, examples, judge = segmenter, crops, validate
     if settings.arch == PIXEL:
-        examples = _fill_bank(segmenter, crops, data, settings, compute, job, stop_requested)
+        views = _choose_views(segmenter, crops, settings, compute, job, n_views, team)
+        examples = _fill_bank(segmenter, views, data, settings, compute, job, stop_requested)
         learning, judge = head_of(segmenter), lambda _: validate(segmenter.eval())
     fit = Fit(
         learning,
@@ -117,6 +122,8 @@ def prepare_learner(
         threads,
         team,
     )
+    if isinstance(examples, PixelBank):
+        fit.state.n_views = examples.n_views
     return Learner(segmenter, fit, normalisation, loaded, leaks, transductive)
 
 
@@ -161,24 +168,41 @@ def network_spec(settings: TrainSettings, data: TrainingData) -> ModelSpec:
     )
 
 
-def _fill_bank(
+def _choose_views(
     segmenter: Segmenter,
     crops: CropSet,
+    settings: TrainSettings,
+    compute: Compute,
+    job: Job,
+    n_views: int | None,
+    team: Team,
+) -> list[CropSet]:
+    """Tiles as they are, then changed ones, as often as half of the budget allows."""
+    as_they_are = CropSet(crops.store, crops.size, PRESETS["none"], crops.normalisation, crops.seed)
+    views = [as_they_are, *[crops] * (settings.views - 1)]
+    budget = settings.fit.max_time_s
+    if n_views is None and budget is not None:
+        left_s = budget / 2 - (time.monotonic() - job.run.clock)
+        n_views = team.follow(views_in_time(segmenter, views[-1], compute, left_s))
+    if n_views is not None and n_views < len(views):
+        job.report.note(
+            f"--max-time: half of it is enough for {n_views} of {len(views)} views of the tiles; "
+            "the others are left out"
+        )
+    return views[:n_views]
+
+
+def _fill_bank(
+    segmenter: Segmenter,
+    views: Sequence[CropSet],
     data: TrainingData,
     settings: TrainSettings,
     compute: Compute,
     job: Job,
     stop_requested: Callable[[], int | None],
 ) -> PixelBank:
-    """Compute the features of sampled pixels: of tiles as they are, then of changed ones."""
-    as_they_are = CropSet(crops.store, crops.size, PRESETS["none"], crops.normalisation, crops.seed)
-    views = [as_they_are, *[crops] * (settings.views - 1)]
-    budget = settings.fit.max_time_s
-
-    def is_late() -> bool:
-        return budget is not None and time.monotonic() - job.run.clock > budget / 2
-
-    with job.report.progress("features", len(views) * len(crops)) as advance:
+    """Compute the features of sampled pixels."""
+    with job.report.progress("features", len(views) * len(views[0])) as advance:
 
         def step() -> None:
             advance(1)
@@ -186,12 +210,7 @@ def _fill_bank(
                 raise Interrupted(f"{job.out}: stopped; run the same command to go on", code)
 
         with closing(SpillingRows(segmenter.network.n_features, job.out)) as rows:
-            bank = fill_bank(segmenter, views, settings.pixels, compute, rows, step, is_late)
-    if bank.n_views < len(views):
-        job.report.note(
-            f"--max-time: half of it is spent on {bank.n_views} of {len(views)} views of the "
-            "tiles; the others are left out"
-        )
+            bank = fill_bank(segmenter, views, settings.pixels, compute, rows, step)
     counts = bank.count_classes(len(data.classes))
     _refuse_poor_bank(counts, data, settings)
     words = ", ".join(f"{name} {n:,}" for name, n in zip(data.classes, counts, strict=True))
