@@ -56,6 +56,13 @@ def test_logits_have_the_size_of_any_image():
     assert build("filters", None)(100 + 50 * images(1, 7)).shape == (1, 2, 7, 7)
 
 
+@pytest.mark.parametrize("encoder", ["mit_b0", "tu-test_convnext"])
+def test_maps_without_channels_are_left_out(encoder):
+    segmenter = build("filters+encoder@1+encoder@2", encoder)
+    assert all(projection.n_out for projection in segmenter.network.projections)
+    assert segmenter(100 + 50 * images(1)).shape == (1, 2, 64, 64)
+
+
 def test_features_are_whitened_over_the_images_they_were_fitted_to():
     network, batches = build().network, [images(2), images(2, seed=1)]
     fit_projections(network, batches)

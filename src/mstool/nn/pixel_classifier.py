@@ -102,7 +102,8 @@ class PixelClassifier(nn.Module):
         if encoder is not None:
             encoder.requires_grad_(False).eval()
         sizes = [n_filters(n_channels)] if choice.has_filters else []
-        sizes += list(encoder.out_channels[1:]) * len(choice.scales) if encoder else []
+        if encoder is not None:  # some encoders begin with a map of no channels
+            sizes += [n for n in encoder.out_channels[1:] if n] * len(choice.scales)
         self.projections = nn.ModuleList(
             _Projection(size, size if index == 0 and choice.has_filters else N_COMPONENTS)
             for index, size in enumerate(sizes)
@@ -159,7 +160,7 @@ class PixelClassifier(nn.Module):
         for scale in self.choice.scales:
             height, width = images.shape[-2:]
             seen = _resize(images, (round(scale * height), round(scale * width)))
-            maps += self.encoder(seen)[1:]
+            maps += [each for each in self.encoder(seen)[1:] if each.shape[1]]
         return maps
 
     def train(self, mode: bool = True) -> "PixelClassifier":

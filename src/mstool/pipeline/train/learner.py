@@ -19,6 +19,7 @@ from mstool.nn.dataset import (
 from mstool.nn.device import Compute
 from mstool.nn.finetune import freeze, parse_finetune
 from mstool.nn.fit import Fit
+from mstool.nn.input_size import refuse_fixed_size
 from mstool.nn.losses import build_loss
 from mstool.nn.model import (
     PIXEL,
@@ -94,6 +95,7 @@ def prepare_learner(
     if not data.roles.test:
         report.note("no --test-fold: nothing is left for a test, and the validation score flatters")
     crop = settings.crop or data.folder.size
+    refuse_fixed_size(segmenter, settings.encoder, crop, data.folder.size)
     _check_batches(settings, segmenter, crop, len(data.train))
     _note_lone_crops(settings, segmenter, report)
     refuse_small_batches(len(data.train), settings.fit.batch_size, team.size)
