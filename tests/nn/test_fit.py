@@ -232,6 +232,26 @@ def test_training_that_is_told_to_end_says_no_time(make_fit, capsys):
     assert ["about" in line for line in lines] == [True, False]
 
 
+def test_schedule_follows_the_budget_where_crops_take_longer_than_steps(make_fit, monkeypatch):
+    now, plain, cut = [0.0], build_loss("ce"), CropSet.__getitem__
+
+    def take(seconds, function):
+        def slow(*given):
+            now[0] += seconds
+            return function(*given)
+
+        return slow
+
+    monkeypatch.setattr(fit_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(CropSet, "__getitem__", take(0.3, cut))
+    fit = make_fit(take(0.1, plain), n_tiles=5, epochs=1000, max_time_s=20.0)
+    found, progress = [], fit.progress
+    fit.progress = lambda total: found.append((now[0] / 20, progress(total))) or found[-1][1]
+    assert fit.run(Reporter(), never)
+    spent, done = np.array(found[5:]).T  # the first step cannot know
+    assert np.abs(spent - done).max() < 0.05
+
+
 @pytest.mark.parametrize(("epochs", "is_short"), [(24, False), (50, False), (400, True)])
 def test_budget_for_less_than_a_third_of_the_steps_is_warned_of_once(
     make_fit, clock, capsys, epochs, is_short

@@ -186,6 +186,7 @@ class Fit:
         batches = epoch_batches(len(self.crops), settings.batch_size, settings.seed, state.epoch)
         train_mode(self.segmenter)
         started, n_before, first_step = time.monotonic(), state.n_crops, state.n_steps
+        s_before = state.training_s
         batches = batches[state.step :]
         shares = [self.team.share(batch) for batch in batches]
         for batch, (images, labels) in zip(batches, self._load(shares), strict=True):
@@ -194,6 +195,7 @@ class Fit:
                 break  # the budget is spent: what is left of the epoch is left out
             self._time_step(images, labels, len(batch), progress, report)
             epoch_s = time.monotonic() - started
+            state.training_s = s_before + epoch_s  # with the time that crops were waited for
             self.pace.step_s = epoch_s / (state.n_steps - first_step)
             rate = (state.n_crops - n_before) / epoch_s
             score = "" if state.best_score is None else f", IoU {state.best_score:.3f}"
@@ -219,7 +221,6 @@ class Fit:
         started = time.monotonic()
         self._train_step(images, labels, n_crops, progress)
         seconds = time.monotonic() - started
-        self.state.training_s += seconds
         if decision := self.threads.end_step(seconds):
             report.note(decision)
 

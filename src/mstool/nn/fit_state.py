@@ -90,7 +90,7 @@ class FitState:
     core_s : float or None
         Time spent on CPUs in earlier sessions [s]; None where the system does not tell.
     training_s, validation_s : float
-        Time spent in steps, and in validations [s].
+        Time spent in epochs, loading of crops included, and in validations [s].
     n_validations : int
         Validations so far.
     scaler : dict
