@@ -63,6 +63,17 @@ def test_maps_without_channels_are_left_out(encoder):
     assert segmenter(100 + 50 * images(1)).shape == (1, 2, 64, 64)
 
 
+@pytest.mark.parametrize("features", ["encoder@4", "filters+encoder@1"])
+def test_a_processor_makes_maps_smaller_in_bfloat16_too(features):
+    segmenter, image = build(features), 100 + 50 * images(1)
+    rows, cols = torch.tensor([3, 40]), torch.tensor([60, 7])
+    with torch.no_grad(), choose_compute("cpu", "bf16").autocast():
+        prepared = segmenter.prepare(image)
+        whole = segmenter.network.features(prepared)[0]
+        found = segmenter.network.features_at(prepared, rows, cols)
+    assert torch.allclose(whole[:, rows, cols].T, found, atol=1e-5)
+
+
 def test_features_are_whitened_over_the_images_they_were_fitted_to():
     network, batches = build().network, [images(2), images(2, seed=1)]
     fit_projections(network, batches)

@@ -136,7 +136,7 @@ class PixelClassifier(nn.Module):
         size = tuple(images.shape[-2:])
         return torch.cat(
             [
-                _resize(projection(maps), size)
+                _resize(projection(maps).float(), size)  # as of features_at
                 for projection, maps in zip(self.projections, self.maps(images), strict=True)
             ],
             dim=1,
