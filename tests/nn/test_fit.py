@@ -32,7 +32,7 @@ def make_fit(tmp_path):
     labels = np.repeat(np.array([[0, 1]], np.uint8), 16, 0).repeat(8, 1)
     tile = Tile("t", "a.tif", "a", 0, 0, 16, 16)
 
-    def make(loss=None, validate=None, threads=None, n_tiles=1, **settings):
+    def make(loss=None, validate=None, threads=None, n_tiles=1, validation_s=0.0, **settings):
         decode = lambda _: (labels * np.uint8(90) + np.uint8(80), labels)  # noqa: E731
         store = TileStore([tile] * n_tiles, decode)
         normalisation = fit_normalisation(store, Path("tiles"))
@@ -64,6 +64,7 @@ def make_fit(tmp_path):
             tmp_path / "model" / "resume",
             Run(clock=0.0),
             threads or ThreadTrial(1),
+            validation_s=validation_s,
         )
 
     return make
@@ -250,6 +251,27 @@ def test_schedule_follows_the_budget_where_crops_take_longer_than_steps(make_fit
     assert fit.run(Reporter(), never)
     spent, done = np.array(found[5:]).T  # the first step cannot know
     assert np.abs(spent - done).max() < 0.05
+
+
+def test_budget_leaves_time_for_the_only_validation(make_fit, monkeypatch):
+    now, plain = [0.0], build_loss("ce")
+
+    def take(seconds, given):
+        now[0] += seconds
+        return given
+
+    monkeypatch.setattr(fit_module.time, "monotonic", lambda: now[0])
+    fit = make_fit(
+        lambda *given: take(0.1, plain(*given)),
+        lambda _: take(5.0, {"mean_iou": 0.5}),
+        epochs=1000,
+        validate_every=1000,
+        max_time_s=20.0,
+        validation_s=5.5,
+    )
+    assert fit.run(Reporter(), never)
+    assert 19 < now[0] <= 20
+    assert fit.state.n_validations == 1
 
 
 @pytest.mark.parametrize(("epochs", "is_short"), [(24, False), (50, False), (400, True)])

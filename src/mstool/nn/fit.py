@@ -66,6 +66,8 @@ class Fit:
         From `begin_trial`, which knows those of the unfinished run in `folder`.
     team : Team
         Processes that train it together, each with a share of every batch; the first one writes.
+    validation_s : float
+        What a validation is expected to take, which the budget leaves for the first one [s].
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Fit:
         run: Run,
         threads: ThreadTrial,
         team: Team = ALONE,
+        validation_s: float = 0.0,
     ):
         self.segmenter, self.crops, self.loss = segmenter, crops, loss
         self.validate, self.settings, self.compute = validate, settings, compute
@@ -94,7 +97,7 @@ class Fit:
         )
         self.mean_weights = _copy_weights(segmenter) if settings.ema else None
         self.best_weights: dict[str, torch.Tensor] | None = None
-        self.pace = Pace(settings, run, validate is not None)
+        self.pace = Pace(settings, run, validate is not None, validation_s)
         self._saved = time.monotonic()
         self._losses: deque[tuple[Later, int]] = deque()  # and crops of steps not noted yet
 

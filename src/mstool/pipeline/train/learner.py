@@ -33,7 +33,7 @@ from mstool.nn.pixel_bank import PixelBank, fill_bank, head_of, views_in_time
 from mstool.nn.spilling_rows import SpillingRows
 from mstool.nn.team import ALONE, Team, refuse_small_batches
 from mstool.nn.threads import ThreadTrial
-from mstool.nn.validate import whole_image_confusions
+from mstool.nn.validate import expect_validation_s, whole_image_confusions
 from mstool.nn.weights import LoadedWeights, describe_loaded, load_weights
 from mstool.pipeline.job import Job
 from mstool.pipeline.train.train_flags import TrainSettings
@@ -107,6 +107,7 @@ def prepare_learner(
     segmenter = compute.place(segmenter)
     crops = CropSet(data.train, crop, settings.augmentation, normalisation, settings.fit.seed)
     validate = _validator(data, settings, compute, team)
+    validation_s = _expect_validation_s(segmenter, data, settings, compute, team)
     learning, examples, judge = segmenter, crops, validate
     if settings.arch == PIXEL:
         views = _choose_views(segmenter, crops, settings, compute, job, n_views, team)
@@ -123,6 +124,7 @@ def prepare_learner(
         job.run,
         threads,
         team,
+        validation_s,
     )
     if isinstance(examples, PixelBank):
         fit.state.n_views = examples.n_views
@@ -271,6 +273,15 @@ def _validator(
         return {"mean_iou": metrics.mean_iou, "accuracy": metrics.accuracy, **by_class}
 
     return validate
+
+
+def _expect_validation_s(
+    segmenter: Segmenter, data: TrainingData, settings: TrainSettings, compute: Compute, team: Team
+) -> float:
+    """Time that a validation will take [s]; 0 without a budget, which alone needs to know."""
+    if settings.fit.max_time_s is None:
+        return 0.0
+    return expect_validation_s(segmenter, data.val, settings.fit.batch_size, compute) / team.size
 
 
 def _class_weights(choice: str | tuple[float, ...], data: TrainingData) -> list[float] | None:
