@@ -11,6 +11,7 @@ from torch import nn
 
 from mstool.errors import UsageError
 from mstool.nn.filters import filter_bank, n_filters
+from mstool.nn.tensors import to_float64
 from mstool.nn.vision_transformer import TokenEncoder
 
 DEFAULT_FEATURES = "filters+encoder@1+encoder@2"
@@ -203,7 +204,7 @@ def fit_projections(network: PixelClassifier, batches: Iterable[torch.Tensor]) -
         for images in batches:
             # added up at once: those of two thousand channels take 32 MB an image
             sums = [
-                total + _moments(maps.movedim(1, -1).flatten(0, -2).double())
+                total + _moments(to_float64(maps.movedim(1, -1).flatten(0, -2)))
                 for total, maps in zip(sums, network.maps(images), strict=True)
             ]
         for projection, moments in zip(network.projections, sums, strict=True):
