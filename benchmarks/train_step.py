@@ -83,7 +83,7 @@ def prepare_crops(spec: ModelSpec, size: int, n_tiles: int) -> CropSet:
     labels = labels.repeat(8, axis=0).repeat(8, axis=1)
     tiles = [Tile(f"t{i}", "a.tif", "a", 0, 0, size, size) for i in range(n_tiles)]
     store = TileStore(tiles, lambda _: (image, labels))
-    return CropSet(store, size, PRESETS["default"], fit_normalisation(store), 0)
+    return CropSet(store, size, PRESETS["default"], fit_normalisation(store, Path("tiles")), 0)
 
 
 def build_fit(spec: ModelSpec, compute: Compute, size: int, batch_size: int, out: Path) -> Fit:

@@ -181,7 +181,7 @@ complete -c mstool -n '_shtab_mstool_using train' -l augment -xka "(__fish_compl
 complete -c mstool -n '_shtab_mstool_using train' -l preview -xka "(__fish_complete_directories)" -d 'Draw training crops with their random changes into DIR, and train nothing.'
 complete -c mstool -n '_shtab_mstool_using train' -l crop -x -d 'Edge of training crops; by default that of tiles.'
 complete -c mstool -n '_shtab_mstool_using train' -l pixels -x -d 'Labelled pixels that a pixel-classifier learns from, spread evenly over the tiles; by default 200000.'
-complete -c mstool -n '_shtab_mstool_using train' -l views -x -d 'Times that a pixel-classifier looks at each tile: as it is, then changed at random; by default 3.'
+complete -c mstool -n '_shtab_mstool_using train' -l views -x -d 'Times that a pixel-classifier looks at each tile: as it is, then changed at random; by default 3. With --max-time as many as half of it allows.'
 complete -c mstool -n '_shtab_mstool_using train' -l batch-size -x -d 'Crops a step; of pixel-classifier, times 256 pixels.'
 complete -c mstool -n '_shtab_mstool_using train' -l epochs -x -d 'Passes over the tiles, by default 40; over the pixels of pixel-classifier, by default 10.'
 complete -c mstool -n '_shtab_mstool_using train' -l lr -x -d 'Highest learning rate; by default 0.001, and 0.003 for pixel-classifier.'

@@ -481,6 +481,7 @@ def test_pixel_classifier_learns_scores_and_gives_the_same_bytes(run_mstool, stu
     assert first == again
     record = json.loads((study / "first" / "train.json").read_text())
     assert record["validation"]["val_mean_iou"] > 0.8
+    assert (record["n_views"], record["n_pixels"]) == (2, 3000)
     assert [record["settings"][key] for key in ("loss", "finetune", "encoder")] == [
         "ce",
         "decoder",
@@ -610,7 +611,27 @@ def test_a_vision_transformer_describes_pixels_and_is_asked_of_no_network(
 def test_a_budget_leaves_out_views_of_a_pixel_classifier(run_mstool, study):
     ended = run_mstool(*TRAIN, *PIXEL[:-1], "--max-time", "0.02", "-o", "quick")
     assert ended.code == 0, ended.stderr
-    assert "spent on 1 of 2 views of the tiles; the others are left out" in ended.stderr
+    assert "enough for 1 of 2 views of the tiles; the others are left out" in ended.stderr
+    record = json.loads((study / "quick" / "train.json").read_text())
+    assert (record["n_views"], record["n_pixels"]) == (1, 3000)
+
+
+def test_a_stopped_pixel_classifier_goes_on_with_the_views_it_began_with(
+    run_mstool, study, monkeypatch
+):
+    call = (*TRAIN, *PIXEL, "--views", 3, "--max-time", "1h", "-o", "parts")
+    calls = itertools.count(1)
+    with monkeypatch.context() as patched:
+        patched.setattr("mstool.pipeline.train.learner.views_in_time", lambda *_: 2)
+        patched.setattr(
+            "mstool.commands.train.stop_between_steps",
+            lambda: contextlib.nullcontext(lambda: 75 if next(calls) >= 100 else None),
+        )
+        assert run_mstool(*call).code == 75
+    monkeypatch.setattr("mstool.pipeline.train.learner.views_in_time", lambda *_: 1)
+    ended = run_mstool(*call)
+    assert ended.code == 0, ended.stderr
+    assert json.loads((study / "parts" / "train.json").read_text())["n_views"] == 2
 
 
 def test_a_pixel_classifier_whose_features_are_damaged_is_refused(run_mstool, study):

@@ -148,3 +148,9 @@ def test_levels_below_all_of_training_are_told(training):
 )
 def test_levels_that_may_not_be_turned_round_are_not_told(old, new):
     assert compare_greys((0, *new, 100), (0, *old, 100), "uint8", ALL_8) is None
+
+
+def test_greys_in_metres_are_compared_as_any_others(training):
+    in_metres = greys(1e-12 * training)
+    assert compare_greys(in_metres, in_metres, "float32", (0.0, 1.0)) is None
+    assert compare_greys(greys(9e-12 * training), in_metres, "float32", (0.0, 1.0)) is not None

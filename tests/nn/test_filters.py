@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy import ndimage
 
+from mstool.nn.device import choose_compute
 from mstool.nn.filters import SIGMAS_PX, filter_bank, gaussian_blur, n_filters
 
 
@@ -70,3 +71,14 @@ def test_flat_images_have_finite_slopes():
     images = torch.ones(1, 1, 9, 9, requires_grad=True)
     filter_bank(images).sum().backward()
     assert images.grad.isfinite().all()
+
+
+def test_filters_are_not_rounded_where_networks_are():
+    # a rough area beside a smooth one, both far brighter than the mean
+    images = 1 + 0.02 * torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    images[..., 32:] = 1 + (images[..., 32:] - 1) / 2
+    wanted = filter_bank(images)
+    with choose_compute("cpu", "bf16").autocast():
+        found = filter_bank(images)
+    assert torch.equal(found, wanted)
+    assert found.dtype == torch.float32

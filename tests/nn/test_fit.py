@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,10 +32,10 @@ def make_fit(tmp_path):
     labels = np.repeat(np.array([[0, 1]], np.uint8), 16, 0).repeat(8, 1)
     tile = Tile("t", "a.tif", "a", 0, 0, 16, 16)
 
-    def make(loss=None, validate=None, threads=None, n_tiles=1, **settings):
+    def make(loss=None, validate=None, threads=None, n_tiles=1, validation_s=0.0, **settings):
         decode = lambda _: (labels * np.uint8(90) + np.uint8(80), labels)  # noqa: E731
         store = TileStore([tile] * n_tiles, decode)
-        normalisation = fit_normalisation(store)
+        normalisation = fit_normalisation(store, Path("tiles"))
         crops = CropSet(store, 16, PRESETS["none"], normalisation, 0)
         torch.manual_seed(0)
         segmenter = build_segmenter(
@@ -63,6 +64,7 @@ def make_fit(tmp_path):
             tmp_path / "model" / "resume",
             Run(clock=0.0),
             threads or ThreadTrial(1),
+            validation_s=validation_s,
         )
 
     return make
@@ -229,6 +231,47 @@ def test_training_that_is_told_to_end_says_no_time(make_fit, capsys):
     scores = score_by_rank([0.5, 0.4])
     lines = notes_of(make_fit(validate=scores, epochs=9, validate_every=1, patience=1), capsys)
     assert ["about" in line for line in lines] == [True, False]
+
+
+def test_schedule_follows_the_budget_where_crops_take_longer_than_steps(make_fit, monkeypatch):
+    now, plain, cut = [0.0], build_loss("ce"), CropSet.__getitem__
+
+    def take(seconds, function):
+        def slow(*given):
+            now[0] += seconds
+            return function(*given)
+
+        return slow
+
+    monkeypatch.setattr(fit_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(CropSet, "__getitem__", take(0.3, cut))
+    fit = make_fit(take(0.1, plain), n_tiles=5, epochs=1000, max_time_s=20.0)
+    found, progress = [], fit.progress
+    fit.progress = lambda total: found.append((now[0] / 20, progress(total))) or found[-1][1]
+    assert fit.run(Reporter(), never)
+    spent, done = np.array(found[5:]).T  # the first step cannot know
+    assert np.abs(spent - done).max() < 0.05
+
+
+def test_budget_leaves_time_for_the_only_validation(make_fit, monkeypatch):
+    now, plain = [0.0], build_loss("ce")
+
+    def take(seconds, given):
+        now[0] += seconds
+        return given
+
+    monkeypatch.setattr(fit_module.time, "monotonic", lambda: now[0])
+    fit = make_fit(
+        lambda *given: take(0.1, plain(*given)),
+        lambda _: take(5.0, {"mean_iou": 0.5}),
+        epochs=1000,
+        validate_every=1000,
+        max_time_s=20.0,
+        validation_s=5.5,
+    )
+    assert fit.run(Reporter(), never)
+    assert 19 < now[0] <= 20
+    assert fit.state.n_validations == 1
 
 
 @pytest.mark.parametrize(("epochs", "is_short"), [(24, False), (50, False), (400, True)])

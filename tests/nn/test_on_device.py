@@ -1,5 +1,8 @@
 """What a GPU is asked to do, seen without one: it is not waited for, and nothing lies elsewhere."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -10,6 +13,10 @@ from mstool.nn.device import Compute
 from mstool.nn.infer import predict_probabilities
 from mstool.nn.losses import build_loss
 from mstool.nn.model import ModelSpec, build_segmenter
+from mstool.nn.tensors import to_float64
+
+# on tiles in memory, and under torchrun, which knows no MPS
+ON_CPU = ("dataset.py", "shared_norm.py")
 
 
 def labels_of(n_classes):
@@ -60,3 +67,22 @@ def test_tiles_are_sent_once_for_all_views(monkeypatch):
     compute = Compute(torch.device("cpu"), torch.float32)
     predict_probabilities([segmenter, segmenter], torch.rand(1, 1, 32, 32), compute, "d4")
     assert len(sent) == 1
+
+
+@pytest.mark.parametrize(("device", "wanted"), [("mps", "cpu"), ("cuda", "cuda"), ("cpu", "cpu")])
+def test_float64_leaves_the_one_device_that_has_none(device, wanted):
+    with FakeTensorMode():
+        found = to_float64(torch.empty(3, device=device))
+    assert (found.device.type, found.dtype) == (wanted, torch.float64)
+
+
+def test_float64_is_asked_of_no_other_way():
+    folder = Path(augment.__file__).parent
+    ways = [
+        f"{path.name}: {line.strip()}"
+        for path in folder.glob("*.py")
+        for line in path.read_text().splitlines()
+        if re.search(r"(?<!\.cpu\(\))\.double\(\)", line) and path.name not in ON_CPU
+    ]
+    assert len(ways) == 1
+    assert ways[0].startswith("tensors.py: ")

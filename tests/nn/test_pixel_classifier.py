@@ -11,7 +11,7 @@ from mstool.nn.augment import PRESETS
 from mstool.nn.dataset import CropSet, Normalisation, TileStore
 from mstool.nn.device import choose_compute
 from mstool.nn.model import ModelSpec, build_segmenter
-from mstool.nn.pixel_bank import CHUNK, PixelBank, fill_bank, head_of, spread_pixels
+from mstool.nn.pixel_bank import CHUNK, PixelBank, fill_bank, head_of, spread_pixels, views_in_time
 from mstool.nn.pixel_classifier import (
     FeatureChoice,
     PixelClassifier,
@@ -54,6 +54,24 @@ def test_logits_have_the_size_of_any_image():
     segmenter = build("filters+encoder@0.5+encoder@2")
     assert segmenter(100 + 50 * images(1, 70)).shape == (1, 2, 70, 70)
     assert build("filters", None)(100 + 50 * images(1, 7)).shape == (1, 2, 7, 7)
+
+
+@pytest.mark.parametrize("encoder", ["mit_b0", "tu-test_convnext"])
+def test_maps_without_channels_are_left_out(encoder):
+    segmenter = build("filters+encoder@1+encoder@2", encoder)
+    assert all(projection.n_out for projection in segmenter.network.projections)
+    assert segmenter(100 + 50 * images(1)).shape == (1, 2, 64, 64)
+
+
+@pytest.mark.parametrize("features", ["encoder@4", "filters+encoder@1"])
+def test_a_processor_makes_maps_smaller_in_bfloat16_too(features):
+    segmenter, image = build(features), 100 + 50 * images(1)
+    rows, cols = torch.tensor([3, 40]), torch.tensor([60, 7])
+    with torch.no_grad(), choose_compute("cpu", "bf16").autocast():
+        prepared = segmenter.prepare(image)
+        whole = segmenter.network.features(prepared)[0]
+        found = segmenter.network.features_at(prepared, rows, cols)
+    assert torch.allclose(whole[:, rows, cols].T, found, atol=1e-5)
 
 
 def test_features_are_whitened_over_the_images_they_were_fitted_to():
@@ -142,14 +160,11 @@ def fill(
     folder=Path(),
     most_in_memory=2**30,
     features="filters+encoder@1",
-    **options,
 ):
     segmenter, steps = build(features), []
     compute, looks = choose_compute("cpu", "fp32"), views(label_maps, names)
     with closing(SpillingRows(segmenter.network.n_features, folder, most_in_memory)) as rows:
-        bank = fill_bank(
-            segmenter, looks, n_pixels, compute, rows, lambda: steps.append(1), **options
-        )
+        bank = fill_bank(segmenter, looks, n_pixels, compute, rows, lambda: steps.append(1))
     return segmenter, bank, len(steps)
 
 
@@ -203,10 +218,21 @@ def test_a_bank_beyond_the_bound_holds_the_same(tmp_path):
     assert torch.equal(in_a_file[1, 0][0], in_memory[1, 0][0])
 
 
-def test_views_are_left_out_when_it_is_late():
-    labels = np.zeros((64, 64), np.uint8)
-    _, bank, n_steps = fill([labels], 100, ("none", "spatial", "spatial"), is_late=lambda: True)
-    assert (n_steps, bank.n_views, len(bank.labels)) == (1, 1, 33)
+@pytest.mark.parametrize(("left_s", "n_views"), [(-1, 1), (0, 1), (59, 1), (60, 2), (80, 3)])
+def test_views_fit_into_the_time_that_one_tile_foretells(monkeypatch, left_s, n_views):
+    now, look = [0.0], PixelClassifier.features_at
+
+    def look_slowly(*given):
+        now[0] += 20 if now[0] == 0 else 5  # the first one takes longer
+        return look(*given)
+
+    monkeypatch.setattr("mstool.nn.pixel_bank.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(PixelClassifier, "features_at", look_slowly)
+    (view,) = views([np.zeros((64, 64), np.uint8)] * 4)
+    compute = choose_compute("cpu", "fp32")
+    found = views_in_time(build("filters", None), view, compute, left_s)
+    # 4 tiles are looked at for the components too
+    assert found == n_views
 
 
 def test_later_views_differ():

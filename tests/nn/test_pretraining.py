@@ -1,5 +1,7 @@
 """Learning without labels: masked reconstruction and matching of views, on arrays."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -49,7 +51,7 @@ def make_crops(size=65, augment="default", n_tiles=4):
     greys = [rng.normal(stripes, 10, (80, 80)).astype(np.uint8) for _ in range(n_tiles)]
     tiles = [Tile(str(n), "a.tif", "a", 0, 0, 80, 80) for n in range(n_tiles)]
     store = TileStore(tiles, lambda tile: (greys[int(tile.id)], np.zeros((80, 80), np.uint8)))
-    return CropSet(store, size, PRESETS[augment], fit_normalisation(store), 3)
+    return CropSet(store, size, PRESETS[augment], fit_normalisation(store, Path("tiles")), 3)
 
 
 # Masked reconstruction

@@ -8,7 +8,7 @@ from mstool.geometry.grid import plan_windows
 from mstool.io.tiles import SourceImage, Tile
 from mstool.nn.dataset import TileStore
 from mstool.nn.device import Compute
-from mstool.nn.validate import whole_image_confusions
+from mstool.nn.validate import expect_validation_s, whole_image_confusions
 
 CPU = Compute(torch.device("cpu"), torch.float32)
 
@@ -68,3 +68,20 @@ def test_pixels_of_tiles_that_were_left_out_do_not_count():
     found = validate({"a": (predicted, truth)}, left_out=[("a", 0, col) for col in (3, 6, 9)])
     seen = np.r_[0:6, 12:18]
     assert found[0].tolist() == count(predicted[:, seen], truth[:, seen])
+
+
+def test_a_validation_is_expected_to_take_what_its_batches_do(monkeypatch):
+    now, seen = [0.0], []
+
+    class Slow(torch.nn.Module):
+        def forward(self, images):
+            seen.append(len(images))
+            now[0] += 3.0 if len(seen) == 1 else 1.0  # the first call takes longer
+            return images
+
+    monkeypatch.setattr("mstool.nn.validate.time.monotonic", lambda: now[0])
+    blank = np.zeros((6, 6), np.uint8)
+    store = TileStore(range(10), lambda _: (blank, blank))
+    assert expect_validation_s(Slow(), store, 4, CPU) == 2.5
+    assert expect_validation_s(Slow(), store, 40, CPU) == 1.0
+    assert seen == [4, 4, 10, 10]

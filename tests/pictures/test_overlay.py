@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mstool.labels.legend import palette, parse_classes
-from mstool.pictures.overlay import draw_overlay
+from mstool.pictures.overlay import draw_overlay, stretch
 
 LEGEND = parse_classes("matrix=0,carbide=1")
 
@@ -56,3 +56,8 @@ def test_what_has_no_class_is_no_error():
 def test_without_truth_the_prediction_is_drawn_everywhere():
     _, prediction = draw(None)
     assert keys(prediction) == ["matrix", "carbide"]
+
+
+def test_heights_in_metres_are_drawn_from_black_to_white():
+    shown = stretch(np.linspace(5e-8, 6e-8, 400, dtype=np.float32).reshape(20, 20))
+    assert (shown.min(), shown.max()) == (0, 1)

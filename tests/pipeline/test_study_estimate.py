@@ -1,5 +1,6 @@
 """What an estimate of a study leaves out is said."""
 
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -34,6 +35,35 @@ def estimate(monkeypatch, tmp_path):
         return estimate_study(study, {"m/train.json": training}, Reporter())
 
     return run
+
+
+@pytest.mark.parametrize("validate_every", [1, 2, 3, 7, 40])
+@pytest.mark.parametrize(("epochs", "max_time_s"), [(1, None), (2, None), (40, None), (40, 30.0)])
+def test_a_training_costs_its_epochs_and_its_validations(
+    monkeypatch, tmp_path, epochs, validate_every, max_time_s
+):
+    """Loading takes 10 core-seconds, an epoch 2 and a validation 5, on two cores."""
+    runs = []
+
+    def measure(self, job, words):
+        runs.append(words)
+        if "--dry-run" in words:
+            return 10.0, 10.0
+        n, every = (int(words[words.index(f) + 1]) for f in ("--epochs", "--validate-every"))
+        core_s = 10.0 + 2 * n + 5 * -(-n // every)
+        return core_s, core_s / 2
+
+    monkeypatch.setattr(Trials, "_measure", measure)
+    monkeypatch.setattr(Trials, "_folds", lambda self, job: [0])
+    argv = ("train", "tiles", "--split", "s.csv", "--test-fold", "0", "-o", "m")
+    job = Job("train", "m/train.json", (), argv, "m")
+    fit = SimpleNamespace(epochs=epochs, validate_every=validate_every, max_time_s=max_time_s)
+    study = SimpleNamespace(jobs=(job,), folder=tmp_path)
+    trials = Trials(study, {job.target: SimpleNamespace(fit=fit)}, tmp_path, Reporter())
+    whole = 10 + 2 * epochs + 5 * -(-epochs // validate_every)
+    budget = math.inf if max_time_s is None else 10 + 2 * max_time_s
+    assert trials.estimate(job).core_s == pytest.approx(min(whole, budget))
+    assert len(runs) <= 4
 
 
 def test_commands_of_which_nothing_is_known_are_told_beside_known_ones(estimate, monkeypatch):

@@ -159,6 +159,16 @@ def test_comparisons_of_more_micrographs_do_not_count_against_few():
     assert found["good-b"].least_p_holm == 2 * 2 / 2**12
 
 
+def test_a_comparison_is_as_little_corrected_as_those_before_it():
+    few = tuple(f"m{number}.tif" for number in range(5))
+    pairs = [(make_cell(f"good-{c}", [[3, 4, 3, 6, 2, 4]]), BASE) for c in "abc"]
+    good, base = ([3, 4, 3, 6, 2], [9, 12, 10, 14, 8])
+    pairs += [(make_cell("small", [good], images=few), make_cell("b", [base], images=few))]
+    found = compare_with_base(pairs, seed=0)
+    # 2 / 2**5 is smaller than four times the 2 / 2**6 of the three, which come before
+    assert [found[cell.name].least_p_holm for cell, _ in pairs] == [4 * 2 / 2**6] * 4
+
+
 @pytest.mark.parametrize("n_runs", [1, 2])
 def test_repeats_are_set_against_those_of_the_base_or_their_mean(n_runs):
     base = make_cell("base", [[9, 12, 10, 14, 8, 11], [3, 4, 3, 6, 2, 4]])

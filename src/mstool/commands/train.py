@@ -175,7 +175,7 @@ def train(
             "--views",
             min=1,
             help="Times that a pixel-classifier looks at each tile: as it is, then changed at "
-            "random; by default 3.",
+            "random; by default 3. With --max-time as many as half of it allows.",
         ),
     ] = None,
     batch_size: Annotated[

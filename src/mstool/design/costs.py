@@ -23,12 +23,13 @@ class Cost:
         return Cost(start_s + factor * work_s, factor * self.n_bytes)
 
 
-def extend(short: Cost, longer: Cost, n_short: int, n_longer: int, n: int) -> Cost:
-    """Cost of `n` epochs, from those of fewer; the disk is that of the longer run."""
-    if n_longer == n_short:
-        return longer
-    epoch_s = max(longer.core_s - short.core_s, 0.0) / (n_longer - n_short)
-    return Cost(longer.core_s + epoch_s * (n - n_longer), longer.n_bytes)
+def extend(one: Cost, several: Cost, n_several: int, n: int) -> Cost:
+    """Cost of a run of `n` epochs, or validations, from those of runs of one and of several.
+
+    The disk is that of the latter.
+    """
+    each_s = max(several.core_s - one.core_s, 0.0) / (n_several - 1)
+    return Cost(one.core_s + each_s * (n - 1), several.n_bytes)
 
 
 def kinds_of(

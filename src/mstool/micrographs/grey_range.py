@@ -145,7 +145,7 @@ def levels_beside_bits(
 
 
 def _span_of(quantiles: np.ndarray) -> float:
-    return max(quantiles[-1] - quantiles[0], 1e-9)
+    return (quantiles[-1] - quantiles[0]) or 1.0
 
 
 def _is_other_range(new: np.ndarray, old: np.ndarray) -> bool:

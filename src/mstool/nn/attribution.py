@@ -17,6 +17,7 @@ from mstool.explanations.removal import GRADIENT, SHARE, STEEPNESS
 from mstool.nn.cams import CAMS, class_activation_maps
 from mstool.nn.layer_maps import layer_stride, place_map
 from mstool.nn.target import Subject, activation_modules
+from mstool.nn.tensors import to_float64
 
 METHODS = (
     "integrated-gradients",
@@ -211,7 +212,7 @@ def integrate_gradients(subject: Subject, baseline: np.ndarray, effort: Effort) 
     while True:
         began = time.monotonic()
         parts = method.attribute(image, start, n_steps=steps, internal_batch_size=n_at_once)
-        total = float(parts.double().sum())
+        total = float(to_float64(parts).sum())
         error = abs(total / difference - 1) if difference else float("nan")
         is_enough = not error > effort.tolerance or 2 * steps > effort.most_steps
         if is_enough or not effort.fits(2 * (time.monotonic() - began)):

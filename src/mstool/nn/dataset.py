@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from mstool.errors import InputError
 from mstool.io.memory import free_memory_bytes
 from mstool.io.tiles import Tile
 from mstool.micrographs.grey_range import describe_greys, sample_greys
@@ -17,6 +19,9 @@ Decode = Callable[[Tile], tuple[np.ndarray, np.ndarray]]
 
 # Share of the memory that is free now which decoded tiles may take.
 _CACHE_SHARE = 0.3
+
+# Share of the root mean square below which a deviation is rounding of stored values (float32).
+_ROUNDING = 2.0**-23
 
 
 @dataclass(frozen=True)
@@ -142,8 +147,21 @@ def epoch_batches(n_tiles: int, batch_size: int, seed: int, epoch: int) -> list[
     return [[(epoch, int(index)) for index in batch] for batch in batches]
 
 
-def fit_normalisation(store: TileStore) -> Normalisation:
-    """Mean, standard deviation and black and white over all pixels of the training tiles."""
+def fit_normalisation(store: TileStore, origin: Path) -> Normalisation:
+    """Mean, standard deviation and black and white over all pixels of the training tiles.
+
+    Parameters
+    ----------
+    store : TileStore
+        The tiles.
+    origin : Path
+        Where they come from, for messages.
+
+    Raises
+    ------
+    InputError
+        If all pixels are of one value.
+    """
     n_pixels, total, squares, samples = 0, 0.0, 0.0, []
     for index in range(len(store)):
         image = store.read(index)[0].double()
@@ -154,10 +172,16 @@ def fit_normalisation(store: TileStore) -> Normalisation:
     mean = total / n_pixels
     variance = (squares / n_pixels - mean**2).clamp(min=0)
     std = variance.sqrt()
-    std = torch.where(std > 1e-6, std, torch.ones_like(std))  # a constant image stays as it is
+    varies = std > _ROUNDING * (squares / n_pixels).sqrt()
+    if not varies.any():
+        raise InputError(
+            f"{origin}: all pixels of the tiles to learn from are {mean[0]:g}; give micrographs "
+            "that show something"
+        )
+    std = torch.where(varies, std, torch.ones_like(std))  # a constant channel stays as it is
     greys = describe_greys(samples)
     black, white = greys[0], greys[-1]
-    white = white if white > black else black + 1
+    white = white if white > black else black + float(std.mean())  # rare pixels alone differ
     return Normalisation(tuple(mean.tolist()), tuple(std.tolist()), (black, white), greys)
 
 

@@ -1,7 +1,8 @@
 """Classical filters of an image, as differentiable arithmetic on tensors."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import nn
@@ -35,18 +36,32 @@ def filter_bank(images: torch.Tensor, sigmas: Sequence[float] = SIGMAS_PX) -> to
     Returns
     -------
     Tensor of float, shape (N, C * (1 + 6 * len(sigmas)), H, W)
-        The image itself comes first.
+        The image itself comes first. In the precision of `images`, autocast or not.
 
     References
     ----------
     .. [1] Lindeberg, T. (1998). Int. J. Comput. Vision 30, 79-116.
     """
     maps = [images]
-    for sigma in sigmas:
-        mean = gaussian_blur(images, sigma)
-        variance = gaussian_blur(images**2, sigma) - mean**2
-        maps += [mean, *_derivatives(mean, sigma), (variance.clamp(min=0) + _TINY).sqrt()]
+    with _unrounded(images.device.type):
+        for sigma in sigmas:
+            mean = gaussian_blur(images, sigma)
+            variance = gaussian_blur(images**2, sigma) - mean**2
+            maps += [mean, *_derivatives(mean, sigma), (variance.clamp(min=0) + _TINY).sqrt()]
     return torch.cat(maps, dim=1)
+
+
+@contextmanager
+def _unrounded(device_type: str) -> Iterator[None]:
+    """Convolve without bfloat16 and TF32, in which differences of blurred squares are noise."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        is_rounding = torch.is_autocast_enabled(device_type)
+        with torch.autocast(device_type, enabled=False) if is_rounding else nullcontext():
+            yield  # an exported graph knows nothing of contexts
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def gaussian_blur(images: torch.Tensor, sigma: float) -> torch.Tensor:

@@ -66,6 +66,8 @@ class Fit:
         From `begin_trial`, which knows those of the unfinished run in `folder`.
     team : Team
         Processes that train it together, each with a share of every batch; the first one writes.
+    validation_s : float
+        What a validation is expected to take, which the budget leaves for the first one [s].
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Fit:
         run: Run,
         threads: ThreadTrial,
         team: Team = ALONE,
+        validation_s: float = 0.0,
     ):
         self.segmenter, self.crops, self.loss = segmenter, crops, loss
         self.validate, self.settings, self.compute = validate, settings, compute
@@ -94,7 +97,7 @@ class Fit:
         )
         self.mean_weights = _copy_weights(segmenter) if settings.ema else None
         self.best_weights: dict[str, torch.Tensor] | None = None
-        self.pace = Pace(settings, run, validate is not None)
+        self.pace = Pace(settings, run, validate is not None, validation_s)
         self._saved = time.monotonic()
         self._losses: deque[tuple[Later, int]] = deque()  # and crops of steps not noted yet
 
@@ -186,6 +189,7 @@ class Fit:
         batches = epoch_batches(len(self.crops), settings.batch_size, settings.seed, state.epoch)
         train_mode(self.segmenter)
         started, n_before, first_step = time.monotonic(), state.n_crops, state.n_steps
+        s_before = state.training_s
         batches = batches[state.step :]
         shares = [self.team.share(batch) for batch in batches]
         for batch, (images, labels) in zip(batches, self._load(shares), strict=True):
@@ -194,6 +198,7 @@ class Fit:
                 break  # the budget is spent: what is left of the epoch is left out
             self._time_step(images, labels, len(batch), progress, report)
             epoch_s = time.monotonic() - started
+            state.training_s = s_before + epoch_s  # with the time that crops were waited for
             self.pace.step_s = epoch_s / (state.n_steps - first_step)
             rate = (state.n_crops - n_before) / epoch_s
             score = "" if state.best_score is None else f", IoU {state.best_score:.3f}"
@@ -219,7 +224,6 @@ class Fit:
         started = time.monotonic()
         self._train_step(images, labels, n_crops, progress)
         seconds = time.monotonic() - started
-        self.state.training_s += seconds
         if decision := self.threads.end_step(seconds):
             report.note(decision)
 

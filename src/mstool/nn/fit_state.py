@@ -90,13 +90,15 @@ class FitState:
     core_s : float or None
         Time spent on CPUs in earlier sessions [s]; None where the system does not tell.
     training_s, validation_s : float
-        Time spent in steps, and in validations [s].
+        Time spent in epochs, loading of crops included, and in validations [s].
     n_validations : int
         Validations so far.
     scaler : dict
         State of the gradient scaler (float16 only).
     threads : dict
         Fields of the `ThreadTrial`.
+    n_views : int or None
+        Times that each tile was looked at for a `PixelBank`, so that the same is filled again.
     is_done : bool
         Whether the last epoch, or the budget, is reached.
     history : list of dict
@@ -119,6 +121,7 @@ class FitState:
     n_validations: int = 0
     scaler: dict[str, Any] = field(default_factory=dict)
     threads: dict[str, Any] = field(default_factory=dict)
+    n_views: int | None = None
     is_done: bool = False
     history: list[dict[str, Any]] = field(default_factory=list)
 

@@ -21,10 +21,15 @@ class Pace:
         From whose start time counts.
     is_validated : bool
         Whether there are validations, which take time too.
+    validation_s : float
+        What one is expected to take, until one has been timed [s].
     """
 
-    def __init__(self, settings: FitSettings, run: Run, is_validated: bool):
+    def __init__(
+        self, settings: FitSettings, run: Run, is_validated: bool, validation_s: float = 0.0
+    ):
         self.settings, self.is_validated = settings, is_validated
+        self._expected_s = validation_s
         self.step_s: float | None = None  # with what cuts crops, in the epoch under way [s]
         self._started, self._cores = run.clock, run.cores
         self._has_told_time, self._has_warned = False, False
@@ -46,7 +51,7 @@ class Pace:
 
     def progress(self, state: FitState, share: float) -> float:
         """Share of the budget that is spent, or `share`, that of the steps, if it is more."""
-        left = self._left_s(state) - state.validation_s / max(1, state.n_validations)
+        left = self._left_s(state) - self._validation_s(state)
         if left <= 0:
             return 1.0
         # time to train is what validations, at the rate so far, and the start leave of the budget
@@ -73,7 +78,7 @@ class Pace:
             return ""
         self._has_told_time = True
         words = f"; about {in_words(min(self._needed_s(state, total), self._left_s(state)))} more"
-        if not self.is_validated or state.n_validations:
+        if not self.is_validated or self._validation_s(state):
             return words
         return f"{words}, and validations, of which none is timed yet"
 
@@ -81,8 +86,14 @@ class Pace:
         """Time that all planned steps and validations would take from now on."""
         settings = self.settings
         n_validations = validations_left(state.epoch + 1, settings.epochs, settings.validate_every)
-        validation_s = state.validation_s / max(1, state.n_validations)
-        return (total - state.n_steps) * (self.step_s or 0.0) + n_validations * validation_s
+        validations_s = n_validations * self._validation_s(state)
+        return (total - state.n_steps) * (self.step_s or 0.0) + validations_s
+
+    def _validation_s(self, state: FitState) -> float:
+        """Time of one validation, measured or expected [s]."""
+        if not state.n_validations:
+            return self._expected_s
+        return state.validation_s / state.n_validations
 
     def _left_s(self, state: FitState) -> float:
         return max(0.0, (self.settings.max_time_s or math.inf) - self.elapsed_s(state))

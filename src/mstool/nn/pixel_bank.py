@@ -1,5 +1,7 @@
 """Features of sampled pixels, computed once and drawn from while a head learns."""
 
+import math
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -80,7 +82,6 @@ def fill_bank(
     compute: Compute,
     rows: SpillingRows,
     step: Callable[[], None],
-    is_late: Callable[[], bool] = lambda: False,
 ) -> PixelBank:
     """Fit the projections of a pixel classifier and compute the features it will learn from.
 
@@ -99,8 +100,6 @@ def fill_bank(
         Empty, with as many columns as there are features; what gathers them.
     step : callable
         Called after each tile of each view.
-    is_late : callable
-        Asked before each view but the first, which are left out from then on.
 
     Returns
     -------
@@ -108,7 +107,7 @@ def fill_bank(
         Of pixels spread evenly over the labelled area of each tile; of none, if no view shows one.
     """
     n_tiles = len(views[0])
-    fitted = np.linspace(0, n_tiles - 1, min(_N_FITTED, n_tiles)).round().astype(int)
+    fitted = np.linspace(0, n_tiles - 1, _n_fitted(n_tiles)).round().astype(int)
     prepared = (_prepare(segmenter, views[0][0, int(i)][0], compute) for i in fitted)
     with torch.no_grad(), compute.autocast():
         fit_projections(segmenter.network, prepared)
@@ -116,9 +115,6 @@ def fill_bank(
     quota = _quota(counts * len(views), n_pixels)
     labels = []
     for number, view in enumerate(views):
-        if number and is_late():
-            break
-        n_views = number + 1
         for index in range(n_tiles):
             image, truth = view[number, index]
             seed = derive_seed(view.seed, 3, number, index)
@@ -128,7 +124,32 @@ def fill_bank(
                 labels.append(truth.flatten()[places])
             step()
     found = torch.cat([torch.empty(0, dtype=torch.uint8), *labels])
-    return PixelBank(rows.finish(), found, views[0].seed, n_pixels, n_views)
+    return PixelBank(rows.finish(), found, views[0].seed, n_pixels, len(views))
+
+
+def views_in_time(segmenter: Segmenter, view: CropSet, compute: Compute, left_s: float) -> int:
+    """Views of the tiles, at least one, for which there is time, by that of one tile.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        Around a `PixelClassifier`, on the device.
+    view : CropSet
+        The tiles, as most views show them.
+    compute : Compute
+        Device and number format.
+    left_s : float
+        Time for all of them [s].
+    """
+    tile_s = math.inf
+    for number in range(2):  # the first call of a network takes longer
+        started = time.monotonic()
+        image, _ = view[number, 0]
+        # how many pixels hardly matters beside the maps of the whole image
+        _features_at(segmenter, image, torch.arange(image.shape[-1]), compute)
+        tile_s = min(tile_s, time.monotonic() - started)
+    n_tiles = len(view)
+    return max(1, int((left_s / tile_s - _n_fitted(n_tiles)) / n_tiles))
 
 
 def head_of(segmenter: Segmenter) -> Segmenter:
@@ -176,6 +197,10 @@ def _quota(n_labelled: list[int], n_pixels: int) -> int:
             return max(1, quota)
         left -= count
     return max(n_labelled)
+
+
+def _n_fitted(n_tiles: int) -> int:
+    return min(_N_FITTED, n_tiles)
 
 
 def _n_labelled(crops: CropSet, index: int) -> int:

@@ -11,6 +11,7 @@ from torch import nn
 
 from mstool.errors import UsageError
 from mstool.nn.filters import filter_bank, n_filters
+from mstool.nn.tensors import to_float64
 from mstool.nn.vision_transformer import TokenEncoder
 
 DEFAULT_FEATURES = "filters+encoder@1+encoder@2"
@@ -102,7 +103,8 @@ class PixelClassifier(nn.Module):
         if encoder is not None:
             encoder.requires_grad_(False).eval()
         sizes = [n_filters(n_channels)] if choice.has_filters else []
-        sizes += list(encoder.out_channels[1:]) * len(choice.scales) if encoder else []
+        if encoder is not None:  # some encoders begin with a map of no channels
+            sizes += [n for n in encoder.out_channels[1:] if n] * len(choice.scales)
         self.projections = nn.ModuleList(
             _Projection(size, size if index == 0 and choice.has_filters else N_COMPONENTS)
             for index, size in enumerate(sizes)
@@ -135,7 +137,7 @@ class PixelClassifier(nn.Module):
         size = tuple(images.shape[-2:])
         return torch.cat(
             [
-                _resize(projection(maps), size)
+                _resize(projection(maps).float(), size)  # as of features_at
                 for projection, maps in zip(self.projections, self.maps(images), strict=True)
             ],
             dim=1,
@@ -159,7 +161,7 @@ class PixelClassifier(nn.Module):
         for scale in self.choice.scales:
             height, width = images.shape[-2:]
             seen = _resize(images, (round(scale * height), round(scale * width)))
-            maps += self.encoder(seen)[1:]
+            maps += [each for each in self.encoder(seen)[1:] if each.shape[1]]
         return maps
 
     def train(self, mode: bool = True) -> "PixelClassifier":
@@ -202,7 +204,7 @@ def fit_projections(network: PixelClassifier, batches: Iterable[torch.Tensor]) -
         for images in batches:
             # added up at once: those of two thousand channels take 32 MB an image
             sums = [
-                total + _moments(maps.movedim(1, -1).flatten(0, -2).double())
+                total + _moments(to_float64(maps.movedim(1, -1).flatten(0, -2)))
                 for total, maps in zip(sums, network.maps(images), strict=True)
             ]
         for projection, moments in zip(network.projections, sums, strict=True):

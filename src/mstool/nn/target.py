@@ -12,6 +12,7 @@ from torch import nn
 from mstool.nn.device import Compute
 from mstool.nn.layers import evaluating
 from mstool.nn.model import Segmenter
+from mstool.nn.tensors import to_float64
 
 Contrast = Literal["rest", "none"] | int
 
@@ -117,7 +118,7 @@ def class_probability(subject: Subject, images: np.ndarray, batch_px: int = 600_
         for start in range(0, len(images), size):
             logits = subject.segmenter(subject.place(images[start : start + size]))
             probabilities = logits.float().softmax(dim=1)[:, subject.target.class_index]
-            means.append(probabilities[:, region].double().mean(dim=1).cpu())
+            means.append(to_float64(probabilities[:, region]).mean(dim=1).cpu())
     return torch.cat(means).numpy()
 
 
@@ -127,7 +128,7 @@ def target_values(subject: Subject, images: np.ndarray, batch_px: int = 600_000)
     values = []
     with torch.inference_mode():
         for start in range(0, len(images), size):
-            values.append(subject.score(subject.place(images[start : start + size])).double().cpu())
+            values.append(subject.score(subject.place(images[start : start + size])).cpu().double())
     return torch.cat(values).numpy()
 
 

@@ -1,5 +1,7 @@
 """Scores on whole micrographs while training."""
 
+import math
+import time
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -58,6 +60,28 @@ def whole_image_confusions(
             segmenter, store, source, n_classes, batch_size, compute
         )
     return team.total(found)
+
+
+def expect_validation_s(
+    segmenter: Segmenter, store: TileStore, batch_size: int, compute: Compute
+) -> float:
+    """Time that the network takes for all tiles, by that of one batch of them [s].
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        On the device; left in evaluation mode.
+    store, batch_size, compute
+        As for `whole_image_confusions`.
+    """
+    images = torch.stack([store.read(index)[0] for index in range(min(batch_size, len(store)))])
+    batch_s = math.inf
+    for _ in range(2):  # the first call of a network takes longer
+        started = time.monotonic()
+        with torch.inference_mode(), compute.autocast():
+            segmenter.eval()(compute.place_batch(images)).float().softmax(dim=1).cpu()
+        batch_s = min(batch_s, time.monotonic() - started)
+    return batch_s * len(store) / len(images)
 
 
 def _confusion_of_source(

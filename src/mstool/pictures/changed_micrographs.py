@@ -38,7 +38,7 @@ def draw_counterfactual(
     upper, lower = figure.subfigures(2, 1, height_ratios=[3.6 * height / width + 0.4, 2.6])
     low, high = np.percentile(first, [0.5, 99.5])
     for axes, (name, image) in zip(upper.subplots(1, len(images)), images.items(), strict=True):
-        shown = np.clip((image - low) / max(high - low, 1e-6), 0, 1)
+        shown = np.clip((image - low) / ((high - low) or 1), 0, 1)
         axes.imshow(shown[..., 0] if shown.shape[2] == 1 else shown, cmap="gray", vmin=0, vmax=1)
         axes.set(xticks=[], yticks=[])
         axes.set_title(name, fontsize=10)

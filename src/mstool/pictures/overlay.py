@@ -85,7 +85,7 @@ def find_errors(prediction: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, 
 def stretch(image: np.ndarray) -> np.ndarray:
     """Grey levels from the 0.5 to the 99.5 percentile as float RGB, 0 to 1, (H, W, 3)."""
     low, high = np.percentile(image, [0.5, 99.5])
-    scaled = np.clip((image.astype(np.float32) - low) / max(high - low, 1e-6), 0, 1)
+    scaled = np.clip((image.astype(np.float32) - low) / ((high - low) or 1), 0, 1)
     return as_rgb(scaled[..., None] if scaled.ndim == 2 else scaled)
 
 

@@ -40,7 +40,7 @@ def draw_preview(
     black, white = levels
     for panel_row, row, name in zip(panels, rows, names, strict=True):
         for number, (axes, (image, labels)) in enumerate(zip(panel_row, row, strict=True)):
-            grey = np.clip((image - black) / max(white - black, 1e-6), 0, 1)
+            grey = np.clip((image - black) / ((white - black) or 1), 0, 1)
             axes.imshow(outline(as_rgb(grey), labels, colours))
             axes.set(xticks=[], yticks=[])
             axes.set_title(f"{name}, as it is" if number == 0 else f"draw {number}", fontsize=8)

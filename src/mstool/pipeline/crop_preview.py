@@ -32,7 +32,7 @@ def preview_crops(
     if out.exists() and not out.is_dir():
         raise OutputExistsError(f"--preview {out}: is a file; name a folder")
     data = read_training_data(tiles, split, settings)
-    normalisation = fit_normalisation(data.train)
+    normalisation = fit_normalisation(data.train, tiles)
     crop, seed = settings.crop or data.folder.size, settings.fit.seed
     plain = CropSet(data.train, crop, PRESETS["none"], normalisation, seed)
     changed = CropSet(data.train, crop, settings.augmentation, normalisation, seed)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from mstool.errors import Interrupted
 from mstool.io.damage import reading
 from mstool.nn.fit import Fit
+from mstool.nn.fit_state import state_from
 from mstool.nn.resume import read_state
 from mstool.nn.threads import ThreadTrial, begin_trial
 from mstool.pipeline.job import Job
@@ -19,6 +20,14 @@ def begin_threads(asked: str, may_try: bool, state: str, job: Job) -> ThreadTria
     kept = read_state(folder) if state == "unfinished" else None
     with reading(folder, "cannot go on from here", "use --overwrite"):
         return begin_trial(asked, kept and kept.get("threads"), may_try, job.report)
+
+
+def kept_views(state: str, job: Job) -> int | None:
+    """Views of the tiles that an unfinished run has looked at; None where it does not say."""
+    folder = job.out / "resume"
+    kept = read_state(folder) if state == "unfinished" else None
+    with reading(folder, "cannot go on from here", "use --overwrite"):
+        return None if kept is None else state_from(kept).n_views
 
 
 def go_on(fit: Fit, state: str, job: Job) -> None:

@@ -22,7 +22,7 @@ class Comparison:
     p_holm : float
         P of that one, corrected for the number of comparisons in the report.
     least_p_holm : float
-        Smallest that it could have been: others of more units may come before it.
+        Smallest that it could have been, with the smallest p of all comparisons.
     by_run : tuple of float
         Difference of mean IoU of each run of the cell to the run of the base in the same place,
         or to the mean of its runs where they are not as many.
@@ -63,10 +63,16 @@ def compare_with_base(
     """
     found = {cell.name: _compare(cell, base, seed) for cell, base in pairs}
     corrected = holm({name: float(versus.p[0]) for name, (versus, *_) in found.items()})
-    smallest = [versus.smallest_p for versus, *_ in found.values() if np.isfinite(versus.p[0])]
+    smallest = {
+        name: versus.smallest_p for name, (versus, *_) in found.items() if np.isfinite(versus.p[0])
+    }
     return {
         name: Comparison(
-            versus, corrected[name], _least_corrected(versus.smallest_p, smallest), by_run, has_runs
+            versus,
+            corrected[name],
+            holm(smallest | {name: versus.smallest_p})[name],
+            by_run,
+            has_runs,
         )
         for name, (versus, by_run, has_runs) in found.items()
     }
@@ -75,11 +81,6 @@ def compare_with_base(
 def best_cell(mean_iou: Mapping[str, float]) -> str:
     """Name of the cell with the largest mean IoU; the first of equals."""
     return max(mean_iou, key=lambda name: -1.0 if np.isnan(mean_iou[name]) else mean_iou[name])
-
-
-def _least_corrected(own: float, smallest: Sequence[float]) -> float:
-    """Smallest p that Holm's correction can leave, given the smallest of each comparison."""
-    return min(1.0, own * max(1, sum(other >= own for other in smallest)))
 
 
 def _compare(

@@ -27,7 +27,8 @@ def levels_of(dtype: str, extents: Sequence[tuple[float, float]]) -> Levels:
     lows, tops = zip(*extents, strict=True)
     if np.dtype(dtype).kind == "u":
         return 0.0, 2.0 ** np.ceil(np.log2(max(*tops, 1) + 1)) - 1
-    return min(lows), max(*tops, min(lows) + 1e-6)
+    black, white = min(lows), max(tops)
+    return black, white if white > black else black + 1
 
 
 def to_unit(image: np.ndarray, levels: Levels) -> np.ndarray:

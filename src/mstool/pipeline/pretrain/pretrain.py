@@ -107,7 +107,7 @@ def _prepare(
     job: Job,
 ) -> Pretraining:
     """Build an encoder with its first weights, and all that training it takes."""
-    normalisation = fit_normalisation(pool.store)
+    normalisation = fit_normalisation(pool.store, pool.folders[0].path)
     n_channels = pool.folders[0].n_channels
     n_outputs = n_channels if settings.method == "masked" else N_EMBEDDED
     seed = derive_seed(settings.fit.seed, 0)

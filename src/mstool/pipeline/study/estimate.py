@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,12 +17,13 @@ from mstool.io.records import read_record
 from mstool.io.split_csv import read_split
 from mstool.io.tables import to_csv
 from mstool.io.tiff import uncompressed_bytes
+from mstool.nn.outlook import validations_left
 from mstool.pipeline.study.plan_file import Study
 from mstool.pipeline.train.train_flags import TrainSettings
 from mstool.reporting import Reporter
 from mstool.reports.core_time import spent_core_s
 
-_SHORT, _LONGER = 1, 3  # epochs of a trial
+_LONGER = 3  # epochs of the longer trials; the shorter has one
 _NOTHING = "nothing"  # is known of what a job costs
 _UNTRIED = ("explain", "domain-shift")  # are as long as they are; only records tell
 _HEADER = ("verb", "commands", "done", "core_hours", "core_hours_left", "disk_gb", "known_from")
@@ -87,6 +89,7 @@ class Trials:
     report: Reporter
     _costs: dict[str, Cost] = field(default_factory=dict)
     _starts: dict[str, float] = field(default_factory=dict)
+    _cores: dict[str, float] = field(default_factory=dict)  # busy in a trial, by target
 
     def recorded(self, job: Job) -> Cost | None:
         """Cost of a job that is done and knows it; but not how long the program loads."""
@@ -108,7 +111,7 @@ class Trials:
         start_s = self._start(job, self._words(job))
         if job.stage == "train":
             n_folds = len(self._folds(job)) if "all" in job.argv else 1
-            return cost.times(n_folds, start_s)
+            return self._within_budget(job, cost.times(n_folds, start_s))
         if job.stage == "score":
             masks = [need for need in job.needs if need.endswith("/stitch.json")]
             return cost.times(len(masks) * self._share(job), start_s)
@@ -126,25 +129,46 @@ class Trials:
         return self._costs[job.target]
 
     def _train(self, job: Job) -> Cost:
-        n_epochs = self.trainings[job.target].fit.epochs
-        short, longer = min(_SHORT, n_epochs), min(_LONGER, n_epochs)
-        fold = str(self._folds(job)[0])
+        """Cost of all epochs and validations on one fold, from trials of few."""
+        fit = self.trainings[job.target].fit
+        n_validations = validations_left(0, fit.epochs, fit.validate_every)
+        longer, one = min(_LONGER, fit.epochs), self._train_briefly(job, 1, 1)
+        if longer == 1:
+            return one
+        if n_validations == fit.epochs:
+            return extend(one, self._train_briefly(job, longer, 1), longer, fit.epochs)
+        seldom = self._train_briefly(job, longer, longer)
+        cost = extend(one, seldom, longer, fit.epochs)
+        if n_validations == 1:
+            return cost
+        often = extend(seldom, self._train_briefly(job, longer, 1), longer, n_validations)
+        return Cost(cost.core_s + often.core_s - seldom.core_s, cost.n_bytes)
+
+    def _train_briefly(self, job: Job, n_epochs: int, validate_every: int) -> Cost:
         words = self._words(job)
-        words[words.index("--test-fold") + 1] = fold
-        costs = [
-            self._run(job, [*words, "--epochs", str(n), "--overwrite"]) for n in (short, longer)
-        ]
-        return extend(*costs, short, longer, n_epochs)
+        words[words.index("--test-fold") + 1] = str(self._folds(job)[0])
+        brief = ["--epochs", str(n_epochs), "--validate-every", str(validate_every), "--overwrite"]
+        return self._run(job, [*words, *brief])
+
+    def _within_budget(self, job: Job, cost: Cost) -> Cost:
+        """Cost of a training that ends with its --max-time, on as many cores as its trial took."""
+        budget_s = self.trainings[job.target].fit.max_time_s
+        if budget_s is None:
+            return cost
+        start_s = self._start(job, self._words(job))
+        return Cost(min(cost.core_s, start_s + budget_s * self._cores[job.target]), cost.n_bytes)
 
     def _run(self, job: Job, words: Sequence[str]) -> Cost:
-        core_s = self._measure(job, [*words, "-q"])
+        core_s, elapsed_s = self._measure(job, [*words, "-q"])
+        self._cores[job.target] = core_s / elapsed_s
         place = self._place(job.made)
         if job.stage == "predict":  # what a network has hardly learnt yet compresses too well
             return Cost(core_s, sum(map(uncompressed_bytes, place.rglob("*.tif"))))
         return Cost(core_s, _size_of(place))
 
-    def _measure(self, job: Job, words: Sequence[str]) -> float:
-        """Run a verb; give the time that it took of a core [s], with its children."""
+    def _measure(self, job: Job, words: Sequence[str]) -> tuple[float, float]:
+        """Run a verb; give the time that it took of cores, with its children, and its own [s]."""
+        started = time.monotonic()
         with tempfile.TemporaryFile() as said:
             process = subprocess.Popen(
                 [sys.executable, "-m", "mstool", *words],
@@ -159,12 +183,12 @@ class Trials:
         if process.returncode:
             last = [line for line in lines if line][-1:] or ["it said nothing"]
             raise InputError(f"{self.study.path}: the trial of {job.made} failed: {last[0]}")
-        return usage.ru_utime + usage.ru_stime
+        return usage.ru_utime + usage.ru_stime, time.monotonic() - started
 
     def _start(self, job: Job, words: Sequence[str]) -> float:
         """Time that the verb of a job takes to begin [core-s], measured once."""
         if job.stage not in self._starts:
-            self._starts[job.stage] = self._measure(job, [*words, "--dry-run"])
+            self._starts[job.stage], _ = self._measure(job, [*words, "--dry-run"])
         return self._starts[job.stage]
 
     def _words(self, job: Job) -> list[str]:

@@ -1,7 +1,7 @@
 """What learns, from what, and how it is judged."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from mstool.nn.dataset import (
 from mstool.nn.device import Compute
 from mstool.nn.finetune import freeze, parse_finetune
 from mstool.nn.fit import Fit
+from mstool.nn.input_size import refuse_fixed_size
 from mstool.nn.losses import build_loss
 from mstool.nn.model import (
     PIXEL,
@@ -28,11 +29,11 @@ from mstool.nn.model import (
     count_parameters,
 )
 from mstool.nn.norms import list_norms, refuse_lonely_crops
-from mstool.nn.pixel_bank import PixelBank, fill_bank, head_of
+from mstool.nn.pixel_bank import PixelBank, fill_bank, head_of, views_in_time
 from mstool.nn.spilling_rows import SpillingRows
 from mstool.nn.team import ALONE, Team, refuse_small_batches
 from mstool.nn.threads import ThreadTrial
-from mstool.nn.validate import whole_image_confusions
+from mstool.nn.validate import expect_validation_s, whole_image_confusions
 from mstool.nn.weights import LoadedWeights, describe_loaded, load_weights
 from mstool.pipeline.job import Job
 from mstool.pipeline.train.train_flags import TrainSettings
@@ -63,16 +64,20 @@ def prepare_learner(
     cache: Path | None,
     job: Job,
     stop_requested: Callable[[], int | None],
+    n_views: int | None = None,
     team: Team = ALONE,
 ) -> Learner:
     """Build a network with its first weights, and all that training it takes.
+
+    A pixel classifier looks at `n_views` of its tiles, as a run did that goes on; None for as many
+    as there is time for.
 
     Raises
     ------
     Interrupted
         If stopped while features are computed; nothing of them is kept.
     """
-    report, normalisation = job.report, fit_normalisation(data.train)
+    report, normalisation = job.report, fit_normalisation(data.train, data.folder.path)
     spec = network_spec(settings, data)
     seed = derive_seed(settings.fit.seed, 0)
     segmenter = build_segmenter(spec, list(normalisation.mean), list(normalisation.std), seed)
@@ -90,6 +95,7 @@ def prepare_learner(
     if not data.roles.test:
         report.note("no --test-fold: nothing is left for a test, and the validation score flatters")
     crop = settings.crop or data.folder.size
+    refuse_fixed_size(segmenter, settings.encoder, crop, data.folder.size)
     _check_batches(settings, segmenter, crop, len(data.train))
     _note_lone_crops(settings, segmenter, report)
     refuse_small_batches(len(data.train), settings.fit.batch_size, team.size)
@@ -101,9 +107,11 @@ def prepare_learner(
     segmenter = compute.place(segmenter)
     crops = CropSet(data.train, crop, settings.augmentation, normalisation, settings.fit.seed)
     validate = _validator(data, settings, compute, team)
+    validation_s = _expect_validation_s(segmenter, data, settings, compute, team)
     learning, examples, judge = segmenter, crops, validate
     if settings.arch == PIXEL:
-        examples = _fill_bank(segmenter, crops, data, settings, compute, job, stop_requested)
+        views = _choose_views(segmenter, crops, settings, compute, job, n_views, team)
+        examples = _fill_bank(segmenter, views, data, settings, compute, job, stop_requested)
         learning, judge = head_of(segmenter), lambda _: validate(segmenter.eval())
     fit = Fit(
         learning,
@@ -116,7 +124,10 @@ def prepare_learner(
         job.run,
         threads,
         team,
+        validation_s,
     )
+    if isinstance(examples, PixelBank):
+        fit.state.n_views = examples.n_views
     return Learner(segmenter, fit, normalisation, loaded, leaks, transductive)
 
 
@@ -161,24 +172,41 @@ def network_spec(settings: TrainSettings, data: TrainingData) -> ModelSpec:
     )
 
 
-def _fill_bank(
+def _choose_views(
     segmenter: Segmenter,
     crops: CropSet,
+    settings: TrainSettings,
+    compute: Compute,
+    job: Job,
+    n_views: int | None,
+    team: Team,
+) -> list[CropSet]:
+    """Tiles as they are, then changed ones, as often as half of the budget allows."""
+    as_they_are = CropSet(crops.store, crops.size, PRESETS["none"], crops.normalisation, crops.seed)
+    views = [as_they_are, *[crops] * (settings.views - 1)]
+    budget = settings.fit.max_time_s
+    if n_views is None and budget is not None:
+        left_s = budget / 2 - (time.monotonic() - job.run.clock)
+        n_views = team.follow(views_in_time(segmenter, views[-1], compute, left_s))
+    if n_views is not None and n_views < len(views):
+        job.report.note(
+            f"--max-time: half of it is enough for {n_views} of {len(views)} views of the tiles; "
+            "the others are left out"
+        )
+    return views[:n_views]
+
+
+def _fill_bank(
+    segmenter: Segmenter,
+    views: Sequence[CropSet],
     data: TrainingData,
     settings: TrainSettings,
     compute: Compute,
     job: Job,
     stop_requested: Callable[[], int | None],
 ) -> PixelBank:
-    """Compute the features of sampled pixels: of tiles as they are, then of changed ones."""
-    as_they_are = CropSet(crops.store, crops.size, PRESETS["none"], crops.normalisation, crops.seed)
-    views = [as_they_are, *[crops] * (settings.views - 1)]
-    budget = settings.fit.max_time_s
-
-    def is_late() -> bool:
-        return budget is not None and time.monotonic() - job.run.clock > budget / 2
-
-    with job.report.progress("features", len(views) * len(crops)) as advance:
+    """Compute the features of sampled pixels."""
+    with job.report.progress("features", len(views) * len(views[0])) as advance:
 
         def step() -> None:
             advance(1)
@@ -186,12 +214,7 @@ def _fill_bank(
                 raise Interrupted(f"{job.out}: stopped; run the same command to go on", code)
 
         with closing(SpillingRows(segmenter.network.n_features, job.out)) as rows:
-            bank = fill_bank(segmenter, views, settings.pixels, compute, rows, step, is_late)
-    if bank.n_views < len(views):
-        job.report.note(
-            f"--max-time: half of it is spent on {bank.n_views} of {len(views)} views of the "
-            "tiles; the others are left out"
-        )
+            bank = fill_bank(segmenter, views, settings.pixels, compute, rows, step)
     counts = bank.count_classes(len(data.classes))
     _refuse_poor_bank(counts, data, settings)
     words = ", ".join(f"{name} {n:,}" for name, n in zip(data.classes, counts, strict=True))
@@ -250,6 +273,15 @@ def _validator(
         return {"mean_iou": metrics.mean_iou, "accuracy": metrics.accuracy, **by_class}
 
     return validate
+
+
+def _expect_validation_s(
+    segmenter: Segmenter, data: TrainingData, settings: TrainSettings, compute: Compute, team: Team
+) -> float:
+    """Time that a validation will take [s]; 0 without a budget, which alone needs to know."""
+    if settings.fit.max_time_s is None:
+        return 0.0
+    return expect_validation_s(segmenter, data.val, settings.fit.batch_size, compute) / team.size
 
 
 def _class_weights(choice: str | tuple[float, ...], data: TrainingData) -> list[float] | None:

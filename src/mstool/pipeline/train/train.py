@@ -14,12 +14,13 @@ from mstool.nn.checkpoint import MODEL, Checkpoint, save_checkpoint, versions
 from mstool.nn.device import Compute
 from mstool.nn.fit import Fit
 from mstool.nn.model import PIXEL, build_network, count_parameters
+from mstool.nn.pixel_bank import PixelBank
 from mstool.nn.receptive_field import theoretical_receptive_field
 from mstool.nn.team import ALONE, Team
 from mstool.nn.weights import weight_inputs
 from mstool.pictures.curves import draw_curves
 from mstool.pictures.save import save_figure
-from mstool.pipeline.fitting import begin_threads, go_on, run_to_end
+from mstool.pipeline.fitting import begin_threads, go_on, kept_views, run_to_end
 from mstool.pipeline.job import Job, Work
 from mstool.pipeline.train.learner import Learner, network_spec, prepare_learner
 from mstool.pipeline.train.shared_views import LeakReport, report_leaks
@@ -77,8 +78,9 @@ def train_model(
         # the steps of a pixel classifier take no time beside its features, which threads help
         may_try = compute.device.type == "cpu" and settings.arch != PIXEL and team.size == 1
         threads = begin_threads(settings.threads, may_try, state, job)
+        n_views = kept_views(state, job)
         learner = prepare_learner(
-            data, settings, compute, threads, cache, job, stop_requested, team
+            data, settings, compute, threads, cache, job, stop_requested, n_views, team
         )
         go_on(learner.fit, state, job)
     run_to_end(learner.fit, job, stop_requested)
@@ -215,6 +217,8 @@ def _facts(learner: Learner, data: TrainingData) -> dict[str, Any]:
     return {
         "n_parameters": count_parameters(learner.segmenter),
         "n_steps": fit.state.n_steps,
+        "n_views": fit.state.n_views,
+        "n_pixels": len(fit.crops.labels) if isinstance(fit.crops, PixelBank) else None,
         **fit.spent(),
         "best_epoch": fit.state.best_epoch,
         "validation": _kept_row(fit),
