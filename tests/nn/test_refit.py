@@ -1,10 +1,13 @@
+from contextlib import nullcontext
+
 import numpy as np
+import pytest
 import torch
 
 from mstool.nn.attribution import Method, attribute
 from mstool.nn.device import choose_compute
 from mstool.nn.model import ModelSpec, build_segmenter
-from mstool.nn.refit import refit
+from mstool.nn.refit import fine_tune, refit
 from mstool.nn.target import Subject, Target, at_rest
 
 EDGE, MARK = 48, 8
@@ -44,6 +47,24 @@ def test_refitting_learns_its_labels_and_leaves_the_network_alone():
     assert all(torch.equal(before[name], value) for name, value in segmenter.state_dict().items())
     _, less = refit(segmenter, images, labels, 0, CPU, max_steps=100, is_over=lambda: True)
     assert less <= accuracy
+
+
+@pytest.mark.parametrize("is_at_rest", [False, True])
+def test_a_frozen_encoder_does_not_learn(is_at_rest):
+    spec = ModelSpec("pixel-classifier", "tu-test_resnet", 1, 2, features="encoder", width=4)
+    segmenter = build_segmenter(spec, [120.0], [50.0], 0).eval()
+    images, labels = marked_images(2)
+    batch, truth = CPU.place_images(images), torch.from_numpy(labels.astype(np.int64))
+    with at_rest(segmenter) if is_at_rest else nullcontext():
+        copies = [
+            refit(segmenter, images, labels, 0, CPU, max_steps=3)[0],
+            fine_tune(segmenter, batch, truth, 0, n_steps=3),
+        ]
+    before = dict(segmenter.network.named_parameters())
+    for copy in copies:
+        for name, weights in copy.network.named_parameters():
+            is_kept = torch.equal(weights, before[name])
+            assert is_kept == name.startswith("encoder."), name
 
 
 def test_a_shortcut_that_was_learnt_is_ranked_first():

@@ -164,6 +164,13 @@ class PixelClassifier(nn.Module):
             maps += [each for each in self.encoder(seen)[1:] if each.shape[1]]
         return maps
 
+    def requires_grad_(self, requires_grad: bool = True) -> "PixelClassifier":
+        """Let the head learn, or not: the encoder stays frozen."""
+        super().requires_grad_(requires_grad)
+        if self.encoder is not None:
+            self.encoder.requires_grad_(False)
+        return self
+
     def train(self, mode: bool = True) -> "PixelClassifier":
         """Switch the head alone: the encoder keeps its statistics."""
         super().train(mode)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from mstool.labels.legend import IGNORE_INDEX
 from mstool.nn.device import Compute
 from mstool.nn.model import Segmenter
 from mstool.nn.norms import find_lonely_norms, reestimate_norms
-from mstool.nn.randomise import list_blocks, randomised
+from mstool.nn.randomise import Block, list_blocks, randomised
 
 ENOUGH = 0.95  # accuracy at which images are known by heart [1]
 _EVERY = 25  # steps between looks at the accuracy
@@ -32,6 +33,8 @@ def refit(
     is_over: Callable[[], bool] = lambda: False,
 ) -> tuple[Segmenter, float]:
     """Fit a copy from random weights until it knows its images by heart.
+
+    An encoder that the network keeps frozen stays as it is.
 
     Parameters
     ----------
@@ -66,7 +69,10 @@ def refit(
         Share of the pixels of `images` that the copy labels so [1].
     """
     blocks = list_blocks(segmenter, images.shape[3])
-    copy = randomised(segmenter, blocks, seed, images, compute).requires_grad_(True)
+    learner = deepcopy(segmenter)
+    learner.network.requires_grad_(True)  # but for what it keeps frozen
+    blocks = [_without_frozen(block, learner.network) for block in blocks]
+    copy = randomised(learner, blocks, seed, images, compute)
     placed = compute.place_images(images)
     truth = torch.from_numpy(labels.astype(np.int64)).to(placed.device)
     optimizer = torch.optim.Adam(copy.parameters(), lr=lr)
@@ -105,6 +111,8 @@ def fine_tune(
 ) -> Segmenter:
     """Fit a copy to a few more images, mirrored at random; its normalisation stays as it was.
 
+    So does an encoder that the network keeps frozen.
+
     Parameters
     ----------
     segmenter : Segmenter
@@ -129,7 +137,8 @@ def fine_tune(
     Segmenter
         In evaluation mode.
     """
-    copy = deepcopy(segmenter).eval().requires_grad_(True)
+    copy = deepcopy(segmenter).eval()
+    copy.network.requires_grad_(True)
     optimizer = torch.optim.Adam(copy.parameters(), lr=lr)
     loss = nn.CrossEntropyLoss(ignore_index=IGNORE_INDEX)
     generator = torch.Generator().manual_seed(seed)
@@ -141,6 +150,13 @@ def fine_tune(
         optimizer.step()
         on_step(1)
     return copy.requires_grad_(False)
+
+
+def _without_frozen(block: Block, network: nn.Module) -> Block:
+    def learns(name: str) -> bool:
+        return all(each.requires_grad for each in network.get_submodule(name).parameters())
+
+    return replace(block, modules=tuple(filter(learns, block.modules)))
 
 
 @torch.no_grad()
