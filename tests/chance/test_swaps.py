@@ -30,6 +30,7 @@ def random_pairs(n_units, rng):
 def test_sign_flips_are_enumerated_and_one_sided():
     assert sign_flip_p(np.full(8, 1.0)) == pytest.approx(least_attainable_p(8))
     assert sign_flip_p(np.full(8, -1.0)) == 1
+    assert sign_flip_p(np.full(20, 1.0)) == pytest.approx(least_attainable_p(20))
     assert np.isnan(sign_flip_p([1.0]))
 
 

@@ -385,6 +385,7 @@ def test_no_leak_is_cried_where_each_model_is_tested_on_what_it_has_not_seen(run
     assert record["leak"] == {
         "checked": True,
         "trained_on": [],
+        "named_alike": [],
         "same_group": [],
         "transductive": [],
         "allowed": [],
@@ -503,7 +504,7 @@ def test_runs_of_other_micrographs_are_refused(run_mstool, cv):
 
 def test_runs_of_other_pictures_are_refused(run_mstool, cv):
     record = read("masks-0/stitch.json")
-    record["sources"][0]["sha256"] = "other"
+    record["sources"][0] |= {"sha256": "other", "file_sha256": "other"}
     write_record(Path("masks-0/stitch.json"), record)
     ended = run_mstool("score", "masks-1", "masks-0", "labels", "-q")
     assert_one_line(ended, 65, "masks-0/img0.tif: is of another micrograph than masks-1/img0.tif")
@@ -612,4 +613,9 @@ def test_leave_one_out_is_a_fold_a_micrograph(run_mstool, study):
     record, _ = score(run_mstool, "masks", "labels")
     assert [row["n_images"] for row in record["folds"]] == [1] * 6
     assert record["leak"]["trained_on"] == []
-    assert [*record["variance"]["components"]] == ["micrograph"]
+    parts = record["variance"]["components"]
+    assert {name: row["includes"] for name, row in parts.items()} == {
+        "micrograph": ["fold", "training", "rest"]
+    }
+    _, table = score(run_mstool, "masks", "labels", "--table", "-q")
+    assert "micrograph: with fold and training and rest, not to be told apart" in table

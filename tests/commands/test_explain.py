@@ -190,6 +190,21 @@ def test_region_decides_which_pixels_are_asked_about(run_mstool, study, region, 
     assert found == n_px or (n_px is None and found > 10)
 
 
+def test_a_point_is_asked_about_in_the_field_in_whose_middle_it_lies(run_mstool, study):
+    asked = ("--quick", "--methods", "saliency", "--region", "point:40,50", "--size", 64)
+    assert run_mstool("explain", "raw/img0.tif", *COMMON, *asked).code == 0
+    assert record_of()["images"][0]["window"] == [16, 32, 64, 64]  # all four fields show it
+
+
+def test_tiles_of_a_name_with_a_dot_have_a_file_each(run_mstool, study):
+    (study / "dotted").mkdir()
+    (study / "raw/img0.tif").rename(study / "dotted/a.b.tif")
+    assert run_mstool("tile", "dotted", "--size", 48, "--overlap", 0, "-o", "cut", "-q").code == 0
+    assert run_mstool("explain", "cut", *COMMON, "--quick", "--methods", "saliency").code == 0
+    images = record_of()["images"]
+    assert len({row["arrays"] for row in images}) == len(images) > 1
+
+
 def test_layers_are_listed_as_csv(run_mstool, study):
     ended = run_mstool("explain", "--model", "model", "--list-layers")
     lines = ended.stdout.splitlines()
@@ -478,9 +493,9 @@ def test_bad_input_gets_one_line_and_leaves_nothing(run_mstool, study, arguments
 
 def test_maps_that_are_incomplete_or_too_coarse_are_warned_about():
     facts = {
-        "fine": MapFacts(0.01, 16, (64, 64), False),
-        "cam": MapFacts(float("nan"), None, (4, 4), False),
-        "ig": MapFacts(0.4, 64, (64, 64), False),
+        "fine": MapFacts(0.01, 16, (64, 64), 1.0, False),
+        "cam": MapFacts(float("nan"), None, (4, 4), 16.0, False),
+        "ig": MapFacts(0.4, 64, (64, 64), 1.0, False),
     }
     field = FieldMaps("a.tif", (0, 0, 64, 64), 9, 5.0, 1.0, "a.npz", (), facts)
     assert warn_of_map(field, "fine") == []

@@ -14,7 +14,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from mstool.io.tiles import read_manifest
+from mstool.io.tiles import read_manifest, write_tile_image
 from mstool.nn.checkpoint import load_checkpoint, save_checkpoint
 
 CUT = ("--size", 48, "--overlap", 16)
@@ -130,6 +130,22 @@ def test_scale_that_was_applied_counts_in_the_advice(run_mstool, study):
     assert "makes them alike" not in run_mstool(*call, "--scale", 2, "-o", "b").stderr
 
 
+def test_micrographs_of_unlike_pixel_sizes_are_each_compared_with_that_of_the_model(
+    run_mstool, study
+):
+    model = load_checkpoint(Path("model/model.safetensors"))
+    checkpoint = replace(model.checkpoint, pixel_size_um=0.1)
+    save_checkpoint(Path("sized.safetensors"), model.segmenter, checkpoint)
+    Path("new").mkdir()
+    for path, size_um in zip(grey_files(), (0.1, 0.2, 0.2), strict=False):
+        write_tile_image(Path("new") / path.name, tifffile.imread(path), size_um)
+    words = "img1.tif of new has 0.2 (and 1 more another); take micrographs of each pixel size"
+    assert words in run_mstool("segment", "new", "--model", "sized.safetensors").stderr
+    run_mstool("tile", "new", *CUT, "-o", "t", "-q")
+    said = run_mstool("predict", "t", "--model", "sized.safetensors", "-o", "p").stderr
+    assert words.replace("new", "t") in said
+
+
 def test_domain_shift_compares_the_pixel_size_with_that_of_the_model(run_mstool, new_batch, study):
     new_batch(lambda grey: grey[::-1])
     model = load_checkpoint(study / "model")
@@ -162,6 +178,24 @@ def test_other_grey_range_is_said_with_the_remedy_that_mends_it(
     levels = re.search(r"--rescale-greys (\S+) ", ended.stderr)[1]
     run_mstool("tile", "new", *CUT, "--rescale-greys", levels, "-o", "back", "-q")
     assert "grey levels" not in run_mstool("predict", "back", "-o", "q").stderr
+
+
+def test_twelve_bits_beside_a_model_of_eight_are_told_their_range(run_mstool, new_batch):
+    new_batch(lambda grey: grey.astype(np.uint16) * 16)
+    run_mstool("tile", "new", *CUT, "-o", "t", "-q")
+    told = one_line(run_mstool("predict", "t", "--model", "model", "-o", "p")).rstrip()
+    assert told.endswith("; mstool tile --bits 8 --rescale-greys 0,4095 makes them fit")
+    told = one_line(run_mstool("segment", "new", "--model", "model", "-o", "m")).rstrip()
+    assert told.endswith("; mstool segment --bits 8 --rescale-greys 0,4095 makes them fit")
+    run_mstool("tile", "new", *CUT, "--bits", 8, "-o", "u", "-q")
+    said = run_mstool("predict", "u", "--model", "model", "-o", "q").stderr
+    assert "mstool tile --rescale-greys 0,4095 brings them there" in said
+    flags = ("--model", "model", "--bits", 8, "-o", "n")
+    said = run_mstool("segment", "new", *flags).stderr
+    assert "mstool segment --rescale-greys 0,4095 brings them there" in said
+    flags += ("--rescale-greys", "0,4095", "--overwrite")
+    ended = run_mstool("segment", "new", *flags)
+    assert (ended.code, "grey levels" in ended.stderr) == (0, False)
 
 
 @pytest.mark.parametrize("text", ["5", "5,5", "a,b", "1,2,3", ""])

@@ -25,8 +25,8 @@ MASK = [[0, 1, 1], [1, 0, 0]]
 
 def leak_of(checked, **found):
     """What the record tells of leaks."""
-    nothing = {key: [] for key in ("trained_on", "same_group", "transductive", "allowed")}
-    return {"checked": checked, "searched": None} | nothing | found
+    kinds = ("trained_on", "named_alike", "same_group", "transductive", "allowed")
+    return {"checked": checked, "searched": None} | {kind: [] for kind in kinds} | found
 
 
 @pytest.fixture
@@ -352,7 +352,7 @@ def test_otsu_finds_classes_that_differ_in_brightness(run_mstool, label_maps):
     ]["otsu"]
     assert otsu["classes_dark_to_bright"] == ["b", "a"]
     assert otsu["mean_iou"] == 1
-    assert "upper bound" in otsu["note"]
+    assert "other thresholds may score more" in otsu["note"]
 
 
 def test_otsu_is_null_without_images(run_mstool, label_maps):
@@ -416,8 +416,10 @@ def test_micrographs_that_were_trained_on_are_told(run_mstool, stitched, label_m
     labels = label_maps("l", **{name: in_colours(values) for name, values in maps.items()})
     ended = run_mstool("score", stitched(maps, trained_on), labels)
     leak = json.loads(ended.stdout)["leak"]
-    assert leak == leak_of(True, trained_on=["x.png", "y.png"])
-    assert "2 of 3 scored micrographs were trained on: x.png, y.png" in ended.stderr
+    assert leak == leak_of(True, trained_on=["x.png"], named_alike=["y.png"])
+    assert "1 of 3 scored micrographs were trained on: x.png; the score" in ended.stderr
+    words = "1 of 3 scored micrographs are named alike with ones that were trained on, and of other"
+    assert f"{words} content: y.png; if they are the same" in ended.stderr
     assert ended.code == 0
 
 
@@ -432,7 +434,7 @@ def test_new_fields_of_specimens_that_were_trained_on_are_told(run_mstool, stitc
     masks = stitched(maps, trained_on, groups={"x": "s1", "y": "s1", "z": "s2"})
     ended = run_mstool("score", masks, labels)
     leak = json.loads(ended.stdout)["leak"]
-    assert leak == leak_of(True, trained_on=["u.png", "y.png"], same_group=["x.png"])
+    assert leak == leak_of(True, trained_on=["y.png"], named_alike=["u.png"], same_group=["x.png"])
     assert "1 of 4 scored micrographs are new, but of groups that were trained on: x.png" in (
         ended.stderr
     )

@@ -7,6 +7,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from mstool.io.records import write_record
 from mstool.scores.other_tools import CONVENTIONS
 
 AB = ("--classes", "a=0,b=1")
@@ -70,6 +71,51 @@ def test_pixel_size_comes_from_the_micrograph(score, tmp_path):
     flags = ("--boundaries", "1um", "--images", tmp_path / "i")
     found = score({"x": (MASK, TRUTH)}, *flags)[1]["boundaries"]["pooled"]
     assert found["hausdorff95_um"] == pytest.approx({"a": 0.5, "b": 0.5})
+
+
+def dots(size_um):
+    """What tifffile writes as that pixel size."""
+    return {"resolution": (1e4 / size_um,) * 2, "resolutionunit": "CENTIMETER"}
+
+
+def test_pixel_size_that_masks_were_made_with_comes_before_that_of_the_micrograph(
+    run_mstool, tmp_path
+):
+    for folder, values, size_um in (("m", MASK, 0.2), ("l", TRUTH, 0.1), ("i", TRUTH * 50, 0.5)):
+        (tmp_path / folder).mkdir()
+        tifffile.imwrite(tmp_path / folder / "x.tif", values, **dots(size_um))
+    folders = tmp_path / "m", tmp_path / "l"
+    flags = (*AB, "--images", tmp_path / "i", "--boundaries", "1um")
+
+    def measure():
+        ended = run_mstool("score", *folders, *flags)
+        found = json.loads(ended.stdout)["boundaries"]["pooled"]
+        return found["hausdorff95_um"]["a"], ended.stderr
+
+    found, said = measure()
+    assert found == pytest.approx(0.2)
+    assert "a pixel is 0.2 um by the mask, which is taken, and 0.5 um by the micrograph" in said
+    source = {"name": "x.tif", "group": "x", "sha256": "0", "path": "x.tif", "file_sha256": "0"}
+    source |= {"shape": MASK.shape, "scaled_shape": MASK.shape, "pixel_size_um": 0.3}
+    write_record(tmp_path / "m" / "stitch.json", {"sources": [source]})
+    found, said = measure()
+    assert found == pytest.approx(0.3)
+    assert said.count("which is taken") == 1
+    assert "0.3 um by the record of the mask, which is taken" in said
+
+
+def test_text_that_states_the_pixel_size_of_a_micrograph_is_an_input(score, tmp_path):
+    (tmp_path / "i").mkdir()
+    tifffile.imwrite(tmp_path / "i" / "x.tif", TRUTH * 50)
+    text = tmp_path / "i" / "x.txt"
+    text.write_text("PixelSizeX=5e-7\nPixelSizeY=5e-7\n")
+    flags = ("--boundaries", "1um", "--images", tmp_path / "i", "-o", tmp_path / "s.json")
+    score({"x": (MASK, TRUTH)}, *flags)
+    record = json.loads((tmp_path / "s.json").read_text())
+    assert any(name.endswith("x.txt") for name in record["inputs"])
+    text.write_text("PixelSizeX=4e-7\nPixelSizeY=4e-7\n")
+    ended, _ = score({"x": (MASK, TRUTH)}, *flags)
+    assert ended.code == 73  # other inputs than the record is of
 
 
 def test_tolerance_in_um_without_a_pixel_size_is_refused(score):

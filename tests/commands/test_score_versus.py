@@ -31,7 +31,7 @@ def save(folder, maps):
 
 
 def save_stitched(
-    folder, maps, classes="a=0,b=1", trained_on=(), contents="p", groups=None, **settings
+    folder, maps, classes="a=0,b=1", trained_on=(), contents="p", files="f", groups=None, **settings
 ):
     """Masks as stitch writes them."""
     folder.mkdir()
@@ -43,7 +43,7 @@ def save_stitched(
         sources.append(
             {"name": f"{name}.png", "group": (groups or {}).get(name, f"{name}.png"),
              "sha256": f"{contents}{name}", "path": f"../raw/{name}.png",
-             "file_sha256": "0", "shape": shape, "scaled_shape": shape}
+             "file_sha256": f"{files}{name}", "shape": shape, "scaled_shape": shape}
         )  # fmt: skip
     (folder / "legend.toml").write_text(legend_to_toml(index_legend(legend)))
     record = {
@@ -195,10 +195,25 @@ def test_masks_of_other_micrographs_are_refused(run_mstool, folders):
 def test_masks_of_micrographs_that_are_only_named_alike_are_refused(run_mstool, tmp_path, truth):
     labels = save(tmp_path / "l", truth)
     one = save_stitched(tmp_path / "one", noisy(truth, 0.1, 1))
-    other = save_stitched(tmp_path / "other", noisy(truth, 0.1, 2), contents="q")
+    other = save_stitched(tmp_path / "other", noisy(truth, 0.1, 2), contents="q", files="g")
     ended = run_mstool("score", one, labels, "--versus", other)
     assert ended.code == 65
     assert "is of another micrograph than" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "read",
+    [{"contents": "q"}, {"files": "g"}],
+    ids=["one file with other greys", "the same pixels in another file"],
+)
+def test_masks_of_micrographs_that_were_read_in_another_way_are_compared(
+    run_mstool, tmp_path, truth, read
+):
+    labels = save(tmp_path / "l", truth)
+    one = save_stitched(tmp_path / "one", noisy(truth, 0.1, 1))
+    other = save_stitched(tmp_path / "other", noisy(truth, 0.1, 2), **read)
+    ended = run_mstool("score", one, labels, "--versus", other)
+    assert ended.code == 0, ended.stderr
 
 
 def test_other_legend_of_label_maps_is_refused_unless_one_is_given(run_mstool, tmp_path, truth):
@@ -275,6 +290,18 @@ def test_model_that_has_seen_the_micrographs_is_named(run_mstool, tmp_path, trut
     assert "was trained on 1 of 7 scored micrographs, or on" in ended.stderr
     assert "the comparison is not fair" in ended.stderr
     assert only(json.loads(ended.stdout)["versus"])["leak"]["trained_on"] == ["i0.png"]
+
+
+def test_model_that_has_seen_micrographs_of_those_names_is_named(run_mstool, tmp_path, truth):
+    labels = save(tmp_path / "l", truth)
+    one = save_stitched(tmp_path / "one", noisy(truth, 0.1, 1))
+    seen = [{"name": "i0.png", "group": "i0.png", "sha256": "of another set", "part": "train"}]
+    other = save_stitched(tmp_path / "other", noisy(truth, 0.1, 2), trained_on=seen)
+    ended = run_mstool("score", one, labels, "--versus", other)
+    assert "was trained on 1 of" not in ended.stderr
+    assert "that are named alike with 1 of 7 scored ones, and of other content" in ended.stderr
+    leak = only(json.loads(ended.stdout)["versus"])["leak"]
+    assert (leak["trained_on"], leak["named_alike"]) == ([], ["i0.png"])
 
 
 def test_model_of_which_nothing_is_known_is_named(run_mstool, tmp_path, truth):

@@ -175,11 +175,11 @@ def test_interval_of_the_mean_is_that_of_student_and_needs_four_values():
 
 
 def test_losses_count_by_micrograph():
-    losses = [0.9, 0.9, 0.9, 0.1, 0.5, 0.7]
+    losses = [0.9, 0.9, 0.9, 0.5, 0.6, 0.8]
     found = weigh_causes(drops(losses), list("aaabcd"), [0.2], Thresholds())
     assert (found.n_units, found.n_regions) == (4, 6)
-    assert found.drop["boundary"] == pytest.approx(0.55)
-    assert found.interval["boundary"] == interval_of([0.9, 0.1, 0.5, 0.7])
+    assert found.drop["boundary"] == pytest.approx(0.7)
+    assert found.interval["boundary"] == interval_of([0.9, 0.5, 0.6, 0.8])
     assert found.verdict == "boundary"
     alone = weigh_causes(drops(losses), list("aaabcc"), [0.2], Thresholds())
     assert np.isnan(alone.interval["boundary"]).all()
@@ -193,6 +193,7 @@ def test_losses_count_by_micrograph():
         ([0.9, 0.9, 0.9, np.nan], 0.2, "fewer than 4 micrographs"),
         ([0.9] * 4, 0.7, "cover most of the regions"),
         ([0.1] * 4, 0.2, "stays with its decision"),
+        ([0.95, 0.0, 0.0, 0.0], 0.2, "without boundary the network loses most, but not in all"),
         ([], 0.2, "fewer than 4 micrographs"),
     ],
 )
@@ -201,3 +202,14 @@ def test_what_cannot_be_tested_is_said(values, dense, words):
     assert found.verdict == "not testable"
     assert words in found.reason
     assert judge_claim(found.verdict) == "not_testable"
+
+
+def test_a_cause_is_named_only_where_it_is_clearly_ahead_of_the_next():
+    losses = drops([0.6, 0.5, 0.7, 0.4]) | {"texture": [0.0, 0.5, 0.0, 0.5]}
+    found = weigh_causes(losses, list("abcd"), [0.2], Thresholds())
+    assert found.verdict == "mixed"
+    assert "larger than that without texture" in found.reason
+    clear = weigh_causes(
+        losses | {"texture": [0.1, 0.0, 0.2, 0.0]}, list("abcd"), [0.2], Thresholds()
+    )
+    assert clear.verdict == "boundary"

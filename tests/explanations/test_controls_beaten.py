@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mstool.explanations.controls import CONTROLS, DISTANCE, EDGE, RANDOM
 from mstool.explanations.controls_beaten import Removal, mean_curves, weigh_removal
-from mstool.explanations.removal import RemovalCurves
+from mstool.explanations.removal import GRADIENT, SHARE, RemovalCurves
 from mstool.explanations.verdicts import Thresholds
 
 LIMITS = Thresholds()
@@ -12,7 +14,7 @@ SHARES = np.array([0.0, 1.0])
 
 def removal(road, infidelity, height=0.5):
     curve = np.full(2, height)
-    return Removal(road, infidelity, RemovalCurves(SHARES, curve, 1 - curve))
+    return Removal(road, {SHARE: infidelity}, RemovalCurves(SHARES, curve, 1 - curve))
 
 
 def rows_of(n, road=0.5, infidelity=0.1):
@@ -71,6 +73,17 @@ def test_noise_has_nothing_to_beat_and_the_distance_does_not_beat_itself():
     assert (noise.verdict, RANDOM in noise.p) == (None, False)
     distance = weigh_removal(rows_of(6), list("abcdef"), DISTANCE, LIMITS)
     assert distance.verdict == "inconclusive"
+
+
+def test_controls_face_a_map_by_what_its_values_are():
+    rows = rows_of(6, infidelity=0.5)
+    for row in rows:
+        row["gradient"] = replace(row["ig"], infidelity={GRADIENT: 0.5})
+        for control in CONTROLS:
+            row[control].infidelity[GRADIENT] = 0.4
+    found = weigh_removal(rows, list("abcdef"), "gradient", LIMITS, GRADIENT)
+    assert (found.verdict, found.infidelity_ratio) == ("fail", 0.5)
+    assert weigh_removal(rows, list("abcdef"), "ig", LIMITS).verdict == "pass"
 
 
 def test_curves_are_means_over_units():

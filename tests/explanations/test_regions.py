@@ -4,8 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mstool.explanations.field_of_view import Field, select_pixels
+from mstool.explanations.field_of_view import Field, how_well_placed, select_pixels
 from mstool.explanations.regions import LEAST_PX, describe_sample, draw_regions
+from mstool.geometry.grid import plan_windows
 from mstool.geometry.window import Window
 
 
@@ -22,6 +23,15 @@ def squares(edge, n=1, size=12):
     for start in np.linspace(0, edge - size, n).astype(int):
         region[start : start + size, start : start + size] = True
     return region
+
+
+@pytest.mark.parametrize(
+    ("name", "micrograph", "stem"),
+    [("a.b.tif", "a.b.tif", "a.b"), ("a.b_r00000_c00064", "a.b.tif", "a.b_r00000_c00064")],
+)
+def test_tiles_have_no_suffix_to_lose(name, micrograph, stem):
+    field = field_of(np.ones((9, 9), bool), name)
+    assert replace(field, micrograph=micrograph).stem == stem
 
 
 def test_regions_are_spread_over_micrographs():
@@ -61,6 +71,23 @@ def test_no_pixel_is_drawn_twice():
         cut = np.s_[found.row : found.row + 64, found.col : found.col + 64]
         seen[cut] += found.inside
     assert seen.max() == 1
+
+
+def test_regions_of_small_fields_leave_room_around_them():
+    for region in draw_regions([field_of(np.ones((60, 80), bool))], 3, 192, 0):
+        assert 0 < region.inside.sum() <= np.pi * 21**2
+
+
+def test_a_point_is_asked_about_in_the_field_in_whose_middle_it_lies():
+    probabilities = np.zeros((2, 512, 512))
+    windows = plan_windows(1000, 1000, 512, 0)
+
+    def placed(window):
+        return how_well_placed(select_pixels("point", (510, 505), 1, probabilities, None, window))
+
+    assert sum(placed(window)[0] for window in windows) == 4  # fields overlap
+    assert max(windows, key=placed) == Window(488, 488, 512, 512)
+    assert how_well_placed(np.zeros((9, 9), bool)) == (0, -np.inf)
 
 
 def test_groups_are_the_units():

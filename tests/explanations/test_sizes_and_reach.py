@@ -18,7 +18,16 @@ def test_the_frame_is_no_edge():
     inside = np.zeros((20, 20), bool)
     inside[:, 14:] = True  # six columns seen, and as many behind the frame
     assert median_thickness(inside) == 11
-    assert np.isposinf(median_thickness(np.ones((5, 5), bool)))
+    assert np.isnan(median_thickness(np.ones((5, 5), bool)))
+    assert np.isnan(median_thickness(np.zeros((5, 5), bool)))
+
+
+def test_a_few_specks_do_not_make_a_grain_thin():
+    inside = np.zeros((200, 200), bool)
+    inside[40:160, 40:160] = True
+    inside[5, 5::20] = True
+    assert median_thickness(inside) == 119
+    assert median_thickness(inside[:20]) == 1  # where there is nothing else
 
 
 def test_ignored_pixels_are_no_edge_and_specks_do_not_count():
@@ -39,7 +48,14 @@ def test_advice_follows_from_what_was_measured():
     assert any("tiles of 64 px" in line for line in lines)
     assert any(line.startswith("thick:") for line in lines)
     assert not any(line.startswith("thin:") for line in lines)
-    assert any("whole tile" in line for line in advise(20.0, None, 512, {}))
+    assert any("whole tile" in line for line in advise(20.0, np.inf, 512, {}))
+    assert not any("whole tile" in line for line in advise(20.0, np.nan, 512, {}))
+
+
+def test_advice_from_windows_that_cut_the_field_is_the_least():
+    lines = advise(20.0, 444, 512, {"thick": 90.0}, cut_at=64)
+    assert any("fields of 64 px" in line and "least" in line for line in lines)
+    assert not any(line.startswith("thick:") for line in lines)
 
 
 def test_without_any_gradient_there_is_nothing_to_advise():

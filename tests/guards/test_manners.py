@@ -115,6 +115,7 @@ def test_what_reads_label_maps_needs_label_maps(run_mstool, call, labels):
     [
         ("scale", ["0", "-1", "0.009", "101", "nan", "inf"], "must lie between 0.01 and 100"),
         ("pixel-size", ["0", "-1", "nan", "inf"], "must be a number above 0"),
+        ("pixel-size", ["5e-08", "1e+06"], "is in um/px, and micrographs have 1e-05 to 1000"),
     ],
 )
 def test_number_out_of_range_is_refused_alike(run_mstool, config, verb, flag, values, rule):

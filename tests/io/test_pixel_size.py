@@ -125,7 +125,6 @@ IMAGEJ = {
     **dict.fromkeys(["micrometers", "micrometre", "Micrometres", r"\u00B5m", r"\u00b5m"], 0.25),
     **dict.fromkeys(["nm", "nanometer", "nanometers", "nanometre", "NM"], 0.25e-3),
     **dict.fromkeys(["mm", "millimeters"], 250.0),
-    **dict.fromkeys(["m", "meter"], 0.25e6),
     **dict.fromkeys(["pixel", "pixels", "Pixels", "px", ""], None),
 }
 
@@ -172,6 +171,7 @@ def test_metres_become_micrometres_without_a_rest():
 
 def test_capital_m_is_mega_where_small_letters_are_milli():
     assert um_per_unit("mm") == um_per_unit("MM") == 1000
+    assert um_per_unit("m") == um_per_unit("meter") == 1e6
     assert um_per_unit("Mm") is None
 
 
@@ -280,6 +280,10 @@ SIDECARS = {
     "Hitachi": ("a.txt", HITACHI, 0.009921875),
     "TESCAN": ("a-tif.hdr", TESCAN, 0.041),
     "TESCAN, other name": ("a.hdr", TESCAN, 0.041),
+    "in nm": ("a.txt", "PixelSizeX=50 nm\nPixelSizeY=50 nm\n", 0.05),
+    "in two units": ("a.txt", "PixelSizeX = 50nm\nPixelSizeY = 0.05 µm\n", 0.05),
+    "width alone": ("a.txt", "PixelSizeX=5e-008\n", 0.05),
+    "Hitachi in um": ("a.txt", HITACHI.replace("9.921875", "0.05 um"), 0.05),
     "notes": ("a.txt", "PixelSize=3\nseen on Monday\n", None),
     "JEOL without a bar": ("a.txt", "$CM_MAG 5000\n$$SM_MICRON_MARKER 10um\n", None),
     "JEOL with a bar of nothing": ("a.txt", JEOL.format(0, "10um"), None),
@@ -294,6 +298,30 @@ def test_text_beside_the_image_states_it(tmp_path, name, text, expected):
     micrograph = open_micrograph(tmp_path / "a.tif")
     assert micrograph.pixel_size_um == (None if expected is None else pytest.approx(expected))
     assert micrograph.doubt is None
+
+
+DOUBTFUL = {
+    "PixelSizeX=50\nPixelSizeY=50\n": "states pixels of 5e+07 um, which no micrograph has",
+    "PixelSizeX=4e-12\nPixelSizeY=4e-12\n": "states pixels of 4e-06 um, which no micrograph has",
+    "PixelSizeX=5 ells\n": "states its pixel size in 'ells', which is no known unit",
+    "PixelSizeX=5e-8\nPixelSizeY=6e-8\n": "states pixels of 0.05 x 0.06 um, which are not square",
+}
+
+
+@pytest.mark.parametrize(("text", "doubt"), DOUBTFUL.items(), ids=DOUBTFUL.values())
+def test_text_beside_the_image_that_states_what_cannot_be_is_told(tmp_path, text, doubt):
+    tifffile.imwrite(tmp_path / "a.tif", GREY, metadata=None)
+    (tmp_path / "a.txt").write_text(text)
+    micrograph = open_micrograph(tmp_path / "a.tif")
+    assert micrograph.pixel_size_um is None
+    assert micrograph.doubt == f"has a.txt beside it, which {doubt}"
+
+
+def test_pixels_from_a_hundredth_of_a_nanometre_to_a_millimetre_are_of_micrographs():
+    assert stated_size("1e-5", None, "um").um == pytest.approx(1e-5)
+    assert stated_size("1", None, "mm").um == pytest.approx(1e3)
+    for text in ("0.9e-5", "1001"):
+        assert stated_size(text, None, "um").doubt.endswith("um, which no micrograph has")
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
@@ -341,7 +369,7 @@ def test_size_that_is_given_leaves_no_doubt(tmp_path):
     assert (micrograph.pixel_size_um, micrograph.doubt) == (7.0, None)
 
 
-@pytest.mark.parametrize("size", [1e-5, 0.0123, 1, 12.5, 400])
+@pytest.mark.parametrize("size", [1e-5, 0.0123, 1, 12.5, 400, 1e4])
 def test_size_that_mstool_wrote_is_read_back_however_coarse(tmp_path, size):
     tifffile.imwrite(tmp_path / "a.tif", GREY, metadata=None, **resolution_tags(size))
     assert open_micrograph(tmp_path / "a.tif").pixel_size_um == pytest.approx(size, rel=1e-6)

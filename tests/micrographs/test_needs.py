@@ -3,7 +3,7 @@
 import pytest
 
 from mstool.errors import InputError
-from mstool.micrographs.needs import Given, Needs, check_needs
+from mstool.micrographs.needs import Given, GivenMicrograph, Needs, check_needs
 from mstool.reporting import Reporter
 
 
@@ -19,6 +19,10 @@ def needs(**changes):
 
 def given(**changes):
     return Given(**{"name": "set", "n_channels": 1, "dtype": "uint8"} | changes)
+
+
+def known(**sizes):
+    return tuple(GivenMicrograph(f"{name}.tif", size, name) for name, size in sizes.items())
 
 
 def refusal(model, micrographs):
@@ -77,11 +81,30 @@ def test_another_scale_is_told_where_no_pixel_size_can(capsys):
 
 
 def test_another_scale_of_the_same_micrographs_is_refused():
-    model, micrographs = needs(scale=0.5, micrographs={"x"}), given(micrographs={"x", "y"})
+    model, micrographs = (
+        needs(scale=0.5, micrographs={"x"}),
+        given(micrographs=known(x=None, y=None)),
+    )
     text = refusal(model, micrographs)
     assert "from the same micrographs; mstool tile --scale 0.5 makes them fit" in text
-    known = given(micrographs={"x"}, pixel_size_um=0.1)  # whose size is noted, as ever
-    check_needs([needs(scale=0.5, micrographs={"x"}, pixel_size_um=0.2)], known, Reporter())
+    model = needs(scale=0.5, micrographs={"x"}, pixel_size_um=0.2)  # whose size is noted, as ever
+    check_needs([model], given(micrographs=known(x=0.1), pixel_size_um=0.1), Reporter())
+    check_needs([model], given(micrographs=known(x=0.1, y=0.4, z=None)), Reporter())
+    assert "same micrographs" in refusal(model, given(micrographs=known(x=None, y=0.4)))
+
+
+def test_each_of_micrographs_of_unlike_pixel_sizes_is_held_against_that_of_the_model(capsys):
+    model, unlike = needs(pixel_size_um=0.1, scale=0.5), known(x=0.1, y=0.2, z=0.4)
+    said = notes(capsys, model, given(micrographs=unlike, scale=0.5))
+    assert "trained at 0.1 um/px, y.tif of set has 0.2 (and 1 more another); take micro" in said
+    assert "for that one, --scale 1 makes" in said
+    said = notes(capsys, model, given(micrographs=known(x=0.1, y=0.103)))
+    assert "y.tif of set has 0.103; take" in said
+    assert said.count("\n") == 1  # that of scale is of sizes that are not known
+    said = notes(capsys, model, given(micrographs=known(x=None, y=0.103)))
+    assert "y.tif of set has 0.103; take" in said
+    assert "no pixel size tells" in said
+    assert notes(capsys, model, given(micrographs=known(x=0.099, y=0.1015))) == ""
 
 
 def test_other_greys_are_noted(capsys):

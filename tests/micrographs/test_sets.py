@@ -8,8 +8,10 @@ import pytest
 import tifffile
 
 from mstool.errors import InputError, UsageError
+from mstool.io.tiles import write_tile_image
 from mstool.micrographs.find import Naming, find_set
 from mstool.micrographs.sets import Reading, common_pixel_size, open_set
+from mstool.micrographs.tile_folder import open_tile_folder
 from mstool.reporting import Reporter
 
 
@@ -130,3 +132,16 @@ def test_tiles_are_known_by_the_content_of_their_micrographs(raw, tiles):
     }
     for found in (opened(raw), opened(tiles)):
         assert {one.name: found.content_sha256(one) for one in found.members} == stored
+
+
+def test_a_network_is_told_the_pixel_size_of_each_micrograph(raw, run_mstool):
+    write_tile_image(raw / "heat1_a.tif", tifffile.imread(raw / "heat1_a.tif"), 0.1)
+    write_tile_image(raw / "heat2_b.tif", tifffile.imread(raw / "heat2_b.tif"), 0.4)
+    options = ("--size", 16, "--overlap", 0, "--scale", 2, "-q", "-o", "unlike")
+    assert run_mstool("tile", "raw", *options).code == 0
+    for given in (
+        opened(raw, Reading(scale=2)).given(()),
+        open_tile_folder(raw.parent / "unlike").given(),
+    ):
+        assert given.pixel_size_um is None
+        assert [one.pixel_size_um for one in given.micrographs] == pytest.approx([0.05, 0.2])

@@ -4,7 +4,11 @@ import segmentation_models_pytorch as smp
 import torch
 from torch import nn
 
-from mstool.nn.receptive_field import receptive_intervals, theoretical_receptive_field
+from mstool.nn.receptive_field import (
+    field_width,
+    receptive_intervals,
+    theoretical_receptive_field,
+)
 from mstool.nn.unet_plain import UNetPlain
 
 PERIOD = 32
@@ -98,6 +102,14 @@ def test_squeeze_and_excitation_looks_everywhere(encoder, options):
     torch.manual_seed(0)
     network = smp.Unet(encoder, encoder_weights=None, in_channels=1, classes=2, **options).eval()
     assert theoretical_receptive_field(network, 1) is None
+    assert np.isposinf(field_width(network, 1))
+
+
+@pytest.mark.parametrize("depth", [2, 3])
+def test_without_padding_the_field_is_that_with_padding(depth):
+    torch.manual_seed(0)
+    same, valid = (UNetPlain(1, 2, depth, 2, padding).eval() for padding in ("same", "valid"))
+    assert theoretical_receptive_field(valid, 1) == theoretical_receptive_field(same, 1)
 
 
 def test_dilated_convolution_has_holes_and_is_as_wide_as_its_ends():
@@ -115,3 +127,4 @@ def test_network_that_ignores_its_input_has_no_field():
             return torch.zeros_like(images)
 
     assert theoretical_receptive_field(Constant(), 1) is None
+    assert np.isnan(field_width(Constant(), 1))

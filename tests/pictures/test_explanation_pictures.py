@@ -2,6 +2,7 @@ import io
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
@@ -62,7 +63,14 @@ def draw_all():
             0.1,
         ),
         "receptive field": draw_receptive_field(
-            np.ones((33, 33)) / 33**2, radii, None, 128, {"ferrite": 30.0}, 0.1, "R"
+            np.ones((33, 33)) / 33**2,
+            radii,
+            np.inf,
+            128,
+            {"ferrite": 30.0},
+            0.1,
+            "R",
+            is_lower_bound=True,
         ),
         "features": draw_features(np.stack([MAP, ZEROS]), [3, 1], "Features"),
     }
@@ -101,8 +109,17 @@ def test_stamp_stands_above_the_picture_and_hides_nothing(shape):
         ("sanity", ("trained", "+ encoder", "rank correlation")),
         ("faithfulness", ("probability of the class [1]", "ROAD")),
         ("boundary", ("distance to the boundary [px, below in µm]", "cam (map of zeros)")),
-        ("counterfactual", ("the decision rests on: boundary", "without texture")),
-        ("receptive field", ("the whole input", "ferrite, median thickness", "3 µm")),
+        ("counterfactual", ("cause of the decision: boundary", "without texture")),
+        (
+            "receptive field",
+            (
+                "the whole input",
+                "(2 r95), at least",
+                "r95 ≥ 12 px",
+                "ferrite, median thickness",
+                "3 µm",
+            ),
+        ),
         ("features", ("3:", "1:")),
     ],
 )
@@ -113,8 +130,8 @@ def test_pictures_say_what_they_show(texts, name, words):
 
 def test_field_without_any_gradient_is_drawn():
     nothing = dict.fromkeys(("r50", "r68", "r95"), np.nan)
-    figure = draw_receptive_field(np.full((5, 5), np.nan), nothing, None, 64, {}, None, "R")
-    assert "R" in words_of(figure)
+    figure = draw_receptive_field(np.full((5, 5), np.nan), nothing, np.nan, 64, {}, None, "R")
+    assert "theoretical field: not known" in words_of(figure)
 
 
 def test_display_keeps_zero_and_the_sign():
@@ -122,3 +139,23 @@ def test_display_keeps_zero_and_the_sign():
     assert scaled[0, 1] == 0
     assert scaled[0, 0] < 0 < scaled[0, 2]
     assert not scale_for_display(np.zeros((3, 3))).any()
+
+
+def test_losses_far_below_zero_and_wide_intervals_are_in_the_picture():
+    drops = {"boundary": [-0.8, 0.9], "grey level": [0.1], "texture": [0.0]}
+    spans = dict.fromkeys(drops, (0.0, 0.2)) | {"texture": (-1.3, 1.4)}
+    means = dict.fromkeys(drops, 0.1)
+    figure = draw_counterfactual(
+        {"micrograph": IMAGE, "without x": IMAGE}, drops, means, spans, "mixed", "C", None
+    )
+    (axes,) = (one for one in figure.findobj(Axes) if "loss" in one.get_xlabel())
+    low, high = axes.get_xlim()
+    assert low <= -1.3
+    assert high >= 1.4
+
+
+def test_image_of_a_patch_is_not_called_the_micrograph_with_its_region():
+    panels = [Panel("ig", MAP, True)]
+    words = words_of(draw_attribution(IMAGE, panels, LABELS > 0, "T", None, "with patch"))
+    assert "with patch" in words
+    assert "region outlined" not in words

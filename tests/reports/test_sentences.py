@@ -113,6 +113,7 @@ def test_single_training_is_said():
     [
         ({}, "None of the scored micrographs had been trained on"),
         ({"trained_on": ["a"]}, "1 of 8 scored micrographs had been trained on"),
+        ({"named_alike": ["a"]}, "1 are named alike with ones that were trained on, and of other"),
         ({"same_group": ["a", "b"]}, "2 are new, but of specimens that were trained on"),
         ({"checked": False}, "Not checked"),
         ({"allowed": ["pixels are shared"]}, "--allow-leak though pixels are shared"),
@@ -139,7 +140,7 @@ def test_interval_that_is_not_defined_is_not_blamed_on_few_micrographs():
     assert "No interval (base): the score does not vary" in said
 
 
-@pytest.mark.parametrize("key", ["same_group", "transductive"])
+@pytest.mark.parametrize("key", ["named_alike", "same_group", "transductive"])
 def test_known_specimens_come_before_the_claim_of_being_held_out(key):
     leaky = entry(leak=LEAK | {key: ["a"]})
     said = " ".join(sentences.say_what_was_compared([BASE, leaky], ""))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mstool.scores.components import variance_components
+from mstool.scores.components import list_included, variance_components
 
 N_RUNS, N_FOLDS, N_EACH = 3, 6, 4
 FOLD = np.repeat(np.arange(N_FOLDS), N_EACH)
@@ -99,3 +99,25 @@ def test_factors_that_cannot_be_told_apart_are_left_out():
 def test_one_defined_score_has_no_variance():
     found = variance_components(np.array([0.5, np.nan]), {"run": [0, 1]})
     assert np.isnan(found["rest"])
+
+
+def leave_one_out(n_runs, n=5):
+    """Factors of micrographs that are each a fold of their own."""
+    run, place = np.repeat(range(n_runs), n), np.tile(range(n), n_runs)
+    training = list(zip(run.tolist(), place.tolist(), strict=True))
+    return {"micrograph": place, "run": run, "fold": place, "training": training}
+
+
+@pytest.mark.parametrize(
+    ("factors", "included"),
+    [
+        (leave_one_out(3), {"micrograph": ["fold"], "run": [], "rest": ["training"]}),
+        (leave_one_out(1), {"rest": ["micrograph", "fold", "training"]}),
+        (crossed(), {name: [] for name in TRUE}),
+    ],
+    ids=["several runs", "one run", "all told apart"],
+)
+def test_what_cannot_be_told_apart_is_named(factors, included):
+    values = np.random.default_rng(0).normal(size=len(factors["run"]))
+    assert list_included(values, factors) == included
+    assert set(variance_components(values, factors)) == set(included)

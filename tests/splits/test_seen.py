@@ -3,7 +3,14 @@
 import pytest
 
 from mstool.io.tiles import SourceImage
-from mstool.splits.seen import Knowledge, find_same_group, find_seen, models_without, name_specimens
+from mstool.splits.seen import (
+    Knowledge,
+    find_named_alike,
+    find_same_group,
+    find_seen,
+    models_without,
+    name_specimens,
+)
 
 
 def source(name, group=None, content=None):
@@ -64,7 +71,8 @@ def test_tables_of_what_was_seen():
         "same group": source("m", "t", "w"),
         "same name": source("b", "other", "v"),
     }
-    assert find_seen(sources, rows) == ["same content", "same name and group"]
+    assert find_seen(sources, rows) == ["same content"]
+    assert find_named_alike(sources, rows) == ["same name and group"]
     assert find_same_group(sources, rows) == ["same name and group", "same group"]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 _MOST_ENUMERATED_UNITS = 15
 _DRAWS = 9999
+_SIGN_FLIPS = 2**13  # all of them, up to 13 differences
 
 
 def swap_pairs(
@@ -69,21 +70,21 @@ def sign_flip_p(differences: Sequence[float]) -> float:
         permutation_type="samples",
         vectorized=True,
         alternative="greater",
-        n_resamples=2**13,
+        n_resamples=_SIGN_FLIPS,
         rng=np.random.default_rng(0),
     )
     return float(result.pvalue)
 
 
 def least_attainable_p(n: int) -> float:
-    """Smallest one-sided p that n pairs can give.
+    """Smallest one-sided p that `sign_flip_p` of n pairs can give.
 
     Examples
     --------
     >>> least_attainable_p(4)
     0.0625
     """
-    return 2.0**-n
+    return max(2.0**-n, 1 / (_SIGN_FLIPS + 1))
 
 
 def least_pairs(alpha: float) -> int:

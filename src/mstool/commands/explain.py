@@ -34,8 +34,10 @@ def explain(
         Group.QUESTION(
             "--region",
             metavar="REGION",
-            help="Pixels asked about: class (as predicted), component:K (the K-th largest), "
-            "mask:FILE, box:ROW,COL,HEIGHT,WIDTH, point:ROW,COL, errors (needs labels), uncertain, "
+            help="Pixels asked about: class (as predicted), component:K (the K-th largest of a "
+            "field), "
+            "mask:FILE (as large as the micrograph, before or after --scale), "
+            "box:ROW,COL,HEIGHT,WIDTH, point:ROW,COL, errors (needs labels), uncertain, "
             "or boundary (of the prediction).",
         ),
     ] = "class",
@@ -77,7 +79,8 @@ def explain(
             "--size",
             metavar="PX",
             min=64,
-            help="Field of view; of a larger micrograph, the field with most of the region.",
+            help="Field of view; of a larger micrograph, the field with most of the region, or "
+            "with the region nearest to its middle.",
         ),
     ] = 512,
     checks: Annotated[

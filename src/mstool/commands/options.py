@@ -9,6 +9,7 @@ import typer
 
 from mstool.commands.option_groups import Group
 from mstool.errors import InputError, MissingInputError, OutputExistsError, UsageError
+from mstool.io.pixel_size import COARSEST_STATED_UM, FINEST_UM
 
 
 def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
@@ -87,11 +88,16 @@ def check_pixel_size(parameter: typer.CallbackParam, size_um: float | None) -> f
     Raises
     ------
     UsageError
-        If it is no finite number above 0.
+        If it is no number above 0, or one that no micrograph has, as of metres.
     """
-    if size_um is not None and not 0 < size_um < float("inf"):
+    if size_um is None or FINEST_UM <= size_um <= COARSEST_STATED_UM:
+        return size_um
+    if not 0 < size_um < float("inf"):
         raise UsageError(f"{parameter.opts[-1]} {size_um:g}: must be a number above 0")
-    return size_um
+    raise UsageError(
+        f"{parameter.opts[-1]} {size_um:g}: is in um/px, and micrographs have {FINEST_UM:g} to "
+        f"{COARSEST_STATED_UM:g}"
+    )
 
 
 def check_threads(parameter: typer.CallbackParam, text: str) -> str:

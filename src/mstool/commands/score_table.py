@@ -165,7 +165,10 @@ def _caption(record: dict[str, Any]) -> str:
     if found := record.get("min_detectable"):
         lines.append(_least_line(found, record))
     if record["baselines"]["otsu"]:
-        lines.append("Otsu: regions matched to classes with the truth in hand, an upper bound")
+        lines.append(
+            "Otsu: its regions matched to classes with the truth in hand; other thresholds may do "
+            "better"
+        )
     return "\n".join(lines)
 
 
@@ -190,7 +193,11 @@ def _variance_lines(components: dict[str, Any]) -> list[str]:
         "training": "  training: chance in fitting one model; one fold of one run",
         "rest": "  rest: what no part explains, of one micrograph in one run",
     }
-    return [words for name, words in known.items() if name in components]
+    lines = [words for name, words in known.items() if name in components]
+    for name, row in components.items():
+        if row["includes"]:
+            lines.append(f"  {name}: with {' and '.join(row['includes'])}, not to be told apart")
+    return lines
 
 
 def _versus_caption(entry: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """Whether maps tell the network's reasons better than controls that know nothing of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ from mstool.chance.swaps import least_attainable_p
 from mstool.explanations.controls import CONTROLS, DISTANCE, RANDOM
 from mstool.explanations.means import finite_mean, unit_means
 from mstool.explanations.paired import Comparison, compare_pairs
-from mstool.explanations.removal import RemovalCurves
+from mstool.explanations.removal import SHARE, RemovalCurves
 from mstool.explanations.verdicts import Thresholds, judge_faithfulness
 
 ROAD, INFIDELITY = "road", "infidelity"
@@ -20,7 +20,8 @@ class Removal:
     """What removing and perturbing pixels of one region says of one map."""
 
     road: float  # score [1]; more is better
-    infidelity: float  # ratio [1]; less is better, NaN where nothing changed the decision
+    # ratio [1] by kind of map; less is better, NaN where nothing changed the decision
+    infidelity: Mapping[str, float]
     curves: RemovalCurves  # deletion and insertion
 
 
@@ -63,6 +64,7 @@ def weigh_removal(
     units: Sequence[str],
     name: str,
     limits: Thresholds,
+    kind: str = SHARE,
     sensitivity: float = float("nan"),
 ) -> Faithful:
     """Compare one map with each control, and judge by those that must be beaten.
@@ -73,13 +75,16 @@ def weigh_removal(
         Of each region, by label of the map or name of the control.
     name : str
         The map.
+    kind : str
+        What its values are, by which the infidelity of controls is taken too: see
+        `perturbation_sizes`.
     sensitivity : float
         To be noted with it.
     """
-    road, infidelity = (_by_unit(rows, units, name, measure) for measure in (ROAD, INFIDELITY))
+    road, infidelity = (_by_unit(rows, units, name, of) for of in _measures(kind).values())
     areas = unit_means([row[name].curves.areas for row in rows], units)
     found = {
-        control: _compare(rows, units, name, control, limits)
+        control: _compare(rows, units, name, control, kind, limits)
         for control in CONTROLS
         if control != name
     }
@@ -115,20 +120,27 @@ def mean_curves(
     return RemovalCurves(curves[0].shares, deletion, insertion)
 
 
-def _compare(rows, units, name: str, control: str, limits: Thresholds) -> dict[str, Comparison]:
+def _compare(
+    rows, units, name: str, control: str, kind: str, limits: Thresholds
+) -> dict[str, Comparison]:
     margins = {ROAD: limits.equal_road, INFIDELITY: limits.equal_infidelity}
     return {
         measure: compare_pairs(
-            *(_by_unit(rows, units, one, measure) for one in (name, control)),
-            margin,
+            *(_by_unit(rows, units, one, of) for one in (name, control)),
+            margins[measure],
             is_more_better=measure == ROAD,
         )
-        for measure, margin in margins.items()
+        for measure, of in _measures(kind).items()
     }
 
 
-def _by_unit(rows, units, name: str, measure: str) -> np.ndarray:
-    return unit_means([getattr(row[name], measure) for row in rows], units)
+def _measures(kind: str) -> dict[str, Callable[[Removal], float]]:
+    """Both measures of a map of one kind."""
+    return {ROAD: lambda one: one.road, INFIDELITY: lambda one: one.infidelity[kind]}
+
+
+def _by_unit(rows, units, name: str, of: Callable[[Removal], float]) -> np.ndarray:
+    return unit_means([of(row[name]) for row in rows], units)
 
 
 def _pick(found: Mapping[str, Mapping[str, Comparison]], key: str) -> dict[str, dict]:

@@ -232,6 +232,18 @@ def _judge(drops, n_units: int, dense: float, limits: Thresholds) -> tuple[str, 
     verdict = decide_cause(drops, least=limits.cause_least, ratio=limits.cause_ratio)
     if verdict == NOT_TESTABLE:
         return verdict, "the network stays with its decision whatever is removed"
+    by_loss = sorted(drops, key=lambda cause: -finite_mean(drops[cause]))
+    first, second = (drops[cause] for cause in by_loss[:2])
+    if _interval(first)[0] <= 0:
+        return NOT_TESTABLE, (
+            f"without {by_loss[0]} the network loses most, but not in all micrographs or groups: "
+            "the interval of the loss reaches 0"
+        )
+    if verdict != MIXED and _interval(first - second)[0] <= 0:
+        return MIXED, (
+            f"the loss without {by_loss[0]} is not shown to be larger than that without "
+            f"{by_loss[1]}: the interval of the difference reaches 0"
+        )
     return verdict, "largest loss of probability in the interior of the regions"
 
 

@@ -28,6 +28,12 @@ class Field:
     region: np.ndarray  # what is asked about, bool (H, W)
 
     @property
+    def stem(self) -> str:
+        """Name without the suffix of a file, which tiles have none of."""
+        is_file = self.name == self.micrograph
+        return (is_file and self.name.rpartition(".")[0]) or self.name
+
+    @property
     def prediction(self) -> np.ndarray:
         """Class index of each pixel: uint8 (H, W)."""
         return self.probabilities.argmax(axis=0).astype(np.uint8)
@@ -54,8 +60,8 @@ def select_pixels(
         ``class`` (as predicted), ``component``, ``errors``, ``uncertain``, ``boundary`` (of the
         prediction), ``point`` or ``box``.
     numbers : sequence of int
-        Number of the component, from 1, by falling area; (row, col), or (row, col, height, width)
-        in the scaled micrograph [px].
+        Number of the component, from 1, by falling area in the field; (row, col), or (row, col,
+        height, width) in the scaled micrograph [px].
     probabilities : ndarray of float, shape (K, H, W)
         Of the field of view.
     truth : ndarray of uint8, shape (H, W), or None
@@ -87,6 +93,27 @@ def select_pixels(
     if kind in ("point", "box"):
         return _box(numbers, window, own.shape)
     return own
+
+
+def how_well_placed(region: np.ndarray) -> tuple[int, float]:
+    """How much of what is asked about a field shows, and how near to its middle it lies.
+
+    Returns
+    -------
+    n : int
+        Pixels of the region, bool (H, W).
+    nearness : float
+        Distance of their mean place from the middle of the field, turned negative [px].
+
+    Examples
+    --------
+    >>> how_well_placed(np.array([[False, False, True]]))
+    (1, -1.0)
+    """
+    if not region.any():
+        return 0, -np.inf
+    means = np.mean(np.nonzero(region), axis=1)
+    return int(region.sum()), -float(np.hypot(*(means - (np.array(region.shape) - 1) / 2)))
 
 
 def _component(own: np.ndarray, number: int) -> np.ndarray:

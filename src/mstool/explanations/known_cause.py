@@ -30,6 +30,7 @@ class Shown:
     kept: float  # share of it in the patches that hide best [1]; NaN without any
     hidden_from: dict[str, float]  # share that is left, by the map from which the patch hides [1]
     verdict: str  # pass, fail or inconclusive
+    reason: str | None = None  # where no patch could be tried
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,16 @@ class KnownCause:
     n_units: int
     n_regions: int  # that were attacked
     n_attackable: int  # of these, where a patch is a cause
-    is_attackable: bool  # whether there is any; if not, no method is asked to show it
+    is_attackable: bool  # whether there is any
     margin_shift: tuple[float, ...]  # of each region [logits]; NaN without room for a patch
     methods: dict[str, Shown]
     controls: dict[str, Shown]
     left_out: tuple[str, ...] = ()
+
+    @property
+    def is_resisted(self) -> bool:
+        """Whether patches were tried and none is a cause, so that no method can show one."""
+        return not self.is_attackable and bool(np.isfinite(self.margin_shift).any())
 
 
 def patch_density(attribution: np.ndarray, inside: np.ndarray) -> float:
@@ -70,4 +76,6 @@ def weigh_patches(attacks: Sequence[Attacked], label: str, limits: Thresholds) -
             kept.setdefault(hidden_from, []).append(ratio)
     hidden_from = {name: finite_mean(ratios) for name, ratios in kept.items()}
     least = min(hidden_from.values(), default=float("nan"))
-    return Shown(openly, least, hidden_from, judge_patch(openly, least, limits))
+    was_tried = any(np.isfinite(attacked.margin_shift) for attacked in attacks)
+    reason = None if was_tried else "no region left room for a patch beside it"
+    return Shown(openly, least, hidden_from, judge_patch(openly, least, limits), reason)

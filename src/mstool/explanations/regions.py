@@ -132,10 +132,11 @@ class _Source:
             top, left = self.tops[row], self.lefts[col]
             cut = (slice(top, top + self.edge), slice(left, left + self.edge))
             own = self.left[cut] & (self.components[cut] == self.components[row, col])
-            inside = own & _disc(own.shape, row - top, col - left, self.edge / 3)
+            radius = min(own.shape) / 3  # a field may be smaller than the window asked for
+            inside = own & _disc(own.shape, row - top, col - left, radius)
             self.left[cut][inside] = False
             # a line is longer than the disc that a piece of it must fit in
-            if inside.sum() >= min(self.least_px, self.edge / 3):
+            if inside.sum() >= min(self.least_px, radius):
                 down, across = np.abs(self.tops - top), np.abs(self.lefts - left)
                 self.gap = np.minimum(self.gap, np.maximum(down[:, None], across))
                 return self._cut(inside, int(top), int(left), cut)

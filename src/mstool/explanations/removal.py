@@ -9,6 +9,9 @@ from mstool.explanations.imputation import impute
 ROAD_SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 CURVE_SHARES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9)
 
+# What the values of a map are: shares of the decision, gradients, or their absolute values.
+SHARE, GRADIENT, STEEPNESS = "share", "gradient", "steepness"
+
 
 @dataclass(frozen=True)
 class RemovalCurves:
@@ -124,13 +127,39 @@ def draw_perturbations(shape, window, n, rng, *, least_px=4, most_px=12):
     return masks
 
 
+def perturbation_sizes(masks, change):
+    """What each kind of map is multiplied with, to foretell what perturbations do.
+
+    A share holds the grey of its pixel already, and goes with it; a gradient wants to know by how
+    much the grey changed [1]_, and an absolute one cannot know which way.
+
+    Parameters
+    ----------
+    masks : ndarray of bool, shape (n, H, W)
+        Pixels that each perturbation takes away.
+    change : ndarray of float, shape (n, H, W)
+        Grey before, less grey after.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n, H, W)
+        By `SHARE`, `GRADIENT` and `STEEPNESS`.
+
+    References
+    ----------
+    .. [1] Yeh, C. et al. (2019). NeurIPS, arXiv:1901.09392.
+    """
+    return {SHARE: masks, GRADIENT: change, STEEPNESS: np.abs(change)}
+
+
 def infidelity_ratio(products, drops) -> float:
     """Share of the drops that a map does not foretell.
 
     Parameters
     ----------
     products : ndarray of float, shape (n,)
-        Sum over pixels of perturbation times attribution.
+        Sum over pixels of attribution times what it is to be multiplied with, see
+        `perturbation_sizes`.
     drops : ndarray of float, shape (n,)
         Drop of the target under each perturbation.
 

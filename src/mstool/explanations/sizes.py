@@ -57,9 +57,15 @@ def measure_components(
     return areas, 2 * np.asarray(deepest, float) - 1
 
 
-def median_thickness(inside: np.ndarray) -> float:
-    """Median thickness of the components of a mask [px]; infinite if most have no edge."""
-    return float(np.median(measure_components(inside)[1]))
+def median_thickness(inside: np.ndarray, least_px: int = LEAST_PX) -> float:
+    """Median thickness of the components of a mask [px]; NaN if none has an edge.
+
+    Specks, smaller than `least_px`, do not count where there is anything larger.
+    """
+    areas, thickness = measure_components(inside)
+    least_px = min(least_px, areas.max(initial=0))
+    counted = thickness[(areas >= least_px) & np.isfinite(thickness)]
+    return float(np.median(counted)) if len(counted) else float("nan")
 
 
 def measure_phases(

@@ -151,7 +151,8 @@ def judge_method(
     is_decided : bool
         Whether the network decides more firmly than random weights do.
     is_attackable : bool
-        Whether a patch could change the decision; if not, the method is not asked to show it.
+        False where patches were tried and none changed the decision, so that the method is not
+        asked to show one.
 
     Returns
     -------

@@ -31,7 +31,9 @@ _NO_UNITS = ("", "pixel", "px", "reference frame", "none", "null")
 
 # Screens, printers and scanners reach 4800 dots per inch, 5.3 um, and programs write such numbers
 # without knowing any pixel size; the finest electron micrographs have 0.01 nm per pixel.
-_COARSEST_UM, _FINEST_UM = 5.0, 1e-5
+_COARSEST_UM, FINEST_UM = 5.0, 1e-5
+# With pixels of 1 mm, what is seen is no microstructure: the unit is another than was thought.
+COARSEST_STATED_UM = 1e3
 _MOST_UNEQUAL = 1.01
 
 
@@ -68,11 +70,26 @@ def is_no_unit(unit: str) -> bool:
     return unit.strip().lower().removesuffix("s") in _NO_UNITS
 
 
-def stated_size(width: object, height: object, unit: str) -> StatedSize | None:
+def split_unit(text: str, unit: str) -> tuple[str, str]:
+    """A number, and the unit after it, by default `unit`; the number is empty if there is none.
+
+    Examples
+    --------
+    >>> split_unit("4.1e-008", "m"), split_unit("50 nm", "m")
+    (('4.1e-008', 'm'), ('50', 'nm'))
+    """
+    found = re.match(r"\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*([^\s\0]*)", text)
+    return (found[1], found[2] or unit) if found else ("", unit)
+
+
+def stated_size(
+    width: object, height: object, unit: str, is_own: bool = False
+) -> StatedSize | None:
     """Judge the edges of a pixel that a microscope or its program wrote, as numbers or text.
 
     A height that is not stated is None. Gives None where nothing is said: no number above 0, or no
-    unit of length.
+    unit of length. Sizes that no micrograph has, above 1 mm or below 0.01 nm, are not taken, unless
+    mstool wrote them (`is_own`), as it was told to.
     """
     edges = _positive(width), _positive(width if height is None else height)
     if None in edges or is_no_unit(unit):
@@ -81,7 +98,10 @@ def stated_size(width: object, height: object, unit: str) -> StatedSize | None:
     if factor is None:
         shown = " ".join(unit.split())[:20]
         return StatedSize(doubt=f"states its pixel size in {shown!r}, which is no known unit")
-    return _if_square(edges[0] * factor, edges[1] * factor)
+    size_um = edges[0] * factor
+    if not (is_own or FINEST_UM <= size_um <= COARSEST_STATED_UM):
+        return StatedSize(doubt=f"states pixels of {size_um:.4g} um, which no micrograph has")
+    return _if_square(size_um, edges[1] * factor)
 
 
 def size_from_density(across: object, down: object, unit: str) -> StatedSize | None:
@@ -97,7 +117,7 @@ def size_from_density(across: object, down: object, unit: str) -> StatedSize | N
     if factor / per_x > _COARSEST_UM:
         what = "which is what programs write that know no pixel size"
         return StatedSize(doubt=f"{said}, {what}")
-    if factor / per_x < _FINEST_UM:
+    if factor / per_x < FINEST_UM:
         return StatedSize(doubt=f"{said}, which is finer than any microscope")
     return _if_square(factor / per_x, factor / per_y)
 

@@ -5,7 +5,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from mstool.io.pixel_size import NOTHING_STATED, StatedSize, stated_size
+from mstool.io.pixel_size import NOTHING_STATED, StatedSize, split_unit, stated_size
 from mstool.io.tiff_pixel_size import ini_sections, size_from_tescan
 
 _MOST_BYTES = 2**16
@@ -28,6 +28,8 @@ def size_from_sidecar(path: Path, width: int) -> StatedSize:
                 doubt=f"is {width} pixels wide, and {sidecar.name} beside it is of an image of "
                 f"{their_width}"
             )
+        if size is not None and size.doubt:
+            return StatedSize(doubt=f"has {sidecar.name} beside it, which {size.doubt}")
         if size is not None:
             return size
     return NOTHING_STATED
@@ -83,8 +85,8 @@ def _parse_jeol(text: str) -> tuple[StatedSize | None, int | None]:
 
 
 def _parse_hitachi(text: str) -> tuple[StatedSize | None, int | None]:
-    """Nanometres."""
+    """Nanometres, unless another unit stands after the number."""
     entries = {key: value for part in ini_sections(text).values() for key, value in part.items()}
-    number = re.match(r"[\d.eE+-]+", entries.get("PixelSize", ""))
+    number, unit = split_unit(entries.get("PixelSize", ""), "nm")
     width = re.match(r"\d+", entries.get("DataSize", ""))
-    return stated_size(number and number[0], None, "nm"), width and int(width[0])
+    return stated_size(number, None, unit), width and int(width[0])

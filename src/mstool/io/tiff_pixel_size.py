@@ -11,6 +11,7 @@ from mstool.io.pixel_size import (
     StatedSize,
     is_no_unit,
     size_from_density,
+    split_unit,
     stated_size,
     um_per_unit,
 )
@@ -92,7 +93,7 @@ def _from_tags(page: tifffile.TiffPage) -> StatedSize | None:
     if not per_x or not per_y or unit is None:
         return None
     if page.software == WRITER:
-        return stated_size(1 / per_x, 1 / per_y, unit)
+        return stated_size(1 / per_x, 1 / per_y, unit, is_own=True)
     return size_from_density(per_x, per_y, unit)
 
 
@@ -126,9 +127,15 @@ def ini_sections(text: str) -> dict[str, dict[str, str]]:
 
 
 def size_from_tescan(text: str) -> StatedSize | None:
-    """Pixel size from the text that TESCAN writes into tag 50431 and beside images, in metres."""
-    edges = [re.search(rf"PixelSize{axis}\s*=\s*([^\s\0]+)", text) for axis in "XY"]
-    return stated_size(*(edge and edge[1] for edge in edges), unit="m")
+    """Pixel size from the text that TESCAN writes into tag 50431 and beside images.
+
+    It is in metres; a unit after the number, as others write it, counts instead.
+    """
+    lines = [re.search(rf"PixelSize{axis}\s*=([^\r\n\0]*)", text) for axis in "XY"]
+    width, height = (split_unit(line[1], "m") if line else None for line in lines)
+    if width is None:
+        return None
+    return stated_size(width[0], height and _in_unit(*height, width[1]), width[1])
 
 
 def _from_fei(page: tifffile.TiffPage) -> StatedSize | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mstool.errors import InputError
-from mstool.micrographs.grey_range import compare_greys
+from mstool.micrographs.grey_range import compare_greys, levels_beside_bits
 from mstool.reporting import Reporter
 
 _SAME_SIZE = 0.02  # pixel sizes closer than this are the same
@@ -48,6 +48,25 @@ class Needs:
 
 
 @dataclass(frozen=True)
+class GivenMicrograph:
+    """One micrograph of those that are to be shown to a network.
+
+    Attributes
+    ----------
+    name : str
+        Of the file.
+    pixel_size_um : float or None
+        After scaling [um/px].
+    sha256 : str or None
+        Content hash, where it is known.
+    """
+
+    name: str
+    pixel_size_um: float | None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
 class Given:
     """What is to be shown to a network.
 
@@ -64,11 +83,13 @@ class Given:
     greys : tuple of float
         Quantiles of stored values; empty if they are not known.
     pixel_size_um : float or None
-        After scaling [um/px].
+        That all share, after scaling [um/px].
     scale : float
         That has been applied.
-    micrographs : frozenset of str
-        Content hashes, where they are known.
+    micrographs : tuple of GivenMicrograph
+        Each of them, where that is known.
+    levels : tuple of float, or None
+        Greys of the files that are black and white as they are read; None if that is not known.
     """
 
     name: str
@@ -78,7 +99,8 @@ class Given:
     greys: tuple[float, ...] = ()
     pixel_size_um: float | None = None
     scale: float = 1.0
-    micrographs: frozenset[str] = frozenset()
+    micrographs: tuple[GivenMicrograph, ...] = ()
+    levels: tuple[float, float] | None = None
 
 
 def check_needs(needs: Sequence[Needs], given: Given, report: Reporter, verb: str = "tile") -> None:
@@ -107,7 +129,7 @@ def check_needs(needs: Sequence[Needs], given: Given, report: Reporter, verb: st
             raise InputError(
                 f"{given.name}: {', and '.join(wrong)}; {_remedy(one, given, flags, verb)}"
             )
-        for doubt in _list_doubts(one, given):
+        for doubt in _list_doubts(one, given, verb):
             report.note(doubt)
 
 
@@ -125,12 +147,13 @@ def _remedy(needs: Needs, given: Given, flags: Sequence[str | None], verb: str) 
     return "; ".join(remedies)
 
 
-def _list_doubts(needs: Needs, given: Given) -> list[str]:
+def _list_doubts(needs: Needs, given: Given, verb: str) -> list[str]:
     """What a network can stand, and may do worse with."""
-    doubts = []
-    if size := _scale_to(needs, given):
+    doubts = _list_other_sizes(needs, given)
+    size = _scale_to(needs, given)
+    if size and (given.pixel_size_um or _has_unknown_sizes(needs, given)):
         doubts.append(_size_in_words(needs, given, size))
-    greys = compare_greys(given.greys, needs.greys, given.dtype)
+    greys = compare_greys(given.greys, needs.greys, given.dtype, given.levels, verb)
     if greys:
         doubts.append(f"warning: {given.name}: {greys}")
     return doubts
@@ -148,25 +171,56 @@ def _list_obstacles(needs: Needs, given: Given) -> tuple[list[str], list[str | N
         flags.append("--grey" if needs.n_channels == 1 else None)
     if needs.dtype != given.dtype:
         wrong.append(f"pixels are {given.dtype}, {needs.name} was trained on {needs.dtype}")
-        flags.append({"uint8": "--bits 8", "uint16": "--bits 16"}.get(needs.dtype))
+        flags.append(_conversion(needs, given))
     if given.classes is not None and given.classes != needs.classes:
         wrong.append(
             f"label maps have classes {', '.join(given.classes)}, {needs.name} has "
             f"{', '.join(needs.classes)}"
         )
-    is_certain = needs.micrographs & given.micrographs and _is_size_unknown(needs, given)
+    known = [one for one in given.micrographs if one.sha256 in needs.micrographs]
+    is_certain = any(not (needs.pixel_size_um and one.pixel_size_um) for one in known)
     if is_certain and _scale_to(needs, given):
         wrong.append(f"{_scales_in_words(needs, given)}, from the same micrographs")
         flags.append("")  # which `_remedy` knows
     return wrong, flags
 
 
-def _is_size_unknown(needs: Needs, given: Given) -> bool:
-    return not (needs.pixel_size_um and given.pixel_size_um)
+def _conversion(needs: Needs, given: Given) -> str | None:
+    """Flags that give the pixels of training, with a range where files fill little of their type.
+
+    None where there are none.
+    """
+    bits = {"uint8": "--bits 8", "uint16": "--bits 16"}.get(needs.dtype)
+    types = given.dtype, needs.dtype
+    levels = bits and levels_beside_bits(given.greys, needs.greys, types, given.levels)
+    return f"{bits} --rescale-greys {levels[0]:g},{levels[1]:g}" if levels else bits
+
+
+def _has_unknown_sizes(needs: Needs, given: Given) -> bool:
+    """Whether no pixel size tells if some micrographs are at the scale of training."""
+    sizes = [one.pixel_size_um for one in given.micrographs] or [given.pixel_size_um]
+    return needs.pixel_size_um is None or None in sizes
+
+
+def _list_other_sizes(needs: Needs, given: Given) -> list[str]:
+    """What is said of micrographs of unlike pixel sizes, some of which are not that of training."""
+    if needs.pixel_size_um is None or given.pixel_size_um is not None:
+        return []
+    sizes = {one.name: one.pixel_size_um for one in given.micrographs if one.pixel_size_um}
+    others = [name for name in sizes if not is_same_size(sizes[name], needs.pixel_size_um)]
+    if not others:
+        return []
+    more = f" (and {len(others) - 1} more another)" if len(others) > 1 else ""
+    scale = given.scale * sizes[others[0]] / needs.pixel_size_um
+    return [
+        f"warning: {needs.name}: was trained at {needs.pixel_size_um:.4g} um/px, {others[0]} of "
+        f"{given.name} has {sizes[others[0]]:.4g}{more}; take micrographs of each pixel size "
+        f"apart; for that one, --scale {scale:.4g} makes them alike"
+    ]
 
 
 def _size_in_words(needs: Needs, given: Given, scale: float) -> str:
-    if _is_size_unknown(needs, given):
+    if not (needs.pixel_size_um and given.pixel_size_um):
         return (
             f"warning: {_scales_in_words(needs, given)}, and no pixel size tells whether they are "
             f"alike; if they come from one microscope and magnification, --scale {scale:.4g} makes "

@@ -21,10 +21,11 @@ from mstool.io.images import open_micrograph
 from mstool.io.micrograph import Micrograph
 from mstool.labels.legend import Legend
 from mstool.micrographs.find import SetFiles
+from mstool.micrographs.grey_range import levels_as_read
 from mstool.micrographs.group_pattern import find_group
 from mstool.micrographs.label_maps import LabelMap
 from mstool.micrographs.label_sets import LabelMaps, open_label_maps
-from mstool.micrographs.needs import Given, is_same_size
+from mstool.micrographs.needs import Given, GivenMicrograph, is_same_size
 from mstool.micrographs.tile_folder import TileFolder, open_tile_folder
 from mstool.reporting import Reporter
 
@@ -75,6 +76,8 @@ class View:
         Class indices, 255 ignored.
     pixel_size_um : float or None
         After scaling [um/px].
+    extent, stored : tuple of int
+        H and W of the scaled micrograph, and of the file [px]; of a tile, both are its own.
     """
 
     name: str
@@ -84,6 +87,8 @@ class View:
     image: np.ndarray
     truth: np.ndarray | None
     pixel_size_um: float | None
+    extent: tuple[int, int]
+    stored: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -143,11 +148,14 @@ class Member:
         The file, or where the record of a tile folder says it lay.
     name, group : str
         File name, and what it stays together with.
+    pixel_size_um : float or None
+        Before scaling [um/px].
     """
 
     path: Path
     name: str
     group: str
+    pixel_size_um: float | None = None
 
 
 @dataclass(frozen=True)
@@ -174,6 +182,8 @@ class MicrographSet:
         Of micrographs; None without, and for tiles.
     tiles : TileFolder or None
         For tiles.
+    levels : tuple of float, or None
+        Greys of the files that are black and white as they are read; None if that is not known.
     """
 
     name: str
@@ -185,6 +195,7 @@ class MicrographSet:
     pixel_size_um: float | None
     labels: LabelMaps | None = None
     tiles: TileFolder | None = None
+    levels: tuple[float, float] | None = None
 
     @property
     def legend(self) -> Legend | None:
@@ -202,8 +213,14 @@ class MicrographSet:
         """What a network is told of it; `greys` are quantiles of its fields."""
         classes = None if self.legend is None else self.legend.names
         return Given(
-            self.name, self.n_channels, self.dtype, classes, greys, self.pixel_size_um, self.scale
-        )
+            self.name, self.n_channels, self.dtype, classes, greys, self.pixel_size_um, self.scale,
+            tuple(GivenMicrograph(one.name, self._scaled(one)) for one in self.members),
+            self.levels,
+        )  # fmt: skip
+
+    def _scaled(self, member: Member) -> float | None:
+        """Pixel size of a micrograph after scaling [um/px]."""
+        return self.pixel_size_um or (member.pixel_size_um and member.pixel_size_um / self.scale)
 
     def open(self, member: Member) -> ScaledMicrograph:
         """Open a micrograph, not of a tile folder, for reading by window."""
@@ -228,10 +245,11 @@ class MicrographSet:
             yield from self._tiles(self.tiles, member, most)
             return
         opened = self.open(member)
+        stored = opened.micrograph.height, opened.micrograph.width
         for window in _spread(plan_windows(*opened.shape, size, 0), most):
             yield View(
                 member.name, member.name, member.group, window, _as_view(opened.read(window)),
-                opened.read_labels(window), opened.pixel_size_um,
+                opened.read_labels(window), opened.pixel_size_um, opened.shape, stored,
             )  # fmt: skip
 
     def content_sha256(self, member: Member) -> str:
@@ -244,9 +262,10 @@ class MicrographSet:
         for tile in _spread([t for t in folder.tiles if t.source == member.name], most):
             image, truth = folder.read(tile)
             window = Window(0, 0, tile.height, tile.width)
+            extent = image.shape[0], image.shape[1]
             yield View(
                 tile.id, member.name, member.group, window, _as_view(image), truth,
-                self.pixel_size_um,
+                self.pixel_size_um, extent, extent,
             )  # fmt: skip
 
 
@@ -294,13 +313,19 @@ def open_set(
         files,
         reading,
         tuple(
-            Member(path, path.name, find_group(path.name, reading.group_by))
-            for path in files.images
+            Member(
+                fact.path,
+                fact.path.name,
+                find_group(fact.path.name, reading.group_by),
+                reading.pixel_size_um or fact.pixel_size_um,
+            )
+            for fact in facts
         ),
         kinds.pop(),
         1 if is_grey else 3,
         None if sizes is None else sizes / reading.scale,
         labels,
+        levels=levels_as_read({fact.dtype.name for fact in facts}, reading.bits, reading.greys),
     )
 
 
@@ -328,13 +353,15 @@ def _open_tiles(files: SetFiles, reading: Reading, name: str) -> MicrographSet:
             folder.path / source.path,
             source.name,
             source.group if pattern is None else find_group(source.name, pattern),
+            source.pixel_size_um,
         )
         for source, _ in folder.by_source()
     )
     size = reading.pixel_size_um or folder.pixel_size_um
     return MicrographSet(
-        name, files, reading, members, folder.dtype, folder.n_channels, size, tiles=folder
-    )
+        name, files, reading, members, folder.dtype, folder.n_channels, size, tiles=folder,
+        levels=folder.levels,
+    )  # fmt: skip
 
 
 def _forget(*_) -> np.ndarray:

@@ -24,7 +24,7 @@ from mstool.io.tiles import (
 )
 from mstool.labels.legend import Legend
 from mstool.micrographs.label_maps import read_legend
-from mstool.micrographs.needs import Given
+from mstool.micrographs.needs import Given, GivenMicrograph
 
 LEGEND = "legend.toml"
 
@@ -54,6 +54,8 @@ class TileFolder:
         Of the tiles [um/px].
     greys : tuple of float
         Quantiles of stored values; empty where they are not recorded.
+    levels : tuple of float, or None
+        Greys of the micrographs that are black and white in tiles; None where that is not recorded.
     legend : Legend or None
         Of the tiles' label maps; None without labels.
     label_legend : str or None
@@ -73,6 +75,7 @@ class TileFolder:
     n_channels: int
     pixel_size_um: float | None
     greys: tuple[float, ...]
+    levels: tuple[float, float] | None
     legend: Legend | None
     label_legend: str | None
     sources: dict[str, SourceImage]
@@ -88,8 +91,12 @@ class TileFolder:
         classes = None if self.legend is None else self.legend.names
         return Given(
             str(self.path), self.n_channels, self.dtype, classes, self.greys, self.pixel_size_um,
-            self.scale, frozenset(source.sha256 for source in self.sources.values()),
+            self.scale, tuple(map(self._given_micrograph, self.sources.values())), self.levels,
         )  # fmt: skip
+
+    def _given_micrograph(self, source: SourceImage) -> GivenMicrograph:
+        size = self.pixel_size_um or (source.pixel_size_um and source.pixel_size_um / self.scale)
+        return GivenMicrograph(source.name, size, source.sha256)
 
     def count_labels(self) -> dict[str, dict[str, int]] | None:
         """Labelled pixels by micrograph and class, in tiles; None if a tile has no labels."""
@@ -143,7 +150,8 @@ def open_tile_folder(path: Path) -> TileFolder:
     _check_counts(tiles, legend, path)
     return TileFolder(
         path, settings, size, halo, scale, dtype, n_channels, pixel_size_um,
-        tuple(record.get("greys") or ()), legend, text, sources, tuple(tiles),
+        tuple(record.get("greys") or ()), tuple(record.get("levels") or ()) or None,
+        legend, text, sources, tuple(tiles),
     )  # fmt: skip
 
 
@@ -187,7 +195,10 @@ def _check_pixels(record: dict[str, Any], legend: Any, path: Path) -> None:
     is_known = record["dtype"] in _DTYPES and record["n_channels"] in (1, 3)
     is_known = is_known and fits(record["pixel_size_um"], "number or null")
     is_known = is_known and fits(record["halo"], "integer") and fits(legend, "string or null")
-    if not is_known or not fits(record.get("greys") or [], "list of number"):
+    is_known = is_known and fits(record.get("greys") or [], "list of number")
+    levels = record.get("levels")
+    is_known = is_known and fits(levels, "null or list of number")
+    if not is_known or (levels is not None and len(set(levels)) != 2):
         raise InputError(
             f"{path}: damaged pixel size, type of pixels, channels, greys, halo or legend; tile "
             "again with --overwrite"

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from mstool.nn.cams import cam_mass
+from mstool.nn.layer_maps import place_map
 from mstool.nn.target import Subject, Target
 
 HIDING = 30.0  # weight of the share of the map that lies in the patch, against logits
@@ -22,7 +23,7 @@ class Patch:
     inside : ndarray of bool, shape (H, W)
         Pixels of the patch.
     margin_shift : float
-        Loss of the class against the rest on the region [logits]; above 0 if the attack worked.
+        Loss of the target that was attacked [logits]; above 0 if the attack worked.
     """
 
     subject: Subject
@@ -81,7 +82,8 @@ def attack(
     Parameters
     ----------
     subject : Subject
-        Image and class, whose decision on the region is attacked.
+        Image and class, whose target on the region is attacked: against the rest, to change what
+        the network decides.
     inside : ndarray of bool, shape (H, W)
         Pixels that may change.
     limits : tuple of float
@@ -135,8 +137,7 @@ def _loss(
     if hide_from is None:
         return subject.score(changed).sum()
     values, score = cam_mass(subject, changed, *hide_from)
-    size = values.abs()[:, None]
-    larger = torch.nn.functional.interpolate(size, mask.shape, mode="bilinear", align_corners=False)
+    larger = place_map(subject.segmenter, hide_from[1], values.abs(), mask.shape)
     share = (larger * mask).sum() / larger.sum().clamp_min(1e-12)
     return score.sum() + HIDING * share
 

@@ -13,7 +13,9 @@ from torch import nn
 
 from mstool.errors import UsageError
 from mstool.explanations.imputation import impute
+from mstool.explanations.removal import GRADIENT, SHARE, STEEPNESS
 from mstool.nn.cams import CAMS, class_activation_maps
+from mstool.nn.layer_maps import layer_stride, place_map
 from mstool.nn.target import Subject, activation_modules
 from mstool.nn.tensors import to_float64
 
@@ -29,6 +31,7 @@ METHODS = (
     *CAMS,
 )
 UNSIGNED = ("saliency", "smoothgrad", "gradcam", "layercam", "seg-gradcam")
+_GRADIENTS = {"saliency": STEEPNESS, "smoothgrad": STEEPNESS, "guided-backprop": GRADIENT}
 
 BLUR_PX = 8.0  # what is blurred so far shows no phase any more
 _BATCH_PX = 600_000  # pixels with a gradient that are held at a time
@@ -58,6 +61,11 @@ class Method:
     def is_signed(self) -> bool:
         """Whether values below 0 speak against the class."""
         return self.name not in UNSIGNED
+
+    @property
+    def kind(self) -> str:
+        """What its values are: shares of the target, gradients, or their absolute values."""
+        return _GRADIENTS.get(self.name, SHARE)
 
 
 @dataclass(frozen=True)
@@ -107,7 +115,9 @@ class Attribution:
         Summed over image channels; above 0 speaks for the class.
     native : ndarray of float32, shape (h, w)
         As the method gives it: coarser than `values` for a class activation map, which is
-        interpolated bilinearly.
+        interpolated bilinearly, and cut to the image where the network pads it.
+    stride : float
+        Pixels of the image that one of `native` stands for, along an axis.
     completeness_error : float or None
         Share of the difference between image and baseline that integrated gradients miss [1].
     n_steps : int or None
@@ -116,6 +126,7 @@ class Attribution:
 
     values: np.ndarray
     native: np.ndarray
+    stride: float = 1.0
     completeness_error: float | None = None
     n_steps: int | None = None
 
@@ -223,7 +234,7 @@ def _shared_pass(subject: Subject, methods: Sequence[Method]) -> dict[str, Attri
         subject, [(m.name, m.layer) for m in methods if m.name in CAMS]
     )
     found = {
-        f"{name}@{layer}": Attribution(_enlarge(native, subject.image.shape[:2]), native)
+        f"{name}@{layer}": _on_image(subject, layer, native)
         for (name, layer), native in maps.items()
     }
     centred = subject.place(subject.image - mean_baseline(subject.image))
@@ -384,7 +395,8 @@ def _plain(parts: torch.Tensor) -> Attribution:
     return Attribution(values, values)
 
 
-def _enlarge(native: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    tensor = torch.from_numpy(native)[None, None]
-    larger = nn.functional.interpolate(tensor, shape, mode="bilinear", align_corners=False)
-    return larger[0, 0].numpy()
+def _on_image(subject: Subject, layer: str, native: np.ndarray) -> Attribution:
+    segmenter, (height, width) = subject.segmenter, subject.image.shape[:2]
+    placed = place_map(segmenter, layer, torch.from_numpy(native)[None], (height, width))
+    stride = layer_stride(segmenter, layer, native.shape[0], height)
+    return Attribution(placed[0].numpy(), native, stride)

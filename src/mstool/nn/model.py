@@ -139,13 +139,14 @@ class Segmenter(nn.Module):
     def _soften(self, logits: torch.Tensor) -> torch.Tensor:
         return logits if self.temperature == 1 else logits / self.temperature
 
+    def padded_size(self, size: int) -> int:
+        """Edge that an image of this edge is padded to [px]."""
+        return self._fitting(size) if self.margin else size + -size % self.multiple
+
     def _pad(self, images: torch.Tensor) -> torch.Tensor:
         height, width = images.shape[-2:]
-        if self.margin:
-            down = self._fitting(height) - height - self.margin
-            right = self._fitting(width) - width - self.margin
-        else:
-            down, right = -height % self.multiple, -width % self.multiple
+        down = self.padded_size(height) - height - self.margin
+        right = self.padded_size(width) - width - self.margin
         return _reflect(images, self.margin, right, self.margin, down)
 
     def _fitting(self, size: int) -> int:

@@ -64,6 +64,14 @@ class UNetPlain(nn.Module):
             features = block(torch.cat([skip, features], dim=1))
         return self.segmentation_head(features)
 
+    def stride_of(self, layer: str) -> int:
+        """Network stride of one of its modules, by its name such as ``encoder.2.0`` [px]."""
+        part, *numbers = layer.split(".")
+        if part == "segmentation_head":
+            return 1
+        place = int(numbers[0])
+        return 2 ** (place if part == "encoder" else self.depth - 1 - place)
+
 
 def valid_margin(depth: int) -> int:
     """Pixels that unpadded convolutions take from each side of the input: output edge to input.

@@ -29,7 +29,7 @@ def draw_counterfactual(
     mean, interval : mapping of str to float, and to (float, float)
         Mean loss over micrographs or groups, and its interval [1]; NaN where there is none.
     verdict : str
-        Cause that was found.
+        Cause that was found, ``mixed`` or ``not testable``.
     """
     first = next(iter(images.values()))
     height, width = first.shape[:2]
@@ -62,8 +62,9 @@ def _draw_drops(axes, drops, mean, interval, verdict) -> None:
         yticks=range(len(drops)),
         yticklabels=[f"without {name}" for name in drops],
         xlabel="loss of the class's probability [1]; dots: regions, lines: mean by micrograph",
-        xlim=(-0.35, 1.05),
     )
-    axes.set_title(f"the decision rests on: {verdict}", fontsize=11)
+    low, high = axes.get_xlim()
+    axes.set_xlim(min(low, -0.1), max(high, 1.05))
+    axes.set_title(f"cause of the decision: {verdict}", fontsize=11)
     axes.invert_yaxis()
     axes.grid(alpha=0.3, axis="x")

@@ -13,11 +13,13 @@ from mstool.pictures.colours import BLUE, GREEN, GREY, ORANGE, SKY
 def draw_receptive_field(
     gradient: np.ndarray,
     radii: Mapping[str, float],
-    theoretical_px: int | None,
+    theoretical_px: float,
     tile_size: int,
     phase_sizes: Mapping[str, float],
     pixel_size_um: float | None,
     title: str,
+    *,
+    is_lower_bound: bool = False,
 ) -> Figure:
     """Draw the effective field, and its size beside those of tiles and phases.
 
@@ -27,20 +29,23 @@ def draw_receptive_field(
         Effective field, the pixel itself in the middle.
     radii : mapping of str to float
         ``r50``, ``r68`` and ``r95`` [px].
-    theoretical_px : int or None
-        Width of the theoretical field [px]; None if it is global.
+    theoretical_px : float
+        Width of the theoretical field [px]; infinite if it is global, NaN if it is not known.
     tile_size : int
         Edge of the training tiles [px].
     phase_sizes : mapping of str to float
         Median thickness by class [px].
+    is_lower_bound : bool
+        Whether the radii are at least so large, since the windows may cut the field.
     """
     figure = Figure(figsize=(12, 5), layout="constrained")
     figure.suptitle(title)
     left, right = figure.subplots(1, 2)
-    _draw_field(figure, left, gradient, radii, theoretical_px)
-    sizes = {"half of the influence (2 r50)": (2 * radii["r50"], BLUE)}
-    sizes["95 % of the influence (2 r95)"] = (2 * radii["r95"], SKY)
-    if theoretical_px is not None:
+    _draw_field(figure, left, gradient, radii, theoretical_px, "≥" if is_lower_bound else "=")
+    least = ", at least" if is_lower_bound else ""
+    sizes = {f"half of the influence (2 r50){least}": (2 * radii["r50"], BLUE)}
+    sizes[f"95 % of the influence (2 r95){least}"] = (2 * radii["r95"], SKY)
+    if np.isfinite(theoretical_px):
         sizes["theoretical field"] = (theoretical_px, GREEN)
     sizes["tile"] = (tile_size, GREY)
     sizes |= {f"{name}, median thickness": (size, ORANGE) for name, size in phase_sizes.items()}
@@ -52,12 +57,13 @@ def draw_receptive_field(
     right.invert_yaxis()
     right.margins(x=0.4)
     right.set(xlabel="width [px]")
-    if theoretical_px is None:
-        right.set_title("theoretical field: the whole input", fontsize=10)
+    if not np.isfinite(theoretical_px):
+        words = "the whole input" if np.isposinf(theoretical_px) else "not known"
+        right.set_title(f"theoretical field: {words}", fontsize=10)
     return figure
 
 
-def _draw_field(figure, axes, gradient, radii, theoretical_px) -> None:
+def _draw_field(figure, axes, gradient, radii, theoretical_px, sign: str) -> None:
     radius = gradient.shape[0] // 2
     values = np.nan_to_num(gradient)
     top = values.max() or 1.0
@@ -66,12 +72,12 @@ def _draw_field(figure, axes, gradient, radii, theoretical_px) -> None:
     figure.colorbar(shown, ax=axes, label="size of the gradient, of its largest [1]")
     for name, style in (("r50", "-"), ("r95", "--")):
         if np.isfinite(radii[name]):
-            label = f"{name} = {radii[name]:.0f} px"
+            label = f"{name} {sign} {radii[name]:.0f} px"
             axes.add_patch(
                 Circle((0, 0), radii[name], fill=False, color="white", ls=style, label=label)
             )
     limit = min(radius, 1.6 * max(radii["r95"] if np.isfinite(radii["r95"]) else radius, 8))
-    if theoretical_px is not None and theoretical_px <= 2 * limit + 1:
+    if theoretical_px <= 2 * limit + 1:
         half = theoretical_px / 2
         axes.add_patch(
             Rectangle(

@@ -29,6 +29,7 @@ def draw_attribution(
     region: np.ndarray,
     title: str,
     pixel_size_um: float | None,
+    image_title: str = "micrograph, region outlined",
 ) -> Figure:
     """Draw a micrograph with a region, bool (H, W), outlined, and maps over it.
 
@@ -46,7 +47,7 @@ def draw_attribution(
     places = np.atleast_1d(figure.subplots(n_rows, n_cols, squeeze=False)).ravel()
     grey = stretch(image[..., 0] if image.shape[2] == 1 else image)
     places[0].imshow(grey)
-    places[0].set_title("micrograph, region outlined")
+    places[0].set_title(image_title)
     draw_scale_bar(places[0], pixel_size_um)
     for axes, panel in zip(places[1:], panels, strict=False):
         _draw_map(figure, axes, grey, panel)

@@ -1,8 +1,8 @@
 """Class probabilities of tiles, by one model or several."""
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from dataclasses import asdict, dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,9 @@ def predict_tiles(
     engine = engine_of_job(asked, PREDICT_RECORD, job)
     settings = replace(settings, engine=engine.name)
     # whole batches, since rounding depends on what else is in one
-    batches = job.share(list(_batches(parts, batch_size, compute)), f"batches of {batch_size} tiles")
+    batches = job.share(
+        list(_batches(parts, batch_size, compute)), f"batches of {batch_size} tiles"
+    )
     wanted = {tile.id for batch in batches for tile in batch.tiles}
     chosen = [tile for tile in tile_folder.tiles if tile.id in wanted]
     inputs = [*tile_folder.files, *(model.path for model in models)]

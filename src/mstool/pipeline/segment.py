@@ -1,7 +1,7 @@
 """Micrographs to masks in one stream, without files in between."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from mstool.io.tiles import STITCH_RECORD, SourceImage, from_stored, read_source
 from mstool.labels.legend import Legend, index_legend, legend_from_toml, legend_to_toml
 from mstool.micrographs.find import SetFiles
 from mstool.micrographs.grey_range import describe_greys, sample_greys
-from mstool.micrographs.needs import Needs, check_needs
+from mstool.micrographs.needs import GivenMicrograph, Needs, check_needs
 from mstool.micrographs.sets import Member, MicrographSet, Reading, ScaledMicrograph
 from mstool.micrographs.tile_folder import LEGEND
 from mstool.nn.checkpoint import LoadedModel
@@ -125,7 +125,9 @@ class Stream:
         began = time.monotonic()
         opened = self.micrographs.open(member)
         source = describe_source(member, opened, hashes, self.out)
-        given = replace(self.micrographs.given(()), micrographs=frozenset([source.sha256]))
+        shown = GivenMicrograph(member.name, opened.pixel_size_um, source.sha256)
+        alone = replace(self.micrographs, members=(member,), pixel_size_um=opened.pixel_size_um)
+        given = replace(alone.given(()), micrographs=(shown,))
         check_needs(self.needs, given, Reporter(), "segment")
         windows = self.plan(opened.shape)
         with report.progress(member.name, len(windows)) as advance:
@@ -258,7 +260,7 @@ def open_stream(
     InputError, UsageError, UnavailableError
         If micrographs do not fit the models; as `engine_of_job`.
     """
-    _check(micrographs, models, (), Reporter())
+    _check(micrographs, models, _sample_of_others(micrographs, models, settings), Reporter())
     asked = _ask_engine(micrographs, models, settings, compute, job.report)
     engine = engine_of_job(asked, STITCH_RECORD, job)
     settings = replace(settings, engine=engine.name)
@@ -368,6 +370,18 @@ def _check(micrographs: MicrographSet, models, greys, report: Reporter) -> None:
     check_needs([model.needs for model in models], micrographs.given(greys), report, "segment")
 
 
+def _sample_of_others(micrographs, models, settings: SegmentSettings) -> tuple[float, ...]:
+    """Grey levels of the first micrograph where pixels are not those of a model.
+
+    They tell which greys a conversion is to keep; nothing else is read before the work.
+    """
+    if all(model.needs.dtype == micrographs.dtype for model in models):
+        return ()
+    with suppress(InputError):  # which is told when its turn comes
+        return _sample(micrographs, {micrographs.members[0].name}, settings)
+    return ()
+
+
 def _segment_all(
     stream: Stream, work: Work, keep_going: bool, left_out: list[Path], job: Job
 ) -> dict[str, Segmented]:
@@ -448,7 +462,9 @@ def _read_part(part: Part, stream: Stream) -> Iterator[Segmented]:
         yield replace(one, source=replace(source, specimen=None, path=moved))
 
 
-def _sample(micrographs: MicrographSet, found, settings: SegmentSettings) -> tuple[float, ...]:
+def _sample(
+    micrographs: MicrographSet, found: Container[str], settings: SegmentSettings
+) -> tuple[float, ...]:
     """Grey levels of the micrographs, from some fields of each."""
     members = [member for member in micrographs.members if member.name in found]
     views = (view for member in members for view in micrographs.views(member, settings.size, 4))

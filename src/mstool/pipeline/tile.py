@@ -102,6 +102,7 @@ def cut_tiles(micrographs: MicrographSet, settings: TileSettings, job: Job) -> N
             "dtype": micrographs.dtype,
             "n_channels": micrographs.n_channels,
             "greys": greys,
+            "levels": micrographs.levels,
             "sources": [source.as_row() for source in sources],
         },
         lambda: _files_of(tiles, out, has_labels),

@@ -199,6 +199,11 @@ def say_of_leak(entry: Entry) -> list[str]:
             f"{len(leak['trained_on'])} of {_count(entry['n_images'], 'scored micrograph')} had "
             "been trained on: the score says nothing about new micrographs."
         )
+    if alike := leak.get("named_alike"):
+        said.append(
+            f"{len(alike)} are named alike with ones that were trained on, and of other content: "
+            "if they are the same, the score says nothing about new micrographs."
+        )
     if leak["same_group"]:
         said.append(
             f"{len(leak['same_group'])} are new, but of specimens that were trained on: the score "
@@ -231,16 +236,20 @@ def _say_held_out(done: Sequence[Entry]) -> str:
     leaks = [entry["leak"] for entry in done]
     if any(leak["trained_on"] or leak["allowed"] for leak in leaks):
         return "Some micrographs had been trained on: see the leak audit before anything else."
-    if any(leak["same_group"] or leak["transductive"] for leak in leaks):
+    if any(map(_is_doubtful, leaks)):
         return (
-            "Some micrographs are of specimens that were trained on, or were seen in pretraining: "
-            "see the leak audit before anything else."
+            "Some micrographs are named alike with ones that were trained on, or of specimens that "
+            "were, or were seen in pretraining: see the leak audit before anything else."
         )
     if not all(leak["checked"] for leak in leaks):
         return "Whether the micrographs had been trained on is not known of all cells."
     if all(entry["is_out_of_fold"] for entry in done):
         return "Every micrograph was segmented by networks that had not seen it (out of fold)."
     return "None of these micrographs had been trained on."
+
+
+def _is_doubtful(leak: Entry) -> bool:
+    return any(leak.get(kind) for kind in ("named_alike", "same_group", "transductive"))
 
 
 def _say_level(base: Entry, is_among_others: bool) -> str:

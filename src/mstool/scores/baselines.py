@@ -69,9 +69,10 @@ def otsu_labels(image: np.ndarray, n_classes: int) -> np.ndarray:
 def match_regions(confusion: np.ndarray) -> np.ndarray:
     """Class to give each region so that the mean IoU is as high as can be.
 
-    It looks at the truth, as no real segmentation may: what comes out is the best that regions can
-    score. Up to five classes every map of regions to classes is tried, with several regions to one
-    class too; beyond, only the best one-to-one map and the map of regions to their commonest class.
+    It looks at the truth, as no real segmentation may: what comes out is the best that these
+    regions can score, and says nothing of others, as of other thresholds. Up to five classes every
+    map of regions to classes is tried, with several regions to one class too; beyond, only the best
+    one-to-one map and the map of regions to their commonest class.
 
     Parameters
     ----------

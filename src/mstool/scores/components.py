@@ -27,7 +27,8 @@ def variance_components(values: np.ndarray, factors: Mapping[str, Sequence]) -> 
         Scores; those that are NaN are left out.
     factors : mapping of str to sequence, length N
         Level of each score in each factor. A factor that divides the scores as an earlier one does,
-        or that has one level alone, or one a score, cannot be told apart and is left out.
+        or that has one level alone, or one a score, cannot be told apart and is left out; see
+        `list_included`.
 
     Returns
     -------
@@ -48,7 +49,8 @@ def variance_components(values: np.ndarray, factors: Mapping[str, Sequence]) -> 
     values = np.asarray(values, float)
     is_defined = ~np.isnan(values)
     values = values[is_defined]
-    members = _distinct_memberships(factors, is_defined)
+    kept = _told_apart(factors, is_defined)[0]
+    members = {name: _membership(partition) for name, partition in kept.items()}
     n = len(values)
     if n < 2:
         return {**dict.fromkeys(members, np.nan), REST: np.nan}
@@ -64,6 +66,20 @@ def variance_components(values: np.ndarray, factors: Mapping[str, Sequence]) -> 
     return dict(zip((*members, REST), solved.tolist(), strict=True))
 
 
+def list_included(values: np.ndarray, factors: Mapping[str, Sequence]) -> dict[str, list[str]]:
+    """Factors whose variance is in that of each component, since they divide the scores alike.
+
+    The parameters are those of `variance_components`, and so are the names. What has one level
+    alone is in none: no score tells how it varies.
+
+    Examples
+    --------
+    >>> list_included(np.array([1.0, 2.0]), {"fold": ["a", "b"], "run": [0, 0]})
+    {'rest': ['fold']}
+    """
+    return _told_apart(factors, ~np.isnan(np.asarray(values, float)))[1]
+
+
 def _moments(
     values: np.ndarray, table: np.ndarray, tables: Sequence[np.ndarray]
 ) -> tuple[float, np.ndarray]:
@@ -74,18 +90,26 @@ def _moments(
     return total, np.array(row)
 
 
-def _distinct_memberships(
+def _told_apart(
     factors: Mapping[str, Sequence], is_defined: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Matrix (levels, N) of 0 and 1 of each factor that can be told from those before it."""
-    kept: dict[str, np.ndarray] = {}
+) -> tuple[dict[str, tuple[int, ...]], dict[str, list[str]]]:
+    """Level of each defined score, from 0, in what can be told apart, and what is within each."""
     n = int(is_defined.sum())
-    partitions = {tuple([0] * n), tuple(range(n))}
+    names = {tuple(range(n)): REST}  # by the way that they divide the scores
+    kept, included = {}, {REST: []}
     for name, levels in factors.items():
         used = [level for level, is_used in zip(levels, is_defined, strict=True) if is_used]
         numbers = {level: number for number, level in enumerate(dict.fromkeys(used))}
         partition = tuple(numbers[level] for level in used)
-        if partition not in partitions:
-            partitions.add(partition)
-            kept[name] = (np.arange(len(numbers))[:, None] == np.array(partition)).astype(float)
-    return kept
+        if len(numbers) < 2:
+            continue
+        if partition in names:
+            included[names[partition]].append(name)
+        else:
+            names[partition], kept[name], included[name] = name, partition, []
+    return kept, included
+
+
+def _membership(partition: tuple[int, ...]) -> np.ndarray:
+    """Matrix (levels, N) of 0 and 1."""
+    return (np.arange(max(partition) + 1)[:, None] == np.array(partition)).astype(float)

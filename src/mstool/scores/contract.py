@@ -29,7 +29,9 @@ DEFINITIONS = {
     "mcc": "Matthews correlation coefficient for any number of classes (Gorodkin 2004), from -1 "
     "to 1; null where label map or mask holds one class alone.",
     "boundary": "The boundary of a class are its pixels with a pixel of another class above, "
-    "below, left or right. Distances are Euclidean, between the middles of pixels.",
+    "below, left or right. Distances are Euclidean, between the middles of pixels; in um, pixels "
+    "have the size of --pixel-size, or else that with which the mask was made, or else that which "
+    "the micrograph or the label map states.",
     "boundary_iou": "IoU of the rims of a class: its pixels less than the tolerance from a "
     "boundary, in label map and mask (Cheng et al. 2021, with the tolerance as width).",
     "boundary_f1": "Harmonic mean of boundary_precision, the share of the boundary pixels of the "
@@ -62,8 +64,9 @@ DEFINITIONS = {
     "variance": "The score of one micrograph in one run is a mean and a random part of each of: "
     "the micrograph; its group; the run; the fold, where all runs have the same; the training, "
     "which is one fold of one run, hence what chance in fitting does; and the rest, which none of "
-    "them explains. sd is in the unit of the score. With one run, fold has the chance of training "
-    "in it, and micrograph the rest.",
+    "them explains. sd is in the unit of the score. Parts that divide the scores alike cannot be "
+    "told apart, and includes names those that are within another: with one run, fold has the "
+    "chance of training in it, and micrograph the rest.",
     "abstention": "Pixels that stitch --abstain left without a class count nowhere; coverage is "
     "the share of the labelled pixels that have one, and every score is of these.",
     "calibration": "ece is the mean over pixels of the distance between the mean largest "
@@ -71,8 +74,10 @@ DEFINITIONS = {
     "class_ece the same of the probability of each class. brier is the mean squared difference of "
     "probabilities and truth, summed over classes, from 0 to 2 (Brier 1950). expected_error is "
     "the mean of 1 less the largest probability. All are of the stitched probabilities.",
-    "baselines": "majority gives the commonest class to every pixel; otsu gives classes to "
-    "regions of like brightness with the truth in hand, an upper bound of what thresholds can "
-    "reach. None of them learns, since that needs micrographs that are not scored: train --arch "
+    "baselines": "majority gives the commonest class to every pixel; otsu cuts each micrograph "
+    "at Otsu's thresholds, which come from its grey levels alone, and gives each region a class, "
+    "the same in all, with the truth in hand: up to five classes as well as can be, beyond not "
+    "every way is tried. Other thresholds may score more, as where a bright phase is rare. None "
+    "of them learns, since that needs micrographs that are not scored: train --arch "
     "pixel-classifier makes such a baseline.",
 }

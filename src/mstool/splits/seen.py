@@ -25,13 +25,22 @@ class Knowledge:
 
 
 def find_seen(sources: Mapping[str, SourceImage], rows: Rows) -> list[str]:
-    """Names of the micrographs that are among `rows`, by content, or by name and group."""
+    """Names of the micrographs that are among `rows`, by content."""
+    contents = {row["sha256"] for row in rows}
+    return [name for name, source in sources.items() if source.sha256 in contents]
+
+
+def find_named_alike(sources: Mapping[str, SourceImage], rows: Rows) -> list[str]:
+    """Names of those whose content is not among `rows`, but name and group are.
+
+    They may be seen ones that were cropped or converted since, or others of another set.
+    """
     contents = {row["sha256"] for row in rows}
     seen = {(row["name"], row["group"]) for row in rows}
     return [
         name
         for name, source in sources.items()
-        if source.sha256 in contents or (source.name, source.group) in seen
+        if source.sha256 not in contents and (source.name, source.group) in seen
     ]
 
 
@@ -94,8 +103,9 @@ def _own_group(name: str, group: str) -> str | None:
 def models_without(source: SourceImage, models: Sequence[Knowledge]) -> tuple[int, ...]:
     """Models that have not seen a micrograph: by their numbers, none if all have.
 
-    A model has seen what it was trained on, and what chose among its weights in validation; and of
-    a specimen of which it has seen one micrograph it has seen them all. Pixels alone, in
+    A model has seen what it was trained on, and what chose among its weights in validation, and may
+    have seen what is named alike; and of a specimen of which it has seen one micrograph it has seen
+    them all. Pixels alone, in
     pretraining without labels, do not count. Models that were to be tested on this very micrograph
     come before those that merely do not know it, such as of another data set: these are taken only
     if there are no others.
@@ -104,7 +114,7 @@ def models_without(source: SourceImage, models: Sequence[Knowledge]) -> tuple[in
     unseen = []
     for number, model in enumerate(models):
         rows = [row for row in model.seen if row["part"] != UNLABELLED]
-        if not find_seen(named, rows) and not find_same_group(named, rows):
+        if not any(find(named, rows) for find in (find_seen, find_named_alike, find_same_group)):
             unseen.append(number)
     tested = [number for number in unseen if source.sha256 in models[number].tested]
     return tuple(tested or unseen)

@@ -108,5 +108,5 @@ def _judge(limits: Thresholds, found: Explanation, table: str, name: str) -> tup
     is_decided = not decision or decision.margin >= limits.decision * max(
         decision.random_margin, 0.0
     )
-    is_attackable = found.patch is None or found.patch.is_attackable
-    return judge_method(outcomes, is_decided, is_attackable)
+    is_resisted = found.patch is not None and found.patch.is_resisted
+    return judge_method(outcomes, is_decided, not is_resisted)

@@ -277,9 +277,8 @@ def _make_maps(
 
 
 def _grey_limits(model: LoadedModel, images: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Range of stored values; that of the images for floats, which have none of their own."""
-    dtype = np.dtype(model.checkpoint.dtype)
-    if dtype.kind in "ui":
-        info = np.iinfo(dtype)
-        return float(info.min), float(info.max)
+    """Range of greys that the network knows: of its training, or of the images for old models."""
+    greys = model.checkpoint.greys
+    if greys:
+        return greys[0], greys[-1]
     return float(min(i.min() for i in images)), float(max(i.max() for i in images))

@@ -20,6 +20,7 @@ from mstool.explanations.removal import (
     deletion_insertion,
     draw_perturbations,
     infidelity_ratio,
+    perturbation_sizes,
     road_score,
 )
 from mstool.nn.attribution import LIGHT_EFFORT, blurred
@@ -53,9 +54,11 @@ def check_faithfulness(
         sensitivity = _sensitivity(question, regions[:N_SENSITIVE], left_out)
     seen = regions[: len(rows)]
     units = [region.unit for region in seen]
-    labels = question.method_labels
     weigh = partial(weigh_removal, rows, units, limits=question.limits)
-    methods = {label: weigh(label, sensitivity=sensitivity.get(label, np.nan)) for label in labels}
+    methods = {
+        one.label: weigh(one.label, kind=one.kind, sensitivity=sensitivity.get(one.label, np.nan))
+        for one in question.methods
+    }
     controls = {name: weigh(name) for name in CONTROLS}
     _draw(question, rows, units, methods | controls)
     n_units = count_units(seen)
@@ -80,13 +83,18 @@ def _measure(question: Question, region: Region, own: Maps, number: int) -> dict
     squares = draw_perturbations(near.shape, near, N_PERTURBATIONS, rng)
     changed = np.where(squares[..., None], soft, image)
     drops = target_values(subject, image[None])[0] - target_values(subject, changed)
-    size = (image - changed).mean(axis=3)  # maps are summed over channels
+    # maps are summed over channels
+    sizes = perturbation_sizes(squares, (image - changed).mean(axis=3))
+    kinds = {method.label: [method.kind] for method in question.methods}
     found = {}
     for name, values in {**own, **control_maps(image, region.inside, rng)}.items():
         fresh = question.rng(72, number)
         found[name] = Removal(
             road_score(image, values, near, predict, fresh, noise=noise),
-            infidelity_ratio((size * values).sum(axis=(1, 2)), drops),
+            {
+                kind: infidelity_ratio((sizes[kind] * values).sum(axis=(1, 2)), drops)
+                for kind in kinds.get(name, sizes)
+            },
             deletion_insertion(image, soft, values, near, predict, fresh),
         )
     return found

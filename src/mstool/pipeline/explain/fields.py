@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from mstool.errors import InputError, UsageError
-from mstool.explanations.field_of_view import Field, select_pixels
-from mstool.geometry.window import Window
+from mstool.explanations.field_of_view import Field, how_well_placed, select_pixels
+from mstool.geometry.resample import nearest_indices
 from mstool.io.conversions import without_alpha
 from mstool.io.images import open_label_values
 from mstool.micrographs.grey_range import describe_greys, sample_greys
@@ -30,7 +30,10 @@ def read_fields(
     compute: Compute,
     report: Reporter,
 ) -> list[Field]:
-    """Read, predict, and find the region in each image; of a large one the field with most of it.
+    """Read, predict, and find the region in each image.
+
+    Of a large image it is the field with most of the region, and among equals with the region
+    nearest to its middle.
 
     Raises
     ------
@@ -40,17 +43,18 @@ def read_fields(
     check_needs([model.needs], micrographs.given(()), Reporter())
     fields, greys = [], []
     for name, views in groupby(_views(micrographs, size), key=lambda view: view.name):
-        found = None
+        found, best = None, (0, -np.inf)
         for view in views:
             greys.append(sample_greys(view.image))
             probabilities = image_probabilities(model.segmenter, view.image, compute)
-            region = _find_region(choice, class_index, probabilities, view.truth, view.window, name)
-            if found is None or region.sum() > found.region.sum():
+            region = _find_region(choice, class_index, probabilities, view)
+            if (placed := how_well_placed(region)) > best:
+                best = placed
                 found = Field(
                     *(name, view.source, view.group, view.image, view.truth, view.window),
                     *(view.pixel_size_um, probabilities, region),
                 )
-        if found is None or not found.region.any():
+        if found is None:
             report.note(f"{name}: left out, since nothing in it is {choice.kind} of that class")
             continue
         fields.append(found)
@@ -69,26 +73,30 @@ def _find_region(
     choice: RegionChoice,
     class_index: int,
     probabilities: np.ndarray,
-    truth: np.ndarray | None,
-    window: Window,
-    name: str,
+    view: View,
 ) -> np.ndarray:
     """Pixels that are asked about, bool (H, W)."""
     if choice.path is not None:
-        return _read_mask(choice.path, window, probabilities.shape[1:], name)
-    if choice.kind == "errors" and truth is None:
+        return _read_mask(choice.path, view)
+    if choice.kind == "errors" and view.truth is None:
         raise UsageError("--region errors: needs --labels, or tiles with labels")
-    return select_pixels(choice.kind, choice.numbers, class_index, probabilities, truth, window)
+    return select_pixels(
+        choice.kind, choice.numbers, class_index, probabilities, view.truth, view.window
+    )
 
 
-def _read_mask(path: Path, window: Window, shape: tuple[int, ...], name: str) -> np.ndarray:
+def _read_mask(path: Path, view: View) -> np.ndarray:
+    """Marked pixels of a field, bool (h, w); the nearest, of a mask of the file before scaling."""
     values = without_alpha(open_label_values(path)).read()
     values = values.any(axis=2) if values.ndim == 3 else values != 0
-    if values.shape == shape:
-        return values
-    if values.shape[0] < window.end_row or values.shape[1] < window.end_col:
+    if values.shape not in (view.extent, view.stored):
+        sizes = dict.fromkeys((view.stored, view.extent))
+        ours = " or ".join(f"{height} x {width}" for height, width in sizes)
         raise InputError(
-            f"{path}: is {values.shape[0]} x {values.shape[1]} pixels, {name} is larger; draw the "
-            "mask on the micrograph as it is after --scale"
+            f"{path}: is {values.shape[0]} x {values.shape[1]} pixels, {view.name} is {ours}; draw "
+            "the mask on the whole micrograph, or on the tile"
         )
-    return values[window.row : window.end_row, window.col : window.end_col]
+    rows, cols = map(nearest_indices, values.shape, view.extent)
+    height, width = view.image.shape[:2]
+    top, left = view.window.row, view.window.col
+    return values[np.ix_(rows[top : top + height], cols[left : left + width])]

@@ -22,6 +22,7 @@ class MapFacts:
     completeness_error: float  # share of the difference to the baseline that is missed [1]
     n_steps: int | None
     native_shape: tuple[int, ...]  # as the method gives it [px]
+    stride_px: float  # pixels of the field that one of these stands for, along an axis
     is_zero: bool  # everywhere
 
 
@@ -45,8 +46,7 @@ def write_maps(question: Question, number: int) -> FieldMaps:
     field = question.fields[number]
     effort = Effort(fits=question.budget.fits)
     found = attribute(question.ask(field.image, field.region), question.methods, effort)
-    stem = field.name.rpartition(".")[0] or field.name
-    stem = f"{stem}_{file_word(question.settings.class_name)}"
+    stem = f"{field.stem}_{file_word(question.settings.class_name)}"
     arrays = f"maps/{stem}.npz"
     question.write_arrays(arrays, {"region": field.region, **_all_arrays(found)})
     pictures = {
@@ -80,7 +80,7 @@ def warn_of_map(field: FieldMaps, label: str) -> list[str]:
             f"{field.image}: {label} misses {error:.0%} of the difference to its baseline after "
             f"{facts.n_steps} steps; read it as a ranking of pixels at most"
         )
-    stride = field.window[2] / facts.native_shape[0]
+    stride = facts.stride_px
     if stride > field.thickness_px:
         lines.append(
             f"{field.image}: {label} has a network stride of {stride:.0f} px and cannot place "
@@ -101,6 +101,7 @@ def _describe(attribution: Attribution) -> MapFacts:
         float("nan") if error is None else error,
         attribution.n_steps,
         attribution.native.shape,
+        attribution.stride,
         not np.any(attribution.values),
     )
 

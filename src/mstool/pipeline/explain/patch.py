@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mstool.explanations.controls import CONTROLS, control_maps
 from mstool.explanations.known_cause import Attacked, KnownCause, patch_density, weigh_patches
@@ -46,7 +47,8 @@ def _attack(
     question: Question, region: Region, number: int, is_first: bool, left_out: list[str]
 ) -> Attacked:
     """Patch one region; hidden attacks that there is no time for are added to `left_out`."""
-    subject = question.ask_region(region)
+    # what decides is the class against all others, whatever maps are asked for
+    subject = replace(question, contrast="rest").ask_region(region)
     saliency = attribute(subject, [Method("saliency")])["saliency"].values
     edge = max(6, round((_AREA * region.inside.size) ** 0.5))
     inside = place_patch(saliency, surroundings(region.inside, _GAP_PX), edge)
@@ -90,7 +92,8 @@ def _draw(question: Question, region: Region, patch: Patch, maps: Maps) -> None:
         patch.subject.image,
         [Panel(one.label, maps[one.label], one.is_signed) for one in question.methods],
         patch.inside,
-        f"{region.field}: a patch (outlined) made to turn {lost} into {gained}",
+        f"{region.field}: a patch made to turn {lost} into {gained}",
         None,
+        "micrograph with patch, outlined",
     )
     question.draw("patch.png", figure)

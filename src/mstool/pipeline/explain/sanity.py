@@ -92,7 +92,8 @@ def check_sanity(question: Question, regions: Sequence[Region]) -> Sanity:
 def random_maps(question: Question, regions: Sequence[Region], seed: int) -> list[Maps]:
     """Maps of a network whose weights are all random."""
     blocks, windows = _blocks(question, regions), _windows(regions)
-    other = randomised(question.segmenter, blocks, seed, windows, question.compute)
+    reinit = question.settings.reinit
+    other = randomised(question.segmenter, blocks, seed, windows, question.compute, reinit)
     return question.explain_regions(other, regions)
 
 

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from mstool.errors import MstoolError
-from mstool.io.images import open_label_values, open_micrograph
+from mstool.io.images import open_micrograph
+from mstool.io.micrograph import Micrograph
 from mstool.labels.encode import encode_labels
-from mstool.labels.legend import Legend, legend_from_toml, palette
+from mstool.labels.legend import legend_from_toml, palette
+from mstool.micrographs.label_maps import LabelMap, open_label_map
 from mstool.pictures.overlay import paint_panels
 from mstool.pictures.scale_bar import nice_length
 from mstool.pipeline.mask_pictures import read_reduced
@@ -76,10 +78,8 @@ def _draw(record: Mapping[str, Any], mask: Path, labels: Path, micrograph: Path)
     legends = [legend_from_toml(record["settings"][f"{kind}_legend"]) for kind in ("mask", "label")]
     opened = open_micrograph(micrograph)
     step = -(-max(opened.height, opened.width) // _MOST_PIXELS)
-    prediction, truth = (
-        _read_labels(file, legend, step)
-        for file, legend in zip((mask, labels), legends, strict=True)
-    )
+    maps = [open_label_map(*each) for each in zip((mask, labels), legends, strict=True)]
+    prediction, truth = (_read_labels(one, step) for one in maps)
     grey = read_reduced(opened, step)
     if not grey.shape[:2] == prediction.shape == truth.shape:
         raise ValueError("mask, label map and micrograph are not of one size")
@@ -87,13 +87,18 @@ def _draw(record: Mapping[str, Any], mask: Path, labels: Path, micrograph: Path)
     height, width = truth.shape
     truth = leave_out_border(truth, 0, height, border)
     panels = paint_panels(grey, prediction, truth, palette(legends[1]))
-    size_um = opened.pixel_size_um or open_label_values(mask).pixel_size_um
+    size_um = record["settings"].get("pixel_size") or _stated_size(maps[0].values, opened)
     urls = tuple(_data_url(panel) for panel in panels)
     return View(urls, width, height, *_scale_bar(width * step, size_um))
 
 
-def _read_labels(path: Path, legend: Legend, step: int) -> np.ndarray:
-    return encode_labels(read_reduced(open_label_values(path), step), legend)
+def _read_labels(label_map: LabelMap, step: int) -> np.ndarray:
+    return encode_labels(read_reduced(label_map.values, step), label_map.legend)
+
+
+def _stated_size(mask: Micrograph, micrograph: Micrograph) -> float | None:
+    """Pixel size [um/px] that the mask was made with; that of the file may be a wrong one."""
+    return mask.pixel_size_um or micrograph.pixel_size_um
 
 
 def _scale_bar(width: int, size_um: float | None) -> tuple[float | None, str]:

@@ -17,8 +17,8 @@ from mstool.scores.statistics import Scored, score_intervals
 from mstool.stereology.fractions import phase_fraction_from_counts
 
 _OTSU_NOTE = (
-    "regions were matched to classes with the truth in hand, so this is an upper bound of what "
-    "thresholds can reach"
+    "thresholds are Otsu's, from grey levels alone; only the matching of their regions to classes "
+    "had the truth in hand, so other thresholds may score more"
 )
 
 

@@ -9,6 +9,7 @@ from mstool.errors import InputError, MissingInputError, UsageError
 from mstool.geometry.blend import Blend
 from mstool.io.outputs import is_unfinished
 from mstool.io.records import read_record, sha256_of_file
+from mstool.io.sidecars import find_sidecar
 from mstool.io.tiles import PREDICT_RECORD, STITCH_RECORD, SourceImage, read_sources
 from mstool.labels.legend import Legend, legend_from_toml
 from mstool.micrographs.find import (
@@ -81,6 +82,7 @@ class Pair:
     mask: Path
     labels: Path
     image: Path | None = None  # the micrograph, where it is at hand
+    pixel_size_um: float | None = None  # that the mask was made with, where it is recorded
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,8 @@ def pair_masks(
         name = source.name if source else mask.name
         known = source and (source.specimen or source.group)
         group = known if known and not group_by else find_group(name, group_by)
-        pairs.append(Pair(name, group, mask, label))
+        size = source.pixel_size_um if source else None
+        pairs.append(Pair(name, group, mask, label, pixel_size_um=size))
     return pairs
 
 
@@ -250,8 +253,9 @@ def find_images(
 
 
 def list_inputs(mask_set: MaskSet, pairs: Sequence[Pair], legend: Path | None) -> list[Path]:
-    """All files that decide the score."""
+    """All files that decide the score; with a micrograph, the text that states its pixel size."""
     paths = [path for pair in pairs for path in (pair.mask, pair.labels, pair.image)]
+    paths += [find_sidecar(pair.image) for pair in pairs if pair.image is not None]
     return [path for path in (*mask_set.records, legend, *paths) if path is not None]
 
 

@@ -8,7 +8,9 @@ from mstool.pipeline.score.inputs import MaskSet, Pair
 from mstool.reporting import Reporter
 from mstool.splits.leaks import all_searched, list_names
 from mstool.splits.roles import UNLABELLED
-from mstool.splits.seen import Rows, find_same_group, find_seen
+from mstool.splits.seen import Rows, find_named_alike, find_same_group, find_seen
+
+_KINDS = ("trained_on", "named_alike", "same_group", "transductive")
 
 
 def describe_leak(
@@ -21,7 +23,8 @@ def describe_leak(
     Returns
     -------
     dict
-        ``checked``; ``trained_on``, names of micrographs that decided the weights; ``same_group``,
+        ``checked``; ``trained_on``, names of micrographs that decided the weights;
+        ``named_alike``, names of others that have name and group of such; ``same_group``,
         names of others from a group of which some did; ``transductive``, names of those that were
         seen in pretraining without labels; ``allowed``, what train --allow-leak let pass;
         ``searched``, whether train looked for fields that its roles share, None if unknown. A group
@@ -31,7 +34,7 @@ def describe_leak(
     names = [pair.name for pair in runs[0][0]]
     leak: dict[str, Any] = {"checked": all(is_checked for is_checked, _ in found)}
     trained_on = {name for _, lists in found for name in lists["trained_on"]}
-    for kind in ("trained_on", "same_group", "transductive"):
+    for kind in _KINDS:
         hit = {name for _, lists in found for name in lists[kind]}
         milder = () if kind == "trained_on" else trained_on
         leak[kind] = [name for name in names if name in hit and name not in milder]
@@ -45,11 +48,12 @@ def _find_leaks(pairs: Sequence[Pair], mask_set: MaskSet) -> tuple[bool, dict[st
     """Whether it is known what the models of a run have seen, and names by kind of leak."""
     sources = {pair.name: mask_set.sources.get(pair.mask.stem) for pair in pairs}
     known = {name: source for name, source in sources.items() if source}
-    lists: dict[str, list[str]] = {"trained_on": [], "same_group": [], "transductive": []}
+    lists: dict[str, list[str]] = {kind: [] for kind in _KINDS}
     for some, seen in _by_models(known, mask_set):
         labelled = [row for row in seen if row["part"] != UNLABELLED]
         unlabelled = [row for row in seen if row["part"] == UNLABELLED]
         lists["trained_on"] += find_seen(some, labelled)
+        lists["named_alike"] += find_named_alike(some, seen)
         lists["same_group"] += find_same_group(some, labelled)
         lists["transductive"] += find_seen(some, unlabelled)
     return mask_set.trained_on is not None and None not in sources.values(), lists
@@ -76,6 +80,13 @@ def _report(leak: dict[str, Any], n_pairs: int, report: Reporter) -> None:
         report.note(
             f"warning: {len(trained_on)} of {n_pairs} scored micrographs were trained on: "
             f"{list_names(trained_on, 5)}; the score says nothing about new ones"
+        )
+    if named_alike := leak["named_alike"]:
+        report.note(
+            f"warning: {len(named_alike)} of {n_pairs} scored micrographs are named alike with "
+            f"ones that were trained on, and of other content: {list_names(named_alike, 5)}; if "
+            "they are the same, as after a crop or a conversion, the score says nothing about new "
+            "ones"
         )
     if same_group := leak["same_group"]:
         report.note(

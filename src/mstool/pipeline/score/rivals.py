@@ -106,6 +106,12 @@ def describe_rivals(
                 f"{len(rival.pairs)} scored micrographs, or on others of their groups; the "
                 "comparison is not fair"
             )
+        if alike := leak["named_alike"]:
+            report.note(
+                f"warning: {folder} is of a model that was trained on micrographs that are named "
+                f"alike with {len(alike)} of {len(rival.pairs)} scored ones, and of other content; "
+                "if they are the same, the comparison is not fair"
+            )
         if not leak["checked"]:
             report.note(
                 f"not checked whether {folder} is of a model that was trained on these: no record "

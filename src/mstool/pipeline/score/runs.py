@@ -24,7 +24,7 @@ from mstool.pipeline.score.inputs import (
 from mstool.pipeline.score.same_micrographs import in_order_of
 from mstool.pipeline.score.same_study import refuse_other_settings, refuse_same_models
 from mstool.reporting import Reporter
-from mstool.scores.components import REST, variance_components
+from mstool.scores.components import REST, list_included, variance_components
 from mstool.scores.metrics import mean_iou
 
 MICROGRAPH = "micrograph"
@@ -151,10 +151,13 @@ def describe_variance(
     if n_runs == 1 and not has_folds:
         return None
     factors = _factors(runs, n_images, groups)
-    found = variance_components(mean_iou(confusions).ravel(), factors)
+    scores = mean_iou(confusions).ravel()
+    found, included = variance_components(scores, factors), list_included(scores, factors)
     n_levels = {name: len(set(levels)) for name, levels in factors.items()}
     if n_runs == 1:  # and one score of each micrograph: what is left is of the micrographs
         found[MICROGRAPH] = found.pop(REST)
+        others = [name for name in included.pop(REST) if name != MICROGRAPH]
+        included[MICROGRAPH] = [*others, REST]
     return {
         "of": "mean_iou of a micrograph",
         "method": "random effects, Henderson's method 1",
@@ -163,6 +166,7 @@ def describe_variance(
                 "n_levels": n_levels.get(name, n_runs * n_images),
                 "variance": value,
                 "sd": float(np.sqrt(max(value, 0.0))) if np.isfinite(value) else value,
+                "includes": included[name],
             }
             for name, value in found.items()
         },

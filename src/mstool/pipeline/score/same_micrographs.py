@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from mstool.errors import InputError
+from mstool.io.tiles import SourceImage
 from mstool.pipeline.score.inputs import MaskRun, MaskSet, Pair
 
 
@@ -29,9 +30,18 @@ def in_order_of(
     for labels, pair in ours.items():
         other = theirs[labels]
         one, two = first.mask_set.sources.get(pair.mask.stem), mask_set.sources.get(other.mask.stem)
-        if one and two and one.sha256 != two.sha256:
+        if one and two and not _is_same(one, two):
             raise InputError(
                 f"{other.mask}: is of another micrograph than {pair.mask}, though named alike; "
                 f"{remedy}"
             )
     return tuple(theirs[labels] for labels in ours)
+
+
+def _is_same(one: SourceImage, two: SourceImage) -> bool:
+    """Whether two micrographs are one.
+
+    The same pixels may lie in files of two formats, and one file may be read in two ways, with
+    other --grey, --bits or --rescale-greys, which gives other pixels.
+    """
+    return one.sha256 == two.sha256 or one.file_sha256 == two.file_sha256

@@ -10,7 +10,8 @@ from mstool.errors import InputError
 from mstool.geometry.length import Length
 from mstool.io.images import open_micrograph
 from mstool.labels.legend import IGNORE_INDEX, Legend
-from mstool.micrographs.label_maps import open_label_map
+from mstool.micrographs.label_maps import LabelMap, open_label_map
+from mstool.micrographs.needs import is_same_size
 from mstool.pipeline.score.entries import by_class
 from mstool.pipeline.score.inputs import Pair
 from mstool.reporting import Reporter
@@ -67,11 +68,21 @@ def measure_shapes(
     """
     if question.tolerance is None and not question.objects:
         return [Shapes(None, None, {})] * len(pairs)
-    shapes = []
+    shapes, differing = [], {}
     with report.progress("comparing shapes", len(pairs)) as advance:
         for pair in pairs:
-            shapes.append(_measure(pair, legends, question))
+            mask_map = open_label_map(pair.mask, legends[0])
+            label_map = open_label_map(pair.labels, legends[1])
+            size = question.pixel_size_um
+            if size is None:
+                stated = _list_stated_sizes(pair, mask_map, label_map)
+                size = next(iter(stated.values()), None)
+                if not all(is_same_size(other, size) for other in stated.values()):
+                    differing[pair.name] = stated
+            shapes.append(_measure(mask_map, label_map, question, size))
             advance(1, pair.name)
+    if differing:
+        report.note(_differing_in_words(differing))
     return shapes
 
 
@@ -113,33 +124,45 @@ def describe_image_shapes(shapes: Shapes, names: Sequence[str]) -> Entry:
     return entry
 
 
-def _measure(pair: Pair, legends: tuple[Legend, Legend], question: ShapeQuestion) -> Shapes:
-    mask_map = open_label_map(pair.mask, legends[0])
-    label_map = open_label_map(pair.labels, legends[1])
+def _measure(
+    mask_map: LabelMap, label_map: LabelMap, question: ShapeQuestion, size_um: float | None
+) -> Shapes:
     truth, mask = label_map.read(), mask_map.read()
     truth = leave_out_border(truth, 0, len(truth), question.ignore_border)
     truth = np.where(mask == IGNORE_INDEX, mask, truth)  # where the mask abstains
-    size = _find_pixel_size(pair, question, mask_map, label_map)
     names, boundaries = label_map.legend.names, None
     if question.tolerance is not None:
-        tolerance = question.tolerance.in_pixels(size)
+        tolerance = question.tolerance.in_pixels(size_um)
         if tolerance is None:
             raise InputError(
-                f"{pair.mask}: its pixel size is unknown, and the tolerance is in um; give "
+                f"{mask_map.path}: its pixel size is unknown, and the tolerance is in um; give "
                 "--pixel-size, or the tolerance in px"
             )
         boundaries = count_boundaries(truth, mask, len(names), tolerance)
     objects = {name: count_objects(truth, mask, names.index(name)) for name in question.objects}
-    return Shapes(size, boundaries, objects)
+    return Shapes(size_um, boundaries, objects)
 
 
-def _find_pixel_size(pair: Pair, question: ShapeQuestion, *label_maps) -> float | None:
-    """Pixel size [um/px]: as given, or as the first that states one of micrograph, mask, labels."""
-    if question.pixel_size_um is not None:
-        return question.pixel_size_um
-    images = [] if pair.image is None else [open_micrograph(pair.image)]
-    stated = (one.pixel_size_um for one in (*images, *(one.values for one in label_maps)))
-    return next((size for size in stated if size is not None), None)
+def _list_stated_sizes(pair: Pair, mask_map: LabelMap, label_map: LabelMap) -> dict[str, float]:
+    """Pixel sizes [um/px] by who states them, first what the mask was made with."""
+    stated = {
+        "the record of the mask": pair.pixel_size_um,
+        "the mask": mask_map.values.pixel_size_um,
+        "the micrograph": pair.image and open_micrograph(pair.image).pixel_size_um,
+        "the label map": label_map.values.pixel_size_um,
+    }
+    return {name: size for name, size in stated.items() if size is not None}
+
+
+def _differing_in_words(differing: dict[str, dict[str, float]]) -> str:
+    image, stated = next(iter(differing.items()))
+    (name, size), *others = stated.items()
+    other, other_size = next(one for one in others if not is_same_size(one[1], size))
+    more = f" (and {len(differing) - 1} more)" if len(differing) > 1 else ""
+    return (
+        f"{image}{more}: a pixel is {size:.4g} um by {name}, which is taken, and {other_size:.4g} "
+        f"um by {other}; give --pixel-size if it matters"
+    )
 
 
 def _describe_all_boundaries(shapes: Sequence[Shapes], names: Sequence[str]) -> Entry:

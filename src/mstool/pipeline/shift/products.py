@@ -176,7 +176,7 @@ def _write_tiles(tiles: Path, folder: Path, repair: str, write: Write) -> tuple[
             source.as_entry(tiles, folder) for source in read_sources(tiles / TILES_RECORD).values()
         ],
     }
-    write_record(folder / TILES_RECORD, record | moved | {"repair": repair})
+    write_record(folder / TILES_RECORD, record | moved | {"repair": repair, "levels": None})
     return tuple(names)
 
 
