@@ -21,6 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from mstool.nn.checkpoint import deciding_sources, load_checkpoint
+from mstool.nn.dataset import balanced_weights
 
 TRAIN = ("train", "tiles", "--split", "split.csv", "--test-fold", "0")
 TINY = ("--arch", "unet-plain", "--depth", "2", "--width", "4", "--augment", "spatial")
@@ -614,6 +615,20 @@ def test_a_budget_leaves_out_views_of_a_pixel_classifier(run_mstool, study):
     assert "enough for 1 of 2 views of the tiles; the others are left out" in ended.stderr
     record = json.loads((study / "quick" / "train.json").read_text())
     assert (record["n_views"], record["n_pixels"]) == (1, 3000)
+
+
+def test_balanced_weights_of_a_pixel_classifier_are_those_of_its_pixels(
+    run_mstool, study, monkeypatch
+):
+    seen = []
+    monkeypatch.setattr(
+        "mstool.pipeline.train.learner.balanced_weights",
+        lambda counts: seen.append(sum(counts)) or balanced_weights(counts),
+    )
+    options = ("--class-weights", "balanced", "--epochs", 1)
+    ended = run_mstool(*TRAIN, *PIXEL, *options, "-o", "weighted")
+    assert ended.code == 0, ended.stderr
+    assert seen == [3000]
 
 
 def test_a_stopped_pixel_classifier_goes_on_with_the_views_it_began_with(

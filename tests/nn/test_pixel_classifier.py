@@ -138,6 +138,7 @@ class Tile:
 
     def __init__(self, labels):
         self.labels, n = labels, int((labels != IGNORE_INDEX).sum())
+        self.height, self.width = labels.shape
         self.counts = {"a": n, "ignored": labels.size - n}
 
 
@@ -147,10 +148,10 @@ def store(label_maps, size=64):
     return TileStore([Tile(x) for x in label_maps], lambda t: (greys[id(t.labels)], t.labels))
 
 
-def views(label_maps, names=("none",), seed=3):
+def views(label_maps, names=("none",), seed=3, crop=64):
     normalisation = Normalisation((100.0,), (50.0,), (0.0, 255.0))
     tiles = store(label_maps)
-    return [CropSet(tiles, 64, PRESETS[name], normalisation, seed) for name in names]
+    return [CropSet(tiles, crop, PRESETS[name], normalisation, seed) for name in names]
 
 
 def fill(
@@ -160,9 +161,10 @@ def fill(
     folder=Path(),
     most_in_memory=2**30,
     features="filters+encoder@1",
+    crop=64,
 ):
     segmenter, steps = build(features), []
-    compute, looks = choose_compute("cpu", "fp32"), views(label_maps, names)
+    compute, looks = choose_compute("cpu", "fp32"), views(label_maps, names, crop=crop)
     with closing(SpillingRows(segmenter.network.n_features, folder, most_in_memory)) as rows:
         bank = fill_bank(segmenter, looks, n_pixels, compute, rows, lambda: steps.append(1))
     return segmenter, bank, len(steps)
@@ -193,6 +195,13 @@ def test_pixels_are_shared_out_where_labels_are_few():
     _, bank, n_steps = fill([full, few, full], 1010)
     assert bank.count_classes(2) == [1000, 10]
     assert n_steps == 3
+
+
+def test_pixels_are_shared_out_among_what_crops_show():
+    full, few = np.zeros((64, 64), np.uint8), np.full((64, 64), IGNORE_INDEX, np.uint8)
+    few[0] = 1  # of which a crop shows a half, or nothing
+    _, bank, _ = fill([full, few], 1000, features="filters", crop=32)
+    assert len(bank.labels) == 1000
 
 
 def test_tiles_without_labels_are_not_looked_at(monkeypatch):

@@ -1,6 +1,7 @@
 import hashlib
 import http.server
 import threading
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -266,3 +267,26 @@ def test_tensors_of_a_deeper_encoder_are_counted(tmp_path):
     torch.save(network(ModelSpec("unet", "resnet34", 3, 2)).state_dict(), tmp_path / "a.pth")
     loaded = load_weights(network(RESNET), RESNET, str(tmp_path / "a.pth"), tmp_path)
     assert (loaded.n_matched, loaded.n_random, loaded.n_unused) == (100, 0, 96)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        ModelSpec("unet", "resnet18", 1, 2),
+        ModelSpec(PLAIN, None, 1, 2, 2, 4),
+        ModelSpec("pixel-classifier", None, 1, 2, width=4, features="filters"),
+        ModelSpec("pixel-classifier", "tu-test_resnet", 1, 2, width=4, features="encoder"),
+    ],
+    ids=["library", "plain", "filters", "pixels"],
+)
+def test_last_layer_of_other_classes_is_left_out_and_told(tmp_path, spec):
+    path = tmp_path / "a.pth"
+    torch.save(network(replace(spec, n_classes=5), seed=1).state_dict(), path)
+    loaded = load_weights(network(spec), spec, str(path), tmp_path)
+    assert (loaded.n_classes, loaded.n_random, loaded.n_unused) == (5, 2, 2)
+    assert describe_loaded(loaded).endswith(
+        "; 2 of the file have no place in it, its last layer among them, which is for 5 classes"
+    )
+    torch.save(network(spec, seed=1).state_dict(), path)
+    loaded = load_weights(network(spec), spec, str(path), tmp_path)
+    assert (loaded.n_classes, loaded.n_random, loaded.n_unused) == (None, 0, 0)

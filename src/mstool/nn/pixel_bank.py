@@ -111,8 +111,12 @@ def fill_bank(
     prepared = (_prepare(segmenter, views[0][0, int(i)][0], compute) for i in fitted)
     with torch.no_grad(), compute.autocast():
         fit_projections(segmenter.network, prepared)
-    counts = [_n_labelled(views[0], index) for index in range(n_tiles)]
-    quota = _quota(counts * len(views), n_pixels)
+    counts = [
+        _n_labelled(view, number, index)
+        for number, view in enumerate(views)
+        for index in range(n_tiles)
+    ]
+    quota = _quota(counts, n_pixels)
     labels = []
     for number, view in enumerate(views):
         for index in range(n_tiles):
@@ -203,8 +207,12 @@ def _n_fitted(n_tiles: int) -> int:
     return min(_N_FITTED, n_tiles)
 
 
-def _n_labelled(crops: CropSet, index: int) -> int:
-    counts = crops.store.tiles[index].counts or {}
+def _n_labelled(view: CropSet, number: int, index: int) -> int:
+    """Labelled pixels of a tile, or of the crop of it that a view shows."""
+    tile = view.store.tiles[index]
+    if view.size < max(tile.height, tile.width):
+        return int((view[number, index][1] != IGNORE_INDEX).sum())
+    counts = tile.counts or {}
     return sum(n for name, n in counts.items() if name != "ignored")
 
 

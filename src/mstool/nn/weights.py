@@ -16,6 +16,7 @@ from mstool.io.atomic import atomic_path
 from mstool.io.records import sha256_of_file
 from mstool.nn.checkpoint import MODEL, read_training_sources
 from mstool.nn.model import DEFAULT_ENCODER, PLAIN, ModelSpec, encoder_name
+from mstool.nn.pixel_classifier import PixelClassifier
 from mstool.nn.pretrained import ENCODER_FILE
 from mstool.nn.vision_transformer import TokenEncoder, is_vision_transformer
 from mstool.nn.weight_files import read_state
@@ -48,6 +49,8 @@ class LoadedWeights:
         those of a deeper encoder.
     inherited : tuple of dict
         Micrographs that decided these weights, if they come from a model or an encoder of mstool.
+    n_classes : int or None
+        Classes of the file's last layer, where that was left out since they are not as many.
     """
 
     origin: str
@@ -58,11 +61,14 @@ class LoadedWeights:
     n_random: int
     n_unused: int = 0
     inherited: tuple[dict[str, str], ...] = ()
+    n_classes: int | None = None
 
 
 def describe_loaded(loaded: LoadedWeights) -> str:
     """Give what was loaded in words."""
     unused = f"; {loaded.n_unused} of the file have no place in it" if loaded.n_unused else ""
+    if loaded.n_classes is not None:
+        unused += f", its last layer among them, which is for {loaded.n_classes} classes"
     return (
         f"weights: {loaded.n_matched} of {loaded.n_encoder} tensors of the encoder and "
         f"{loaded.n_rest} others from {loaded.origin}, sha256 "
@@ -315,10 +321,17 @@ def _fill(
     """Copy tensors into the encoder, or into the whole network if the file holds one."""
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     given = {_bare_name(name): tensor for name, tensor in state.items()}
+    shared = {name: given[_bare_name(name)] for name in before if _bare_name(name) in given}
+    head = _name_of_head(network)
+    other_head = [
+        name
+        for name, tensor in shared.items()
+        if name.startswith(head) and tensor.shape != before[name].shape
+    ]
     found = {
-        name: _fit_channels(given[_bare_name(name)], tensor, name, origin)
-        for name, tensor in before.items()
-        if _bare_name(name) in given and not _is_other_head(name, tensor, given)
+        name: _fit_channels(tensor, before[name], name, origin)
+        for name, tensor in shared.items()
+        if name not in other_head
     }
     encoder = [
         name
@@ -331,7 +344,7 @@ def _fill(
             f"{origin}: fits {len(encoder) - len(missing)} of {len(encoder)} tensors of the "
             f"encoder, {missing[0]} is missing; give weights of this very --arch and --encoder"
         )
-    if all(torch.equal(found[name], before[name]) for name in encoder):
+    if all(torch.equal(found[name], before[name]) for name in encoder or found):
         raise InputError(f"{origin}: loading changed no tensor; the file holds no other weights")
     used = {_bare_name(name) for name in found}
     n_unused = sum(name not in used for name in given)
@@ -340,7 +353,8 @@ def _fill(
     n_rest = sum(name in found for name in learnt) - len(encoder)
     n_random = sum(name not in found for name, _ in network.named_parameters())
     counts = (len(encoder), len(encoder), n_rest, n_random, n_unused)
-    return LoadedWeights(origin, sha256, *counts)
+    n_classes = len(shared[other_head[0]]) if other_head else None
+    return LoadedWeights(origin, sha256, *counts, n_classes=n_classes)
 
 
 def _bare_name(name: str) -> str:
@@ -348,9 +362,11 @@ def _bare_name(name: str) -> str:
     return re.sub(r"^(?:(?:module|network|encoder|model)\.)+", "", name)
 
 
-def _is_other_head(name: str, tensor: torch.Tensor, given: dict[str, torch.Tensor]) -> bool:
-    """Whether this belongs to a head made for another number of classes."""
-    return name.startswith("segmentation_head") and given[name].shape != tensor.shape
+def _name_of_head(network: nn.Module) -> str:
+    """What names of tensors begin with that are made for the number of classes."""
+    if isinstance(network, PixelClassifier):
+        return f"head.{len(network.head) - 1}."
+    return "segmentation_head."
 
 
 def _fit_channels(

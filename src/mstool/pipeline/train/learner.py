@@ -113,10 +113,11 @@ def prepare_learner(
         views = _choose_views(segmenter, crops, settings, compute, job, n_views, team)
         examples = _fill_bank(segmenter, views, data, settings, compute, job, stop_requested)
         learning, judge = head_of(segmenter), lambda _: validate(segmenter.eval())
+    weights = _class_weights(settings.class_weights, data, examples)
     fit = Fit(
         learning,
         examples,
-        build_loss(settings.loss, _class_weights(settings.class_weights, data)),
+        build_loss(settings.loss, weights),
         judge,
         settings.fit,
         compute,
@@ -284,13 +285,18 @@ def _expect_validation_s(
     return expect_validation_s(segmenter, data.val, settings.fit.batch_size, compute) / team.size
 
 
-def _class_weights(choice: str | tuple[float, ...], data: TrainingData) -> list[float] | None:
+def _class_weights(
+    choice: str | tuple[float, ...], data: TrainingData, examples: CropSet | PixelBank
+) -> list[float] | None:
     names = data.classes
     if choice == "none":
         return None
     if choice == "balanced":
-        counts = [sum(tile.counts[name] for tile in data.train.tiles) for name in names]
-        return balanced_weights(counts)
+        if isinstance(examples, PixelBank):  # where tiles of few labels count for more
+            return balanced_weights(examples.count_classes(len(names)))
+        return balanced_weights(
+            [sum(tile.counts[name] for tile in data.train.tiles) for name in names]
+        )
     if len(choice) != len(names):
         raise UsageError(
             f"--class-weights: {len(choice)} numbers for {len(names)} classes ({', '.join(names)})"
