@@ -166,6 +166,22 @@ def test_a_look_takes_nothing(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_look_at_a_folder_of_this_run_does_not_let_go_of_it(tmp_path):
+    lock_folder(tmp_path)
+    refuse_locked(tmp_path)
+    assert is_held(tmp_path / LOCK)
+    unlock_folder(tmp_path)
+
+
+def test_holder_is_named_though_a_killed_one_had_a_longer_name(tmp_path):
+    (tmp_path / LOCK).write_text(f"1234567 {'a' * 200}\n")
+    with (
+        held_by_another(tmp_path) as process,
+        pytest.raises(OutputExistsError, match=rf": process {process.pid} is at work"),
+    ):
+        refuse_locked(tmp_path)
+
+
 def test_no_record_without_its_pieces(folder):
     pieces = [folder.path / "images" / name for name in ("a.tif", "b.tif")]
     with pytest.raises(OutputError, match=r"b\.tif: was removed while"):

@@ -98,6 +98,11 @@ def test_written_file_has_the_usual_permissions(tmp_path):
     assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "b.txt").stat().st_mode
 
 
+def test_written_file_is_held_no_longer(tmp_path):
+    write_text(tmp_path / "a.txt", "x")
+    assert not lock.is_held(tmp_path / "a.txt")
+
+
 def leave_beside(folder, *names):
     """Files as a killed run leaves them, and of others."""
     for name in names:
@@ -307,6 +312,26 @@ def test_what_takes_a_lost_file_for_made_is_not_gone_on_from(resumable):
     assert resumable.claim(SETTINGS, INPUTS) == "unfinished"
 
 
+def test_input_in_what_unfinished_work_goes_on_from_is_refused_and_kept(resumable):
+    with pytest.raises(UsageError, match="state: is an input and lies where the output goes"):
+        resumable.claim(SETTINGS, {"resume/state": "00"}, overwrite=True)
+    assert (resumable.path / "resume" / "state").exists()
+
+
+def test_leftovers_are_swept_from_what_unfinished_work_goes_on_from(resumable):
+    leave_beside(resumable.path / "resume", ".mstool-state.ab12_9zz")
+    assert resumable.claim(SETTINGS, INPUTS) == "unfinished"
+    assert os.listdir(resumable.path / "resume") == ["state"]
+
+
+def test_record_of_work_that_is_done_is_younger_than_what_it_is_of(folder):
+    folder.claim(SETTINGS, INPUTS)
+    finish(folder)
+    os.utime(folder.path / "tiles.json", (1, 1))
+    assert folder.claim(SETTINGS, INPUTS) == "done"
+    assert (folder.path / "tiles.json").stat().st_mtime > 1  # make would ask for ever
+
+
 def test_input_where_the_output_goes_is_refused_and_kept(folder):
     (folder.path / "images").mkdir(parents=True)
     (folder.path / "images" / "a.tif").touch()
@@ -398,6 +423,16 @@ def test_bad_input_leaves_no_folder_behind(folder, error):
     with pytest.raises(type(error)):
         fail()
     assert not folder.path.exists()
+
+
+def test_bad_input_keeps_what_an_earlier_run_has_finished(folder):
+    folder.claim(SETTINGS, INPUTS)
+    (folder.path / "images").mkdir()
+    leave_beside(folder.path / "images", "x.tif")
+    state = folder.claim(SETTINGS, INPUTS)
+    with pytest.raises(InputError), folder.filling(state):
+        raise InputError("a.tif: damaged")
+    assert (folder.path / "images" / "x.tif").exists()
 
 
 def test_interruption_keeps_the_finished_pieces(folder):
