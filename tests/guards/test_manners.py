@@ -535,6 +535,23 @@ def test_first_signal_waits_for_the_step_and_the_same_again_does_not(own_handler
     assert {number: signal.getsignal(number) for number in EXIT_CODES} == before
 
 
+def test_of_two_signals_the_last_gives_the_exit_code(own_handlers):
+    raise_on_signals()
+    for number, code in ((signal.SIGUSR1, 75), (signal.SIGTERM, 143)):
+        with pytest.raises(errors.Interrupted) as caught:
+            os.kill(os.getpid(), number)
+        assert caught.value.exit_code == code
+
+
+def test_signal_waits_for_an_import_and_the_same_again_does_not(own_handlers):
+    raise_on_signals()
+    importing = compile("kill()", "<frozen importlib._bootstrap>", "eval")
+    kill = {"kill": lambda: os.kill(os.getpid(), signal.SIGTERM)}
+    eval(importing, kill)
+    with pytest.raises(errors.Interrupted):
+        eval(importing, kill)
+
+
 def test_children_leave_signals_to_their_parent(own_handlers):
     raise_on_signals()
     leave_signals_to_parent()
