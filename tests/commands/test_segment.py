@@ -12,7 +12,7 @@ from mstool.nn.checkpoint import load_checkpoint
 from mstool.nn.engines import OTHERS, installed_engines
 from mstool.pipeline import segment as pipeline
 from mstool.pipeline import segment_estimate as estimating
-from mstool.pipeline.memory_bound import MemoryNeeds
+from mstool.pipeline.memory_bound import MemoryNeeds, blending_bytes
 
 CUT = ("--size", 48, "--overlap", 16)
 CPU = ("--device", "cpu", "-q")
@@ -264,11 +264,13 @@ def test_a_bound_of_memory_takes_fewer_tiles_at_a_time(run_mstool, new, monkeypa
     call = ("segment", "new", *CUT, *CPU)
     assert run_mstool(*call, "-o", "free").code == 0
     assert record_of("free")["batch_size"] == 4
+    needs, blending = MemoryNeeds(100 * 2**20, 50 * 2**20, 2**20), []
     monkeypatch.setattr(
-        pipeline, "measure_needs", lambda *_: MemoryNeeds(100 * 2**20, 50 * 2**20, 2**20)
+        pipeline, "measure_needs", lambda *given: blending.append(given[2]) or needs
     )
     assert run_mstool(*call, "--max-mem", "200M").code == 0
     assert record_of()["batch_size"] == 2
+    assert blending == [blending_bytes((80, 96), 96, 48, 2, False)]  # of the wider one
     assert files_in("masks") == files_in("free")
     ended = run_mstool(*call, "--max-mem", "120M", "-o", "small")
     assert (ended.code, "the least possible here is 133M" in ended.stderr) == (2, True)
