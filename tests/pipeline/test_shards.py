@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from mstool.errors import InputError, MissingInputError, UsageError
+from mstool.errors import InputError, MissingInputError, OutputExistsError, UsageError
+from mstool.io.lock import LOCK, hold_file
 from mstool.io.outputs import OutputFolder
 from mstool.pipeline import shards
 from mstool.pipeline.shards import Shard, disagreement, open_parts, parse_shard
@@ -108,6 +109,22 @@ def test_a_missing_shard_is_named(tmp_path):
     write_shard(out, 0, 2)
     with pytest.raises(InputError, match="shards of 2 and of 3"):
         open_parts(out, "a.json")
+
+
+def test_a_shard_at_work_is_told_as_such(tmp_path):
+    folder = write_shard(tmp_path / "out", 0, 1)
+    (folder / "a.json").unlink()
+    with open(folder / LOCK, "w") as lock:
+        hold_file(lock.fileno())
+        with pytest.raises(OutputExistsError, match="0-of-1: another process is at work"):
+            open_parts(tmp_path / "out", "a.json")
+
+
+def test_what_a_killed_shard_left_is_not_gathered(tmp_path):
+    out = tmp_path / "out"
+    (write_shard(out, 0, 1) / "probs" / ".mstool-0.ab12_9zz.tif").touch()
+    open_parts(out, "a.json").gather(["probs"], out)
+    assert os.listdir(out / "probs") == ["0.tif"]
 
 
 def test_shards_of_other_settings_are_named(tmp_path):
