@@ -103,11 +103,11 @@ def test_a_part_that_does_not_fit_is_not_begun(tmp_path, clock, needs_s, is_made
 
 
 def test_a_budget_that_was_too_small_is_named_with_what_it_took(tmp_path, clock, capsys):
-    clock.s = 59.0
-    parts = KeptParts(tmp_path, Budget(50.0), Reporter("explain", 0))
+    clock.s = 159.0
+    parts = KeptParts(tmp_path, Budget(150.0, 100.0), Reporter("explain", 0))
     parts.say_excess()
     assert capsys.readouterr().err == ""
-    clock.s = 61.0
+    clock.s = 161.0
     parts.say_excess()
     assert "--max-time: took 61 s" in capsys.readouterr().err
 
@@ -179,6 +179,6 @@ def test_a_record_with_something_left_out_is_not_done(tmp_path):
 
 def test_a_budget_counts_from_the_start_of_the_run():
     run = Run(clock=100.0)
-    assert start_budget(run, 5.0).deadline == 105.0
+    assert start_budget(run, 5.0) == Budget(105.0, 100.0)
     assert not start_budget(run, None).is_spent
     assert SPENT.is_spent
