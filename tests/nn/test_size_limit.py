@@ -97,3 +97,10 @@ def test_numbers_are_counted_however_a_tensor_is_asked_for(make):
         make(most - most % 3)
     with pytest.raises(InputError, match=f"more than {most} weights"), no_larger_than(1_000_000):
         make(most + 3)
+
+
+def test_numbers_of_all_tensors_count_together():
+    with no_larger_than(1_000_000):
+        torch.empty(_SLACK, device="meta")
+        with pytest.raises(InputError, match="more than"):
+            torch.empty(2_000_001, device="meta")

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import warnings
 import zipfile
 
 import numpy as np
@@ -32,6 +33,13 @@ def bomb(n_bytes, n_dense=0):
     return stream.getvalue()
 
 
+def quantised():
+    """A tensor as networks for small machines have them; torch warns that they will go."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8)
+
+
 OLD = saved(STATE, _use_new_zipfile_serialization=False)
 COMPLEX = torch.ones(2, dtype=torch.complex64)
 REFUSED = {
@@ -54,6 +62,8 @@ REFUSED = {
     "two": (saved({"a": STATE, "b": STATE}), "several tables of tensors"),
     "sparse": (saved({"a": torch.ones(2, 2).to_sparse()}), "a is sparse|damaged, or not of"),
     "complex": (saved({"a": COMPLEX}), "a is .* complex"),
+    "quantised": (saved({"a": quantised()}), "a is .* quantised"),
+    "no values": (saved({"a": torch.empty(2, device="meta")}), "a is .* empty"),
     "bomb": (bomb(200_000_000), "a packed archive of 200 MB"),
     "small bomb": (bomb(3_000_000, 2_000_000), "a packed archive of 3 MB"),
 }
@@ -81,6 +91,7 @@ def test_what_is_no_weights_is_named(tmp_path, name, suffix):
         {"state_dict": STATE, "lr": np.float64(0.1), "n": np.int64(3), "best": 0.5},
         {"net": STATE, "optimizer": {"state": {0: STATE}}, "epoch": 3},
         {"model": STATE, "ema": STATE},
+        {"state_dict": STATE, "mean": torch.ones(3)},
     ],
 )
 @pytest.mark.parametrize("is_new", [True, False])
