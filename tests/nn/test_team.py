@@ -107,6 +107,11 @@ def test_unknown_norms_are_refused():
         share_norms(nn.Sequential(nn.BatchNorm1d(3)))
 
 
+def test_one_process_speaks_and_the_others_are_silent():
+    store = distributed.HashStore()
+    assert [team._is_told(store) for _ in range(3)] == [False, True, True]
+
+
 def test_a_lost_process_is_told_in_words():
     lost = team._explain(RuntimeError("[gloo/transport/tcp/pair.cc:1] Connection closed by peer"))
     assert isinstance(lost, Interrupted)
