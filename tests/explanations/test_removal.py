@@ -7,6 +7,7 @@ from mstool.explanations.removal import (
     draw_perturbations,
     infidelity_ratio,
     order_pixels,
+    perturbation_sizes,
     removal_mask,
     road_score,
 )
@@ -97,3 +98,20 @@ def test_perturbations_are_squares_near_the_window():
     assert masks.shape == (12, 40, 40)
     assert masks[:, 20, 20].all()
     assert {round(mask.sum() ** 0.5) ** 2 == mask.sum() for mask in masks} == {True}
+
+
+def test_perturbations_at_the_border_are_cut_off_and_not_lost():
+    window = np.zeros((40, 40), bool)
+    window[1, 1] = True
+    masks = draw_perturbations((40, 40), window, 12, np.random.default_rng(0))
+    assert masks[:, :2, :2].all()
+
+
+def test_steepness_does_not_know_which_way_the_grey_changed():
+    masks, change = np.array([[[True, False]]]), np.array([[[-2.0, 3.0]]])
+    sizes = {kind: size.tolist() for kind, size in perturbation_sizes(masks, change).items()}
+    assert sizes == {
+        "share": [[[True, False]]],
+        "gradient": [[[-2.0, 3.0]]],
+        "steepness": [[[2.0, 3.0]]],
+    }

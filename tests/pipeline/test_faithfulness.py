@@ -1,5 +1,7 @@
 """Maps that are right foretell what perturbations do, and are found to."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from torch import nn
 from mstool.explanations.regions import draw_regions
 from mstool.nn.model import Segmenter
 from mstool.nn.target import at_rest
-from mstool.pipeline.explain.faithfulness import check_faithfulness
+from mstool.pipeline.explain.faithfulness import _sensitivity, check_faithfulness
 
 MEAN = 128.0
 
@@ -65,3 +67,17 @@ def test_shares_foretell_a_detector_of_roughness_whose_decision_they_add_up_to(a
 def test_gradients_foretell_a_linear_network(ask):
     found = check(ask, brightness_detector(), ["guided-backprop"], contrast="none")
     assert found.methods["guided-backprop"].infidelity_ratio == pytest.approx(0, abs=1e-6)
+
+
+def test_sensitivity_is_the_largest_change_and_not_any_other():
+    sizes = iter([1.0, 1.1, 1.4, 0.8, 1.2])  # of the map itself, and under noise
+    question = SimpleNamespace(
+        methods=[SimpleNamespace(label="a")],
+        in_time=lambda name, regions, left_out: enumerate(regions),
+        rng=lambda *key: np.random.default_rng(key),
+        ask_region=lambda region: None,
+        ask=lambda image, inside: None,
+        explain=lambda subject, effort: {"a": np.full((4, 4), next(sizes))},
+    )
+    region = SimpleNamespace(image=np.zeros((4, 4, 1), np.float32), inside=None)
+    assert _sensitivity(question, [region], []) == {"a": pytest.approx(0.4)}

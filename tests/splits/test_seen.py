@@ -90,6 +90,11 @@ def test_specimen_of_the_split_is_told_by_content():
     assert models_without(found["renamed"], [model([C]), Knowledge(seen, frozenset())]) == (0,)
 
 
+def test_group_is_taken_for_the_specimen_where_no_model_knows_it():
+    rows = [{**A.identity(), "specimen": "s"}]
+    assert find_same_group({"new": source("new", "s"), "d": D}, rows) == ["new"]
+
+
 def test_new_micrographs_belong_to_the_specimen_of_their_group():
     one, two, three = (source(name, "heat 1") for name in ("one", "two", "three"))
     rows = [{**one.identity(), "specimen": "s"}, {**two.identity(), "specimen": "t"}]
