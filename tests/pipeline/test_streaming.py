@@ -143,11 +143,20 @@ def test_writing_that_counts_what_it_takes_need_not_ask_for_more(pause_s):
     assert written == [0, 1, 2, 3, 4]
 
 
-def test_items_that_nobody_took_are_no_success():
+@pytest.mark.parametrize("pause_s", [0.0, 0.3])
+def test_items_that_nobody_took_are_no_success(pause_s):
+    are_handed = threading.Event()
+
+    def write(items):
+        are_handed.wait(5)
+        next(items)
+
     def hand_one_more():
-        with write_beside(next) as hand:
+        with write_beside(write) as hand:
             hand(1)
             hand(2)
+            are_handed.set()
+            time.sleep(pause_s)  # it has ended before it is told that this was all
 
     with pytest.raises(GivenUpError):
         hand_one_more()
