@@ -459,7 +459,7 @@ def _read_part(part: Part, stream: Stream) -> Iterator[Segmented]:
                 "--overwrite"
             ) from None
         moved = relative_to(part.folder / source.path, stream.out)
-        yield replace(one, source=replace(source, specimen=None, path=moved))
+        yield replace(one, source=replace(source, path=moved))
 
 
 def _sample(
