@@ -2,6 +2,7 @@
 
 python few_images.py rows SCORE.json SET,ARM,N,SEED CORE_S    rows of one cell, as CSV
 python few_images.py table CSV [PICTURE.png]                  Markdown, and the curves
+python few_images.py short CSV                                Markdown, a line an arm
 """
 
 import csv
@@ -16,7 +17,9 @@ from matplotlib.figure import Figure
 from mstool.chance.intervals import mean_interval
 
 POOLED = "pooled"
-ARMS = {  # in the order of the table; the first is what the others are compared with
+TITLES = {"phantom": "phantoms, 3 phases", "uhcs": "ultrahigh-carbon steel, 4 phases"}
+REFERENCES = {"scratch": "from scratch", "imagenet": "ImageNet encoder"}
+ARMS = {  # in the order of the table
     "scratch": "U-Net from scratch",
     "imagenet": "U-Net, ImageNet encoder",
     "decoder": "the same, encoder frozen",
@@ -69,7 +72,8 @@ def paired_difference(ours: dict, theirs: dict) -> tuple[float, float, float]:
     """Mean over seeds and micrographs of the difference in IoU, and its 95 % interval.
 
     The interval is that of `mean_interval`, for other micrographs and, with two seeds or more,
-    other seeds; NaN where no seed is in both, or there are fewer than four micrographs.
+    other seeds, as far as differences of IoU reach; NaN where no seed is in both, or there are
+    fewer than four micrographs.
     """
     seeds = sorted(set(ours) & set(theirs))
     if not seeds:
@@ -77,27 +81,45 @@ def paired_difference(ours: dict, theirs: dict) -> tuple[float, float, float]:
     images = sorted(set(ours[seeds[0]]) - {POOLED})
     values = np.array([[ours[s][i] - theirs[s][i] for i in images] for s in seeds])
     low, high = mean_interval(values.mean(axis=0), by_run=values.mean(axis=1))
-    return float(values.mean()), float(low), float(high)
+    return float(values.mean()), max(float(low), -1.0), min(float(high), 1.0)
 
 
 def print_table(cells: dict) -> None:
     """Markdown: a line a set, arm and number of micrographs."""
-    print("| set | micrographs | arm | pooled mean IoU | by seed | against scratch | core s |")
-    print("|---|---|---|---|---|---|---|")
+    against = " | ".join(f"against {words}" for words in REFERENCES.values())
+    print(f"| set | micrographs | arm | pooled mean IoU | by seed | {against} | core s |")
+    print("|---|---|---|---|---|---|---|---|")
     order = sorted(cells, key=lambda key: (key[0], key[2], list(ARMS).index(key[1])))
     for name, arm, n in order:
         by_seed, cost = cells[name, arm, n]
         found = pooled(by_seed)
         words = ", ".join(f"{value:.3f}" for value in found)
-        first = cells.get((name, next(iter(ARMS)), n))
-        difference = ""
-        if first is not None and arm != next(iter(ARMS)):
-            middle, low, high = paired_difference(by_seed, first[0])
-            difference = f"{middle:+.3f} ({low:+.3f} to {high:+.3f})"
+        against = [_against(cells, name, arm, n, reference) for reference in REFERENCES]
         print(
-            f"| {name} | {n} | {ARMS[arm]} | {found.mean():.3f} | {words} | {difference} | "
-            f"{np.mean(list(cost.values())):.0f} |"
+            f"| {name} | {n} | {ARMS[arm]} | {found.mean():.3f} | {words} | "
+            f"{' | '.join(against)} | {np.mean(list(cost.values())):.0f} |"
         )
+
+
+def _against(cells: dict, name: str, arm: str, n: int, reference: str) -> str:
+    """Difference to another arm, in words; empty for the arm itself."""
+    other = cells.get((name, reference, n))
+    if arm == reference or other is None:
+        return ""
+    middle, low, high = paired_difference(cells[name, arm, n][0], other[0])
+    return f"{middle:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
+def print_short_table(cells: dict, sizes: tuple[int, ...] = (1, 4, 16)) -> None:
+    """Markdown: a line an arm, a column a set and number of micrographs."""
+    columns = [(name, n) for name in sorted({key[0] for key in cells}) for n in sizes]
+    print("| | " + " | ".join(f"{name}, {n}" for name, n in columns) + " | core s |")
+    print("|---|" + "---|" * (len(columns) + 1))
+    for arm, title in ARMS.items():
+        found = [cells[name, arm, n] for name, n in columns]
+        scores = [f"{pooled(by_seed).mean():.2f}" for by_seed, _ in found]
+        spent = [np.mean(list(cost.values())) for _, cost in found]
+        print(f"| {title} | {' | '.join(scores)} | {min(spent):.0f} to {max(spent):.0f} |")
 
 
 def draw_curves(cells: dict, path: Path) -> None:
@@ -116,9 +138,11 @@ def draw_curves(cells: dict, path: Path) -> None:
                 axes.plot([n] * len(values), values, ".", color=colour, ms=3, alpha=0.5)
         axes.set_xscale("log", base=2)
         axes.set_xticks([1, 2, 4, 8, 16], ["1", "2", "4", "8", "16"])
-        axes.set(title=name, xlabel="training micrographs", ylabel="pooled mean IoU, test [1]")
+        axes.set_title(TITLES.get(name, name))
+        axes.set(xlabel="training micrographs", ylabel="pooled mean IoU, test [1]")
         axes.grid(alpha=0.3)
         axes.legend(loc="lower right", fontsize=8)
+    figure.suptitle("Learning from few micrographs (lines: mean of the seeds, dots: each seed)")
     figure.savefig(path, dpi=110)
 
 
@@ -131,5 +155,7 @@ if __name__ == "__main__":
         case ["table", path, picture]:
             print_table(read_cells(Path(path)))
             draw_curves(read_cells(Path(path)), Path(picture))
+        case ["short", path]:
+            print_short_table(read_cells(Path(path)))
         case _:
             sys.exit(__doc__)

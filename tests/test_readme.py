@@ -103,7 +103,7 @@ def trials_in_this_process(monkeypatch, mstool_in):
 
     def measure(self, job, words):
         mstool_in(self.study.folder, shlex.join(words))
-        return 1.0
+        return 1.0, 1.0  # of cores, and of the clock [s]
 
     monkeypatch.setattr(Trials, "_measure", measure)
 
