@@ -18,6 +18,7 @@ from mstool.chance.intervals import mean_interval
 
 POOLED = "pooled"
 TITLES = {"phantom": "phantoms, 3 phases", "uhcs": "ultrahigh-carbon steel, 4 phases"}
+SHORT = {"phantom": "phantoms", "uhcs": "steel"}
 REFERENCES = {"scratch": "from scratch", "imagenet": "ImageNet encoder"}
 ARMS = {  # in the order of the table
     "scratch": "U-Net from scratch",
@@ -113,7 +114,8 @@ def _against(cells: dict, name: str, arm: str, n: int, reference: str) -> str:
 def print_short_table(cells: dict, sizes: tuple[int, ...] = (1, 4, 16)) -> None:
     """Markdown: a line an arm, a column a set and number of micrographs."""
     columns = [(name, n) for name in sorted({key[0] for key in cells}) for n in sizes]
-    print("| | " + " | ".join(f"{name}, {n}" for name, n in columns) + " | core s |")
+    heads = [f"{SHORT.get(name, name)}, {n}" for name, n in columns]
+    print(f"| micrographs | {' | '.join(heads)} | core s |")
     print("|---|" + "---|" * (len(columns) + 1))
     for arm, title in ARMS.items():
         found = [cells[name, arm, n] for name, n in columns]
@@ -125,7 +127,7 @@ def print_short_table(cells: dict, sizes: tuple[int, ...] = (1, 4, 16)) -> None:
 def draw_curves(cells: dict, path: Path) -> None:
     """IoU against the number of training micrographs: a panel a set, a line an arm."""
     sets = sorted({key[0] for key in cells})
-    figure = Figure(figsize=(5.2 * len(sets), 4.4), layout="constrained")
+    figure = Figure(figsize=(5.2 * len(sets), 4.8), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(sets), squeeze=False)[0], sets, strict=True):
         for arm, (colour, mark) in STYLES.items():
             sizes = sorted(key[2] for key in cells if key[:2] == (name, arm))
@@ -141,7 +143,8 @@ def draw_curves(cells: dict, path: Path) -> None:
         axes.set_title(TITLES.get(name, name))
         axes.set(xlabel="training micrographs", ylabel="pooled mean IoU, test [1]")
         axes.grid(alpha=0.3)
-        axes.legend(loc="lower right", fontsize=8)
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=9)
     figure.suptitle("Learning from few micrographs (lines: mean of the seeds, dots: each seed)")
     figure.savefig(path, dpi=110)
 
