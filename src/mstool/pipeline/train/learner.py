@@ -97,8 +97,8 @@ def prepare_learner(
     crop = settings.crop or data.folder.size
     refuse_fixed_size(segmenter, settings.encoder, crop, data.folder.size)
     _check_batches(settings, segmenter, crop, len(data.train))
-    _note_lone_crops(settings, segmenter, report)
     refuse_small_batches(len(data.train), settings.fit.batch_size, team.size)
+    _note_lone_crops(settings, segmenter, report)
     report.note(
         f"{count_parameters(segmenter)} weights to train on {len(data.train)} tiles of "
         f"{len(data.roles.train)} micrographs, crops of {crop} pixels; {len(data.roles.val)} "
