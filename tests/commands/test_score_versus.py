@@ -280,12 +280,17 @@ def test_missing_folder_is_named(run_mstool, folders, tmp_path):
     assert ended.code == 66 and "none" in ended.stderr
 
 
-def test_model_that_has_seen_the_micrographs_is_named(run_mstool, tmp_path, truth):
+def score_beside_model_of(run_mstool, tmp_path, truth, sha256):
+    """Compare with masks of a model that was trained on an ``i0.png`` of this content."""
     labels = save(tmp_path / "l", truth)
     one = save_stitched(tmp_path / "one", noisy(truth, 0.1, 1))
-    seen = [{"name": "i0.png", "group": "i0.png", "sha256": "pi0", "part": "train"}]
+    seen = [{"name": "i0.png", "group": "i0.png", "sha256": sha256, "part": "train"}]
     other = save_stitched(tmp_path / "other", noisy(truth, 0.1, 2), trained_on=seen)
-    ended = run_mstool("score", one, labels, "--versus", other)
+    return run_mstool("score", one, labels, "--versus", other)
+
+
+def test_model_that_has_seen_the_micrographs_is_named(run_mstool, tmp_path, truth):
+    ended = score_beside_model_of(run_mstool, tmp_path, truth, "pi0")
     assert ended.code == 0
     assert "was trained on 1 of 7 scored micrographs, or on" in ended.stderr
     assert "the comparison is not fair" in ended.stderr
@@ -293,11 +298,7 @@ def test_model_that_has_seen_the_micrographs_is_named(run_mstool, tmp_path, trut
 
 
 def test_model_that_has_seen_micrographs_of_those_names_is_named(run_mstool, tmp_path, truth):
-    labels = save(tmp_path / "l", truth)
-    one = save_stitched(tmp_path / "one", noisy(truth, 0.1, 1))
-    seen = [{"name": "i0.png", "group": "i0.png", "sha256": "of another set", "part": "train"}]
-    other = save_stitched(tmp_path / "other", noisy(truth, 0.1, 2), trained_on=seen)
-    ended = run_mstool("score", one, labels, "--versus", other)
+    ended = score_beside_model_of(run_mstool, tmp_path, truth, "of another set")
     assert "was trained on 1 of" not in ended.stderr
     assert "that are named alike with 1 of 7 scored ones, and of other content" in ended.stderr
     leak = only(json.loads(ended.stdout)["versus"])["leak"]
