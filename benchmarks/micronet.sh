@@ -39,10 +39,21 @@ write_split() { # PROTOCOL: 0 is for the test, 1 to validate, 2 to train
   names_of "$1" | awk '{print $1 "," $1 ",2"}'
 }
 
-# prints user and system seconds of a command
+prepare() { # PROTOCOL: its split, and tiles of its micrographs alone
+  local names
+  write_split "$1" > "$work/$1.csv"
+  [ -s "$work/$1-tiles/tiles.json" ] && return
+  mapfile -t names < <(names_of "$1")
+  mstool tile "${names[@]/#/$data/train/}" "$data/val" "$data/test" --labels "$data" \
+    --label-suffix _mask --classes 'matrix=*,secondary=#0000ff,tertiary=#ff0000' --size 256 \
+    --overlap 64 -o "$work/$1-tiles" -q
+}
+
+# prints user and system seconds of a command, or what it said where it fails
 core_seconds() {
   local TIMEFORMAT='%U %S'
-  { time "$@" >&2 2> "$work/log"; } 2>&1 | awk 'END {print $1 + $2}'
+  { time "$@" >&2 2> "$work/log"; } 2>&1 | awk 'END {print $1 + $2}' ||
+    { cat "$work/log" >&2; return 1; }
 }
 
 fit() { # PROTOCOL ARM SEED: a model folder, and beside it what it cost
@@ -53,9 +64,8 @@ fit() { # PROTOCOL ARM SEED: a model folder, and beside it what it cost
   epochs=$(((steps + (n + 3) / 4 - 1) / ((n + 3) / 4)))
   options=(--epochs "$epochs" --validate-every "$(((epochs + 7) / 8))")
   [ "$2" = unet ] || options=(--arch pixel-classifier --views 6)
-  core_seconds mstool train "$work/tiles" --split "$work/$1.csv" --test-fold 0 --val-fold 1 \
+  core_seconds mstool train "$work/$1-tiles" --split "$work/$1.csv" --test-fold 0 --val-fold 1 \
     --seed "$3" -o "$name" -q "${options[@]}" > "$work/core_s"
-  [ -s "$name/train.json" ] || { cat "$work/log" >&2; exit 1; }
   mv "$work/core_s" "$name.core_s"
 }
 
@@ -69,7 +79,7 @@ cell() { # PROTOCOL ARM SEED: its row
     models+=(--model "$work/$protocol-$part-$seed")
   done
   for select in val test; do
-    core_seconds mstool predict "$work/tiles" "${models[@]}" --select $select --tta d4 \
+    core_seconds mstool predict "$work/$protocol-tiles" "${models[@]}" --select $select --tta d4 \
       -o "$name-probs" --overwrite -q > "$work/core_s"
     mstool stitch "$name-probs" -o "$name-masks" --overwrite -q
     mstool score "$name-masks" "$data" --label-suffix _mask -q > "$name-$select.json"
@@ -88,12 +98,9 @@ END
   rm -rf "$name-probs" "$name-masks"
 }
 
-[ -s "$work/tiles/tiles.json" ] || mstool tile "$data/train" "$data/val" "$data/test" --labels "$data" \
-  --label-suffix _mask --classes 'matrix=*,secondary=#0000ff,tertiary=#ff0000' --size 256 \
-  --overlap 64 -o "$work/tiles" -q
 for seed in ${SEEDS:-0 1}; do
   for protocol in ${PROTOCOLS:-super1 super2 super3}; do
-    write_split "$protocol" > "$work/$protocol.csv"
+    prepare "$protocol"
     for arm in ${ARMS:-pixels unet mean}; do cell "$protocol" "$arm" "$seed"; done
   done
 done

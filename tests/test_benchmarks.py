@@ -1,15 +1,19 @@
 """Benchmarks of mosaics and of GPUs: what they conclude, and that they run."""
 
 import importlib.util
+import json
 import math
+import os
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 import typer
-from scipy import stats
+from scipy import ndimage, stats
 
 from mstool.cli import make_app
 
@@ -133,3 +137,40 @@ def test_small_mosaics_stay_below_their_bound(tmp_path):
     said = run_script("mosaics.py", "--small", "--csv", tmp_path / "found.csv")
     assert "of 2048: met" in said
     assert said.count("in 100.000000% of pixels: met") == 2
+
+
+def write_alloy(folder, random):
+    """Two precipitates in noise, painted as the superalloy set is, each in a picture of its own."""
+    for part, names in {
+        "train": ["spot3_0d_3", "spot6_0d_2", "spot6_180d_7", "spot7_0d_5", "spot7_180d_3"],
+        "val": ["spot1_0d_0"],
+        "test": ["spot2_0d_0", "spot2_0d_4", "spot2_180d_3", "spot2_180d_5"],
+    }.items():
+        for name in names:
+            grey = random.normal(150, 10, (256, 256))
+            painted = np.repeat(grey[..., None], 3, axis=2)
+            for colour, size in (((0, 0, 255), 12), ((255, 0, 0), 4)):
+                field = ndimage.gaussian_filter(random.normal(size=grey.shape), size)
+                precipitates = field > 1.5 * field.std()
+                grey[precipitates] -= 40
+                painted[precipitates] = colour
+            for where, suffix, values in ((part, "", grey), (f"{part}_annot", "_mask", painted)):
+                (folder / where).mkdir(parents=True, exist_ok=True)
+                pixels = values.clip(0, 255).astype(np.uint8)
+                tifffile.imwrite(folder / where / f"{name}{suffix}.tif", pixels)
+
+
+@pytest.mark.slow
+def test_protocols_of_the_superalloy_differ_in_their_micrographs(tmp_path):
+    write_alloy(tmp_path / "data", np.random.default_rng(0))
+    rows = tmp_path / "rows.csv"
+    chosen = {"STEPS": "1", "SEEDS": "0", "ARMS": "unet", "PROTOCOLS": "super2 super3"}
+    tools = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = [FOLDER / "micronet.sh", tmp_path / "data", tmp_path / "work", rows]
+    subprocess.run(command, env=os.environ | chosen | tools, check=True, capture_output=True)
+    _, *cells = (line.split(",") for line in rows.read_text().splitlines())
+    assert [cell[:3] for cell in cells] == [[f"super{i}", "unet", "0"] for i in (2, 3)]
+    assert all(0 < float(figure) <= 1 for cell in cells for figure in cell[3:8])
+    for protocol, n in (("super2", 4), ("super3", 1)):
+        record = json.loads((tmp_path / f"work/{protocol}-unet-0/train.json").read_text())
+        assert len(record["sources"]["train"]) == n
