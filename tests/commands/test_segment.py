@@ -82,6 +82,28 @@ def test_micrographs_are_magnified_as_the_tiles_of_the_model_were(run_mstool, ne
         pipeline.scale_of([model, load_checkpoint(new / "model")])
 
 
+def test_greys_are_each_micrographs_own_where_those_of_training_were(run_mstool, study):
+    own = ("tile", "raw", "--labels", "labels", "--rescale-greys", "each", *CUT)
+    assert run_mstool(*own, "-o", "own-tiles", "-q").code == 0
+    network = ("--arch", "unet-plain", "--depth", 2, "--width", 4, "--epochs", 1, "--lr", 0.02)
+    split = ("--split", "split.csv", "--test-fold", 0, "-o", "own", *CPU)
+    assert run_mstool("train", "own-tiles", *split, *network).code == 0
+    assert run_mstool("segment", "raw", *CUT, "--model", "own", *CPU, "-o", "masks").code == 0
+    assert record_of()["settings"]["greys"] == "each"
+    assert run_mstool("predict", "own-tiles", "--model", "own", *CPU).code == 0
+    assert run_mstool("stitch", "probs", "-o", "apart", "-q").code == 0
+    assert {k: v for k, v in files_in("masks").items() if k.startswith("img")} == {
+        k: v for k, v in files_in("apart").items() if k.startswith("img")
+    }
+    told = run_mstool("predict", "tiles", "--model", "own", "-o", "p")
+    assert (told.code, "mstool tile --rescale-greys each makes them fit" in told.stderr) == (
+        65,
+        True,
+    )
+    told = run_mstool("segment", "raw", "--model", "own", "--model", "model", "-o", "m")
+    assert (told.code, "with and without --rescale-greys each" in told.stderr) == (2, True)
+
+
 def test_masks_can_be_scored_and_pictures_drawn(run_mstool, study):
     ended = run_mstool("segment", "raw", *CUT, "--overlay", *CPU)
     assert (ended.code, ended.stderr) == (0, "")

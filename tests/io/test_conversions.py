@@ -6,7 +6,9 @@ from mstool.errors import InputError, UsageError
 from mstool.io import micrograph as micrograph_module
 from mstool.io.conversions import (
     has_equal_channels,
+    mean_and_std,
     rescale_greys,
+    rescale_to_own_greys,
     take_first_channel,
     to_bits,
     to_grey,
@@ -177,3 +179,37 @@ def test_alpha_is_taken_off(opened):
     assert without_alpha(labels).shape == (4, 5, 3)
     opaque = opened(COLOUR, open_label_values)
     assert without_alpha(opaque) is opaque
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_own_greys_take_brightness_and_contrast_out(opened, monkeypatch, dtype):
+    monkeypatch.setattr(micrograph_module, "_BAND_BYTES", 8 * 40 * 7)  # of 7 rows
+    pattern = np.random.default_rng(0).normal(size=(30, 40))
+    pattern = (pattern - pattern.mean()) / pattern.std()
+    dark, bright = (opened((m + s * pattern).astype(dtype)) for m, s in ((60, 8), (180, 20)))
+    one, other = (rescale_to_own_greys(each, 8) for each in (dark, bright))
+    expected = np.rint((0.5 + pattern / 8).clip(0, 1) * 255)
+    coarse = 0 if dtype == np.float32 else 4  # a whole grey is an eighth of the smaller spread
+    assert np.abs(other.read() - expected).max() <= 1 + coarse
+    assert np.abs(one.read().astype(float) - other.read()).max() <= 1 + coarse
+    np.testing.assert_array_equal(one.read(11, 3, 8, 20), one.read()[11:19, 3:23])
+    assert other.read().std() == pytest.approx(255 / 8, rel=0.02)
+
+
+def test_own_greys_of_colour_are_those_of_all_channels(opened):
+    found = rescale_to_own_greys(opened(COLOUR)).read().astype(float)
+    share = (COLOUR - COLOUR.mean()) / (8 * COLOUR.std()) + 0.5
+    np.testing.assert_allclose(found, np.rint(share * 255), atol=0)
+
+
+@pytest.mark.parametrize("value", [np.uint8(0), np.uint16(60000), np.float32(1e6 + 0.1)])
+def test_own_grey_of_one_value_is_in_the_middle(opened, value):
+    found = rescale_to_own_greys(opened(np.full((30, 50), value)), 8).read()
+    assert (found == 128).all()
+
+
+def test_mean_and_spread_of_parts_are_those_of_the_whole():
+    values = np.random.default_rng(1).normal(1e8, 1.0, 1000)
+    parts = np.split(values, [0, 1, 7, 400])
+    assert mean_and_std(parts) == pytest.approx((values.mean(), values.std()), rel=1e-9)
+    assert np.isnan(mean_and_std([])).all()

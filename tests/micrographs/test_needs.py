@@ -124,3 +124,16 @@ def test_other_greys_are_noted(capsys):
 def test_no_command_is_said_to_mend_what_none_can(model, micrographs):
     text = refusal(model, micrographs)
     assert (text.count(", and "), text.endswith("; give such")) == (1, True)
+
+
+def test_own_greys_are_asked_for_and_refused_as_in_training(capsys):
+    own, stored = needs(has_own_greys=True, greys=(10,) * 7), needs()
+    text = refusal(own, given())
+    assert "set: greys are as stored, net was trained with --rescale-greys each; mstool" in text
+    assert text.endswith("; mstool tile --rescale-greys each makes them fit")
+    text = refusal(stored, given(has_own_greys=True))
+    assert text.endswith("trained without; leave --rescale-greys each of mstool tile out")
+    assert notes(capsys, own, given(has_own_greys=True, greys=(200,) * 7)) == ""
+    wide = given(dtype="uint16", greys=(0, 10, 20, 30, 40, 50, 60), levels=(0, 65535))
+    text = refusal(needs(has_own_greys=True, greys=(0, 40, 80, 120, 160, 200, 255)), wide)
+    assert text.endswith("; mstool tile --bits 8 --rescale-greys each makes them fit")

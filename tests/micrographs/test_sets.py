@@ -78,6 +78,17 @@ def test_greys_are_rescaled_to_the_bits_that_are_asked_for(raw):
     np.testing.assert_allclose(first_view(found).image[..., 0], stored * 128.5, atol=0.5)
 
 
+def test_greys_of_each_micrograph_can_be_its_own(raw):
+    paths = sorted(raw.iterdir())
+    stored = tifffile.imread(paths[0])
+    tifffile.imwrite(paths[1], (stored // 2 + 90).astype(np.uint8))
+    found = opened(raw, Reading(greys="each"))
+    assert (found.has_own_greys, found.levels, found.given(()).has_own_greys) == (True, None, True)
+    one, other = (found.open(member).micrograph.read().astype(float) for member in found.members)
+    assert np.abs(one - other).max() <= 2
+    assert not opened(raw).given(()).has_own_greys
+
+
 @pytest.mark.parametrize(("dtype", "bits"), [(np.float32, 8), (np.uint16, 16)])
 def test_other_pixels_are_refused_with_the_bits_that_hold_both(raw, dtype, bits):
     tifffile.imwrite(raw / "heat2_b.tif", np.ones((20, 30), dtype))

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from mstool.commands.option_groups import Group
 from mstool.errors import InputError, MissingInputError, OutputExistsError, UsageError
 from mstool.io.pixel_size import COARSEST_STATED_UM, FINEST_UM
+from mstool.micrographs.grey_range import OWN_GREYS
 
 
 def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
@@ -248,9 +249,11 @@ RescaleGreys = Annotated[
     str | None,
     Group.INPUT(
         "--rescale-greys",
-        metavar="LOW,HIGH",
+        metavar="LOW,HIGH|each",
         help="Greys that become black and white, such as 0,4095 for 12 bits in a 16-bit file; the "
-        "larger first turns greys round.",
+        "larger first turns greys round. each: those 4 standard deviations below and above the "
+        "mean of each micrograph, so that all are equally bright and contrasted, whatever the "
+        "lamp or the detector was set to; a model then asks the same of what it is shown.",
     ),
 ]
 Scale = Annotated[
@@ -386,20 +389,22 @@ Verbose = Annotated[
 ]
 
 
-def parse_greys(text: str | None) -> tuple[float, float] | None:
-    """Greys of ``--rescale-greys``: ``LOW,HIGH``.
+def parse_greys(text: str | None) -> tuple[float, float] | Literal["each"] | None:
+    """Greys of ``--rescale-greys``: ``LOW,HIGH``, or ``each`` as it is.
 
     Raises
     ------
     UsageError
         If `text` is anything else.
     """
-    if text is None:
-        return None
+    if text is None or text == OWN_GREYS:
+        return text
     number = r"\s*(-?[0-9]*\.?[0-9]+(?:e-?[0-9]+)?)\s*"
     found = re.fullmatch(f"{number},{number}", text)
     if not found or float(found[1]) == float(found[2]):
-        raise UsageError(f"--rescale-greys {text}: give two different greys, such as 0,4095")
+        raise UsageError(
+            f"--rescale-greys {text}: give two different greys, such as 0,4095, or each"
+        )
     return float(found[1]), float(found[2])
 
 

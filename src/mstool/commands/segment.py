@@ -124,7 +124,7 @@ def segment(
     reuse_freed_memory()
     use_threads(threads, job.report)
     compute, found = resolve_precision(job, STITCH_RECORD, device, precision)
-    greys = options.parse_greys(rescale_greys)
+    greys = options.parse_greys(rescale_greys) or pipeline.greys_of(models)
     reading = pick(Reading, given | {"greys": greys, "scale": scale or pipeline.scale_of(models)})
     resolved = {"reading": reading, "precision": found}
     settings = pick(pipeline.SegmentSettings, given | resolved)

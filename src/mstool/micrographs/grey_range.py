@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Collection, Iterable, Sequence
+from typing import Literal
 
 import numpy as np
 
+OWN_GREYS = "each"  # of --rescale-greys: those of each micrograph
 QUANTILES = (0.001, 0.05, 0.25, 0.5, 0.75, 0.95, 0.999)
 
 _EVERY = 61  # pixels between those that count
@@ -37,7 +39,7 @@ def describe_greys(samples: Iterable[np.ndarray]) -> tuple[float, ...]:
 
 
 def levels_as_read(
-    dtypes: Collection[str], bits: int | None, greys: tuple[float, float] | None
+    dtypes: Collection[str], bits: int | None, greys: tuple[float, float] | Literal["each"] | None
 ) -> tuple[float, float] | None:
     """Greys of files that are black and white once they are read.
 
@@ -47,14 +49,16 @@ def levels_as_read(
         Types that the files have.
     bits : int or None
         8 or 16 that they are converted to, by `mstool.io.conversions.to_bits`.
-    greys : tuple of float, or None
+    greys : tuple of float, or ``"each"``, or None
         That are asked for.
 
     Returns
     -------
     tuple of float, or None
-        None where files of several types have no such greys in common.
+        None where files have no such greys in common: of several types, or each its own.
     """
+    if greys == OWN_GREYS:
+        return None
     if greys is not None:
         return greys
     tops = {_top_of(f"uint{bits}" if bits and dtype == "float32" else dtype) for dtype in dtypes}

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mstool.errors import InputError
-from mstool.micrographs.grey_range import compare_greys, levels_beside_bits
+from mstool.micrographs.grey_range import OWN_GREYS, compare_greys, levels_beside_bits
 from mstool.reporting import Reporter
 
 _SAME_SIZE = 0.02  # pixel sizes closer than this are the same
+_OWN = f"--rescale-greys {OWN_GREYS}"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Needs:
         Magnification of the micrographs before training tiles were cut; None if it does not know.
     micrographs : frozenset of str
         Content hashes of those that were trained on, validated and tested.
+    has_own_greys : bool
+        Whether the greys of each micrograph were stretched by its own.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Needs:
     pixel_size_um: float | None = None
     scale: float | None = None
     micrographs: frozenset[str] = frozenset()
+    has_own_greys: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,8 @@ class Given:
         Each of them, where that is known.
     levels : tuple of float, or None
         Greys of the files that are black and white as they are read; None if that is not known.
+    has_own_greys : bool
+        Whether the greys of each micrograph are stretched by its own.
     """
 
     name: str
@@ -101,6 +107,7 @@ class Given:
     scale: float = 1.0
     micrographs: tuple[GivenMicrograph, ...] = ()
     levels: tuple[float, float] | None = None
+    has_own_greys: bool = False
 
 
 def check_needs(needs: Sequence[Needs], given: Given, report: Reporter, verb: str = "tile") -> None:
@@ -138,6 +145,8 @@ def _remedy(needs: Needs, given: Given, flags: Sequence[str | None], verb: str) 
     remedies = []
     if needs.classes != (given.classes or needs.classes):
         remedies.append("use the legend that the model was trained with")
+    if given.has_own_greys and not needs.has_own_greys:
+        remedies.append(f"leave {_OWN} of mstool {verb} out")
     if None in flags:
         remedies.append("give such")
     elif flags:
@@ -154,7 +163,7 @@ def _list_doubts(needs: Needs, given: Given, verb: str) -> list[str]:
     if size and (given.pixel_size_um or _has_unknown_sizes(needs, given)):
         doubts.append(_size_in_words(needs, given, size))
     greys = compare_greys(given.greys, needs.greys, given.dtype, given.levels, verb)
-    if greys:
+    if greys and not needs.has_own_greys:  # of which no range tells anything
         doubts.append(f"warning: {given.name}: {greys}")
     return doubts
 
@@ -172,6 +181,11 @@ def _list_obstacles(needs: Needs, given: Given) -> tuple[list[str], list[str | N
     if needs.dtype != given.dtype:
         wrong.append(f"pixels are {given.dtype}, {needs.name} was trained on {needs.dtype}")
         flags.append(_conversion(needs, given))
+    if needs.has_own_greys and not given.has_own_greys:
+        wrong.append(f"greys are as stored, {needs.name} was trained with {_OWN}")
+        flags.append(_OWN)
+    if given.has_own_greys and not needs.has_own_greys:
+        wrong.append(f"greys are read with {_OWN}, {needs.name} was trained without")
     if given.classes is not None and given.classes != needs.classes:
         wrong.append(
             f"label maps have classes {', '.join(given.classes)}, {needs.name} has "
@@ -191,6 +205,8 @@ def _conversion(needs: Needs, given: Given) -> str | None:
     None where there are none.
     """
     bits = {"uint8": "--bits 8", "uint16": "--bits 16"}.get(needs.dtype)
+    if needs.has_own_greys:
+        return bits
     types = given.dtype, needs.dtype
     levels = bits and levels_beside_bits(given.greys, needs.greys, types, given.levels)
     return f"{bits} --rescale-greys {levels[0]:g},{levels[1]:g}" if levels else bits

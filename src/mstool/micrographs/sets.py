@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from mstool.geometry.window import Window
 from mstool.io.conversions import (
     has_equal_channels,
     rescale_greys,
+    rescale_to_own_greys,
     take_first_channel,
     to_bits,
     to_grey,
@@ -21,7 +23,7 @@ from mstool.io.images import open_micrograph
 from mstool.io.micrograph import Micrograph
 from mstool.labels.legend import Legend
 from mstool.micrographs.find import SetFiles
-from mstool.micrographs.grey_range import levels_as_read
+from mstool.micrographs.grey_range import OWN_GREYS, levels_as_read
 from mstool.micrographs.group_pattern import find_group
 from mstool.micrographs.label_maps import LabelMap
 from mstool.micrographs.label_sets import LabelMaps, open_label_maps
@@ -42,8 +44,9 @@ class Reading:
         Whether to turn colour into luminance.
     bits : int or None
         8 or 16 to convert to; None to keep what the files have.
-    greys : tuple of float, or None
-        Stored values that become black and white; None to keep them.
+    greys : tuple of float, or ``"each"``, or None
+        Stored values that become black and white; ``"each"`` for those of each micrograph, as
+        `mstool.io.conversions.rescale_to_own_greys` has them; None to keep all.
     pixel_size_um : float or None
         Replaces what the files say [um/px].
     group_by : str or None
@@ -53,7 +56,7 @@ class Reading:
     scale: float = 1.0
     grey: bool = False
     bits: int | None = None
-    greys: tuple[float, float] | None = None
+    greys: tuple[float, float] | Literal["each"] | None = None
     pixel_size_um: float | None = None
     group_by: str | None = None
 
@@ -209,13 +212,20 @@ class MicrographSet:
         """Magnification of the fields against the stored micrographs."""
         return self.reading.scale * (1.0 if self.tiles is None else self.tiles.scale)
 
+    @property
+    def has_own_greys(self) -> bool:
+        """Whether the greys of each micrograph are stretched by its own."""
+        if self.tiles is not None:
+            return self.tiles.has_own_greys
+        return self.reading.greys == OWN_GREYS
+
     def given(self, greys: tuple[float, ...]) -> Given:
         """What a network is told of it; `greys` are quantiles of its fields."""
         classes = None if self.legend is None else self.legend.names
         return Given(
             self.name, self.n_channels, self.dtype, classes, greys, self.pixel_size_um, self.scale,
             tuple(GivenMicrograph(one.name, self._scaled(one)) for one in self.members),
-            self.levels,
+            self.levels, self.has_own_greys,
         )  # fmt: skip
 
     def _scaled(self, member: Member) -> float | None:
@@ -387,7 +397,9 @@ def _is_grey(facts: Sequence[Micrograph], reading: Reading) -> bool:
 def _convert(micrograph: Micrograph, reading: Reading, is_grey: bool) -> Micrograph:
     if len(micrograph.shape) == 3 and is_grey:
         micrograph = to_grey(micrograph) if reading.grey else take_first_channel(micrograph)
-    if reading.greys is not None:
+    if reading.greys == OWN_GREYS:
+        micrograph = rescale_to_own_greys(micrograph, reading.bits)
+    elif reading.greys is not None:
         micrograph = rescale_greys(micrograph, *reading.greys, reading.bits)
     elif reading.bits is not None:
         micrograph = to_bits(micrograph, reading.bits)

@@ -23,6 +23,7 @@ from mstool.io.tiles import (
     read_tile_labels,
 )
 from mstool.labels.legend import Legend
+from mstool.micrographs.grey_range import OWN_GREYS
 from mstool.micrographs.label_maps import read_legend
 from mstool.micrographs.needs import Given, GivenMicrograph
 
@@ -92,7 +93,13 @@ class TileFolder:
         return Given(
             str(self.path), self.n_channels, self.dtype, classes, self.greys, self.pixel_size_um,
             self.scale, tuple(map(self._given_micrograph, self.sources.values())), self.levels,
+            self.has_own_greys,
         )  # fmt: skip
+
+    @property
+    def has_own_greys(self) -> bool:
+        """Whether the greys of each micrograph were stretched by its own before cutting."""
+        return self.settings.get("greys") == OWN_GREYS
 
     def _given_micrograph(self, source: SourceImage) -> GivenMicrograph:
         size = self.pixel_size_um or (source.pixel_size_um and source.pixel_size_um / self.scale)

@@ -66,6 +66,8 @@ class Checkpoint:
     tile_scale : float or None
         Magnification of the micrographs before training tiles were cut; None for models that do
         not know.
+    has_own_greys : bool
+        Whether the greys of each micrograph were stretched by its own before tiles were cut.
     """
 
     spec: ModelSpec
@@ -83,6 +85,7 @@ class Checkpoint:
     greys: tuple[float, ...] = ()
     temperature: float = 1.0
     tile_scale: float | None = None
+    has_own_greys: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,7 @@ class LoadedModel:
                 for part in ("train", "val", "test")
                 for source in known.sources[part]
             ),
+            known.has_own_greys,
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from mstool.io.records import to_json
 from mstool.labels.legend import legend_from_toml
+from mstool.micrographs.grey_range import OWN_GREYS
 from mstool.nn.checkpoint import Checkpoint, LoadedModel
 from mstool.nn.whole_graph import IMAGE, PROBABILITIES
 
@@ -22,6 +23,11 @@ _SPECIFICATION = "0.5.3"  # the oldest that has all that is said here, for the s
 _NOBODY = "unknown"
 _HALO_SHARE = 16  # of a tile is halo: half the overlap that tile and segment take by default
 _LONGEST_NAME = 64
+_OWN_GREYS = (
+    "",
+    "Before tiles are cut, the greys of each micrograph are stretched: 4 standard deviations below "
+    "its mean become black, 4 above it white, as mstool tile --rescale-greys each does.",
+)
 
 
 def describe_processing(model: LoadedModel, size: int, opset: int) -> dict[str, Any]:
@@ -55,6 +61,7 @@ def describe_processing(model: LoadedModel, size: int, opset: int) -> dict[str, 
         "before": {
             "dtype": known.dtype,
             "greys": known.greys,
+            "rescale_greys": OWN_GREYS if known.has_own_greys else None,
             "pixel_size_um": known.pixel_size_um,
             "scale": known.tile_scale,
         },
@@ -101,6 +108,7 @@ def describe_package(
     grey = ["grey"] if known.spec.n_channels == 1 else ["red", "green", "blue"]
     classes = [_identifier(name, number) for number, name in enumerate(known.classes)]
     halo = processing["after"]["halo"]
+    stored = "tile --rescale-greys each gives" if known.has_own_greys else "stored"
     described = {
         "type": "model",
         "format_version": _SPECIFICATION,
@@ -113,7 +121,7 @@ def describe_package(
         "inputs": [
             {
                 "id": IMAGE,
-                "description": f"Pixel values as stored ({known.dtype}), not normalised",
+                "description": f"Pixel values as {stored} ({known.dtype}), not normalised",
                 "axes": _axes(grey, [_space(axis, processing) for axis in "yx"]),
                 "data": {"type": "float32"},
                 "test_tensor": _file(TEST_IMAGE, files),
@@ -150,6 +158,7 @@ def write_readme(known: Checkpoint, processing: Mapping[str, Any]) -> str:
         f"Input: one tile of {after['tile']} x {after['tile']} pixels at {pixel_size}, values as "
         f"stored ({before['dtype']}), as float32. Do not normalise: that is in the graph, as are "
         "padding and softmax.",
+        *(_OWN_GREYS if before["rescale_greys"] else ()),
         "",
         "Output: class probabilities of the same size. The label is the most probable class. Tiles "
         f"of a larger image should overlap by {after['overlap']} pixels; of each, the outermost "

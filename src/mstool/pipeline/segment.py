@@ -5,7 +5,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from mstool.io.records import pick, relative_to, require_keys
 from mstool.io.tiles import STITCH_RECORD, SourceImage, from_stored, read_sources, to_stored
 from mstool.labels.legend import Legend, index_legend, legend_from_toml, legend_to_toml
 from mstool.micrographs.find import SetFiles
-from mstool.micrographs.grey_range import describe_greys, sample_greys
+from mstool.micrographs.grey_range import OWN_GREYS, describe_greys, sample_greys
 from mstool.micrographs.needs import GivenMicrograph, Needs, check_needs
 from mstool.micrographs.sets import Member, MicrographSet, Reading, ScaledMicrograph
 from mstool.micrographs.tile_folder import LEGEND
@@ -286,6 +286,23 @@ def scale_of(models: Sequence[LoadedModel]) -> float:
             "the --scale to use, or one of them"
         )
     return scales[0]
+
+
+def greys_of(models: Sequence[LoadedModel]) -> Literal["each"] | None:
+    """Greys that become black and white where none are asked for: as models were trained.
+
+    Raises
+    ------
+    UsageError
+        If some were trained with those of each micrograph, and some without.
+    """
+    for model in models:
+        if model.needs.has_own_greys != models[0].needs.has_own_greys:
+            raise UsageError(
+                f"{model.path} and {models[0].path} were trained with and without "
+                f"--rescale-greys {OWN_GREYS}, which no micrograph can be at once; take one of them"
+            )
+    return OWN_GREYS if models[0].needs.has_own_greys else None
 
 
 def leave_out_unreadable(files: SetFiles, report: Reporter) -> SetFiles:

@@ -10,7 +10,7 @@ from mstool.errors import InputError, UsageError
 from mstool.io.records import relative_to
 from mstool.labels.legend import IGNORE_INDEX, Legend
 from mstool.micrographs.find import Naming, SetFiles, find_set
-from mstool.micrographs.grey_range import describe_greys, sample_greys
+from mstool.micrographs.grey_range import OWN_GREYS, describe_greys, sample_greys
 from mstool.micrographs.label_sets import open_label_maps
 from mstool.micrographs.needs import Needs, check_needs, is_same_size
 from mstool.micrographs.sets import Member, MicrographSet, Reading, open_set
@@ -187,6 +187,12 @@ def _check_alike(source: MicrographSet, target: MicrographSet) -> None:
         raise InputError(
             f"the source has {source.dtype} pixels, the target {target.dtype}; mstool tile --bits "
             f"{8 if source.dtype == 'uint8' else 16} makes them alike"
+        )
+    if source.has_own_greys != target.has_own_greys:
+        one, other = (source, target) if source.has_own_greys else (target, source)
+        raise InputError(
+            f"{one.name} has greys by mstool tile --rescale-greys {OWN_GREYS}, {other.name} has "
+            "not; tile both alike"
         )
     if source.n_channels != target.n_channels:
         raise InputError(

@@ -176,6 +176,7 @@ def _write_model(
         greys=normalisation.greys,
         temperature=segmenter.temperature,
         tile_scale=data.folder.scale,
+        has_own_greys=data.folder.has_own_greys,
     )
     save_checkpoint(out / MODEL, segmenter, checkpoint)
     write_text(out / "history.csv", history_to_csv(fit.state.history))
