@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 from safetensors import safe_open
@@ -663,3 +664,18 @@ def test_a_pixel_classifier_whose_features_are_damaged_is_refused(run_mstool, st
         assert ended.code == 65, ended.stderr
         assert ended.stderr.count("\n") == 1
         assert "damaged.safetensors: " in ended.stderr
+
+
+def test_validation_that_is_brighter_than_all_to_learn_from_is_told(run_mstool, study):
+    rows_of_split = rows(study / "split.csv")
+    bright = next(row["source"] for row in rows_of_split if row["fold"] == "1")
+    grey = tifffile.imread(study / "raw" / bright)
+    tifffile.imwrite(study / "raw" / bright, (grey // 4 + 190).astype(np.uint8))
+    cut = ("tile", "raw", "--labels", "labels", "--size", 48, "--overlap", 16, "-q")
+    words = f"warning: {bright} of the validation has a mean grey of"
+    for more, is_told in (((), True), (("--rescale-greys", "each"), False)):
+        assert run_mstool(*cut, *more, "-o", "again", "--overwrite").code == 0
+        call = ("train", "again", *TRAIN[2:], *TINY, "--epochs", 1, "-o", "m", "--overwrite")
+        ended = run_mstool(*call)
+        assert (ended.code, words in ended.stderr) == (0, is_told)
+    assert words not in run_mstool(*TRAIN, *TINY, "--epochs", 1, "-o", "n").stderr

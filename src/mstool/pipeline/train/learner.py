@@ -36,6 +36,7 @@ from mstool.nn.threads import ThreadTrial
 from mstool.nn.validate import expect_validation_s, whole_image_confusions
 from mstool.nn.weights import LoadedWeights, describe_loaded, load_weights
 from mstool.pipeline.job import Job
+from mstool.pipeline.train.brightness_note import note_other_brightness
 from mstool.pipeline.train.train_flags import TrainSettings
 from mstool.pipeline.train.training_data import TrainingData
 from mstool.reporting import Reporter
@@ -104,6 +105,7 @@ def prepare_learner(
         f"{len(data.roles.train)} micrographs, crops of {crop} pixels; {len(data.roles.val)} "
         f"micrographs to validate; {compute.name}, {compute.precision}"
     )
+    note_other_brightness(data, report)
     segmenter = compute.place(segmenter)
     crops = CropSet(data.train, crop, settings.augmentation, normalisation, settings.fit.seed)
     validate = _validator(data, settings, compute, team)
