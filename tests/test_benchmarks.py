@@ -169,8 +169,8 @@ def test_protocols_of_the_superalloy_differ_in_their_micrographs(tmp_path):
     command = [FOLDER / "micronet.sh", tmp_path / "data", tmp_path / "work", rows]
     subprocess.run(command, env=os.environ | chosen | tools, check=True, capture_output=True)
     _, *cells = (line.split(",") for line in rows.read_text().splitlines())
-    assert [cell[:3] for cell in cells] == [[f"super{i}", "unet", "0"] for i in (2, 3)]
-    assert all(0 < float(figure) <= 1 for cell in cells for figure in cell[3:8])
+    assert [cell[:4] for cell in cells] == [[f"super{i}", "unet", "0", "each"] for i in (2, 3)]
+    assert all(0 < float(figure) <= 1 for cell in cells for figure in cell[4:9])
     for protocol, n in (("super2", 4), ("super3", 1)):
-        record = json.loads((tmp_path / f"work/{protocol}-unet-0/train.json").read_text())
+        record = json.loads((tmp_path / f"work/{protocol}-unet-0-each/train.json").read_text())
         assert len(record["sources"]["train"]) == n
