@@ -222,3 +222,11 @@ def test_cells_that_hardly_differ_show_no_difference_of_nothing():
     alike = versus(difference=0.0, p_holm=1.0) | {"least_difference": 1e-6}
     said = " ".join(sentences.say_answer([BASE, entry("crop", versus=alike)], 1))
     assert "crop is not told from the base; that is no proof of being equal." in said
+
+
+def test_cells_that_differ_in_several_factors_stand_apart():
+    cells = [entry(f"loss {name}, size 64", versus=versus(p_holm=0.5)) for name in ("ce", "dice")]
+    answer = " ".join(sentences.say_answer([BASE, *cells], 2))
+    assert "loss ce, size 64; loss dice, size 64 are not told from the base" in answer
+    notes = " ".join(sentences.say_of_figure([BASE, *cells]))
+    assert "Not told from it: loss ce, size 64; loss dice, size 64." in notes

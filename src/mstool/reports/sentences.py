@@ -118,10 +118,10 @@ def say_of_figure(entries: Sequence[Entry]) -> list[str]:
     judged = [(entry["label"], entry["versus"]["verdict"]) for entry in entries if entry["versus"]]
     told = [f"{name} ({verdict})" for name, verdict in judged if verdict in (BETTER, WORSE)]
     if told:
-        said.append(f"Told from the base: {', '.join(told)}.")
+        said.append(f"Told from the base: {_names(told)}.")
     open_ = [name for name, verdict in judged if verdict not in (BETTER, WORSE)]
     if open_:
-        said.append(f"Not told from it: {', '.join(open_)}. That is no proof of being equal.")
+        said.append(f"Not told from it: {_names(open_)}. That is no proof of being equal.")
     return said
 
 
@@ -386,6 +386,9 @@ def _count(number: int, noun: str) -> str:
 
 
 def _names(names: Sequence[str]) -> str:
+    """Names in a row; those that have commas in them stand apart by semicolons."""
+    if any("," in name for name in names):
+        return "; ".join(names)
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 

@@ -41,7 +41,7 @@ class ReportedCell:
     levels : dict
         Level by factor.
     differs : tuple of str
-        Factors in which it differs from the base.
+        Factors in which it differs from the base of the plan.
     path : Path
         Its score record.
     record : dict or None
@@ -61,12 +61,16 @@ class ReportedCell:
     scored: ScoredCell | None = None
     origins: Origins | None = None
 
-    @property
-    def label(self) -> str:
-        """What the report calls it, within its data set."""
+    def differs_from(self, base: "ReportedCell") -> tuple[str, ...]:
+        """Factors in which it differs from the base of the report, which may not be the plan's."""
+        return tuple(name for name, level in self.levels.items() if level != base.levels[name])
+
+    def label_beside(self, base: "ReportedCell") -> str:
+        """What the report calls it, within its data set: how it differs from the base there."""
         if not self.levels:
             return self.name
-        return ", ".join(f"{key} {self.levels[key]}" for key in self.differs) or "base"
+        told = self.differs if self is base else self.differs_from(base)
+        return ", ".join(f"{name} {self.levels[name]}" for name in told) or "base"
 
 
 @dataclass(frozen=True)
