@@ -222,14 +222,20 @@ def say_of_leak(entry: Entry) -> list[str]:
 
 
 def say_of_missing(entries: Sequence[Entry]) -> list[str]:
-    """Which cells have no record."""
-    missing = [entry["name"] for entry in entries if entry["status"] == "missing"]
-    if not missing:
-        return []
-    return [
-        f"Missing: {', '.join(missing)}. Nothing here is said of them, and p-values are corrected "
-        "for the comparisons that were made, which are fewer than planned."
-    ]
+    """Which cells have no record, or one that the plan does not speak of."""
+    said = []
+    if missing := [entry["name"] for entry in entries if entry["status"] == "missing"]:
+        said.append(
+            f"Missing: {', '.join(missing)}. Nothing here is said of them, and p-values are "
+            "corrected for the comparisons that were made, which are fewer than planned."
+        )
+    if others := [entry for entry in entries if entry.get("others")]:
+        said.append(
+            f"Made by other commands than the plan has now: {_names([e['name'] for e in others])} "
+            f"(see {others[0]['others'][0]}). What differs there may be more than the levels say; "
+            "write the Makefile anew, and make them again."
+        )
+    return said
 
 
 def _say_held_out(done: Sequence[Entry]) -> str:

@@ -127,6 +127,7 @@ def _describe_cell(
         "cost": describe_cost(steps, cell.origins.incomplete),
         "trainings": [_describe_training(one, folder) for one in cell.origins.trainings],
         "lost": list(cell.origins.lost),
+        "others": [relative_to(path, folder) for path in cell.others],
     }
 
 
