@@ -45,6 +45,24 @@ def test_all_steps_are_found_by_repeat(study):
     )
 
 
+def test_masks_that_are_compared_with_are_not_those_of_the_score(study):
+    path, record = study
+    rows = [{"image": "a.tif", "files": {"mask": "masks-1/a.tif", "labels": "labels/a.png"}}]
+    origins = trace_origins(path, record | {"versus": [{"masks": "masks-0"}], "per_image": rows})
+    assert [(step.verb, step.repeat) for step in origins.steps] == [
+        ("stitch", 0),
+        ("predict", 0),
+        ("train", 0),
+    ]
+    assert all("-1" in step.path.parent.name for step in origins.steps)
+
+
+def test_repeats_keep_their_numbers_where_one_is_lost(study):
+    path, record = study
+    (path.parent / "masks-0" / "stitch.json").unlink()
+    assert {step.repeat for step in trace_origins(path, record).steps} == {1}
+
+
 def test_record_that_has_changed_is_not_followed(study):
     path, record = study
     write_record(path.parent / "masks-1" / "stitch.json", {"inputs": {}})
