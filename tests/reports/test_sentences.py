@@ -230,3 +230,17 @@ def test_cells_that_differ_in_several_factors_stand_apart():
     assert "loss ce, size 64; loss dice, size 64 are not told from the base" in answer
     notes = " ".join(sentences.say_of_figure([BASE, *cells]))
     assert "Not told from it: loss ce, size 64; loss dice, size 64." in notes
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"interval": None}, {"p_holm": 0.5}, {"p_holm": 0.5, "can_distinguish": False}]
+)
+def test_specimens_are_not_called_micrographs(changes):
+    cells = [
+        entry(name, n_images=24, n_units=3, unit="group", is_base=name == "base", versus=found)
+        for name, found in (("base", None), ("new", versus(**changes)))
+    ]
+    said = " ".join(sentences.say_answer(cells, 1) + sentences.say_of_table(cells, 1))
+    assert "in whole specimens" in said and "so many specimens" in said
+    for wrong in ("whole micrographs", "so many micrographs", "few micrographs"):
+        assert wrong not in said
