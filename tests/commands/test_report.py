@@ -303,6 +303,25 @@ def test_plan_compares_levels_with_the_base(score, report, folder):
     assert "loss focal is better by" in Cells(page).text
 
 
+def test_records_of_other_commands_than_those_of_the_plan_are_told(score, report, folder):
+    (folder / "study.toml").write_text(PLAN)
+    path = folder / "scores" / "steel" / "base.json"
+    path.parent.mkdir(parents=True)
+    record = json.loads(score("base", [30, 40, 35, 28]).read_text())
+    planned = "mstool score masks/steel/base/seed-0 labels --probs probs/steel/base/seed-0 "
+    planned += "-o scores/steel/base.json"
+    for more, others in (
+        ("--overwrite -q --ignore-border 0", []),  # which is the default
+        ("--ignore-border 9", ["scores/steel/base.json"]),
+    ):
+        record["mstool"]["argv"] = f"{planned} {more}".split()
+        path.write_text(json.dumps(record))
+        page, found = report("study.toml", "--overwrite")
+        assert found["cells"][0]["others"] == others
+        told = "Made by other commands than the plan has now: steel/base (see scores/steel/base"
+        assert (told in Cells(page).text) == bool(others)
+
+
 # What it refuses
 
 

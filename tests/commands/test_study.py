@@ -127,6 +127,12 @@ def test_dry_run_lists_the_cells(write, run_mstool):
     ]
 
 
+def test_factor_named_as_a_column_has_one_of_its_own(write, run_mstool):
+    ended = run_mstool("study", write(PLAN.replace("factors.blend", "factors.folds")), "--dry-run")
+    header = ended.stdout.splitlines()[0]
+    assert header == "cell,data,factor.folds,seeds,folds,score"
+
+
 @pytest.mark.parametrize("engine", ["make", "slurm", "snakemake"])
 def test_every_engine_has_every_command(write, run_mstool, engine):
     text = run_mstool("study", write(), "--engine", engine).stdout

@@ -24,13 +24,14 @@ OPTIONS = {
     "train": {"arch": Option("value", "unet"), "encoder": VALUE, "epochs": VALUE, "lr": VALUE}
     | {"depth": VALUE, "crop": VALUE, "seed": Option("value", 0), "test-fold": VALUE}
     | {"weights": VALUE, "augment": Option("value", "default"), "allow-leak": SWITCH},
-    "predict": {"tta": Option("value", "none")},
+    "predict": {"tta": Option("value", "none"), "shard": VALUE},
     "stitch": {"blend": Option("value", "hann")},
     "score": {
         "label-suffix": Option("value", ""),
         "image-suffix": VALUE,
         "group-by": VALUE,
         "objects": VALUES,
+        "min-iou": VALUE,
     },
     "explain": {
         "class": VALUE,

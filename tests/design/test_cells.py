@@ -159,6 +159,12 @@ def test_levels_that_are_the_same_are_refused(read, small):
         list_cells(read(small + factor))
 
 
+def test_levels_that_are_the_same_by_default_are_refused(read, small):
+    factor = "[factors.way.levels]\na.stitch.blend = 'hann'\nb.predict.tta = 'none'\n"
+    with pytest.raises(UsageError, match=r"^factors\.way: levels a and b are the same"):
+        list_cells(read(small + factor))
+
+
 def test_too_long_a_name_is_refused(read, small):
     factor = f"[factors.w]\noption = 'train.weights'\nlevels = ['{'a' * 130}', 'b']\n"
     with pytest.raises(UsageError, match="too long"):

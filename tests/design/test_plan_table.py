@@ -49,6 +49,39 @@ def test_base_of_a_factor_is_not_ignored_where_a_data_set_says_otherwise(read, s
         read(plan + factor)
 
 
+def test_base_of_a_factor_says_nothing_of_data_on_which_it_is_not_varied(read, small):
+    plan = (
+        small.replace("folds = 4", "split = 'ours.csv'")
+        + """
+    [data.steel]
+    images = "steel/images"
+    labels = "steel/labels"
+    folds = 2
+    [factors.division]
+    option = "data.split"
+    levels = ["ours.csv", "leaky.csv"]
+    base = "ours.csv"
+    data = ["phantoms"]
+    [factors.truth]
+    option = "data.truth"
+    levels = ["phantom/a", "phantom/b"]
+    base = "phantom/a"
+    data = ["phantoms"]
+    """
+    )
+    found = read(plan)
+    assert found.data[0].settings["data.truth"] == "phantom/a"
+    assert {"data.split", "data.truth"}.isdisjoint({*found.base, *found.data[1].settings})
+
+
+def test_data_are_divided_in_one_way_also_where_a_factor_gives_its_base(read, small):
+    factor = "[factors.division]\noption = 'data.split'\nlevels = ['a.csv', 'b.csv']\n"
+    factor += "base = 'a.csv'\n"
+    with pytest.raises(UsageError, match=r"^data\.phantoms: has a split and split\.folds"):
+        read(small + factor)
+    assert read(small.replace("folds = 4", "") + factor).data[0].settings["data.split"] == "a.csv"
+
+
 WRONG = {
     "extra": ("[study]", "[extra]\n[study]", "extra: unknown key"),
     "study": ("seeds = [0, 1]", "seed = 1", "study.seed: unknown key"),
@@ -62,6 +95,16 @@ WRONG = {
     "option": ("size = 256", "sise = 256", "base.tile.sise: mstool tile has no option --sise"),
     "own option": ("epochs = 12", "seed = 12", "base.train.seed: the study sets --seed itself"),
     "own out": ("size = 256", "out = 'a'", "base.tile.out: the study sets --out itself"),
+    "share of the work": (
+        "[study]",
+        "[base.predict]\nshard = '0/2'\n[study]",
+        "base.predict.shard: the study sets --shard itself",
+    ),
+    "check": (
+        "[study]",
+        "[base.score]\nmin-iou = 0.9\n[study]",
+        "base.score.min-iou: what ends with an error is not kept",
+    ),
     "switch": ("size = 256", "grey = 'yes'", "base.tile.grey: --grey takes true or false"),
     "no switch": ("size = 256", "size = true", "base.tile.size: --size takes a value, not true"),
     "list": ("size = 256", "size = [1, 2]", "base.tile.size: give one text or number"),

@@ -29,7 +29,7 @@ def cells():
 FIGURES = {
     "cells": cells,
     "differences": lambda: draw_cells(ROWS, "less", is_difference=True),
-    "trainings": lambda: draw_trainings([[HISTORY, HISTORY], [HISTORY]]),
+    "trainings": lambda: draw_trainings({0: [HISTORY, HISTORY], 1: [HISTORY]}),
     "calibration": lambda: draw_calibration(BINS, COVERAGE, 0.1),
 }
 
@@ -73,7 +73,7 @@ def test_identifiers_of_two_figures_differ():
 def test_long_names_end_early_and_long_histories_are_thinned():
     long = [PlottedCell("x" * 200, 0.5, None, (), True)]
     assert "x" * 50 not in svg(lambda: draw_cells(long, "", False))
-    text = svg(lambda: draw_trainings([[HISTORY]]))
+    text = svg(lambda: draw_trainings({0: [HISTORY]}))
     line = max(re.findall(r'<path d="([^"]+)"', text), key=len)
     assert 100 < len(re.findall("[ML]", line)) <= 150
 
@@ -91,3 +91,11 @@ def test_base_is_black_wherever_it_stands():
     (axes,) = draw_cells(rows, "mean IoU [1]", is_difference=False).axes
     colours = [line.get_markeredgecolor() for line in axes.lines]
     assert colours == ["#0072B2", "#000000"]
+
+
+def test_curves_keep_the_numbers_of_their_repeats():
+    figure = draw_trainings({0: [HISTORY], 2: [HISTORY]})
+    assert [text.get_text() for text in figure.axes[1].get_legend().get_texts()] == [
+        "repeat 0",
+        "repeat 2",
+    ]

@@ -3,9 +3,9 @@
 import pytest
 
 from mstool.io.records import hash_inputs, write_record
-from mstool.pipeline.report.content import choose_bases
+from mstool.pipeline.report.content import choose_bases, describe_findings
 from mstool.pipeline.report.origins import recorded_file, trace_origins
-from mstool.pipeline.report.reported_cells import ReportedCell, short_names
+from mstool.pipeline.report.reported_cells import Findings, ReportedCell, short_names
 
 
 @pytest.fixture
@@ -43,6 +43,24 @@ def test_all_steps_are_found_by_repeat(study):
             {"epoch": 2.0, "train_loss": 0.25, "val_mean_iou": 0.75},
         ]
     )
+
+
+def test_masks_that_are_compared_with_are_not_those_of_the_score(study):
+    path, record = study
+    rows = [{"image": "a.tif", "files": {"mask": "masks-1/a.tif", "labels": "labels/a.png"}}]
+    origins = trace_origins(path, record | {"versus": [{"masks": "masks-0"}], "per_image": rows})
+    assert [(step.verb, step.repeat) for step in origins.steps] == [
+        ("stitch", 0),
+        ("predict", 0),
+        ("train", 0),
+    ]
+    assert all("-1" in step.path.parent.name for step in origins.steps)
+
+
+def test_repeats_keep_their_numbers_where_one_is_lost(study):
+    path, record = study
+    (path.parent / "masks-0" / "stitch.json").unlink()
+    assert {step.repeat for step in trace_origins(path, record).steps} == {1}
 
 
 def test_record_that_has_changed_is_not_followed(study):
@@ -97,3 +115,28 @@ def test_base_is_what_differs_in_nothing(tmp_path):
     cells = [cell("s/ce", "s", "ce"), cell("s/base", "s", "base"), cell("t/ce", "t", "ce")]
     assert choose_bases(cells, None) == {"s": "s/base", "t": "t/ce"}
     assert choose_bases(cells, "s/ce") == {"s": "s/ce", "t": "t/ce"}
+
+
+def test_cells_are_called_by_what_tells_them_from_the_base_that_is_asked_for(tmp_path):
+    def cell(loss, size):
+        levels = {"loss": loss, "size": size}
+        differs = tuple(name for name, level in levels.items() if level != "base")
+        return ReportedCell(f"s/{loss}-{size}", "s", levels, differs, tmp_path / "x", None)
+
+    cells = tuple(cell(*each) for each in (("base", "base"), ("dice", "base"), ("base", "512")))
+    found = describe_findings(Findings(cells), "s/dice-base", 0, tmp_path)["cells"]
+    assert [entry["label"] for entry in found] == ["loss base", "loss dice", "loss base, size 512"]
+    assert [entry["differs"] for entry in found] == [["loss"], [], ["loss", "size"]]
+    found = describe_findings(Findings(cells), None, 0, tmp_path)["cells"]
+    assert [entry["label"] for entry in found] == ["base", "loss dice", "size 512"]
+
+
+def test_design_without_the_base_of_the_plan_varies_one_factor_at_a_time_from_its_first(tmp_path):
+    cells = tuple(
+        ReportedCell(f"s/{a}{b}", "s", {"a": a, "b": b}, ("a", "b"), tmp_path / "x", None)
+        for a in "12"
+        for b in "34"
+    )
+    found = describe_findings(Findings(cells), None, 0, tmp_path)["cells"]
+    assert [entry["label"] for entry in found] == ["a 1, b 3", "b 4", "a 2", "a 2, b 4"]
+    assert [entry["differs"] for entry in found] == [[], ["b"], ["a"], ["a", "b"]]

@@ -5,7 +5,10 @@ from types import SimpleNamespace
 import pytest
 
 from mstool.design.cells import Cell
+from mstool.design.jobs import Job
 from mstool.io.records import write_record
+from mstool.pipeline.report.origins import Step
+from mstool.pipeline.report.planned_commands import list_others
 from mstool.pipeline.report.reported_cells import find_study
 
 
@@ -52,3 +55,26 @@ def test_calibration_of_other_masks_is_left_out(study, masks):
 
 def test_seed_without_a_score_leaves_calibration_open(study):
     assert find_study(study).cells[0].record["calibration"] is None
+
+
+@pytest.mark.parametrize(
+    ("argv", "is_other"),
+    [
+        (["mstool", "train", "epochs=5"], False),
+        (["mstool", "train", "epochs=5", "device=cuda"], False),
+        (["mstool", "train", "epochs=50"], True),
+        (["mstool", "train", "loss=ce"], True),
+        (["mstool", "train", "?"], False),  # of an older version
+        (None, False),
+    ],
+)
+def test_commands_are_told_apart_by_what_decides_their_files(tmp_path, argv, is_other):
+    def parse(words):
+        if not words or "?" in words:
+            return None
+        return {"epochs": "40", "device": "auto"} | dict(word.split("=") for word in words[1:])
+
+    job = Job("train", "m/train.json", (), ("train", "epochs=5"), "m")
+    step = Step("train", tmp_path / "train.json", {"mstool": {"argv": argv}} if argv else {}, 0)
+    assert bool(list_others([job], [step], parse)) == is_other
+    assert list_others([], [step], parse) == ()

@@ -1,5 +1,7 @@
 """Entries of a report say what stands in the record, each number in its place."""
 
+import pytest
+
 from mstool.reports.cell_entries import csv_rows, describe_scores
 
 CONFUSION = [[6, 1], [2, 3]]
@@ -74,6 +76,27 @@ def test_micrographs_of_one_specimen_are_one_unit():
     images = [image("m", 0.9), image("n", 0.1) | {"group": "m"}, image("o", 0.4)]
     found = describe_scores(score_record(images))
     assert (found["unit"], found["n_units"]) == ("group", 2)
+
+
+@pytest.mark.parametrize(
+    ("runs", "folds", "expected"),
+    [
+        (None, [{"fold": 0}], True),
+        (None, None, False),
+        ([[{"fold": 0}], [{"fold": 0}]], None, True),  # by other splits
+        ([[{"fold": 0}], None], None, False),
+    ],
+)
+def test_runs_that_are_divided_differently_are_out_of_fold_too(runs, folds, expected):
+    record = score_record([image("m", 0.9)]) | {"folds": folds}
+    record["runs"] = runs and [{"mean_iou": 0.7, "folds": one} for one in runs]
+    assert describe_scores(record)["is_out_of_fold"] == expected
+
+
+def test_factor_named_as_a_column_has_one_of_its_own():
+    header, *_ = csv_rows([], ["data", "loss", "p"])
+    assert header[:5] == ["cell", "data", "factor.data", "loss", "factor.p"]
+    assert len(set(header)) == len(header)
 
 
 def test_row_of_the_table_has_each_number_under_its_name():

@@ -222,3 +222,25 @@ def test_cells_that_hardly_differ_show_no_difference_of_nothing():
     alike = versus(difference=0.0, p_holm=1.0) | {"least_difference": 1e-6}
     said = " ".join(sentences.say_answer([BASE, entry("crop", versus=alike)], 1))
     assert "crop is not told from the base; that is no proof of being equal." in said
+
+
+def test_cells_that_differ_in_several_factors_stand_apart():
+    cells = [entry(f"loss {name}, size 64", versus=versus(p_holm=0.5)) for name in ("ce", "dice")]
+    answer = " ".join(sentences.say_answer([BASE, *cells], 2))
+    assert "loss ce, size 64; loss dice, size 64 are not told from the base" in answer
+    notes = " ".join(sentences.say_of_figure([BASE, *cells]))
+    assert "Not told from it: loss ce, size 64; loss dice, size 64." in notes
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"interval": None}, {"p_holm": 0.5}, {"p_holm": 0.5, "can_distinguish": False}]
+)
+def test_specimens_are_not_called_micrographs(changes):
+    cells = [
+        entry(name, n_images=24, n_units=3, unit="group", is_base=name == "base", versus=found)
+        for name, found in (("base", None), ("new", versus(**changes)))
+    ]
+    said = " ".join(sentences.say_answer(cells, 1) + sentences.say_of_table(cells, 1))
+    assert "in whole specimens" in said and "so many specimens" in said
+    for wrong in ("whole micrographs", "so many micrographs", "few micrographs"):
+        assert wrong not in said

@@ -77,7 +77,7 @@ def report(
     origin, the first of which is the base. Masks, predictions and models are followed back from
     each score record: their records give learning curves, core-seconds and commands, and the
     pictures of the worst and the median micrograph. What is not where it was, or has changed, is
-    left out and said.
+    left out and said; said are also records of other commands than the plan has now.
 
     Cells of the same micrographs are compared pairwise with the base, as score --versus does: the
     p of swapping the two in whole micrographs, corrected by Holm for all comparisons of the report,
@@ -127,10 +127,12 @@ def _find(ctx: typer.Context, operands: list[Path]) -> "Findings":
         return find_records(operands)
     if len(operands) > 1:
         raise UsageError(f"{plans[0]}: is a plan; report it alone, without other plans or records")
+    from mstool.commands.verb_checks import make_parser
     from mstool.commands.verb_options import list_verb_options
     from mstool.pipeline.study.plan_file import read_study
 
-    return find_study(read_study(plans[0], list_verb_options(ctx)))
+    study = read_study(plans[0], list_verb_options(ctx))
+    return find_study(study, make_parser(ctx, study.folder))
 
 
 def _check(paths: list[Path]) -> None:

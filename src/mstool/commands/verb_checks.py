@@ -1,6 +1,9 @@
 """Commands of a study, as the verbs themselves would read them."""
 
+from collections.abc import Callable, Mapping
 from contextlib import chdir
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -39,3 +42,25 @@ def parse_calls(ctx: typer.Context, study: Study) -> dict[str, dict[str, Any]]:
                 raise UsageError(f"{where}: {error.format_message().rstrip('.')}") from None
             values[job.target] = context.params
     return values
+
+
+def make_parser(
+    ctx: typer.Context, folder: Path
+) -> Callable[[tuple[str, ...]], Mapping[str, Any] | None]:
+    """Give a function that reads words after ``mstool``, as if typed in a folder.
+
+    It gives the values of all parameters by name, and None where the verb would refuse the words.
+    """
+    commands = ctx.find_root().command.commands  # type: ignore[attr-defined]
+
+    @cache
+    def parse(words: tuple[str, ...]) -> Mapping[str, Any] | None:
+        if not words or words[0] not in commands or {"-h", "--help"} & {*words}:
+            return None
+        try:
+            with chdir(folder):
+                return commands[words[0]].make_context(words[0], [*words[1:]]).params
+        except Exception:  # of any version, and whatever an old option has become
+            return None
+
+    return parse

@@ -191,7 +191,7 @@ def _cells_of(plan: Plan, data: DataSet) -> Iterator[Cell]:
     factors = [factor for factor in plan.factors if data.name in factor.data]
     base = _base_of(plan, data)
     for factor in factors:
-        _refuse_same(factor, base)
+        _refuse_same(factor, base, plan.options)
         _refuse_idle(factor, data, base)
     seen: set[tuple[tuple[str, str], ...]] = set()
     for chosen in _combinations(plan, factors):
@@ -229,19 +229,23 @@ def _base_of(plan: Plan, data: DataSet) -> dict[str, Any]:
     return {**plan.base, **data.settings}
 
 
-def _touches(level: Level, base: Settings, options: Options) -> frozenset[str]:
-    """Verbs that a level sets otherwise than the base; none where it is the base's."""
-    return frozenset(
-        verb
+def _changes(level: Level, base: Settings, options: Options) -> dict[str, Any]:
+    """What a level sets otherwise than the base; nothing where it is the base's."""
+    return {
+        key: value
         for key, value in level.settings.items()
         if value != base.get(key, default_of(key, options))
-        for verb in verbs_of(key)
-    )
+    }
 
 
-def _refuse_same(factor: Factor, base: Settings) -> None:
+def _touches(level: Level, base: Settings, options: Options) -> frozenset[str]:
+    """Verbs that a level sets otherwise than the base; none where it is the base's."""
+    return frozenset(verb for key in _changes(level, base, options) for verb in verbs_of(key))
+
+
+def _refuse_same(factor: Factor, base: Settings, options: Options) -> None:
     for first, second in itertools.combinations(factor.levels, 2):
-        if {**base, **first.settings} == {**base, **second.settings}:
+        if _changes(first, base, options) == _changes(second, base, options):
             raise UsageError(
                 f"factors.{factor.name}: levels {first.name} and {second.name} are the same; "
                 "keep one"

@@ -32,7 +32,11 @@ _COMMON = {
     "files-from",
     "null",
     "help",
+    "shard",
+    "merge",
 }
+# Options by which a command that has written its record ends with 1: make takes the record away.
+_FAILING = {"min-iou", "fail-on", "fail-above"}
 _OWN = {
     "tile": {"labels"},
     "split": {"split", "audit", "sheet"},
@@ -67,19 +71,22 @@ def parse_plan(table: Mapping[str, Any], options: Options) -> Plan:
     _refuse_unknown(study, ("seeds", "folds", "design"), "study.")
     base = dict(_read_base(_table(table, "base"), options))
     after = _read_after(_table(table, "after"), options, base)
-    data = tuple(
-        DataSet(_word(name, f"data.{name}"), _read_data(entry, f"data.{name}", options, base))
+    data = {
+        _word(name, f"data.{name}"): _read_data(entry, f"data.{name}", options)
         for name, entry in _tables(table, "data")
-    )
+    }
     if not data:
         raise UsageError("data: names no data set; add a table [data.NAME] with images and labels")
+    said = {**base}
     factors = tuple(
         _read_factor(name, entry, data, options, base) for name, entry in _tables(table, "factors")
     )
+    for name, settings in data.items():
+        _check_division(settings, f"data.{name}", said)
     _refuse_idle(base, factors, after)
     design = _one_of(study.get("design", DESIGNS[0]), DESIGNS, "study.design")
     return Plan(
-        data=data,
+        data=tuple(DataSet(*each) for each in data.items()),
         base=base,
         factors=factors,
         design=design,
@@ -126,6 +133,11 @@ def _check(verb: str, name: str, value: Any, where: str, options: Options) -> An
         raise UsageError(f"{where}: mstool {verb} has no option --{name}; see its --help")
     if name in _COMMON | _OWN[verb]:
         raise UsageError(f"{where}: the study sets --{name} itself; leave it out")
+    if name in _FAILING:
+        raise UsageError(
+            f"{where}: what ends with an error is not kept in a study, nor reported; leave "
+            f"--{name} out, and see the report"
+        )
     if (option.takes == "switch") != isinstance(value, bool):
         needed = "true or false" if option.takes == "switch" else "a value"
         raise UsageError(f"{where}: --{name} takes {needed}, not {level_name(value)}")
@@ -143,20 +155,22 @@ def _check_place(name: str, value: Any, where: str) -> Any:
     return value
 
 
-def _read_data(
-    table: Mapping[str, Any], where: str, options: Options, base: Settings
-) -> dict[str, Any]:
+def _read_data(table: Mapping[str, Any], where: str, options: Options) -> dict[str, Any]:
     settings = _read_data_keys(table, where, options)
     for name in ("images", "labels"):
         if f"data.{name}" not in settings:
             raise UsageError(f"{where}: has no {name}; name the folder")
+    return settings
+
+
+def _check_division(settings: Settings, where: str, base: Settings) -> None:
+    """See that a data set is divided in one way."""
     divisions = [key for key in _DIVISIONS if settings.get(key, base.get(key))]
     dividing = divisions + [key for key in settings if key.startswith("split.")]
     if "data.split" in settings and dividing:
         raise UsageError(f"{where}: has a split and {dividing[0]}; keep one of them")
     if "data.split" not in settings and not divisions:
         raise UsageError(f"{where}: is not divided; say folds = K, or split = FILE.csv")
-    return settings
 
 
 def _read_data_keys(table: Mapping[str, Any], where: str, options: Options) -> dict[str, Any]:
@@ -186,11 +200,14 @@ def _check_paths(name: str, value: Any, where: str) -> Any:
 def _read_factor(
     name: str,
     table: Mapping[str, Any],
-    data: tuple[DataSet, ...],
+    data: Mapping[str, dict[str, Any]],
     options: Options,
     base: dict[str, Any],
 ) -> Factor:
-    """Read a factor; where it names the level that is the base's, the base is given it."""
+    """Read a factor; where it names the level that is the base's, the base is given it.
+
+    What that says of data sets is given to those on which the factor is varied, and to no other.
+    """
     where = f"factors.{_word(name, f'factors.{name}')}"
     _refuse_unknown(table, ("option", "levels", "data", "base"), f"{where}.")
     levels = _read_levels(table, where, options)
@@ -202,10 +219,10 @@ def _read_factor(
             raise UsageError(f"{where}: level {level.name} is there twice; keep one")
         if level.name == BASE:
             raise UsageError(f"{where}: no level may be called {BASE}; give it another name")
-    wanted = _read_wanted(table, f"{where}.data", [each.name for each in data])
+    wanted = _read_wanted(table, f"{where}.data", [*data])
     if "base" in table:
         chosen = _one_of(level_name(table["base"]), names, f"{where}.base")
-        on = [each for each in data if each.name in wanted]
+        on = {each: data[each] for each in wanted}
         _give_base(levels[names.index(chosen)], where, base, on)
     return Factor(name, levels, wanted)
 
@@ -217,11 +234,16 @@ def _read_wanted(table: Mapping[str, Any], where: str, names: list[str]) -> tupl
     return tuple(_one_of(each, names, where) for each in wanted)
 
 
-def _give_base(level: Level, where: str, base: dict[str, Any], data: Iterable[DataSet]) -> None:
+def _give_base(
+    level: Level, where: str, base: dict[str, Any], data: Mapping[str, dict[str, Any]]
+) -> None:
     """Let a level be the base's, unless the base or a data set says something else."""
     for key, value in level.settings.items():
-        said = {f"base.{key}": base.setdefault(key, value)}
-        said |= {f"data.{each.name}": each.settings.get(key, value) for each in data}
+        if key.startswith("data."):
+            said = {f"data.{name}": each.setdefault(key, value) for name, each in data.items()}
+        else:
+            said = {f"base.{key}": base.setdefault(key, value)}
+            said |= {f"data.{name}": each.get(key, value) for name, each in data.items()}
         for place, other in said.items():
             if other != value:
                 raise UsageError(

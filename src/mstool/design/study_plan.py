@@ -1,6 +1,6 @@
 """The plan of a study: data sets, base options, factors and their levels."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,3 +140,14 @@ def level_name(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return ",".join(map(level_name, value)) if isinstance(value, list) else str(value)
+
+
+def name_columns(factors: Sequence[str], others: Collection[str]) -> list[str]:
+    """Names of columns for the levels of factors, in a table that has others too.
+
+    Examples
+    --------
+    >>> name_columns(["encoder", "seeds"], ["cell", "seeds"])
+    ['encoder', 'factor.seeds']
+    """
+    return [f"factor.{name}" if name in others else name for name in factors]

@@ -1,6 +1,6 @@
 """Learning curves of all trainings of a cell."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -13,18 +13,18 @@ _MOST_POINTS = 150  # of a line; more do not show at this size
 _DASHES = ("-", "--", ":", "-.")
 
 
-def draw_trainings(repeats: Sequence[Sequence[list[dict[str, Any]]]]) -> Figure:
+def draw_trainings(repeats: Mapping[int, Sequence[list[dict[str, Any]]]]) -> Figure:
     """Draw loss and validation score against epochs, a thin line a training.
 
     Parameters
     ----------
-    repeats : sequence of sequence of list of dict
-        Histories, as for `curves.draw_curves`, by repeat: those of one repeat share colour and
-        dashes.
+    repeats : mapping of int to sequence of list of dict
+        Histories, as for `curves.draw_curves`, by number of the repeat: those of one share colour
+        and dashes.
     """
     figure = Figure(figsize=(5, 5), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True)
-    for number, histories in enumerate(repeats):
+    for number, histories in repeats.items():
         look = {"color": SERIES[number % len(SERIES)], "ls": _DASHES[number % len(_DASHES)]}
         for place, history in enumerate(histories):
             label = f"repeat {number}" if place == 0 and len(repeats) > 1 else None

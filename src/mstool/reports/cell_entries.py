@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from mstool.chance.power import ALPHA
+from mstool.design.study_plan import name_columns
 from mstool.io.plain import to_plain
 from mstool.reports.pairing import Comparison
 from mstool.reports.sentences import judge
@@ -31,7 +32,8 @@ def describe_scores(record: Mapping[str, Any]) -> dict[str, Any]:
         "confusion": record["pooled"]["confusion"],
         "micrographs": describe_micrographs(record),
         "leak": record["leak"],
-        "is_out_of_fold": record["folds"] is not None,
+        # runs that are divided differently have folds, and all of them together have none
+        "is_out_of_fold": all(one.get("folds") is not None for one in record["runs"] or [record]),
         "calibration": _describe_calibration(record["calibration"]),
         "variance": _standard_deviations(record["variance"]),
     }
@@ -92,9 +94,11 @@ def describe_comparison(comparison: Comparison, base: str) -> dict[str, Any]:
 
 def csv_rows(entries: Sequence[Mapping[str, Any]], factors: Sequence[str]) -> list[list[Any]]:
     """Rows of the CSV table, the header first; None where undefined."""
-    header = ["cell", "data", *factors, "status", "n_images", "n_runs", "mean_iou", "low", "high"]
-    header += ["base", "difference", "difference_low", "difference_high", "p", "p_holm"]
-    header += ["core_s_train", "core_s_predict", "core_s", "peak_rss_mb"]
+    before = ["cell", "data"]
+    after = ["status", "n_images", "n_runs", "mean_iou", "low", "high"]
+    after += ["base", "difference", "difference_low", "difference_high", "p", "p_holm"]
+    after += ["core_s_train", "core_s_predict", "core_s", "peak_rss_mb"]
+    header = [*before, *name_columns(factors, before + after), *after]
     return [header, *(_csv_row(entry, factors) for entry in entries)]
 
 

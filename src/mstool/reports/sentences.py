@@ -118,10 +118,10 @@ def say_of_figure(entries: Sequence[Entry]) -> list[str]:
     judged = [(entry["label"], entry["versus"]["verdict"]) for entry in entries if entry["versus"]]
     told = [f"{name} ({verdict})" for name, verdict in judged if verdict in (BETTER, WORSE)]
     if told:
-        said.append(f"Told from the base: {', '.join(told)}.")
+        said.append(f"Told from the base: {_names(told)}.")
     open_ = [name for name, verdict in judged if verdict not in (BETTER, WORSE)]
     if open_:
-        said.append(f"Not told from it: {', '.join(open_)}. That is no proof of being equal.")
+        said.append(f"Not told from it: {_names(open_)}. That is no proof of being equal.")
     return said
 
 
@@ -222,14 +222,20 @@ def say_of_leak(entry: Entry) -> list[str]:
 
 
 def say_of_missing(entries: Sequence[Entry]) -> list[str]:
-    """Which cells have no record."""
-    missing = [entry["name"] for entry in entries if entry["status"] == "missing"]
-    if not missing:
-        return []
-    return [
-        f"Missing: {', '.join(missing)}. Nothing here is said of them, and p-values are corrected "
-        "for the comparisons that were made, which are fewer than planned."
-    ]
+    """Which cells have no record, or one that the plan does not speak of."""
+    said = []
+    if missing := [entry["name"] for entry in entries if entry["status"] == "missing"]:
+        said.append(
+            f"Missing: {', '.join(missing)}. Nothing here is said of them, and p-values are "
+            "corrected for the comparisons that were made, which are fewer than planned."
+        )
+    if others := [entry for entry in entries if entry.get("others")]:
+        said.append(
+            f"Made by other commands than the plan has now: {_names([e['name'] for e in others])} "
+            f"(see {others[0]['others'][0]}). What differs there may be more than the levels say; "
+            "write the Makefile anew, and make them again."
+        )
+    return said
 
 
 def _say_held_out(done: Sequence[Entry]) -> str:
@@ -284,18 +290,19 @@ def _say_differences(compared: Sequence[Entry], n_comparisons: int) -> list[str]
     for kind, words in (
         (
             UNCLEAR,
-            "Test and interval disagree on {}: swapping whole micrographs tells these networks "
+            "Test and interval disagree on {}: swapping whole {units} tells these networks "
             "from those of the base, but the interval of the difference has 0 in it, or is not "
             "defined.",
         ),
         (
             TOO_FEW,
-            "{} cannot be told from the base by a test of so few micrographs, whatever they do.",
+            "{} cannot be told from the base by a test of so few {units}, whatever they do.",
         ),
     ):
-        names = [entry["label"] for entry, verdict in judged if verdict == kind]
-        if names:
-            said.append(words.format(_names(names)))
+        of_kind = [entry for entry, verdict in judged if verdict == kind]
+        if of_kind:
+            names = _names([entry["label"] for entry in of_kind])
+            said.append(words.format(names, units=_units(of_kind)))
     open_ = [entry for entry, verdict in judged if verdict == NOT_TOLD]
     if open_:
         said.append(_say_open([entry["label"] for entry in open_], open_))
@@ -315,8 +322,8 @@ def _say_open(names: Sequence[str], entries: Sequence[Entry]) -> str:
         if f"{max(least):.3f}" != between:
             between += f" to {max(least):.3f}"
         seen = (
-            f": so many micrographs show a difference of {between} in 80 of 100 studies, before "
-            "the correction for several comparisons and without chance in training"
+            f": so many {_units(entries)} show a difference of {between} in 80 of 100 studies, "
+            "before the correction for several comparisons and without chance in training"
         )
     return f"{_names(names)} {isnt} not told from the base; that is no proof of being equal{seen}."
 
@@ -333,14 +340,14 @@ def _say_of_intervals(done: Sequence[Entry]) -> list[str]:
     alike = [entry["label"] for entry in without if entry["n_units"] >= LEAST_UNITS]
     if alike:
         said.append(
-            f"No interval ({_names(alike)}): the score does not vary between micrographs, or is "
-            "not defined without one of them."
+            f"No interval ({_names(alike)}): the score does not vary between {_units(without)}, or "
+            "is not defined without one of them."
         )
     with_interval = [entry for entry in done if entry["interval"]]
     if with_interval:
         said.append(
-            "Intervals (95 %) say how far a score would move on other micrographs of the same "
-            "kind; they say nothing of other materials, microscopes or etchings."
+            f"Intervals (95 %) say how far a score would move on other {_units(with_interval)} of "
+            "the same kind; they say nothing of other materials, microscopes or etchings."
         )
     return said
 
@@ -351,16 +358,16 @@ def _say_of_p(compared: Sequence[Entry], n_comparisons: int) -> list[str]:
         for key in ("smallest_p", "least_p_holm")
     )
     said = [
-        "p: how often swapping the two cells in whole micrographs gives as large a difference; "
-        f"with so many micrographs it cannot be below {' or '.join(smallest)}"
+        f"p: how often swapping the two cells in whole {_units(compared)} gives as large a "
+        f"difference; with so many {_units(compared)} it cannot be below {' or '.join(smallest)}"
         + (f", after correction below {' or '.join(corrected)}." if n_comparisons > 1 else ".")
     ]
     few = [entry["label"] for entry in compared if not entry["versus"]["can_distinguish"]]
     if few:
         whose = "the table" if len(few) == len(compared) else f"the comparison of {_names(few)}"
         said.append(
-            f"So few micrographs allow no corrected p of 5 %: {whose} cannot show a difference, "
-            "however large."
+            f"So few {_units(compared)} allow no corrected p of 5 %: {whose} cannot show a "
+            "difference, however large."
         )
     return said
 
@@ -385,7 +392,16 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
+def _units(entries: Sequence[Entry]) -> str:
+    """What is drawn, left out and swapped as a whole in cells: micrographs, or specimens."""
+    words = {"group": "specimens", "image": "micrographs"}
+    return " or ".join(sorted({words[entry["unit"]] for entry in entries}))
+
+
 def _names(names: Sequence[str]) -> str:
+    """Names in a row; those that have commas in them stand apart by semicolons."""
+    if any("," in name for name in names):
+        return "; ".join(names)
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 

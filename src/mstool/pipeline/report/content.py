@@ -33,12 +33,13 @@ def describe_findings(findings: Findings, base: str | None, seed: int, folder: P
     InputError
         If a record lacks what one of its kind has.
     """
+    named = {cell.name: cell for cell in findings.cells}
     bases = choose_bases(findings.cells, base)
     reasons, comparisons = _compare(findings.cells, bases, seed)
     entries = []
     for cell in findings.cells:
         try:
-            entry = _describe_cell(cell, bases, reasons, comparisons, folder)
+            entry = _describe_cell(cell, named[bases[cell.data]], reasons, comparisons, folder)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(
                 f"{cell.path}: it, or a record behind it, is not what mstool writes ({error}); "
@@ -99,33 +100,34 @@ def _compare(
 
 def _describe_cell(
     cell: ReportedCell,
-    bases: Mapping[str, str],
+    base: ReportedCell,
     reasons: Mapping[str, str],
     comparisons: Mapping[str, Comparison],
     folder: Path,
 ) -> Entry:
     entry = {
         "name": cell.name,
-        "label": cell.label,
+        "label": cell.label_beside(base),
         "data": cell.data,
         "levels": cell.levels,
-        "differs": list(cell.differs),
-        "is_base": cell.name == bases[cell.data],
+        "differs": list(cell.differs_from(base)),
+        "is_base": cell is base,
         "record": relative_to(cell.path, folder),
         "status": "missing" if cell.record is None else "done",
     }
     if cell.record is None or cell.scored is None or cell.origins is None:
         return entry
-    base, comparison = bases[cell.data], comparisons.get(cell.name)
+    comparison = comparisons.get(cell.name)
     steps = [(step.verb, step.record) for step in cell.origins.steps]
     return {
         **entry,
         **describe_scores(cell.record),
-        "versus": comparison and describe_comparison(comparison, base),
+        "versus": comparison and describe_comparison(comparison, base.name),
         "not_compared": reasons.get(cell.name),
         "cost": describe_cost(steps, cell.origins.incomplete),
         "trainings": [_describe_training(one, folder) for one in cell.origins.trainings],
         "lost": list(cell.origins.lost),
+        "others": [relative_to(path, folder) for path in cell.others],
     }
 
 

@@ -43,7 +43,7 @@ def plot_trainings(trainings: Sequence[Training], key: str) -> str:
     if not repeats:
         return ""
     with page_style():
-        figure = draw_trainings([repeats[number] for number in sorted(repeats)])
+        figure = draw_trainings(dict(sorted(repeats.items())))
         n_lines = sum(map(len, repeats.values()))
         return to_svg(figure, key, f"Learning curves of {n_lines} trainings")
 

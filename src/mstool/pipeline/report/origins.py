@@ -5,7 +5,7 @@ its bytes are those: other bytes are another run, or of nobody knows whom.
 """
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,14 +82,17 @@ class Origins:
 def trace_origins(path: Path, record: Mapping[str, Any]) -> Origins:
     """Find the steps behind a score record, as far as they are at hand."""
     lost: dict[str, str] = {}  # verb by words
-    stitched = [*_follow(path, record, STITCH_RECORD, "stitch", lost)]
     stitched = [
-        Step("stitch", where, found, place) for place, (where, found) in enumerate(stitched)
+        Step("stitch", where, found, repeat)
+        for repeat, name in enumerate(_own_stitchings(record))
+        for where, found in _follow(path, record, [name], "stitch", lost)
     ]
     predicted = [
         Step("predict", where, found, step.repeat)
         for step in stitched
-        for where, found in _follow(step.path, step.record, PREDICT_RECORD, "predict", lost)
+        for where, found in _follow(
+            step.path, step.record, _inputs_called(PREDICT_RECORD, step.record), "predict", lost
+        )
     ]
     trained = [
         Step("train", where, found, step.repeat)
@@ -114,13 +117,28 @@ def recorded_file(path: Path, record: Mapping[str, Any], name: str | None) -> Pa
     return where if is_input(where, known) else None
 
 
+def _inputs_called(wanted: str, record: Mapping[str, Any]) -> list[str]:
+    return [name for name in record.get("inputs", {}) if Path(name).name == wanted]
+
+
+def _own_stitchings(record: Mapping[str, Any]) -> list[str]:
+    """Records of the masks that a score is of, run by run; not of those of its --versus."""
+    names = _inputs_called(STITCH_RECORD, record)
+    if not record.get("versus"):
+        return names
+    masks = [Path((row.get("files") or {}).get("mask") or "") for row in record["per_image"]]
+    return [name for name in names if Path(name).parent in {each.parent for each in masks}]
+
+
 def _follow(
-    path: Path, record: Mapping[str, Any], wanted: str, verb: str, lost: dict[str, str]
+    path: Path,
+    record: Mapping[str, Any],
+    names: Iterable[str],
+    verb: str,
+    lost: dict[str, str],
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Records of this name among the inputs of a record."""
-    for name in record.get("inputs", {}):
-        if Path(name).name != wanted:
-            continue
+    """Records among the inputs of a record, those that are at hand."""
+    for name in names:
         where = recorded_file(path, record, name)
         if where is None:
             lost[f"{path.parent / name} is not there, or has changed since"] = verb

@@ -2,15 +2,17 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from mstool.design.cells import Cell
+from mstool.design.jobs import list_jobs
 from mstool.errors import InputError, UsageError
 from mstool.io.records import read_record
-from mstool.io.tiles import STITCH_RECORD
-from mstool.pipeline.report.origins import Origins, trace_origins
+from mstool.io.tiles import STITCH_RECORD, TILES_RECORD
+from mstool.pipeline.report.origins import Origins, Step, trace_origins
+from mstool.pipeline.report.planned_commands import Parse, list_others
 from mstool.pipeline.study.plan_file import Study
 from mstool.reports.scored_cell import ScoredCell, scored_cell
 
@@ -41,7 +43,7 @@ class ReportedCell:
     levels : dict
         Level by factor.
     differs : tuple of str
-        Factors in which it differs from the base.
+        Factors in which it differs from the base of the plan.
     path : Path
         Its score record.
     record : dict or None
@@ -50,6 +52,8 @@ class ReportedCell:
         The same as arrays.
     origins : Origins or None
         What it was made from.
+    others : tuple of Path
+        Records among these, or of its tiles, that are of other commands than the plan has now.
     """
 
     name: str
@@ -60,13 +64,18 @@ class ReportedCell:
     record: dict[str, Any] | None
     scored: ScoredCell | None = None
     origins: Origins | None = None
+    others: tuple[Path, ...] = ()
 
-    @property
-    def label(self) -> str:
-        """What the report calls it, within its data set."""
+    def differs_from(self, base: "ReportedCell") -> tuple[str, ...]:
+        """Factors in which it differs from the base of the report, which may not be the plan's."""
+        return tuple(name for name, level in self.levels.items() if level != base.levels[name])
+
+    def label_beside(self, base: "ReportedCell") -> str:
+        """What the report calls it, within its data set: how it differs from the base there."""
         if not self.levels:
             return self.name
-        return ", ".join(f"{key} {self.levels[key]}" for key in self.differs) or "base"
+        told = self.differs if self is base else self.differs_from(base)
+        return ", ".join(f"{name} {self.levels[name]}" for name in told) or "base"
 
 
 @dataclass(frozen=True)
@@ -80,8 +89,13 @@ class Findings:
     files: list[Path] = field(default_factory=list)  # that were read, and decide the report
 
 
-def find_study(study: Study) -> Findings:
+def find_study(study: Study, parse: Parse | None = None) -> Findings:
     """Cells of a plan, with the records that are there.
+
+    Parameters
+    ----------
+    parse : callable, optional
+        Reads command lines, so that those of the records are held against those of the plan.
 
     Raises
     ------
@@ -90,6 +104,11 @@ def find_study(study: Study) -> Findings:
     """
     files = [study.path]
     cells = tuple(_planned_cell(cell, study.folder, files) for cell in study.cells)
+    if parse is not None:
+        cells = tuple(
+            _with_others(found, study, cell, parse)
+            for found, cell in zip(cells, study.cells, strict=True)
+        )
     explanations = _beside(study.cells, study.folder, "explain", files)
     shifts = _beside(study.cells, study.folder, "domain-shift", files)
     factors = tuple(factor.name for factor in study.plan.factors)
@@ -156,6 +175,18 @@ def _planned_cell(cell: Cell, folder: Path, files: list[Path]) -> ReportedCell:
     if record.get("calibration") is None and len(cell.seeds) > 1:
         record = record | {"calibration": _calibration_of_first(cell, folder, record, files)}
     return _scored(*settled, record)
+
+
+def _with_others(found: ReportedCell, study: Study, cell: Cell, parse: Parse) -> ReportedCell:
+    """The same cell, with the records behind it that are not of the plan as it is now."""
+    if found.record is None or found.origins is None:
+        return found
+    steps = [*found.origins.steps, Step("score", found.path, found.record, 0)]
+    for folder in dict.fromkeys((cell.tiles, cell.whole_tiles)):
+        path = study.folder / folder / TILES_RECORD
+        if path.is_file():
+            steps.append(Step("tile", path, read_record(path, "tile"), 0))
+    return replace(found, others=list_others(list_jobs(study.plan, [cell]), steps, parse))
 
 
 def _calibration_of_first(

@@ -5,6 +5,7 @@ from pathlib import Path
 from mstool.design.makefile import render_makefile
 from mstool.design.slurm import render_slurm
 from mstool.design.snakefile import render_snakefile
+from mstool.design.study_plan import name_columns
 from mstool.errors import UsageError
 from mstool.io.tables import to_csv
 from mstool.pipeline.plain_output import write_output
@@ -28,7 +29,8 @@ def cells_as_csv(study: Study) -> str:
         )
         for cell in study.cells
     ]
-    return to_csv(("cell", "data", *factors, "seeds", "folds", "score"), rows)
+    before, after = ("cell", "data"), ("seeds", "folds", "score")
+    return to_csv((*before, *name_columns(factors, before + after), *after), rows)
 
 
 def render(study: Study, engine: str) -> str:
