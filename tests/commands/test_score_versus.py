@@ -315,6 +315,19 @@ def test_model_of_which_nothing_is_known_is_named(run_mstool, tmp_path, truth):
     assert "not checked whether" not in ended.stderr
 
 
+def test_leaks_that_the_training_of_the_other_model_let_pass_are_named(run_mstool, tmp_path, truth):
+    labels = save(tmp_path / "l", truth)
+    one = save_stitched(tmp_path / "one", noisy(truth, 0.1, 1))
+    seen = {"name": "i0.png", "group": "i0.png", "sha256": "pi0", "part": "unlabelled"}
+    other = save_stitched(tmp_path / "other", noisy(truth, 0.1, 2), trained_on=[seen])
+    record = json.loads((other / "stitch.json").read_text())
+    write_record(other / "stitch.json", record | {"leaks": ["a and b overlap"], "searched": False})
+    said = run_mstool("score", one, labels, "--versus", other).stderr
+    assert f"{other} is of a model that was trained with --allow-leak, though a and b over" in said
+    assert f"not checked whether training and test of the model of {other} share fields" in said
+    assert f"{other} is transductive: 1 of 7 scored micrographs" in said
+
+
 def test_model_that_has_seen_their_specimens_is_named(run_mstool, tmp_path, truth):
     labels = save(tmp_path / "l", truth)
     one = save_stitched(tmp_path / "one", noisy(truth, 0.1, 1))

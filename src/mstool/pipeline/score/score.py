@@ -68,8 +68,7 @@ def score_masks(
     several runs the pixels of a micrograph are pooled first, so that it stays one unit.
     """
     settings, runs, pairs = asked.settings, asked.runs, asked.pairs
-    label_legend = legend_from_toml(settings.label_legend)
-    names = label_legend.names
+    names = legend_from_toml(settings.label_legend).names
     counts = gather_counts([image.runs for image in counted])
     shapes = [pool_shapes(image.shapes) for image in counted]
     may_abstain = any(run.mask_set.may_abstain for run in runs)
@@ -95,14 +94,15 @@ def score_masks(
         "folds": describe_folds(pairs, common_folds(runs), counts.masks, names),
         "runs": describe_runs(runs, counts.by_run, names),
         "variance": describe_variance(runs, counts.by_run, groups),
-        "leak": describe_leak([(run.pairs, run.mask_set) for run in runs], report),
+        "leak": describe_leak(
+            [(run.pairs, run.mask_set) for run in runs], settings.group_by, report
+        ),
         "versus": describe_rivals(
             counts.masks,
             asked.rivals,
             [np.stack(each) for each in zip(*(image.rivals for image in counted), strict=True)],
-            label_legend,
+            settings,
             groups,
-            settings.seed,
             report,
         ),
     }
