@@ -15,6 +15,7 @@ from mstool.splits.roles import UNLABELLED
 from mstool.splits.seen import Knowledge, models_without, name_specimens, rename_specimens
 
 CV_RECORD = "cv.json"
+_PARTS = {UNLABELLED: 0, "val": 1, "train": 2}  # how much each is
 _TRAIN_AGAIN = "run train --test-fold all again"
 
 
@@ -43,6 +44,7 @@ def trained_on(models: Sequence[LoadedModel]) -> list[dict[str, str]]:
     One content stays twice where its groups or specimens differ: it is of both.
     """
     sources = [source for model in models for source in deciding_sources(model.checkpoint)]
+    sources.sort(key=lambda source: _PARTS.get(source["part"], 0))  # of several the last is kept
     labelled = {source["sha256"] for source in sources if source["part"] != UNLABELLED}
     seen = {
         tuple(sorted((key, text) for key, text in source.items() if key != "part")): source
