@@ -625,6 +625,20 @@ def test_leak_of_a_second_run_is_told_where_it_calls_the_micrograph_otherwise(
     assert json.loads(ended.stdout)["leak"] == leak_of(True, trained_on=["x.png"])
 
 
+def test_groups_in_the_record_are_those_that_any_run_knows(
+    run_mstool, stitched, label_maps, tmp_path
+):
+    maps = {name: [[0, 1]] for name in "vwxyz"}
+    labels = label_maps("l", **{name: in_colours(values) for name, values in maps.items()})
+    masks = stitched(maps)
+    second = shutil.copytree(masks, tmp_path / "second")
+    name_specimens(second, v="s1", w="s1", x="s2", y="s3", z="s4")
+    record = json.loads(run_mstool("score", masks, second, labels).stdout)
+    assert (record["interval"]["unit"], record["interval"]["n_units"]) == ("group", 4)
+    groups = [row["group"] for row in record["per_image"]]
+    assert groups == ["v.png", "v.png", "x.png", "y.png", "z.png"]
+
+
 @pytest.mark.parametrize(("key", "value"), [("searched", "no"), ("specimen", 3)])
 def test_damaged_specimen_or_search_is_told(run_mstool, stitched, label_maps, key, value):
     masks, labels = stitched({"x": [[0, 1]]}), label_maps("l", x=in_colours([[0, 1]]))

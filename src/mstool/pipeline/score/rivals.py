@@ -43,9 +43,13 @@ def read_rivals(
     scored: MaskRun,
     legend: Legend,
     is_given: bool,
+    group_by: str | None,
     report: Reporter,
 ) -> list[MaskRun]:
     """Find masks to compare with those that are scored; `legend` is that of the label maps.
+
+    Their micrographs are of the groups that `group_by` finds for the scored ones, or else of those
+    that their own record knows.
 
     Raises
     ------
@@ -72,9 +76,10 @@ def read_rivals(
         theirs = pair_masks(found, labels, naming, None, False, Reporter())
         ordered = in_order_of(scored, found, theirs, "compare masks of the same micrographs")
         legend_of_masks = choose_mask_legend(found, legend, is_given, ordered)
-        groups = [pair.group for pair in scored.pairs]
-        alike = (replace(pair, group=group) for pair, group in zip(ordered, groups, strict=True))
-        rivals.append(MaskRun(found, tuple(alike), legend_of_masks))
+        if group_by is not None:
+            both = zip(ordered, scored.pairs, strict=True)
+            ordered = tuple(replace(pair, group=ours.group) for pair, ours in both)
+        rivals.append(MaskRun(found, ordered, legend_of_masks))
     return rivals
 
 
