@@ -116,6 +116,23 @@ def test_sheet_of_nothing_is_told(run_mstool, raw):
     assert not Path("none.png").exists()
 
 
+@pytest.mark.parametrize("given", ["--split", "--files-from"])
+@pytest.mark.parametrize("flag", ["--out", "--sheet"])
+def test_what_is_read_is_not_replaced(run_mstool, raw, given, flag):
+    name = "s.csv" if flag == "--out" else "s.png"
+    Path(name).write_text(f"{raw}\n")
+    operands = [raw] if given == "--split" else []
+    ended = run_mstool("split", "--audit", *operands, given, name, flag, name, "--overwrite")
+    assert (ended.code, f"{flag} {name}: is one of the inputs" in ended.stderr) == (2, True)
+    assert Path(name).read_text() == f"{raw}\n"
+
+
+def test_table_and_sheet_are_two_files(run_mstool, raw):
+    ended = run_mstool("split", "--audit", raw, "--sheet", "a.png", "-o", "a.png")
+    assert (ended.code, "a.png: is --out too; name another file" in ended.stderr) == (2, True)
+    assert not Path("a.png").exists()
+
+
 def test_sheet_takes_the_place_of_no_micrograph(run_mstool, raw):
     picture = raw / "z.png"
     Image.fromarray(np.zeros((64, 64), np.uint8)).save(picture)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -582,6 +583,60 @@ def test_specimens_of_the_split_that_were_trained_on_are_told(run_mstool, stitch
     name_specimens(masks, x="s1", y="s2")
     leak = json.loads(run_mstool("score", masks, labels).stdout)["leak"]
     assert leak == leak_of(True, same_group=["x.png"])
+
+
+def test_specimens_that_the_user_alone_names_and_were_trained_on_are_told(
+    run_mstool, stitched, label_maps
+):
+    trained_on = [
+        {"name": name, "group": name, "sha256": content_hash(name)}
+        for name in ("heat1_a.png", "heat3_a.png", "unlike.png")
+    ]
+    maps = {name: [[0, 1]] for name in ("heat1_b", "heat2_b", "heat3_a")}
+    labels = label_maps("l", **{name: in_colours(values) for name, values in maps.items()})
+    masks = stitched(maps, trained_on)
+    leak = json.loads(run_mstool("score", masks, labels).stdout)["leak"]
+    assert leak == leak_of(True, named_alike=["heat3_a.png"])
+    ended = run_mstool("score", masks, labels, "--group-by", r"(heat\d+)_")
+    leak = json.loads(ended.stdout)["leak"]
+    assert leak == leak_of(True, named_alike=["heat3_a.png"], same_group=["heat1_b.png"])
+
+
+def test_pixels_alone_of_another_set_are_no_names_that_were_trained_on(
+    run_mstool, stitched, label_maps
+):
+    seen = {"name": "x.png", "group": "x.png", "sha256": "unlike", "part": "unlabelled"}
+    masks = stitched({"x": [[0, 1]]}, [seen])
+    ended = run_mstool("score", masks, label_maps("l", x=in_colours([[0, 1]])))
+    assert json.loads(ended.stdout)["leak"] == leak_of(True)
+    assert "trained on" not in ended.stderr
+
+
+def test_leak_of_a_second_run_is_told_where_it_calls_the_micrograph_otherwise(
+    run_mstool, stitched, label_maps, tmp_path
+):
+    masks, labels = stitched({"x": [[0, 1]]}), label_maps("l", x=in_colours([[0, 1]]))
+    shutil.copytree(masks, tmp_path / "second")  # the same pixels were tiled from a TIFF
+    record = json.loads((masks / "stitch.json").read_text())
+    record["sources"][0] |= {"name": "x.tif", "group": "x.tif", "file_sha256": "of a TIFF"}
+    record["trained_on"] = [{"name": "x.tif", "group": "x.tif", "sha256": content_hash("x")}]
+    write_record(tmp_path / "second" / "stitch.json", record)
+    ended = run_mstool("score", masks, tmp_path / "second", labels)
+    assert json.loads(ended.stdout)["leak"] == leak_of(True, trained_on=["x.png"])
+
+
+def test_groups_in_the_record_are_those_that_any_run_knows(
+    run_mstool, stitched, label_maps, tmp_path
+):
+    maps = {name: [[0, 1]] for name in "vwxyz"}
+    labels = label_maps("l", **{name: in_colours(values) for name, values in maps.items()})
+    masks = stitched(maps)
+    second = shutil.copytree(masks, tmp_path / "second")
+    name_specimens(second, v="s1", w="s1", x="s2", y="s3", z="s4")
+    record = json.loads(run_mstool("score", masks, second, labels).stdout)
+    assert (record["interval"]["unit"], record["interval"]["n_units"]) == ("group", 4)
+    groups = [row["group"] for row in record["per_image"]]
+    assert groups == ["v.png", "v.png", "x.png", "y.png", "z.png"]
 
 
 @pytest.mark.parametrize(("key", "value"), [("searched", "no"), ("specimen", 3)])

@@ -315,6 +315,19 @@ def test_model_of_which_nothing_is_known_is_named(run_mstool, tmp_path, truth):
     assert "not checked whether" not in ended.stderr
 
 
+def test_leaks_that_the_training_of_the_other_model_let_pass_are_named(run_mstool, tmp_path, truth):
+    labels = save(tmp_path / "l", truth)
+    one = save_stitched(tmp_path / "one", noisy(truth, 0.1, 1))
+    seen = {"name": "i0.png", "group": "i0.png", "sha256": "pi0", "part": "unlabelled"}
+    other = save_stitched(tmp_path / "other", noisy(truth, 0.1, 2), trained_on=[seen])
+    record = json.loads((other / "stitch.json").read_text())
+    write_record(other / "stitch.json", record | {"leaks": ["a and b overlap"], "searched": False})
+    said = run_mstool("score", one, labels, "--versus", other).stderr
+    assert f"{other} is of a model that was trained with --allow-leak, though a and b over" in said
+    assert f"not checked whether training and test of the model of {other} share fields" in said
+    assert f"{other} is transductive: 1 of 7 scored micrographs" in said
+
+
 def test_model_that_has_seen_their_specimens_is_named(run_mstool, tmp_path, truth):
     labels = save(tmp_path / "l", truth)
     one = save_stitched(tmp_path / "one", noisy(truth, 0.1, 1))
@@ -323,6 +336,26 @@ def test_model_that_has_seen_their_specimens_is_named(run_mstool, tmp_path, trut
     other = save_stitched(tmp_path / "other", noisy(truth, 0.1, 2), trained_on=seen, groups=groups)
     ended = run_mstool("score", one, labels, "--versus", other)
     assert "trained on 2 of 7 scored micrographs, or on others of their groups" in ended.stderr
+
+
+def test_units_are_those_that_either_knows_whichever_is_compared(run_mstool, tmp_path, truth):
+    labels, plain = save(tmp_path / "l", truth), save(tmp_path / "plain", noisy(truth, 0.1, 1))
+    groups = {f"i{n}": f"s{n // 2}" for n in range(N)}
+    known = save_stitched(tmp_path / "known", noisy(truth, 0.2, 2), groups=groups)
+    found = []
+    for one, other in ((plain, known), (known, plain)):
+        ended = run_mstool("score", one, labels, "--versus", other, *AB)
+        record = json.loads(ended.stdout)
+        entry = only(record["versus"])
+        assert (entry["unit"], entry["n_units"], record["interval"]["n_units"]) == ("group", 4, 4)
+        words = "know that the micrographs are of 4 groups, and not of 7"
+        assert (words in ended.stderr) == (one == plain)
+        found.append(entry["p"]["mean_iou"])
+    assert found[0] == found[1]
+    record = json.loads(
+        run_mstool("score", plain, labels, "--versus", known, *AB, "--group-by", "(.*)").stdout
+    )
+    assert only(record["versus"])["n_units"] == N
 
 
 def test_runs_whose_files_sort_otherwise_are_paired_by_name(run_mstool, tmp_path, truth):

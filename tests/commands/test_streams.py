@@ -1,5 +1,6 @@
 """Standard streams that are closed or full, lists from pipes, and empty values."""
 
+import io
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import threading
 import pytest
 
 from mstool.commands.options import read_operands
+from mstool.commands.output import emit
 
 MSTOOL = f'"{sys.executable}" -m mstool'
 
@@ -88,3 +90,10 @@ def test_empty_value_in_a_configuration_file_is_refused(run_mstool, tmp_path):
     ended = run_mstool("split", "a.tif", "--loo", "--config", tmp_path / "c.toml")
     assert ended.code == 2
     assert "--group-by: is empty" in ended.stderr
+
+
+def test_data_are_utf_8_whatever_the_locale_has(monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii"))
+    emit("Güte,µm\n")
+    assert written.getvalue().decode() == "Güte,µm\n"

@@ -108,6 +108,14 @@ def test_another_makefile_is_not_overwritten(write, run_mstool):
     assert "$(MSTOOL) tile raw" in Path("Makefile").read_text()
 
 
+def test_plan_is_not_overwritten(write, run_mstool):
+    plan = write()
+    before = Path(plan).read_bytes()
+    ended = run_mstool("study", plan, "-o", plan, "--overwrite")
+    assert_one_line(ended, 2, f"--out {plan}: is one of the inputs")
+    assert Path(plan).read_bytes() == before
+
+
 def test_training_done_twice_is_told(write, run_mstool):
     factor = "[factors.depth]\noption = 'train.depth'\nlevels = [4, 3]\n"
     ended = run_mstool("study", write(PLAN.replace("depth = 2\n", "") + factor))

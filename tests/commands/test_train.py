@@ -213,6 +213,30 @@ def test_groups_of_the_split_reach_the_intervals(run_mstool, study):
     assert "the split of the training makes 4 groups of the 6 of the tile folder" in ended.stderr
 
 
+def test_weights_that_know_a_specimen_of_the_test_by_the_split_alone_are_refused(run_mstool, study):
+    def write_split(path, letter):
+        lines = [f"{letter}{n}.tif,heat{n},{n // 2}" for n in range(6)]
+        Path(path).write_text("\n".join(["source,group,fold", *lines]))
+
+    for image in Path("raw").iterdir():  # other fields of the same heats
+        for folder, suffix in (("raw", image.suffix), ("labels", ".png")):
+            name = image.name.replace("img", "new")
+            Path(f"next-{folder}").mkdir(exist_ok=True)
+            with Image.open(Path(folder, image.stem + suffix)) as shown:
+                shown.rotate(90).save(Path(f"next-{folder}", name).with_suffix(suffix))
+    tile = ("tile", "next-raw", "--labels", "next-labels", "--size", 48, "--overlap", 16)
+    assert run_mstool(*tile, "-o", "next-tiles").code == 0
+    write_split("heats.csv", "img")
+    write_split("next.csv", "new")
+    train = ("--test-fold", 0, "--epochs", 1, *TINY)
+    assert run_mstool("train", "tiles", "--split", "heats.csv", *train, "-o", "first").code == 0
+    again = ("train", "next-tiles", "--split", "next.csv", *train, "--weights", "first", "-o", "m")
+    assert run_mstool(*again).code == 0  # of the test of both, nothing was seen
+    turned = (*again, "--test-fold", 1, "--overwrite")
+    ended = run_mstool(*turned)
+    assert (ended.code, "another micrograph of group 'heat" in ended.stderr) == (65, True)
+
+
 def test_a_model_that_is_lost_is_made_again(run_mstool, study):
     command = (*TRAIN, *TINY, "--epochs", 1, "-o", "again")
     assert run_mstool(*command).code == 0

@@ -491,6 +491,10 @@ def test_record_of_the_same_work_is_the_same_input_however_long_it_took(tmp_path
     known = write(Run(), n_tiles=3, s_per_tile_megapixel=0.1)
     assert known == write(Run(argv=("mstool", "-v"), started="later", clock=0.0), n_tiles=3)
     assert known != write(Run(), n_tiles=4)
+    engine = {"name": "openvino", "version": "2026.1", "agreement": 1.0, "speedup": 2.31}
+    known = write(Run(), engine=engine)
+    assert known == write(Run(), engine=engine | {"speedup": 2.28})  # of another trial
+    assert known != write(Run(), engine=engine | {"version": "2026.2"})
     assert known != sha256_of_file(tmp_path / "predict.json")
 
 

@@ -178,6 +178,7 @@ def test_split_round_trip_with_awkward_names(tmp_path):
         ("source,group,fold\n", "names no micrograph"),
         ("source,group,fold\na,a,x\n", ":2"),
         ("source,group,fold\na,a\n", ":2"),
+        ("source,group,fold\na, ,0\n", ":2"),
         ("source,group,fold\na,a,\u0663\n", ":2"),
         ("source,group,fold\na,a,1234567\n", ":2"),
         ("source,group,fold\n" + "a" * 200_000 + ",a,0\n", "is not CSV .*; save it as CSV UTF-8"),
@@ -201,6 +202,13 @@ def test_split_saved_by_a_spreadsheet_is_read(tmp_path):
     text = "source,group,fold\r\nü.tif,a,0\r\n"
     (tmp_path / "s.csv").write_bytes(text.encode("utf-8-sig"))
     assert read_split(tmp_path / "s.csv") == [SplitRow("ü.tif", "a", 0)]
+
+
+def test_blanks_around_a_group_that_was_typed_tear_it_not_apart(tmp_path):
+    text = "source,group,fold\na.tif,heat 1,0\nb.tif, heat 1 ,1\n c.tif, c.tif,2\nd.tif, c.tif,2\n"
+    (tmp_path / "s.csv").write_text(text)
+    groups = [row.group for row in read_split(tmp_path / "s.csv")]
+    assert groups == ["heat 1", "heat 1", " c.tif", " c.tif"]
 
 
 def test_probabilities_that_the_system_refuses_are_not_called_damaged(tmp_path, monkeypatch):

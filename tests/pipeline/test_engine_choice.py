@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +15,13 @@ from mstool.nn.device import Compute
 from mstool.nn.graph_folder import GraphFolder
 from mstool.nn.model import ModelSpec, build_segmenter
 from mstool.pipeline import engine_choice
-from mstool.pipeline.engine_choice import EngineRequest, Trial, begun_with, choose_engine
+from mstool.pipeline.engine_choice import (
+    EngineRequest,
+    Trial,
+    begun_with,
+    choose_engine,
+    engine_of_job,
+)
 from mstool.pipeline.job import Job
 from mstool.pipeline.shards import Shard
 from mstool.reporting import Reporter
@@ -269,3 +276,14 @@ def test_a_shard_that_differs_is_brought_into_line_when_begun_afresh(tried, tmp_
 def test_work_that_is_begun_afresh_chooses_afresh(tried, tmp_path):
     write_settings(tmp_path, "predict.json", "torch")
     assert begun_with("auto", "predict.json", Job(tmp_path, True, TOLD)) == "auto"
+
+
+def test_shards_are_joined_where_their_engine_is_not_installed(tmp_path, request_of, monkeypatch):
+    def not_installed(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(engine_choice, "engine_version", not_installed)
+    out = tmp_path / "probs"
+    write_settings(shard_of(out, 0).out, "predict.json", "openvino")
+    found = engine_of_job(request_of(), "predict.json", Job(out, False, TOLD, is_merge=True))
+    assert (found.name, found.as_entry()) == ("openvino", None)

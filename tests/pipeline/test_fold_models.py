@@ -22,6 +22,8 @@ def model(train=(), val=(), unlabelled=()):
         ([model(val=[X]), model(unlabelled=[X])], "val"),
         ([model(unlabelled=[X]), model(train=[X])], "train"),
         ([model(unlabelled=[X])], "unlabelled"),
+        ([model(train=[X]), model(val=[X])], "train"),
+        ([model(val=[X]), model(train=[X])], "train"),
     ],
 )
 def test_labels_that_were_seen_count_more_than_pixels(models, part):

@@ -1,5 +1,7 @@
 """What weights may know of what is to judge them."""
 
+from dataclasses import replace
+
 import pytest
 
 from mstool.io.tiles import SourceImage
@@ -85,3 +87,16 @@ def test_weights_know_a_specimen_by_one_of_its_micrographs(part, role, is_leak):
     found = list_inherited_leaks([other], ROLES, sources)
     words = f"another micrograph of group 'heat7', of which {role} is in"
     assert [words in leak for leak in found] == [True] * is_leak
+
+
+@pytest.mark.parametrize(
+    ("earlier", "now", "is_leak"),
+    [("heat7", "heat7", True), ("heat7", "heat8", False), ("a", "a", False), ("heat7", "a", False)],
+)
+def test_weights_know_a_specimen_that_the_split_alone_names(earlier, now, is_leak):
+    other = {"name": "a", "group": "a", "sha256": "other pixels", "part": "train"}
+    sources = make_sources()
+    sources["a"] = replace(sources["a"], specimen=now)
+    found = list_inherited_leaks([other | {"specimen": earlier}], ROLES, sources)
+    words = ["has already seen another micrograph of group 'heat7', of which a is in test now"]
+    assert found == words * is_leak

@@ -10,6 +10,7 @@ from mstool.splits.seen import (
     find_seen,
     models_without,
     name_specimens,
+    rename_specimens,
 )
 
 
@@ -83,7 +84,7 @@ def test_group_that_is_the_file_name_is_none():
 
 def test_specimen_of_the_split_is_told_by_content():
     rows = [{**A.identity(), "specimen": "s"}, {**B.identity(), "specimen": "s"}]
-    found = name_specimens({"renamed": source("renamed", content="of a"), "d": D}, rows)
+    found, _ = name_specimens({"renamed": source("renamed", content="of a"), "d": D}, rows)
     assert [each.specimen for each in found.values()] == ["s", None]
     seen = [{**row, "part": "train"} for row in rows[1:]]
     assert find_same_group(found, seen) == ["renamed"]
@@ -98,15 +99,48 @@ def test_group_is_taken_for_the_specimen_where_no_model_knows_it():
 def test_new_micrographs_belong_to_the_specimen_of_their_group():
     one, two, three = (source(name, "heat 1") for name in ("one", "two", "three"))
     rows = [{**one.identity(), "specimen": "s"}, {**two.identity(), "specimen": "t"}]
-    found = name_specimens({"one": one, "three": three}, rows)
+    found, names = name_specimens({"one": one, "three": three}, rows)
     assert [each.specimen for each in found.values()] == ["s", "s"]
+    assert names == {"s": "s", "t": "s"}
 
 
 def test_same_file_name_in_another_set_is_no_specimen():
     rows = [{**A.identity(), "specimen": "s"}]
-    assert name_specimens({"a": source("a", content="other")}, rows)["a"].specimen is None
+    assert name_specimens({"a": source("a", content="other")}, rows)[0]["a"].specimen is None
 
 
 def test_models_that_know_no_specimens_name_none():
     rows = [source("a", "heat 1").identity()]
-    assert name_specimens({"a": source("a", "heat 1")}, rows)["a"].specimen is None
+    assert name_specimens({"a": source("a", "heat 1")}, rows)[0]["a"].specimen is None
+
+
+def specimen_rows(part, **specimens):
+    rows = [{**source(name).identity(), "specimen": s} for name, s in specimens.items()]
+    return [{**row, "part": part} for row in rows]
+
+
+def test_two_models_may_call_one_specimen_differently():
+    first = specimen_rows("train", a="heat 1", b="heat 1", c="heat 1")
+    second = specimen_rows("train", a="a", b="a")
+    rows = [*first, *second, *specimen_rows("test", c="c")]
+    found, names = name_specimens({"c": C}, rows)
+    seen = rename_specimens(second, names)
+    assert find_same_group(found, seen) == ["c"]
+    assert models_without(found["c"], [Knowledge(seen, frozenset(["of c"]))]) == ()
+
+
+def test_specimens_that_the_tile_folder_makes_one_are_seen_in_either():
+    rows = [*specimen_rows("train", b="t"), *specimen_rows("test", a="s")]
+    alike = {"a": source("a", "heat 1"), "b": source("b", "heat 1")}
+    found, names = name_specimens(alike, rows)
+    assert find_same_group(found, rename_specimens(rows[:1], names)) == ["a", "b"]
+
+
+def test_specimen_that_is_the_file_name_of_both_is_none():
+    earlier = [{**source("a", content="other").identity(), "specimen": "a", "part": "train"}]
+    found, names = name_specimens({"a": A}, [*earlier, *specimen_rows("test", a="a")])
+    assert find_same_group(found, rename_specimens(earlier, names)) == []
+
+
+def test_rows_of_old_models_have_no_specimen_to_rename():
+    assert rename_specimens([A.identity()], {}) == [A.identity()]

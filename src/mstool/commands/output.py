@@ -1,5 +1,6 @@
 """What a verb says: data on standard output, the rest on standard error."""
 
+import io
 import os
 import sys
 from typing import Any
@@ -10,7 +11,7 @@ from mstool.stopping import raise_if_stopped
 
 
 def emit(text: str) -> None:
-    """Write data to standard output.
+    """Write data to standard output, in UTF-8 as to files, whatever the locale has.
 
     Raises
     ------
@@ -20,6 +21,8 @@ def emit(text: str) -> None:
     if sys.stdout is None:
         raise OutputError("standard output is closed; open it, or name a file with --out")
     try:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:

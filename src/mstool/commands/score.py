@@ -176,7 +176,9 @@ def score(
     texts["versus"] = [str(folder) for folder in versus or ()]
     settings = pick(ScoreSettings, given | texts)
     is_given = bool(legend or classes)
-    rivals = read_rivals(versus or (), labels, naming, runs[0], legends[1], is_given, report)
+    rivals = read_rivals(
+        versus or (), labels, naming, runs[0], legends[1], is_given, group_by, report
+    )
     folder = None if probs is None else calibrating.open_behind(probs, mask_set)
     asked = Comparison(tuple(runs), tuple(rivals), folder, legend, settings)
     inputs = asked.inputs()

@@ -117,8 +117,11 @@ def split(
         settings = SplitSettings(folds, loo, holdout, by_folder, group_by, seed, join_overlaps)
     operands = options.read_operands(inputs, files_from, null)
     files = find_set(operands, None, Naming(recursive=recursive), report)
-    options.refuse_own_input(out, files.files())
-    options.refuse_own_input(sheet, files.files(), "--sheet")
+    read = [*files.files(), *filter(None, (split_csv, files_from and Path(files_from)))]
+    options.refuse_own_input(out, read)
+    options.refuse_own_input(sheet, read, "--sheet")
+    if sheet is not None and out is not None and sheet.resolve() == out.resolve():
+        raise UsageError(f"--sheet {sheet}: is --out too; name another file")
     if dry_run:
         emit_plan("split", asdict(settings), files.files(), out)
         return

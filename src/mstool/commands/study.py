@@ -57,6 +57,7 @@ def study(
     from mstool.pipeline.study.workflow import cells_as_csv, render, write_workflow
 
     report = make_reporter("study", quiet, verbose)
+    options.refuse_own_input(out, [plan])
     found = read_study(plan, list_verb_options(ctx))
     if dry_run:
         emit(cells_as_csv(found))

@@ -192,6 +192,8 @@ def sha256_of_input(path: Path) -> str:
         record = read_record(path)
         run = {key: record["mstool"][key] for key in record["mstool"] if key not in _OF_THE_RUN}
         lasting = {key: record[key] for key in record if key not in _OF_THE_PREDICTION}
+        if isinstance(record.get("engine"), dict):
+            lasting["engine"] = record["engine"] | {"speedup": None}  # which a trial has measured
         return hashlib.sha256(to_json(lasting | {"mstool": run}).encode()).hexdigest()
     except (InputError, KeyError, TypeError):  # of another program, which some verb will refuse
         return sha256_of_file(path)

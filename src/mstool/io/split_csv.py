@@ -3,7 +3,7 @@
 import csv
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mstool.errors import InputError, MissingInputError
@@ -27,7 +27,7 @@ def split_to_csv(rows: Iterable[SplitRow]) -> str:
 
 
 def read_split(path: Path) -> list[SplitRow]:
-    """Read a split from CSV.
+    """Read a split from CSV; blanks around a group that is no file name do not count.
 
     Raises
     ------
@@ -49,7 +49,9 @@ def read_split(path: Path) -> list[SplitRow]:
     names = [row.source for row in rows]
     if twice := {name for name in names if names.count(name) > 1}:
         raise InputError(f"{path}: {min(twice)} has more than one line; keep one")
-    return rows
+    # nobody sees blanks around what was typed, and they would tear a group into two
+    known = {*names}
+    return [row if row.group in known else replace(row, group=row.group.strip()) for row in rows]
 
 
 def _read_rows(path: Path) -> list[SplitRow]:
@@ -68,6 +70,10 @@ def _read_rows(path: Path) -> list[SplitRow]:
 
 def _parse(row: dict[str, str | None], origin: str) -> SplitRow:
     source, group, fold = (row[key] for key in HEADER)
-    if not source or not group or not re.fullmatch("[0-9]{1,6}", (fold or "").strip()):
+    if (
+        not source
+        or not (group or "").strip()
+        or not re.fullmatch("[0-9]{1,6}", (fold or "").strip())
+    ):
         raise InputError(f"{origin}: needs a source, a group and a fold from 0, such as a.tif,a,0")
     return SplitRow(cell_text(source), cell_text(group), int(fold))

@@ -57,11 +57,13 @@ class EngineChoice:
     """Networks, and the engine that runs them."""
 
     name: str
-    segmenters: tuple[Segmenter, ...]
+    segmenters: tuple[Segmenter, ...]  # none where shards that ran them are joined
     trial: Trial | None = None  # None for torch
 
-    def as_entry(self) -> dict[str, Any]:
-        """Entry of a record."""
+    def as_entry(self) -> dict[str, Any] | None:
+        """Entry of a record; None where no network runs, and the engine need not be installed."""
+        if not self.segmenters:
+            return None
         facts = {"agreement": None, "speedup": None} if self.trial is None else asdict(self.trial)
         return {"name": self.name, "version": engine_version(self.name), **facts}
 

@@ -1,20 +1,21 @@
 """Models that ``train --test-fold all`` has made, and what each of them predicts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mstool.errors import InputError, LeakError, MissingInputError
 from mstool.io.outputs import is_unfinished
 from mstool.io.records import read_record, require_keys, sha256_of_file
-from mstool.io.tiles import Tile
+from mstool.io.tiles import SourceImage, Tile
 from mstool.micrographs.tile_folder import TileFolder
 from mstool.nn.checkpoint import MODEL, LoadedModel, deciding_sources
 from mstool.pipeline.out_of_fold import Fold
 from mstool.splits.roles import UNLABELLED
-from mstool.splits.seen import Knowledge, models_without, name_specimens
+from mstool.splits.seen import Knowledge, models_without, name_specimens, rename_specimens
 
 CV_RECORD = "cv.json"
+_PARTS = {UNLABELLED: 0, "val": 1, "train": 2}  # how much each is
 _TRAIN_AGAIN = "run train --test-fold all again"
 
 
@@ -43,6 +44,7 @@ def trained_on(models: Sequence[LoadedModel]) -> list[dict[str, str]]:
     One content stays twice where its groups or specimens differ: it is of both.
     """
     sources = [source for model in models for source in deciding_sources(model.checkpoint)]
+    sources.sort(key=lambda source: _PARTS.get(source["part"], 0))  # of several the last is kept
     labelled = {source["sha256"] for source in sources if source["part"] != UNLABELLED}
     seen = {
         tuple(sorted((key, text) for key, text in source.items() if key != "part")): source
@@ -53,10 +55,18 @@ def trained_on(models: Sequence[LoadedModel]) -> list[dict[str, str]]:
     return sorted(seen.values(), key=lambda source: source["name"])
 
 
-def know_specimens(folder: TileFolder, models: Sequence[LoadedModel]) -> TileFolder:
-    """The same tiles, with the specimens of the micrographs as the models know them."""
-    rows = [row for model in models for part in model.checkpoint.sources.values() for row in part]
-    return replace(folder, sources=name_specimens(folder.sources, rows))
+def know_specimens(
+    sources: Mapping[str, SourceImage], models: Sequence[LoadedModel]
+) -> tuple[dict[str, SourceImage], list[LoadedModel]]:
+    """Micrographs with the specimens that the models know, and models that call these alike."""
+    tables = [model.checkpoint.sources for model in models]
+    rows = [row for table in tables for part in table.values() for row in part]
+    named, names = name_specimens(sources, rows)
+    alike = [
+        replace(model.checkpoint, sources={k: rename_specimens(v, names) for k, v in table.items()})
+        for model, table in zip(models, tables, strict=True)
+    ]
+    return named, [replace(model, checkpoint=one) for model, one in zip(models, alike, strict=True)]
 
 
 def divide_out_of_fold(folder: TileFolder, models: Sequence[LoadedModel]) -> list[Part]:

@@ -68,10 +68,10 @@ def predict_tiles(
     ensemble.
     """
     out = job.out
-    models = load_models(model_paths)
-    tile_folder = know_specimens(open_tile_folder(tiles), models)
+    tile_folder = open_tile_folder(tiles)
+    sources, models = know_specimens(tile_folder.sources, load_models(model_paths))
+    tile_folder = replace(tile_folder, sources=sources)
     check_needs([model.needs for model in models], tile_folder.given(), job.report)
-    sources = tile_folder.sources
     parts = _divide(tile_folder, models, settings.select)
     _note_seen(parts, models, sources, settings.select, job.report)
     asked = _ask_engine(tile_folder, parts, models, settings.engine, compute, job.report)

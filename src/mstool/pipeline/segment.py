@@ -34,6 +34,7 @@ from mstool.pipeline.engine_choice import (
     EngineRequest,
     engine_of_job,
 )
+from mstool.pipeline.fold_models import know_specimens
 from mstool.pipeline.job import Job, Work
 from mstool.pipeline.kept_parts import PARTS, Budget, KeptParts
 from mstool.pipeline.made_with import describe_making
@@ -56,7 +57,6 @@ from mstool.pipeline.stitched import blend_tiles
 from mstool.pipeline.streaming import read_ahead
 from mstool.pipeline.tile import describe_source
 from mstool.reporting import Advance, Reporter
-from mstool.splits.seen import name_specimens
 
 
 @dataclass(frozen=True)
@@ -492,8 +492,7 @@ def _describe(
     stream: Stream, models: Sequence[LoadedModel], found: dict[str, Segmented], work: Work
 ) -> dict[str, Any]:
     settings, compute = stream.settings, stream.compute
-    rows = [row for model in models for part in model.checkpoint.sources.values() for row in part]
-    sources = name_specimens({name: one.source for name, one in found.items()}, rows)
+    sources, models = know_specimens({name: one.source for name, one in found.items()}, models)
     megapixels = sum(one.megapixels for one in found.values())
     elapsed_s = sum(one.elapsed_s for one in found.values())
     begun = work.describe(compute.name, compute.n_threads)

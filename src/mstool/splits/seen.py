@@ -47,21 +47,32 @@ def find_named_alike(sources: Mapping[str, SourceImage], rows: Rows) -> list[str
 def find_same_group(sources: Mapping[str, SourceImage], rows: Rows) -> list[str]:
     """Names of the micrographs of whose specimen one is among `rows`.
 
-    A group that is the file name is none. Of a micrograph whose specimen no model knows, the group
-    is taken for it.
+    A group that is the file name is none, and nor is a specimen that is the file name of both: such
+    a name may be that of any micrograph of another set. Of a micrograph whose specimen no model
+    knows, the group is taken for it.
     """
     groups = {row["group"] for row in rows}
-    specimens = {row["specimen"] for row in rows if "specimen" in row}
+    members: dict[str, set[str]] = {}
+    for row in rows:
+        if "specimen" in row:
+            members.setdefault(row["specimen"], set()).add(row["name"])
     found = []
     for name, source in sources.items():
         group = _own_group(source.name, source.group)
-        if group in groups or (source.specimen or group) in specimens:
+        specimen = source.specimen or group
+        namesakes = {source.name} if specimen == source.name else set()
+        if group in groups or members.get(specimen, set()) - namesakes:
             found.append(name)
     return found
 
 
-def name_specimens(sources: Mapping[str, SourceImage], rows: Rows) -> dict[str, SourceImage]:
+def name_specimens(
+    sources: Mapping[str, SourceImage], rows: Rows
+) -> tuple[dict[str, SourceImage], dict[str, str]]:
     """Micrographs with the specimens that models know them by, told by content or by group.
+
+    Two models may call one specimen differently, and one model may take two for what is one
+    specimen by another, or by the groups of the tile folder: all of these get one name.
 
     Parameters
     ----------
@@ -72,9 +83,11 @@ def name_specimens(sources: Mapping[str, SourceImage], rows: Rows) -> dict[str, 
 
     Returns
     -------
-    dict of str to SourceImage
+    sources : dict of str to SourceImage
         Micrographs that share a group share a specimen too. Where no model knows anything of it,
         there is none.
+    names : dict of str to str
+        Name of each specimen of the rows, see `rename_specimens`.
     """
     known = sorted(
         {
@@ -88,11 +101,20 @@ def name_specimens(sources: Mapping[str, SourceImage], rows: Rows) -> dict[str, 
         [content for _, content, _ in known] + [source.sha256 for source in sources.values()],
         [group or None for _, _, group in known]
         + [_own_group(source.name, source.group) for source in sources.values()],
-    )[len(known) :]
-    return {
+    )
+    named = {
         name: replace(source, specimen=specimen)
-        for (name, source), specimen in zip(sources.items(), specimens, strict=True)
+        for (name, source), specimen in zip(sources.items(), specimens[len(known) :], strict=True)
     }
+    return named, {row[0]: name or "" for row, name in zip(known, specimens, strict=False)}
+
+
+def rename_specimens(rows: Rows, names: Mapping[str, str]) -> list[dict[str, str]]:
+    """The same rows, with the names that `name_specimens` gives their specimens."""
+    return [
+        {**row, "specimen": names[row["specimen"]]} if "specimen" in row else {**row}
+        for row in rows
+    ]
 
 
 def _own_group(name: str, group: str) -> str | None:

@@ -168,3 +168,9 @@ def test_share_is_of_the_smaller_field_and_not_of_the_fewer_pixels(monkeypatch):
     monkeypatch.setattr("mstool.splits.audit.overlaps.match_blocks", lambda *_, **__: match)
     one, other = np.zeros((2, 100, 100), np.float32)
     assert verify(one, other, 0, (0, 75), 1.0).share == pytest.approx(25 * 50 / 50**2)
+
+
+@pytest.mark.parametrize("edge", [2, 4, 5])
+def test_micrographs_of_some_pixels_are_compared_and_show_nothing(edge):
+    images = [Field(blobs((edge, edge), seed)) for seed in range(2)]
+    assert [*find_overlaps(dict(enumerate(images)), [(0, 1)], images.__getitem__, 1.0)] == [None]

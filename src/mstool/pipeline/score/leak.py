@@ -1,9 +1,12 @@
 """Which of the scored micrographs, or of their specimens, the model has seen before."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
+from mstool.errors import UsageError
 from mstool.io.tiles import SourceImage
+from mstool.micrographs.group_pattern import find_group
 from mstool.pipeline.score.inputs import MaskSet, Pair
 from mstool.reporting import Reporter
 from mstool.splits.leaks import all_searched, list_names
@@ -14,24 +17,26 @@ _KINDS = ("trained_on", "named_alike", "same_group", "transductive")
 
 
 def describe_leak(
-    runs: Sequence[tuple[Sequence[Pair], MaskSet]], report: Reporter
+    runs: Sequence[tuple[Sequence[Pair], MaskSet]], group_by: str | None, report: Reporter
 ) -> dict[str, Any]:
     """Scored micrographs that decided the weights of any run, or whose specimen did.
 
     Where each micrograph was predicted by the models without it, it is held against these alone.
+    All runs have the same micrographs in the same order, which the first names. The pattern
+    `group_by` finds specimens in file names that no model may know of.
 
     Returns
     -------
     dict
-        ``checked``; ``trained_on``, names of micrographs that decided the weights;
-        ``named_alike``, names of others that have name and group of such; ``same_group``,
+        ``checked``; ``trained_on``, names of micrographs that decided the weights with their
+        labels; ``named_alike``, names of others that have name and group of such; ``same_group``,
         names of others from a group of which some did; ``transductive``, names of those that were
         seen in pretraining without labels; ``allowed``, what train --allow-leak let pass;
         ``searched``, whether train looked for fields that its roles share, None if unknown. A group
         that is the file name is none.
     """
-    found = [_find_leaks(pairs, mask_set) for pairs, mask_set in runs]
     names = [pair.name for pair in runs[0][0]]
+    found = [_find_leaks(pairs, mask_set, group_by, names) for pairs, mask_set in runs]
     leak: dict[str, Any] = {"checked": all(is_checked for is_checked, _ in found)}
     trained_on = {name for _, lists in found for name in lists["trained_on"]}
     for kind in _KINDS:
@@ -44,8 +49,10 @@ def describe_leak(
     return leak
 
 
-def _find_leaks(pairs: Sequence[Pair], mask_set: MaskSet) -> tuple[bool, dict[str, list[str]]]:
-    """Whether it is known what the models of a run have seen, and names by kind of leak."""
+def _find_leaks(
+    pairs: Sequence[Pair], mask_set: MaskSet, group_by: str | None, names: Sequence[str]
+) -> tuple[bool, dict[str, list[str]]]:
+    """Whether it is known what the models of a run have seen, and `names` by kind of leak."""
     sources = {pair.name: mask_set.sources.get(pair.mask.stem) for pair in pairs}
     known = {name: source for name, source in sources.items() if source}
     lists: dict[str, list[str]] = {kind: [] for kind in _KINDS}
@@ -53,10 +60,25 @@ def _find_leaks(pairs: Sequence[Pair], mask_set: MaskSet) -> tuple[bool, dict[st
         labelled = [row for row in seen if row["part"] != UNLABELLED]
         unlabelled = [row for row in seen if row["part"] == UNLABELLED]
         lists["trained_on"] += find_seen(some, labelled)
-        lists["named_alike"] += find_named_alike(some, seen)
+        lists["named_alike"] += find_named_alike(some, labelled)
         lists["same_group"] += find_same_group(some, labelled)
+        if group_by is not None:
+            lists["same_group"] += _find_grouped(pairs, some, labelled, group_by)
         lists["transductive"] += find_seen(some, unlabelled)
-    return mask_set.trained_on is not None and None not in sources.values(), lists
+    name_of = {pair.name: name for pair, name in zip(pairs, names, strict=True)}
+    is_checked = mask_set.trained_on is not None and None not in sources.values()
+    return is_checked, {kind: [name_of[name] for name in found] for kind, found in lists.items()}
+
+
+def _find_grouped(
+    pairs: Sequence[Pair], some: Container[str], rows: Rows, group_by: str
+) -> list[str]:
+    """Names of those of whose group, as a pattern finds it, another micrograph is among `rows`."""
+    members: dict[str, set[str]] = {}
+    for row in rows:
+        with suppress(UsageError):  # of another set, where names are not as the pattern has them
+            members.setdefault(find_group(row["name"], group_by), set()).add(row["name"])
+    return [p.name for p in pairs if p.name in some and members.get(p.group, set()) - {p.name}]
 
 
 def _by_models(

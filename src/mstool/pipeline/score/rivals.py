@@ -1,6 +1,6 @@
 """Other masks of the same micrographs, and how the scores differ."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from mstool.chance.intervals import METHOD_OF_DIFFERENCES, simulated_coverage
 from mstool.chance.power import ALPHA, POWER
 from mstool.chance.swaps import is_enumerated
 from mstool.errors import InputError, UsageError
-from mstool.labels.legend import Legend
+from mstool.labels.legend import Legend, legend_from_toml
 from mstool.micrographs.find import Naming
 from mstool.pipeline.score.entries import describe_scored
 from mstool.pipeline.score.inputs import (
@@ -23,6 +23,7 @@ from mstool.pipeline.score.inputs import (
 )
 from mstool.pipeline.score.leak import describe_leak
 from mstool.pipeline.score.same_micrographs import in_order_of
+from mstool.pipeline.score.score_settings import ScoreSettings
 from mstool.reporting import Reporter
 from mstool.scores.statistics import Scored
 from mstool.scores.versus import (
@@ -42,9 +43,13 @@ def read_rivals(
     scored: MaskRun,
     legend: Legend,
     is_given: bool,
+    group_by: str | None,
     report: Reporter,
 ) -> list[MaskRun]:
     """Find masks to compare with those that are scored; `legend` is that of the label maps.
+
+    Their micrographs are of the groups that `group_by` finds for the scored ones, or else of those
+    that their own record knows.
 
     Raises
     ------
@@ -71,9 +76,10 @@ def read_rivals(
         theirs = pair_masks(found, labels, naming, None, False, Reporter())
         ordered = in_order_of(scored, found, theirs, "compare masks of the same micrographs")
         legend_of_masks = choose_mask_legend(found, legend, is_given, ordered)
-        groups = [pair.group for pair in scored.pairs]
-        alike = (replace(pair, group=group) for pair, group in zip(ordered, groups, strict=True))
-        rivals.append(MaskRun(found, tuple(alike), legend_of_masks))
+        if group_by is not None:
+            both = zip(ordered, scored.pairs, strict=True)
+            ordered = tuple(replace(pair, group=ours.group) for pair, ours in both)
+        rivals.append(MaskRun(found, ordered, legend_of_masks))
     return rivals
 
 
@@ -81,9 +87,8 @@ def describe_rivals(
     confusions: np.ndarray,
     rivals: Sequence[MaskRun],
     counted: Sequence[np.ndarray],
-    legend: Legend,
+    settings: ScoreSettings,
     groups: Sequence[str] | None,
-    seed: int,
     report: Reporter,
 ) -> list[dict[str, Any]]:
     """Entries ``versus`` of the record, given the confusion matrices of the scored masks.
@@ -92,33 +97,54 @@ def describe_rivals(
     """
     if not rivals:
         return []
-    found = [compare_scores(confusions, theirs, groups, seed) for theirs in counted]
-    entries = []
+    found = [compare_scores(confusions, theirs, groups, settings.seed) for theirs in counted]
+    names, entries = legend_from_toml(settings.label_legend).names, []
     for rival, versus, corrected in zip(rivals, found, correct_for_number(found), strict=True):
         folder = str(rival.mask_set.folder)
-        entry = _describe(versus, corrected, legend.names, "image" if groups is None else "group")
+        entry = _describe(versus, corrected, names, "image" if groups is None else "group")
         advice = advise(versus, corrected[0], len(rivals), entry["unit"])
         report.note(f"versus {folder}: {advice}")
-        leak = describe_leak([(rival.pairs, rival.mask_set)], Reporter())
-        if known := leak["trained_on"] + leak["same_group"]:
-            report.note(
-                f"warning: {folder} is of a model that was trained on {len(known)} of "
-                f"{len(rival.pairs)} scored micrographs, or on others of their groups; the "
-                "comparison is not fair"
-            )
-        if alike := leak["named_alike"]:
-            report.note(
-                f"warning: {folder} is of a model that was trained on micrographs that are named "
-                f"alike with {len(alike)} of {len(rival.pairs)} scored ones, and of other content; "
-                "if they are the same, the comparison is not fair"
-            )
-        if not leak["checked"]:
-            report.note(
-                f"not checked whether {folder} is of a model that was trained on these: no record "
-                "says so"
-            )
+        runs = [(rival.pairs, rival.mask_set)]
+        leak = describe_leak(runs, settings.group_by, Reporter())
+        for words in _unfairness(leak, folder, len(rival.pairs)):
+            report.note(words)
         entries.append({"masks": folder, **entry, "advice": advice, "leak": leak})
     return entries
+
+
+def _unfairness(leak: dict[str, Any], folder: str, n_pairs: int) -> Iterator[str]:
+    """What other masks have ahead of those that are scored, one line a kind of leak."""
+    if allowed := leak["allowed"]:
+        yield (
+            f"warning: {folder} is of a model that was trained with --allow-leak, though "
+            f"{allowed[0]}; the comparison is not fair"
+        )
+    if known := leak["trained_on"] + leak["same_group"]:
+        yield (
+            f"warning: {folder} is of a model that was trained on {len(known)} of {n_pairs} scored "
+            "micrographs, or on others of their groups; the comparison is not fair"
+        )
+    if alike := leak["named_alike"]:
+        yield (
+            f"warning: {folder} is of a model that was trained on micrographs that are named alike "
+            f"with {len(alike)} of {n_pairs} scored ones, and of other content; if they are the "
+            "same, the comparison is not fair"
+        )
+    if not leak["checked"]:
+        yield (
+            f"not checked whether {folder} is of a model that was trained on these: no record says "
+            "so"
+        )
+    if leak["searched"] is False:
+        yield (
+            f"not checked whether training and test of the model of {folder} share fields of view: "
+            "they were too many for train; run mstool split --audit"
+        )
+    if transductive := leak["transductive"]:
+        yield (
+            f"{folder} is transductive: {len(transductive)} of {n_pairs} scored micrographs were "
+            "seen in pretraining, without labels; the comparison is not one on new micrographs"
+        )
 
 
 def advise(versus: Versus, corrected: float, n_comparisons: int, unit: str) -> str:

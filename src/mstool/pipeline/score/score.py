@@ -68,20 +68,23 @@ def score_masks(
     several runs the pixels of a micrograph are pooled first, so that it stays one unit.
     """
     settings, runs, pairs = asked.settings, asked.runs, asked.pairs
-    label_legend = legend_from_toml(settings.label_legend)
-    names = label_legend.names
+    names = legend_from_toml(settings.label_legend).names
     counts = gather_counts([image.runs for image in counted])
     shapes = [pool_shapes(image.shapes) for image in counted]
     may_abstain = any(run.mask_set.may_abstain for run in runs)
-    groups, pooled = _drawn_groups(runs, settings.group_by, report), counts.masks.sum(axis=0)
+    groups, pooled = _drawn_groups(asked, report), counts.masks.sum(axis=0)
+    own_groups = [pair.group for pair in pairs]
     _warn_of_labels(pooled, report)
     record = {
         "n_images": len(pairs),
         "classes": list(names),
         "pooled": describe_confusion(pooled, names),
         "per_image": [
-            _describe_image(pair, confusion, names, folder) | describe_image_shapes(shape, names)
-            for pair, confusion, shape in zip(pairs, counts.masks, shapes, strict=True)
+            _describe_image(pair, group, confusion, names, folder)
+            | describe_image_shapes(shape, names)
+            for pair, group, confusion, shape in zip(
+                pairs, groups or own_groups, counts.masks, shapes, strict=True
+            )
         ],
         "image_mean": describe_metrics(average_metrics(counts.masks), names),
         "interval": describe_interval(counts.masks, counts.by_run, names, groups, report),
@@ -95,14 +98,15 @@ def score_masks(
         "folds": describe_folds(pairs, common_folds(runs), counts.masks, names),
         "runs": describe_runs(runs, counts.by_run, names),
         "variance": describe_variance(runs, counts.by_run, groups),
-        "leak": describe_leak([(run.pairs, run.mask_set) for run in runs], report),
+        "leak": describe_leak(
+            [(run.pairs, run.mask_set) for run in runs], settings.group_by, report
+        ),
         "versus": describe_rivals(
             counts.masks,
             asked.rivals,
             [np.stack(each) for each in zip(*(image.rivals for image in counted), strict=True)],
-            label_legend,
+            settings,
             groups,
-            settings.seed,
             report,
         ),
     }
@@ -156,18 +160,29 @@ def check_min_iou(record: dict[str, Any], min_iou: float | None) -> None:
         )
 
 
-def _drawn_groups(
-    runs: Sequence[MaskRun], group_by: str | None, report: Reporter
-) -> list[str] | None:
-    """Group of each micrograph, if intervals are over groups: asked for, or recorded of any run."""
-    groups = join_relations(*([pair.group for pair in run.pairs] for run in runs))
-    n_groups = len(set(groups))
-    if group_by is None and n_groups < (n_tiled := _count_tiled_groups(runs[0])):
+def _drawn_groups(asked: Comparison, report: Reporter) -> list[str] | None:
+    """Group of each micrograph, if intervals are over groups: asked for, or recorded.
+
+    What is recorded of any run holds, and of masks to compare with: which of two is compared with
+    the other must not decide what varies.
+    """
+    runs, is_asked_for = asked.runs, asked.settings.group_by is not None
+    own, groups = (
+        join_relations(*([pair.group for pair in run.pairs] for run in some))
+        for some in (runs, (*runs, *asked.rivals))
+    )
+    n_own, n_groups = len(set(own)), len(set(groups))
+    if not is_asked_for and n_own < (n_tiled := _count_tiled_groups(runs[0])):
         report.note(
-            f"the split of the training makes {n_groups} groups of the {n_tiled} of the tile "
+            f"the split of the training makes {n_own} groups of the {n_tiled} of the tile "
             "folder: these are the units of intervals, unless --group-by gives others"
         )
-    return groups if group_by is not None or n_groups < len(groups) else None
+    if n_groups < n_own:
+        report.note(
+            f"the masks to compare with know that the micrographs are of {n_groups} groups, and "
+            f"not of {n_own}: these are the units of intervals, unless --group-by gives others"
+        )
+    return groups if is_asked_for or n_groups < len(groups) else None
 
 
 def _count_tiled_groups(run: MaskRun) -> int:
@@ -186,12 +201,12 @@ def _warn_of_labels(pooled: np.ndarray, report: Reporter) -> None:
 
 
 def _describe_image(
-    pair: Pair, confusion: np.ndarray, names: Sequence[str], folder: Path
+    pair: Pair, group: str, confusion: np.ndarray, names: Sequence[str], folder: Path
 ) -> dict[str, Any]:
     files = {"mask": pair.mask, "labels": pair.labels, "micrograph": pair.image}
     return {
         "image": pair.name,
-        "group": pair.group,
+        "group": group,
         "files": {kind: path and relative_to(path, folder) for kind, path in files.items()},
         **describe_confusion(confusion, names),
         "phase_fraction": compare_fractions(confusion, names),

@@ -159,11 +159,8 @@ def _write_model(
             data.folder.n_channels,
         ),
         sources={
-            role: [
-                data.folder.sources[name].identity() | {"specimen": data.specimens[name]}
-                for name in names
-            ]
-            for role, names in data.roles.as_dict().items()
+            role: [source.identity() | {"specimen": source.specimen} for source in some]
+            for role, some in data.sources_by_role().items()
         }
         | {"inherited": list(loaded.inherited if loaded else ())},
         metrics=_kept_row(fit),

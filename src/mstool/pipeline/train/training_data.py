@@ -1,12 +1,12 @@
 """Tiles with labels, divided into roles that share nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mstool.errors import InputError
 from mstool.io.split_csv import read_split
-from mstool.io.tiles import LabelledTileReader, Tile
+from mstool.io.tiles import LabelledTileReader, SourceImage, Tile
 from mstool.micrographs.tile_folder import TileFolder, open_tile_folder
 from mstool.nn.dataset import TileStore
 from mstool.pipeline.train.train_flags import TrainSettings
@@ -25,11 +25,10 @@ class TrainingData:
     roles : Roles
         Names of the micrographs.
     folder : TileFolder
-        What is known of all tiles.
+        What is known of all tiles; the specimen of a micrograph is its groups in the split and in
+        the tile folder, joined.
     leaks : tuple of str
         What is in two roles and was let pass.
-    specimens : dict of str to str
-        By name of the micrograph: its groups in the split and in the tile folder, joined.
     """
 
     train: TileStore
@@ -37,12 +36,16 @@ class TrainingData:
     roles: Roles
     folder: TileFolder
     leaks: tuple[str, ...]
-    specimens: dict[str, str]
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Class names, in order."""
         return self.folder.legend.names
+
+    def sources_by_role(self) -> dict[str, list[SourceImage]]:
+        """Micrographs of each role."""
+        roles = self.roles.as_dict().items()
+        return {role: [self.folder.sources[name] for name in names] for role, names in roles}
 
 
 def read_training_data(tiles: Path, split: Path, settings: TrainSettings) -> TrainingData:
@@ -73,11 +76,14 @@ def read_training_data(tiles: Path, split: Path, settings: TrainSettings) -> Tra
             )
     _refuse_one_class(stores["train"].tiles, tiles)
     leaks = tuple(list_leaks(roles, rows, folder.sources))
-    specimens = join_relations(
-        [row.group for row in rows], [folder.sources[row.source].group for row in rows]
-    )
-    specimen_of = dict(zip((row.source for row in rows), specimens, strict=True))
-    return TrainingData(stores["train"], stores["val"], roles, folder, leaks, specimen_of)
+    sources = [folder.sources[row.source] for row in rows]
+    specimens = join_relations([row.group for row in rows], [source.group for source in sources])
+    named = {
+        source.name: replace(source, specimen=specimen)
+        for source, specimen in zip(sources, specimens, strict=True)
+    }
+    folder = replace(folder, sources={name: named[name] for name in folder.sources})
+    return TrainingData(stores["train"], stores["val"], roles, folder, leaks)
 
 
 def _refuse_one_class(train: Sequence[Tile], folder: Path) -> None:

@@ -111,7 +111,7 @@ def _peaks(values: np.ndarray, most: int) -> list[tuple[float, tuple[int, int]]]
     size = len(values)
     n, half = size // _CELL, size // 2
     cells = values.reshape(n, _CELL, size).max(1).reshape(n, n, _CELL).max(2)
-    peaks = []
+    peaks, most = [], min(most, cells.size)  # there is one cell of micrographs of some pixels
     for flat in np.argpartition(cells, -most, axis=None)[-most:]:
         top, left = (_CELL * int(part) for part in divmod(int(flat), n))
         cell = values[top : top + _CELL, left : left + _CELL]
