@@ -52,6 +52,15 @@ def test_many_units_are_drawn_at_random_with_the_seed():
     assert smallest_p(12, 18, 50) == 1 / 51
 
 
+def test_more_draws_than_there_are_divisions_allow_no_smaller_p():
+    assert smallest_p(7, 7, 9_999) == 2 / 3432
+    assert smallest_p(7, 7, 999) == 1 / 1000
+
+
+def test_a_division_without_a_value_makes_no_p_smaller():
+    assert p_value(np.array([5.0, np.nan, 2.0, 3.0])) == 2 / 4
+
+
 def test_real_division_counts_among_all():
     assert p_value(np.array([5.0, 1.0, 2.0, 3.0])) == 1 / 4
     assert p_value(np.array([1.0, 1.0, 2.0, 3.0])) == 1

@@ -412,6 +412,8 @@ def test_tiles_are_sets_too(run_mstool, batches):
         (("raw", "new", "--mitigate", "", *MODEL), 2, "--mitigate"),
         (("raw", "new", "--simulate", "etch="), 2, "decimal numbers"),
         (("raw", "new", "--simulate", "smoke"), 2, "--simulate smoke"),
+        (("raw", "new", "--simulate", "etch"), 2, "--model"),
+        (("raw", "new", "--save-simulated", "--simulate", "none"), 2, "nothing to write"),
         (("raw", "new", "--alpha", 2), 2, "--alpha"),
         (("raw", "new", "--legend", "x.toml"), 2, "--source-labels"),
         (("raw", "new", "--group-by", "(", "--simulate", "none"), 2, "group pattern"),

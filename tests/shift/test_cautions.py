@@ -10,11 +10,11 @@ from mstool.shift.cost import Performance, Scores
 SOUND = SimpleNamespace(is_explained=True)
 
 
-def findings(performance):
-    """Nothing to be warned of but scores."""
+def findings(performance, *, spectrum=SOUND, fractions=(0.5, 0.5), smallest_p=0.001):
+    """Nothing to be warned of but scores, and what else is given."""
     return SimpleNamespace(
-        measured=SimpleNamespace(tests=SimpleNamespace(can_detect=True)),
-        factors=SimpleNamespace(transfer=SOUND, spectrum=SOUND),
+        measured=SimpleNamespace(tests=SimpleNamespace(can_detect=True, smallest_p=smallest_p)),
+        factors=SimpleNamespace(transfer=SOUND, spectrum=spectrum, fractions=fractions),
         performance=performance,
         estimate=None,
         robustness=None,
@@ -39,3 +39,21 @@ def test_few_units_are_told_and_not_how_many_fields_they_have(n_images, n_units,
     found = list_cautions(findings(Performance(source, target, None)), [])
     assert len(found) == len(words)
     assert all(words[0] in one for one in found)
+
+
+ODD = SimpleNamespace(is_explained=False)
+
+
+def test_what_is_left_is_called_unexplained_only_where_chance_is_known():
+    (words,) = list_cautions(findings(None, spectrum=ODD), [])
+    assert "no factor explains the spectra" in words
+    (words,) = list_cautions(findings(None, spectrum=ODD, smallest_p=1.0), [])
+    assert "one against one" in words
+    assert "etching" not in words
+
+
+def test_phases_may_be_the_cause_where_nothing_tells_of_them():
+    (words,) = list_cautions(findings(None, spectrum=ODD, fractions=()), [])
+    assert "phases in other shares" in words
+    (words,) = list_cautions(findings(None, spectrum=ODD), [])
+    assert "phases" not in words

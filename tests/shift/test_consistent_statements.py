@@ -17,7 +17,15 @@ LEVELS = np.linspace(0, 1, 256)
 
 
 def findings(
-    *, moved=(), basis="prediction", chosen=None, consistency=0.9, theirs=0.5, p_repaired=0.01
+    *,
+    moved=(),
+    basis="prediction",
+    chosen=None,
+    consistency=0.9,
+    theirs=0.5,
+    p_repaired=0.01,
+    p=0.01,
+    smallest_p=0.001,
 ):
     """Phases in other shares, as predicted or labelled, with a repair or without."""
     row = SimpleNamespace(
@@ -27,10 +35,10 @@ def findings(
     )
     mitigation = chosen and SimpleNamespace(chosen=chosen, chosen_row=row)
     return Findings(
-        measured=None,
+        measured=SimpleNamespace(tests=SimpleNamespace(smallest_p=smallest_p)),
         factors=SimpleNamespace(moved=moved, is_explained=True),
         fractions=SimpleNamespace(
-            basis=basis, p=0.01, source={"a": 0.3, "b": 0.7}, target={"a": 0.5, "b": 0.5}
+            basis=basis, p=p, source={"a": 0.3, "b": 0.7}, target={"a": 0.5, "b": 0.5}
         ),
         performance=None,
         mitigation=mitigation,
@@ -58,6 +66,13 @@ def test_predictions_of_a_failing_model_tell_nothing_of_phases(found, fails, sus
     if found.chosen and suspected is False:
         found.mitigation.chosen_row.phase_fraction["b"] = 0.69
     assert found.suspects_label_shift(0.05, fails=fails) is suspected
+
+
+def test_units_too_few_for_any_p_do_not_tell_that_phases_are_the_same():
+    few = findings(basis="labels", p=0.1, smallest_p=0.1)
+    assert few.suspects_label_shift(0.05, fails=False) is None
+    enough = findings(basis="labels", p=0.1, smallest_p=0.03)
+    assert enough.suspects_label_shift(0.05, fails=False) is False
 
 
 def looks(gammas):

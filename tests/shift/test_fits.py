@@ -1,10 +1,14 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from mstool.shift.appearance import N_BINS, describe, grey_histogram, radial_power
+from mstool.shift.factors import Factors
 from mstool.shift.mixture import mix_power, power_by_phase
-from mstool.shift.sharpness import fit_spectrum, spectrum_intervals
+from mstool.shift.ranges import TrainingGreys, derive_ranges
+from mstool.shift.sharpness import FREQUENCY, SpectrumFit, fit_spectrum, spectrum_intervals
 from mstool.shift.transfer import Transfer, fit_transfer, quantiles, transfer_intervals
 
 
@@ -118,3 +122,38 @@ def test_one_micrograph_varies_as_those_of_the_other_set(draw):
         assert fit_spectrum(many, powers(draw(1, seed + 10))).moved == ()
     found = spectrum_intervals(fit_spectrum(many, many[:1]), many, many[:1], 0)
     assert np.isnan(found["blur_px"]).all()
+
+
+def powers_of(structure, noise=0.0, zoom=1.0, seed=0):
+    """Logarithms of power of eight micrographs of one kind, magnified, with noise."""
+    shifted = np.interp(FREQUENCY * zoom, FREQUENCY, structure) + 2 * np.log(zoom)
+    scatter = np.random.default_rng(seed).normal(0, 0.02, (8, len(FREQUENCY)))
+    return np.log(np.exp(shifted) + noise**2) + scatter
+
+
+STRUCTURE = 2 - 5 * np.log(20 * FREQUENCY + 1)
+
+
+def test_what_there_was_is_told_without_any_change_but_contrast():
+    source, target = powers_of(STRUCTURE), powers_of(STRUCTURE, zoom=1.5, seed=1)
+    fit = fit_spectrum(source, target)
+    assert fit.moved == ("magnification",)
+    difference = (target.mean(axis=0) - source.mean(axis=0))[2:]
+    assert fit.rms_before == pytest.approx(difference.std(), rel=0.05)
+    brighter = fit_spectrum(source, source + 2 * np.log(0.6))
+    assert brighter.rms_before < 0.35  # leeway of contrast
+
+
+def looks(powers):
+    return [SimpleNamespace(log_power=row) for row in powers]
+
+
+def test_training_covers_noise_and_zoom_of_magnified_micrographs():
+    source, target = powers_of(STRUCTURE), powers_of(STRUCTURE, noise=0.05, zoom=0.7, seed=1)
+    spectrum = SpectrumFit(0.3, 0.05, 0.7, ("blur", "noise", "magnification"), 0, 0)
+    factors = Factors(Transfer(), spectrum, (), {})
+    units = TrainingGreys(1.0, 0.0, 1.0)
+    ranges = derive_ranges(factors, looks(source), looks(target), units, (0.8, 1.25))
+    assert ranges["noise"] == pytest.approx((0, 0.055), abs=0.005)
+    assert ranges["blur_px"][1] < 0.6
+    assert ranges["zoom"] == pytest.approx((0.7**1.1, 1.25), abs=0.001)

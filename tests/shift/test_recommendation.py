@@ -127,6 +127,12 @@ def test_a_repair_is_better_if_it_is_clearly_more_consistent_or_right(theirs, re
     assert compare(alike(0.95), theirs, repaired).is_better == is_better
 
 
+@pytest.mark.parametrize(("right", "is_worse"), [(0.799, False), (0.7, True)])
+def test_labels_show_that_a_repair_makes_worse_only_what_it_clearly_does(right, is_worse):
+    found = compare(alike(0.95), alike(0.9, recall=0.8), alike(0.9, recall=right))
+    assert (found.makes_worse, found.is_better) == (is_worse, False)
+
+
 def test_nothing_is_no_better_than_itself():
     found = compare(alike(0.95), alike(0.9), alike(0.5), is_auto=True)
     assert (found.chosen, found.is_better) == ("none", False)

@@ -62,7 +62,8 @@ def draw_sides(unit_is_source, n_permutations, seed):
 def smallest_p(n_source, n_target, n_permutations):
     """Least p that so many units allow.
 
-    Two sets of the same size can be swapped without a change, so that each value comes twice.
+    Two sets of the same size can be swapped without a change, so that each value comes twice, among
+    those that are drawn at random too.
 
     Examples
     --------
@@ -70,9 +71,8 @@ def smallest_p(n_source, n_target, n_permutations):
     0.1
     """
     ways = comb(n_source + n_target, n_source)
-    if ways > _MOST_ENUMERATED:
-        return 1 / (n_permutations + 1)
-    return (2 if n_source == n_target else 1) / ways
+    least = (2 if n_source == n_target else 1) / ways
+    return least if ways <= _MOST_ENUMERATED else max(least, 1 / (n_permutations + 1))
 
 
 def number_units(groups: Sequence[str], is_source: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 def p_value(statistics):
     """Share of what chance gives, (B,), that is at least the first, which is what was seen.
 
-    It is above 0 [1]_, and NaN if what was seen is.
+    It is above 0 [1]_, and NaN if what was seen is; what is undefined by chance counts as so large.
 
     References
     ----------
@@ -17,7 +17,7 @@ def p_value(statistics):
     if not np.isfinite(statistics[0]):
         return float("nan")
     tolerance = 1e-12 * max(1.0, abs(statistics[0]))  # the mirrored division gives the same value
-    return float(np.mean(statistics >= statistics[0] - tolerance))
+    return float(np.mean(~(statistics < statistics[0] - tolerance)))
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:

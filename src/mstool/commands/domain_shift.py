@@ -140,13 +140,19 @@ def domain_shift(
     from mstool.pipeline.job import Job
     from mstool.pipeline.kept_parts import start_budget
     from mstool.pipeline.shift.compare import RECORD, check_verdict, compare_sets, load_model
-    from mstool.pipeline.shift.plan import ShiftSettings, parse_repairs, parse_simulations
+    from mstool.pipeline.shift.plan import (
+        ShiftSettings,
+        check_simulations,
+        parse_repairs,
+        parse_simulations,
+    )
     from mstool.pipeline.shift.products import check_free, write_augmentation
     from mstool.pipeline.shift.samples import find_sets
 
     job = Job(out, overwrite, make_reporter("domain-shift", quiet, verbose))
     budget = start_budget(job.run, max_time_s)
     repairs, is_auto = parse_repairs(mitigate)
+    check_simulations(simulate, save_simulated, model is not None)
     make_deterministic()
     reuse_freed_memory()
     use_threads(threads, job.report)

@@ -60,13 +60,25 @@ def _flattering_scores(found: Findings) -> Iterator[str]:
 
 
 def _unexplained(found: Findings) -> Iterator[str]:
-    fits = {"grey levels": found.factors.transfer, "spectra": found.factors.spectrum}
+    """What no factor explains; one unit against one tells not how much is left by chance."""
+    factors = found.factors
+    fits = {"grey levels": factors.transfer, "spectra": factors.spectrum}
     places = [place for place, fit in fits.items() if not fit.is_explained]
-    if places:
+    if not places:
+        return
+    if found.measured.tests.smallest_p >= 1:
         yield (
-            f"no factor explains the {' and '.join(places)} of the target: think of etching, "
-            "staining or other structures, and do not rely on the values that were fitted"
+            "one against one does not tell by how much micrographs of one set differ: what was "
+            "fitted, and what is left of it, may be no shift"
         )
+        return
+    causes = ["etching", "staining", "other structures"]
+    if not factors.fractions:  # without labels or a network
+        causes.append("phases in other shares")
+    yield (
+        f"no factor explains the {' and '.join(places)} of the target: think of "
+        f"{', '.join(causes[:-1])} or {causes[-1]}, and do not rely on the values that were fitted"
+    )
 
 
 def _extrapolated(found: Findings) -> Iterator[str]:

@@ -160,7 +160,8 @@ def fit_factors(
 
         histograms = origin.rows(grey_histogram, change)
         phases, fractions = origin.phases(n_classes, change)
-        transfer = fit_transfer(histograms, target_histograms, phases, fractions)
+        again = fit_transfer(histograms, target_histograms, phases, fractions)
+        transfer = replace(again, rms_before=transfer.rms_before)
     intervals = transfer_intervals(transfer, histograms, target_histograms, seed, phases, fractions)
     intervals |= spectrum_intervals(spectrum, found.powers, target_powers, seed)
     if found.by_phases and PHASES not in transfer.moved:
@@ -198,7 +199,8 @@ def _explain_spectrum(
         for one in list(found):
             mixed = mix_power(one.powers, by_phase, change_of_phases)
             found.append(explain(mixed, True, one.contrast))
-    return min(found, key=lambda one: (not one.fit.is_explained, len(one.fit.moved), one.fit.rms))
+    best = min(found, key=lambda one: (not one.fit.is_explained, len(one.fit.moved), one.fit.rms))
+    return replace(best, fit=replace(best.fit, rms_before=found[0].fit.rms_before))
 
 
 def _contrast(transfer: Transfer, histograms: np.ndarray) -> float:

@@ -41,7 +41,8 @@ class Findings:
         """Whether phase fractions differ by more than chance; None where nothing tells.
 
         Predictions on images that changed tell nothing of phases, and nor do those of a model that
-        `fails` on them, unless a repair makes them as consistent as on the source.
+        `fails` on them, unless a repair makes them as consistent as on the source. Units too few
+        for any p below alpha do not tell that fractions are the same.
         """
         factors, found = self.factors, self.fractions
         if found is None:
@@ -56,5 +57,7 @@ class Findings:
             elif fails or set(factors.moved) - {PHASES} or not factors.is_explained:
                 return None
         ours = found.source
-        differs = suspect_label_shift([theirs[name] for name in ours], list(ours.values()))
-        return bool(p <= alpha and differs)
+        if not suspect_label_shift([theirs[name] for name in ours], list(ours.values())):
+            return False
+        can_tell = self.measured.tests.smallest_p <= alpha
+        return bool(p <= alpha) if can_tell else None

@@ -47,9 +47,9 @@ class Mitigation:
 
     @property
     def makes_worse(self) -> bool:
-        """Whether the labels show that it loses more than it brings; False without labels."""
+        """Whether its score is clearly lower than without a repair; False without labels."""
         without = next(row for row in self.repairs if row.name == NONE)
-        return self.chosen_row.mean_iou < without.mean_iou
+        return self.chosen_row.mean_iou < without.mean_iou - LEAST_GAIN
 
 
 def compare_repairs(

@@ -61,11 +61,13 @@ def derive_ranges(
     ]
     if names:
         powers = np.stack([one.log_power for one in source])
-        fits = [fit_named_spectrum(names, powers, one.log_power[None]) for one in target]
+        zoomed = [factors.spectrum.magnification]
+        fits = [fit_named_spectrum(names, powers, one.log_power[None], zoomed) for one in target]
         found["blur_px"] = _from_zero([fit.blur_px for fit in fits])
         found["noise"] = _from_zero([fit.noise / training.std for fit in fits])
     if "magnification" in factors.moved:
-        found["zoom"] = _hull([factors.spectrum.magnification, *zoom], is_factor=True)
+        low, high = _hull([factors.spectrum.magnification], is_factor=True)
+        found["zoom"] = min(low, zoom[0]), max(high, zoom[1])
     return found
 
 

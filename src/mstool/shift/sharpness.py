@@ -18,6 +18,7 @@ _WORTH_MORE = 0.6  # a richer model must leave less than this share of the diffe
 _LEEWAY = 0.7  # of the logarithm of power, by which contrast may still differ
 _FLOOR = 4e-6
 _ZOOMS = np.exp(np.linspace(np.log(0.5), np.log(2), 57))
+_NEAR = 0.25  # of the logarithm of magnification, by which resamples may differ
 _SHARPER = 2.5  # times better must "sharper" fit than "noisier" to be believed
 _SIGMAS = np.concatenate([[0.0], np.linspace(0.15, 5, 98)])  # blurs that are tabulated [px]
 _MODELS = (  # from simple to rich; the best of the first size that fits is taken
@@ -41,7 +42,7 @@ class SpectrumFit:
     magnification: float  # how many times larger structures appear [1]
     moved: tuple[str, ...]  # what had to be changed: some of blur, noise, magnification
     rms: float  # what is left of the difference of the logarithms of power
-    rms_before: float  # what there was, contrast apart
+    rms_before: float  # what is left of it by contrast alone
     is_explained: bool = True
 
     @property
@@ -77,8 +78,10 @@ def spectrum_intervals(fit, source, target, seed, n_resamples=60):
     if min(len(source), len(target)) < 2:
         return dict.fromkeys(keys, (float("nan"),) * 2)
     names = tuple(dict.fromkeys((*fit.moved, "blur", "noise")))
+    is_near = abs(np.log(_ZOOMS / fit.magnification)) < _NEAR
+    zooms = _ZOOMS[is_near] if "magnification" in names else None
     draws = [
-        fit_named_spectrum(names, *drawn, near=fit.magnification)
+        fit_named_spectrum(names, *drawn, zooms)
         for drawn in resample_sets(source, target, n_resamples, seed)
     ]
     keys += ("magnification",) if "magnification" in names else ()
@@ -88,15 +91,14 @@ def spectrum_intervals(fit, source, target, seed, n_resamples=60):
     }
 
 
-def fit_named_spectrum(model, source, target, near=None) -> SpectrumFit:
-    """Fit given parameters; with `near`, only magnifications within a quarter of that one."""
-    zooms = [1.0]
-    if "magnification" in model:
-        is_near = np.ones(len(_ZOOMS), bool) if near is None else abs(np.log(_ZOOMS / near)) < 0.25
-        zooms = _ZOOMS[is_near]
+def fit_named_spectrum(model, source, target, zooms=None) -> SpectrumFit:
+    """Fit given parameters at the best of some magnifications: of all, or if that is none, at 1."""
+    if zooms is None:
+        zooms = _ZOOMS if "magnification" in model else [1.0]
     want = _log(np.exp(target)).mean(axis=0)
     found = (_fit_at(float(zoom), model, source, want) for zoom in zooms)
-    return min(found, key=lambda fit: fit.rms)
+    best = min(found, key=lambda fit: fit.rms)
+    return replace(best, rms_before=_fit_at(1.0, (), source, want).rms)
 
 
 def _fit_at(zoom, model, source, want):
@@ -123,13 +125,14 @@ def _fit_at(zoom, model, source, want):
     found = least_squares(residual, start, bounds=(lower, upper), x_scale=scale)
     values = dict(zip(free, found.x[1:], strict=True))
     blur, noise = values.get("blur", 0.0), values.get("noise", 0.0) * unit
+    rms = float(np.sqrt(np.mean(found.fun**2)))
     return SpectrumFit(
         blur_px=_sigma_of(blur),
         noise=float(np.sign(noise) * np.sqrt(abs(noise))),
         magnification=float(zoom),
         moved=tuple(model),
-        rms=float(np.sqrt(np.mean(found.fun**2))),
-        rms_before=float(np.sqrt(np.mean(residual([0.0] * (1 + len(free))) ** 2))),
+        rms=rms,
+        rms_before=rms,
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mstool.labels.legend import Legend, legend_from_toml
 from mstool.nn.checkpoint import LoadedModel
 from mstool.nn.scan import Network
 from mstool.pipeline.kept_parts import KeptParts
@@ -45,6 +46,13 @@ class Comparison:
     def classes(self) -> tuple[str, ...]:
         """Names of the classes; empty without a model."""
         return self.model.checkpoint.classes if self.model else ()
+
+    @property
+    def legend(self) -> Legend | None:
+        """Of the model, or else of the label maps; None without either."""
+        if self.model is not None:
+            return legend_from_toml(self.model.checkpoint.legend)
+        return next((one.opened.legend for one in self.sets if one.opened.legend), None)
 
     @property
     def sets(self) -> tuple[SampledSet, SampledSet]:
@@ -88,6 +96,12 @@ def list_doubts(source: SampledSet, target: SampledSet) -> list[str]:
     if (source.pixel_size_um is None) != (target.pixel_size_um is None):
         known = "source" if source.pixel_size_um else "target"
         doubts.append(f"only the {known} has a pixel size; the magnification may differ")
+    factor = target.opened.reading.scale / source.opened.reading.scale
+    if factor != 1:
+        doubts.append(
+            f"the target was magnified {factor:.3g} times to the pixel size of the source, which "
+            "alone changes sharpness and noise"
+        )
     edges = [
         np.median([np.sqrt(field[..., 0].size) for field in one.fields]) for one in (source, target)
     ]

@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 
 from mstool.io.atomic import write_text
 from mstool.io.tables import to_csv
-from mstool.labels.legend import legend_from_toml, palette
+from mstool.labels.legend import palette
+from mstool.nn.scan import Network
 from mstool.pictures.distributions import draw_embedding, draw_histograms, draw_spectra
 from mstool.pictures.repairs import draw_examples, draw_mitigation
 from mstool.pictures.robustness import draw_estimates, draw_robustness
@@ -111,9 +112,9 @@ def _draw_examples(c: Comparison, repair: Repair | None) -> None:
     """Draw a micrograph of either set and what a repair makes of it, with predictions."""
     rows = []
     for ours, theirs in list(zip(c.source.samples, c.target.samples, strict=False))[:_N_EXAMPLES]:
-        mine, new = (cut_middle(one.fields[0], _EXAMPLE_PX) for one in (ours, theirs))
+        new = theirs.fields[0]
         row = [
-            _panel(c, f"source: {ours.name}", mine, c.network),
+            _panel(c, f"source: {ours.name}", ours.fields[0], c.network),
             _panel(c, f"target: {theirs.name}", new, c.network),
         ]
         if repair is not None:
@@ -123,10 +124,14 @@ def _draw_examples(c: Comparison, repair: Repair | None) -> None:
     title, colours = "Source and target", np.zeros((256, 3), np.uint8)
     if c.model is not None:
         title += "; colours: prediction"
-        colours = palette(legend_from_toml(c.model.checkpoint.legend))
+        colours = palette(c.legend)
     figure = draw_examples(rows, c.classes, colours, title, c.source.pixel_size_um)
     save_figure(c.out / "examples.png", figure)
 
 
-def _panel(c: Comparison, name: str, stored: np.ndarray, network):
-    return name, to_unit(stored, c.levels), None if network is None else network.classes(stored)
+def _panel(
+    c: Comparison, name: str, field: np.ndarray, network: Network | None
+) -> tuple[str, np.ndarray, np.ndarray | None]:
+    """Middle of a field, which is repaired and predicted as a whole, as it was before."""
+    classes = None if network is None else cut_middle(network.classes(field), _EXAMPLE_PX)
+    return name, to_unit(cut_middle(field, _EXAMPLE_PX), c.levels), classes

@@ -64,6 +64,24 @@ def parse_simulations(texts: Sequence[str] | None) -> dict[str, tuple[float, ...
     return doses
 
 
+def check_simulations(texts: Sequence[str] | None, save: bool, has_model: bool) -> None:
+    """Refuse simulations of which nothing would come.
+
+    Raises
+    ------
+    UsageError
+        If what is asked for is neither shown to a network nor written, or nothing is to write.
+    """
+    doses = parse_simulations(texts)
+    if save and not doses:
+        raise UsageError("--save-simulated: --simulate none leaves nothing to write; drop either")
+    if texts and doses and not (save or has_model):
+        raise UsageError(
+            f"--simulate {texts[0]}: needs a network; name one with --model, or give "
+            "--save-simulated"
+        )
+
+
 def parse_repairs(text: str) -> tuple[tuple[str, ...], bool]:
     """Repairs to try, and whether the best of them is to be chosen.
 

@@ -199,6 +199,13 @@ def _check_alike(source: MicrographSet, target: MicrographSet) -> None:
             f"the source has {source.n_channels} channels, the target {target.n_channels}; give "
             "--grey"
         )
+    ours, theirs = source.legend, target.legend
+    if ours is not None and theirs is not None and ours.names != theirs.names:
+        raise InputError(
+            f"the source has the classes {', '.join(ours.names)}, the target "
+            f"{', '.join(theirs.names)}; read both through one legend (--legend or --classes), "
+            "tiles when they are cut"
+        )
 
 
 def _sample(opened: MicrographSet, size: int, most: int, report: Reporter) -> SampledSet:

@@ -8,7 +8,7 @@ from functools import cache, partial
 import numpy as np
 
 from mstool.chance.divisions import Division
-from mstool.labels.legend import IGNORE_INDEX, legend_from_toml, legend_from_values, palette
+from mstool.labels.legend import IGNORE_INDEX, palette
 from mstool.nn.augment import PRESETS, Augmentation
 from mstool.nn.scan import Network
 from mstool.pipeline.shift.comparison import Comparison
@@ -22,12 +22,7 @@ from mstool.shift.dosing import DosedFamily, Piece, Robustness, dose_family, gat
 from mstool.shift.factors import Factors, Origin, fit_factors
 from mstool.shift.grey_levels import cut_middle, to_stored, to_unit
 from mstool.shift.mitigation import Mitigation, compare_repairs
-from mstool.shift.phase_fractions import (
-    PhaseFractions,
-    compare_fractions,
-    count_classes,
-    true_fractions,
-)
+from mstool.shift.phase_fractions import PhaseFractions, compare_fractions, true_fractions
 from mstool.shift.ranges import derive_ranges, greys_of_training
 from mstool.shift.readings import Reading, add_readings
 
@@ -46,15 +41,14 @@ def find_fractions(c: Comparison, division: Division) -> PhaseFractions | None:
     """Phase fractions of the label maps where both sets have them all, else of the predictions."""
     rows, basis = None, "labels"
     if all(one.has_all_truths for one in c.sets):
-        n = _count_classes(c)
+        n = len(c.legend.names)
         rows = [np.stack([true_fractions(s.truths, n) for s in one.samples]) for one in c.sets]
     if rows is None or not np.isfinite(np.concatenate(rows)).all():  # or nothing labelled in one
         if c.readings is None:
             return None
         basis = "prediction"
         rows = [np.stack([r.fractions for r in one.readings]) for one in c.readings]
-    names = c.classes or [str(number) for number in range(rows[0].shape[1])]
-    return compare_fractions(rows, basis, c.groups, division, names)
+    return compare_fractions(rows, basis, c.groups, division, c.legend.names)
 
 
 def fit_change(c: Comparison, fractions: PhaseFractions | None) -> Factors:
@@ -218,12 +212,9 @@ def derive_augmentation(c: Comparison, factors: Factors) -> Augmentation:
 
 def save_simulated(c: Comparison) -> None:
     """Write whole fields of the source under every dose, with their labels where there are some."""
-    legend = legend_from_values(range(_count_classes(c)))
-    if c.model is not None:
-        legend = legend_from_toml(c.model.checkpoint.legend)
     chosen = _usable_source(c)[: c.settings.simulated_images]
     pieces = _cut_pieces(c, chosen, c.settings.size)
-    write_simulated(c, pieces, palette(legend) if _has_truth(c) else None)
+    write_simulated(c, pieces, palette(c.legend) if _has_truth(c) else None)
 
 
 def _part_of(family: str) -> str:
@@ -309,9 +300,3 @@ def _fresh_source(c: Comparison) -> list[int]:
 
 def _readings_of(c: Comparison, numbers: Sequence[int]) -> list[Reading]:
     return [c.readings[0].readings[number] for number in numbers]
-
-
-def _count_classes(c: Comparison) -> int:
-    """Classes of the network, or else of the label maps; at least 1."""
-    truths = [t for one in c.sets for s in one.samples for t in s.truths if t is not None]
-    return len(c.classes) or count_classes(truths)
