@@ -393,6 +393,27 @@ def test_validation_without_a_labelled_pixel_is_said_and_null(run_mstool, study)
     assert [row["val_mean_iou"] for row in rows(study / "m" / "history.csv")] == ["", ""]
 
 
+def test_classes_that_nobody_shows_are_said_and_have_no_say(run_mstool, study):
+    relabel(study, lambda labels: np.where(labels == 1, 2, labels), folds=[2])
+    ended = cut_and_train(run_mstool, "--classes", "a=0,b=1,c=2")
+    assert ended.code == 0, ended.stderr
+    assert 'warning: no pixel to train on is "b", which cannot be learnt' in ended.stderr
+    assert 'warning: no pixel to validate on is "c", which has no say' in ended.stderr
+    for row in rows(study / "m" / "history.csv"):
+        shown = (float(row["val_iou_a"]) + float(row["val_iou_b"])) / 2
+        assert float(row["val_mean_iou"]) == pytest.approx(shown)
+
+
+def test_tiles_that_teach_nothing_are_counted(run_mstool, study):
+    first = iter([True])
+    relabel(study, lambda labels: labels if next(first, False) else labels * 0 + 255, folds=[2])
+    ended = cut_and_train(run_mstool, "--classes", "a=0,b=1,ignore=255")
+    assert ended.code == 0, ended.stderr
+    assert re.search(r"\d+ of \d+ tiles to train on have no labelled pixel", ended.stderr)
+    assert "the others are of 1 of 2 micrographs" in ended.stderr
+    assert "warning" not in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("folds", "options", "name"),
     [

@@ -37,9 +37,9 @@ from mstool.nn.validate import expect_validation_s, whole_image_confusions
 from mstool.nn.weights import LoadedWeights, describe_loaded, load_weights
 from mstool.pipeline.job import Job
 from mstool.pipeline.train.train_flags import TrainSettings
-from mstool.pipeline.train.training_data import TrainingData
+from mstool.pipeline.train.training_data import TrainingData, list_missing_labels
 from mstool.reporting import Reporter
-from mstool.scores.metrics import compute_metrics
+from mstool.scores.metrics import accuracy, iou, mean_iou_of_truth
 from mstool.splits.inherited import find_transductive, list_inherited_leaks
 from mstool.splits.leaks import list_names
 
@@ -90,6 +90,8 @@ def prepare_learner(
         () if loaded is None else loaded.inherited, data.roles, data.folder.sources
     )
     _note_transductive(transductive, job)
+    for line in list_missing_labels(data):
+        report.note(line)
     if settings.arch != PIXEL:
         freeze(segmenter.network, parse_finetune(settings.finetune))
     if not data.roles.test:
@@ -269,9 +271,10 @@ def _validator(
             compute,
             team,
         )
-        metrics = compute_metrics(confusions.sum(axis=0))
-        by_class = {f"iou_{name}": value for name, value in zip(names, metrics.iou, strict=True)}
-        return {"mean_iou": metrics.mean_iou, "accuracy": metrics.accuracy, **by_class}
+        pooled = confusions.sum(axis=0)
+        by_class = {f"iou_{name}": value for name, value in zip(names, iou(pooled), strict=True)}
+        chosen_by = float(mean_iou_of_truth(pooled))
+        return {"mean_iou": chosen_by, "accuracy": float(accuracy(pooled)), **by_class}
 
     return validate
 
