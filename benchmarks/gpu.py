@@ -154,7 +154,7 @@ def own_step(bench: Bench, folder: Path) -> Work:
     images, labels = (torch.stack(parts) for parts in zip(*pairs, strict=True))
     if bench.is_cuda:
         images, labels = images.pin_memory(), labels.pin_memory()
-    return lambda: fit._train_step(images, labels, bench.batch_size, 0.5)
+    return lambda: fit._train_step(images, labels, 0.5)
 
 
 def bare_step(bench: Bench, compute: Compute, channels_last: bool, mode: str | None) -> Work:

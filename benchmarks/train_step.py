@@ -117,7 +117,7 @@ def prepare_fit(spec: ModelSpec, compute: Compute, size: int, batch_size: int, o
     def step() -> None:
         pairs = [crops[fit.state.n_steps, index] for index in range(batch_size)]
         images, maps = (torch.stack(parts) for parts in zip(*pairs, strict=True))
-        fit._train_step(images, maps, batch_size, 0.5)
+        fit._train_step(images, maps, 0.5)
 
     return step
 

@@ -297,6 +297,7 @@ def test_leak_is_refused_before_the_first_step(run_mstool, study, kind):
         (["--encoder", "resnet18"], 2, "--encoder"),
         (["--decoder-width", "0.5"], 2, "--decoder-width 0.5: needs --arch unet, "),
         (["--loss", "mse"], 2, "--loss mse"),
+        (["--finetune", "decoder", "--encoder-lr-factor", "0.1"], 2, "--encoder-lr-factor 0.1"),
         (["--finetune", "some"], 2, "--finetune some"),
         (["--class-weights", "1,2,3"], 2, "--class-weights"),
         (["--class-weights", "a"], 2, "--class-weights a"),
@@ -418,6 +419,27 @@ def test_validation_without_a_labelled_pixel_is_said_and_null(run_mstool, study)
     assert [row["val_mean_iou"] for row in rows(study / "m" / "history.csv")] == ["", ""]
 
 
+def test_classes_that_nobody_shows_are_said_and_have_no_say(run_mstool, study):
+    relabel(study, lambda labels: np.where(labels == 1, 2, labels), folds=[2])
+    ended = cut_and_train(run_mstool, "--classes", "a=0,b=1,c=2")
+    assert ended.code == 0, ended.stderr
+    assert 'warning: no pixel to train on is "b", which cannot be learnt' in ended.stderr
+    assert 'warning: no pixel to validate on is "c", which has no say' in ended.stderr
+    for row in rows(study / "m" / "history.csv"):
+        shown = (float(row["val_iou_a"]) + float(row["val_iou_b"])) / 2
+        assert float(row["val_mean_iou"]) == pytest.approx(shown)
+
+
+def test_tiles_that_teach_nothing_are_counted(run_mstool, study):
+    first = iter([True])
+    relabel(study, lambda labels: labels if next(first, False) else labels * 0 + 255, folds=[2])
+    ended = cut_and_train(run_mstool, "--classes", "a=0,b=1,ignore=255")
+    assert ended.code == 0, ended.stderr
+    assert re.search(r"\d+ of \d+ tiles to train on have no labelled pixel", ended.stderr)
+    assert "the others are of 1 of 2 micrographs" in ended.stderr
+    assert "warning" not in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("folds", "options", "name"),
     [
@@ -478,6 +500,16 @@ def test_full_disk_is_one_line_and_leaves_no_half_file(study):
     assert "Traceback" not in ended.stderr
     assert not (study / "full" / "train.json").exists()
     assert not list((study / "full").rglob("*.safetensors"))
+
+
+def test_crops_that_are_alone_or_larger_than_tiles_are_said(run_mstool, study):
+    tile = ("tile", "raw", "--labels", "labels", "--size", 96, "--overlap", 8, "-o", "one", "-q")
+    assert run_mstool(*tile).code == 0
+    command = ("train", "one", *TRAIN[2:], *TINY, "--epochs", 1, "--max-images", 1)
+    ended = run_mstool(*command, "--crop", 112, "-o", "alone")
+    assert ended.code == 0, ended.stderr
+    assert "a single tile: batch normalisation learns from one crop at a time" in ended.stderr
+    assert "--crop 112: larger than the tiles of 96 pixels" in ended.stderr
 
 
 def test_preview_draws_crops_and_trains_nothing(run_mstool, study):
@@ -550,6 +582,8 @@ def test_a_pixel_classifier_that_was_stopped_ends_with_the_same_weights(
         (("--depth", 3), "--depth 3: needs --arch unet-plain"),
         (("--finetune", "full"), "--finetune full: the encoder of pixel-classifier stays frozen"),
         (("--encoder-lr-factor", 0.1), "stays frozen"),
+        (("--patience", 3), "--patience 3: pixel-classifier is validated once"),
+        (("--augment", "spatial", "--views", 1), "--augment spatial: with --views 1"),
         (("--encoder", "resnet18"), "--encoder resnet18: --features filters has no encoder"),
         (("--weights", "imagenet"), "--weights imagenet: --features filters has no encoder"),
         (("--features", "colour"), "--features colour: 'colour' is none; use filters"),

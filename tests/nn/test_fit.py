@@ -159,6 +159,22 @@ def test_running_means_that_are_not_finite_end_the_run(make_fit):
         fit.run(Reporter(), never)
 
 
+@pytest.mark.parametrize("n_labelled", [2, 1, 0])
+def test_crops_without_a_label_do_not_make_the_loss_look_small(make_fit, n_labelled):
+    class Crops(CropSet):
+        def __getitem__(self, place):
+            image, labels = super().__getitem__(place)
+            return image, labels if place[1] < n_labelled else labels * 0 + 255
+
+    fit = make_fit(n_tiles=2, epochs=1, lr=1e-9, ema=0)
+    fit.crops.__class__ = Crops
+    fit.run(Reporter(), never)
+    image, labels = CropSet.__getitem__(fit.crops, (0, 0))
+    loss = build_loss("ce")(fit.segmenter.train()(image[None]), labels[None])
+    told = fit.state.history[0]["train_loss"]
+    assert told == (pytest.approx(loss.item(), rel=1e-4) if n_labelled else None)
+
+
 def test_validation_without_a_labelled_pixel_is_not_called_a_score(make_fit, capsys):
     fit = make_fit(validate=lambda _: {"mean_iou": NAN}, epochs=3, patience=1)
     assert fit.run(Reporter("train", 0), never)
@@ -364,7 +380,7 @@ def test_steps_are_those_of_adamw_whatever_the_order_in_memory(make_fit):
         images = torch.rand(2, 1, 16, 16, generator=generator)
         labels = torch.randint(0, 2, (2, 16, 16), generator=generator)
         for one in (fit, plain):
-            one._train_step(images, labels, 2, 0.5)
+            one._train_step(images, labels, 0.5)
     for ours, theirs in zip(fit.segmenter.parameters(), plain.segmenter.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
 
@@ -375,11 +391,11 @@ def test_moments_that_were_saved_go_on_in_the_order_of_the_weights(make_fit):
     for fit in (whole, stopped, resumed):
         fit.compute.place(fit.segmenter)
     for fit in (whole, stopped):
-        fit._train_step(images, labels, 2, 0.5)
+        fit._train_step(images, labels, 0.5)
     stopped.save()
     assert resumed.resume()
     for fit in (whole, resumed):
-        fit._train_step(images, labels, 2, 0.5)
+        fit._train_step(images, labels, 0.5)
     after = resumed.segmenter.state_dict()
     assert all(torch.equal(after[name], t) for name, t in whole.segmenter.state_dict().items())
 
@@ -414,5 +430,5 @@ def test_a_step_on_a_gpu_is_not_waited_for(make_fit, monkeypatch, waits):
     image, labels = fit.crops[0, 0]
     labels[:3] = 255
     with waits:
-        fit._train_step(image[None], labels[None], 1, 0.5)
+        fit._train_step(image[None], labels[None], 0.5)
     assert waits.found == []

@@ -167,7 +167,7 @@ def test_sums_are_parsed():
     assert parse_loss("ce + 0.3*dice") == {"ce": 1.0, "dice": 0.3}
 
 
-@pytest.mark.parametrize("text", ["", "ce+", "bce", "ce*2", "-1*ce"])
+@pytest.mark.parametrize("text", ["", "ce+", "bce", "ce*2", "-1*ce", "0*ce+0*dice"])
 def test_other_losses_are_refused(text):
     with pytest.raises(UsageError, match="--loss"):
         parse_loss(text)

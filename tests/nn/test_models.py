@@ -191,6 +191,16 @@ def test_every_encoder_parameter_that_is_used_belongs_to_one_stage():
     assert sorted(members) == sorted(id(p) for p in network.encoder.parameters())
 
 
+@pytest.mark.parametrize(
+    ("arch", "encoder"), [("dpt", "tu-vit_tiny_patch16_224"), ("unet", "efficientnet-b0")]
+)
+def test_a_frozen_encoder_is_frozen_whole_and_needs_no_stages(arch, encoder):
+    network = build_network(ModelSpec(arch, encoder, 1, 2))
+    freeze(network, 0)
+    assert not any(p.requires_grad for p in network.encoder.parameters())
+    assert all(p.requires_grad for p in network.segmentation_head.parameters())
+
+
 def test_frozen_normalisation_keeps_its_statistics():
     network = segmenter().network
     freeze(network, 0)

@@ -14,6 +14,7 @@ from mstool.scores.metrics import (
     kappa,
     mcc,
     mean_iou,
+    mean_iou_of_truth,
     precision,
     recall,
 )
@@ -34,6 +35,15 @@ def test_scores_agree_with_hand_calculation():
     assert metrics.recall[:2] == pytest.approx([4 / 5, 3 / 5])
     assert metrics.accuracy == pytest.approx(7 / 10)
     assert metrics.mean_iou == pytest.approx((4 / 7 + 3 / 6) / 2)
+
+
+def test_a_pixel_of_a_class_that_is_not_there_does_not_make_the_better_prediction_the_worse():
+    worse = 100 * BY_HAND
+    better = np.array([[499, 0, 1], *worse[1:]])  # one pixel of 500 is taken for the absent class
+    assert mean_iou(better) < mean_iou(worse)
+    assert mean_iou_of_truth(better) == pytest.approx((499 / 700 + 3 / 5) / 2)
+    assert mean_iou_of_truth(worse) == mean_iou(worse) == pytest.approx((4 / 7 + 3 / 6) / 2)
+    assert np.isnan(mean_iou_of_truth(np.zeros((2, 2))))
 
 
 def test_kappa_and_mcc_agree_with_hand_calculation():

@@ -279,8 +279,9 @@ def train(
     Trains on the folds of the split that are neither for the test nor for validation. No group and
     no micrograph, told by its pixels, may be on two sides, and no field of view either, which is
     searched for as by mstool split --audit, but upright alone. Validation is on whole micrographs,
-    and the best weights are kept. Ctrl-C, SIGTERM, SIGUSR1 and the other signals that batch queues
-    send save what is needed to go on; the same command goes on, and ends with the same weights.
+    and the weights with the best mean IoU over the classes in them are kept. Ctrl-C, SIGTERM,
+    SIGUSR1 and the other signals that batch queues send save what is needed to go on; the same
+    command goes on, and ends with the same weights.
 
     Where --max-time ends the training while the score on the validation still rises, it says so. To
     go on from there, begin another one with these weights: --weights model/model.safetensors -o

@@ -47,12 +47,13 @@ def freeze(network: nn.Module, n_stages: int | None) -> None:
     """
     if n_stages is None:
         return
-    stages = encoder_stages(network)
+    stages = encoder_stages(network) if n_stages else []
     if n_stages > len(stages):
         raise UsageError(f"--finetune top-{n_stages}: the encoder has {len(stages)} stages")
-    for stage in stages[: len(stages) - n_stages]:
+    network.encoder.requires_grad_(False)  # with what no feature map depends on, of no stage
+    for stage in stages[len(stages) - n_stages :]:
         for parameter in stage:
-            parameter.requires_grad_(False)
+            parameter.requires_grad_(True)
 
 
 def train_mode(network: nn.Module) -> None:

@@ -8,12 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from mstool.errors import CheckFailed
 from mstool.io.damage import reading
 from mstool.io.records import Run
+from mstool.labels.legend import IGNORE_INDEX
 from mstool.nn.dataset import CropSet, derive_seed, epoch_batches
 from mstool.nn.device import Compute
 from mstool.nn.finetune import train_mode
@@ -188,7 +190,7 @@ class Fit:
         state, settings = self.state, self.settings
         batches = epoch_batches(len(self.crops), settings.batch_size, settings.seed, state.epoch)
         train_mode(self.segmenter)
-        started, n_before, first_step = time.monotonic(), state.n_crops, state.n_steps
+        started, n_done, first_step = time.monotonic(), 0, state.n_steps
         s_before = state.training_s
         batches = batches[state.step :]
         shares = [self.team.share(batch) for batch in batches]
@@ -196,11 +198,12 @@ class Fit:
             progress = self.progress(total)
             if progress >= 1.0 and state.n_steps > 0:
                 break  # the budget is spent: what is left of the epoch is left out
-            self._time_step(images, labels, len(batch), progress, report)
+            self._time_step(images, labels, progress, report)
+            n_done += len(batch)
             epoch_s = time.monotonic() - started
             state.training_s = s_before + epoch_s  # with the time that crops were waited for
             self.pace.step_s = epoch_s / (state.n_steps - first_step)
-            rate = (state.n_crops - n_before) / epoch_s
+            rate = n_done / epoch_s
             score = "" if state.best_score is None else f", IoU {state.best_score:.3f}"
             loss = state.loss_sum / state.n_crops if state.n_crops else math.nan
             advance(1, f"loss {loss:.3f}{score}, {rate:.1f} images/s")
@@ -216,21 +219,20 @@ class Fit:
         self,
         images: torch.Tensor,
         labels: torch.Tensor,
-        n_crops: int,
         progress: float,
         report: Reporter,
     ) -> None:
         self.threads.begin_step()
         started = time.monotonic()
-        self._train_step(images, labels, n_crops, progress)
+        self._train_step(images, labels, progress)
         seconds = time.monotonic() - started
         if decision := self.threads.end_step(seconds):
             report.note(decision)
 
-    def _train_step(
-        self, images: torch.Tensor, labels: torch.Tensor, n_crops: int, progress: float
-    ) -> None:
-        """Learn from a share of a batch of `n_crops`."""
+    def _train_step(self, images: torch.Tensor, labels: torch.Tensor, progress: float) -> None:
+        """Learn from a share of a batch."""
+        # where no pixel is labelled the loss is 0, which is no success
+        (n_crops,) = self.team.total(np.array([_n_with_labels(labels)]))
         state, ranks = self.state, () if self.team.is_first else (self.team.rank,)
         torch.manual_seed(derive_seed(self.settings.seed, 1, state.n_steps, *ranks))  # for dropout
         for group in self.optimizer.param_groups:
@@ -244,7 +246,7 @@ class Fit:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         state.step, state.n_steps = state.step + 1, state.n_steps + 1
-        self._losses.append((Later(loss), n_crops))
+        self._losses.append((Later(loss), int(n_crops)))
         self._note_losses(self.compute.n_ahead)
         self._average_weights()
 
@@ -362,6 +364,11 @@ class Fit:
     def _to_device(self, weights: dict[str, torch.Tensor] | None) -> dict | None:
         device = self.compute.device
         return weights and {name: tensor.to(device) for name, tensor in weights.items()}
+
+
+def _n_with_labels(labels: torch.Tensor) -> int:
+    """Crops (N, ...), on the CPU, that show a pixel which is not ignored."""
+    return np.count_nonzero((labels != IGNORE_INDEX).flatten(1).any(dim=1).numpy())
 
 
 def _is_finite(module: nn.Module) -> bool:

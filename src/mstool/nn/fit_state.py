@@ -78,7 +78,8 @@ class FitState:
     n_steps : int
         Optimiser updates so far.
     loss_sum, n_crops : float, int
-        Of the epoch under way, without steps whose loss is not finite.
+        Of the epoch under way, without steps whose loss is not finite, and without crops that show
+        no labelled pixel.
     n_not_finite : int
         Steps in a row, up to now, whose loss is not finite.
     best_score, best_epoch : float, int, or None

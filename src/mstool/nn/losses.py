@@ -29,7 +29,7 @@ def parse_loss(text: str) -> dict[str, float]:
     Raises
     ------
     UsageError
-        If a term is not a loss.
+        If a term is not a loss, or all weights are 0.
     """
     terms = {}
     for term in text.split("+"):
@@ -40,6 +40,8 @@ def parse_loss(text: str) -> dict[str, float]:
                 "such as ce+0.3*dice"
             )
         terms[match.group(2)] = terms.get(match.group(2), 0.0) + float(match.group(1) or 1)
+    if not any(terms.values()):
+        raise UsageError(f"--loss {text}: all weights are 0, and nothing would be learnt")
     return terms
 
 

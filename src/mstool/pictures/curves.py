@@ -14,7 +14,7 @@ def draw_curves(history: list[dict[str, Any]], best_epoch: int | None, title: st
     Parameters
     ----------
     history : list of dict
-        Rows with ``epoch``, ``train_loss`` (None for no step) and, where validated,
+        Rows with ``epoch``, ``train_loss`` (None for no step, or no label) and, where validated,
         ``val_mean_iou``.
     best_epoch : int or None
         Whose weights were kept; None if none was found best.

@@ -9,6 +9,7 @@ from mstool.nn.fit_state import state_from
 from mstool.nn.resume import read_state
 from mstool.nn.threads import ThreadTrial, begin_trial
 from mstool.pipeline.job import Job
+from mstool.reporting import Reporter
 
 
 def begin_threads(asked: str, may_try: bool, state: str, job: Job) -> ThreadTrial:
@@ -28,6 +29,15 @@ def kept_views(state: str, job: Job) -> int | None:
     kept = read_state(folder) if state == "unfinished" else None
     with reading(folder, "cannot go on from here", "use --overwrite"):
         return None if kept is None else state_from(kept).n_views
+
+
+def note_large_crop(crop: int | None, tile: int, report: Reporter) -> None:
+    """Say that crops are larger than tiles, of which they then show mirror images."""
+    if crop is not None and crop > tile:
+        report.note(
+            f"--crop {crop}: larger than the tiles of {tile} pixels, which are filled up by "
+            "reflection; to show more of the micrographs, cut larger tiles"
+        )
 
 
 def go_on(fit: Fit, state: str, job: Job) -> None:

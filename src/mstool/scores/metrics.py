@@ -121,6 +121,16 @@ def mean_iou(confusion: np.ndarray) -> np.ndarray:
     return nan_mean(iou(confusion), axis=-1)
 
 
+def mean_iou_of_truth(confusion: np.ndarray) -> np.ndarray:
+    """Mean IoU over the classes that the truth holds; NaN where it holds none.
+
+    For comparing predictions with one truth: `mean_iou` falls by a share of 1 / C as soon as one
+    pixel is taken for a class that is not there, and so prefers the worse of two predictions.
+    """
+    counts = margins(confusion)
+    return nan_mean(np.where(counts[1] > 0, iou_from_margins(counts), np.nan), axis=-1)
+
+
 def margins(confusion: np.ndarray) -> Margins:
     """Right, true and predicted pixels of each class, which every score here is made of.
 

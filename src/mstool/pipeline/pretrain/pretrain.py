@@ -21,7 +21,7 @@ from mstool.nn.views import N_EMBEDDED, Matcher, ViewSet, disagreement
 from mstool.nn.weights import LoadedWeights, describe_loaded, load_weights, weight_inputs
 from mstool.pictures.curves import draw_loss
 from mstool.pictures.save import save_figure
-from mstool.pipeline.fitting import begin_threads, go_on, run_to_end
+from mstool.pipeline.fitting import begin_threads, go_on, note_large_crop, run_to_end
 from mstool.pipeline.job import Job
 from mstool.pipeline.pretrain.pretrain_flags import PretrainSettings
 from mstool.pipeline.pretrain.unlabelled_pool import Pool, open_pool
@@ -124,6 +124,7 @@ def _prepare(
     refuse_lonely_crops(learner, edge, len(pool.store), settings.fit.batch_size, named)
     learner = compute.place(learner)
     _note_begin(pool, learner, edge, settings.test_fold, compute, job)
+    note_large_crop(settings.crop, pool.folders[0].size, job.report)
     fit = Fit(
         learner,
         examples,

@@ -35,12 +35,13 @@ from mstool.nn.team import ALONE, Team, refuse_small_batches
 from mstool.nn.threads import ThreadTrial
 from mstool.nn.validate import expect_validation_s, whole_image_confusions
 from mstool.nn.weights import LoadedWeights, describe_loaded, load_weights
+from mstool.pipeline.fitting import note_large_crop
 from mstool.pipeline.job import Job
 from mstool.pipeline.train.brightness_note import note_other_brightness
 from mstool.pipeline.train.train_flags import TrainSettings
-from mstool.pipeline.train.training_data import TrainingData
+from mstool.pipeline.train.training_data import TrainingData, list_missing_labels
 from mstool.reporting import Reporter
-from mstool.scores.metrics import compute_metrics
+from mstool.scores.metrics import accuracy, iou, mean_iou_of_truth
 from mstool.splits.inherited import find_transductive, list_inherited_leaks
 from mstool.splits.leaks import list_names
 
@@ -91,6 +92,8 @@ def prepare_learner(
         () if loaded is None else loaded.inherited, data.roles, data.folder.sources
     )
     _note_transductive(transductive, job)
+    for line in list_missing_labels(data):
+        report.note(line)
     if settings.arch != PIXEL:
         freeze(segmenter.network, parse_finetune(settings.finetune))
     if not data.roles.test:
@@ -99,7 +102,8 @@ def prepare_learner(
     refuse_fixed_size(segmenter, settings.encoder, crop, data.folder.size)
     _check_batches(settings, segmenter, crop, len(data.train))
     refuse_small_batches(len(data.train), settings.fit.batch_size, team.size)
-    _note_lone_crops(settings, segmenter, report)
+    _note_lone_crops(settings, segmenter, len(data.train), report)
+    note_large_crop(settings.crop, data.folder.size, report)
     report.note(
         f"{count_parameters(segmenter)} weights to train on {len(data.train)} tiles of "
         f"{len(data.roles.train)} micrographs, crops of {crop} pixels; {len(data.roles.val)} "
@@ -246,13 +250,19 @@ def _check_batches(settings: TrainSettings, segmenter: Segmenter, crop: int, n_t
         )
 
 
-def _note_lone_crops(settings: TrainSettings, segmenter: Segmenter, report: Reporter) -> None:
+def _note_lone_crops(
+    settings: TrainSettings, segmenter: Segmenter, n_tiles: int, report: Reporter
+) -> None:
     """Say what batches of one crop do, unless the network keeps no statistics of batches."""
-    if settings.arch != PIXEL and settings.fit.batch_size == 1 and list_norms(segmenter):
+    is_alone = min(settings.fit.batch_size, n_tiles) == 1
+    if settings.arch != PIXEL and is_alone and list_norms(segmenter):
+        why, remedy = "a single tile", "cut smaller or more tiles"
+        if n_tiles > 1:
+            why = "--batch-size 1"
+            remedy = "use a larger --batch-size, if need be with a smaller --crop"
         report.note(
-            "--batch-size 1: batch normalisation learns from one crop at a time, after which new "
-            "micrographs are often segmented badly; use a larger --batch-size, if need be with a "
-            "smaller --crop"
+            f"{why}: batch normalisation learns from one crop at a time, after which new "
+            f"micrographs are often segmented badly; {remedy}"
         )
 
 
@@ -271,9 +281,10 @@ def _validator(
             compute,
             team,
         )
-        metrics = compute_metrics(confusions.sum(axis=0))
-        by_class = {f"iou_{name}": value for name, value in zip(names, metrics.iou, strict=True)}
-        return {"mean_iou": metrics.mean_iou, "accuracy": metrics.accuracy, **by_class}
+        pooled = confusions.sum(axis=0)
+        by_class = {f"iou_{name}": value for name, value in zip(names, iou(pooled), strict=True)}
+        chosen_by = float(mean_iou_of_truth(pooled))
+        return {"mean_iou": chosen_by, "accuracy": float(accuracy(pooled)), **by_class}
 
     return validate
 

@@ -186,8 +186,17 @@ def _check_network(flags: TrainFlags) -> None:
         raise UsageError(f"--encoder {flags.encoder}: needs another --arch")
     if flags.depth is not None:
         check_depth(flags.depth)
-    if flags.arch != PIXEL:
-        return
+    if flags.arch == PIXEL:
+        _check_pixel_classifier(flags)
+    elif flags.finetune == "decoder" and flags.encoder_lr_factor is not None:
+        raise UsageError(
+            f"--encoder-lr-factor {flags.encoder_lr_factor}: with --finetune decoder the encoder "
+            "stays frozen; leave one out"
+        )
+
+
+def _check_pixel_classifier(flags: TrainFlags) -> None:
+    """Refuse what one would not look at, having no encoder, or no more than a frozen one."""
     has_encoder = _has_encoder(flags)
     for name in ("encoder", "weights"):
         value = getattr(flags, name)
@@ -198,6 +207,16 @@ def _check_network(flags: TrainFlags) -> None:
     if flags.encoder_lr_factor is not None:
         raise UsageError(
             f"--encoder-lr-factor {flags.encoder_lr_factor}: the encoder of {PIXEL} stays frozen"
+        )
+    if flags.views == 1 and flags.augment not in ("default", "none"):
+        raise UsageError(
+            f"--augment {flags.augment}: with --views 1 the {PIXEL} sees the tiles as they are "
+            "alone; give more --views"
+        )
+    if flags.patience and flags.validate_every is None:
+        raise UsageError(
+            f"--patience {flags.patience}: {PIXEL} is validated once, in the end; give "
+            "--validate-every too"
         )
 
 

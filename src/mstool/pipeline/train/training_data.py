@@ -86,11 +86,44 @@ def read_training_data(tiles: Path, split: Path, settings: TrainSettings) -> Tra
     return TrainingData(stores["train"], stores["val"], roles, folder, leaks)
 
 
+def list_missing_labels(data: TrainingData) -> list[str]:
+    """Say what the labels cannot teach, and what they cannot decide, in sentences."""
+    tiles = data.train.tiles
+    shown, n_labelled = _classes_of(tiles), sum(bool(_classes_of([tile])) for tile in tiles)
+    said = []
+    if n_labelled < len(tiles):
+        micrographs = {tile.source for tile in tiles if _classes_of([tile])}
+        said.append(
+            f"{len(tiles) - n_labelled} of {len(tiles)} tiles to train on have no labelled pixel, "
+            f"from which nothing is learnt; the others are of {len(micrographs)} of "
+            f"{len(data.roles.train)} micrographs"
+        )
+    if missing := [name for name in data.classes if name not in shown]:
+        said.append(f"warning: no pixel to train on is {_any_of(missing)}, which cannot be learnt")
+    judged = _classes_of(data.val.tiles)
+    if judged and (missing := [name for name in data.classes if name not in judged]):
+        said.append(
+            f"warning: no pixel to validate on is {_any_of(missing)}, which has no say in which "
+            "weights are kept"
+        )
+    return said
+
+
+def _any_of(names: Sequence[str]) -> str:
+    return " or ".join(f'"{name}"' for name in names)
+
+
+def _classes_of(tiles: Sequence[Tile]) -> set[str]:
+    """Names of the classes that have a pixel."""
+    return {
+        name for tile in tiles for name, n in (tile.counts or {}).items() if n and name != "ignored"
+    }
+
+
 def _refuse_one_class(train: Sequence[Tile], folder: Path) -> None:
     """Refuse tiles from which no difference can be learnt, though the loss would fall."""
     remedy = "look at the label maps and their legend, or train on other folds"
-    found = {name for tile in train for name, n in (tile.counts or {}).items() if n}
-    found.discard("ignored")
+    found = _classes_of(train)
     if not found:
         raise InputError(f"{folder}: the tiles to train on have no labelled pixel; {remedy}")
     if len(found) == 1:
