@@ -43,7 +43,7 @@ def save_figure(path: Path, figure: "Figure", dpi: int = 120) -> None:
     FigureCanvasAgg(figure)
     for text in figure.findobj(Text):
         text.set_parse_math(False)
-    as_written = rc_context({"text.parse_math": False})  # of ticks, which are made as they are drawn
+    as_written = rc_context({"text.parse_math": False})  # of ticks, made as they are drawn
     with warnings.catch_warnings(), as_written, atomic_path(path) as temporary:
         # a file name may have letters that the font lacks; they are drawn as boxes
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
