@@ -56,7 +56,7 @@ def draw_boundary(profiles: Mapping[str, Any], title: str, pixel_size_um: float 
 
 
 class _PlainNumber(LogFormatter):
-    """Numbers of a logarithmic axis in digits; the formula 10^-1 would be shown as it is written."""
+    """Numbers of a logarithmic axis in digits; a formula would be shown as it is written."""
 
     def __call__(self, x, pos=None) -> str:
         return f"{x:g}" if super().__call__(x, pos) else ""
