@@ -27,3 +27,8 @@ def test_micrometres_need_a_pixel_size():
 def test_it_is_written_as_people_do():
     assert str(Length(2.0, "px")) == "2 px"
     assert str(Length(0.5, "um")) == "0.5 um"
+
+
+@pytest.mark.parametrize(("value", "pixel_size_um"), [(0.3, 0.1), (0.7, 0.1), (0.6, 0.2)])
+def test_whole_pixels_stay_whole_in_micrometres(value, pixel_size_um):
+    assert Length(value, "um").in_pixels(pixel_size_um) == round(value / pixel_size_um)

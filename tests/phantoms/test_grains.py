@@ -33,6 +33,14 @@ def test_heavier_seed_moves_the_wall_away_from_itself():
     assert index.tolist() == [0, 1]
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_rare_ferrite_is_there_beside_two_other_classes(seed):
+    wanted = (0.05, 0.57, 0.38)
+    labels = make_cells((128, 128), wanted, seed, grain=50.0, region=120.0).labels
+
+    np.testing.assert_allclose(np.bincount(labels.ravel()) / labels.size, wanted, atol=0.015)
+
+
 @pytest.mark.parametrize("shape", [(64, 64), (64, 300), (200, 90)])
 def test_seeds_reach_beyond_the_image(shape):
     seeds = scatter_seeds(shape, 50.0, np.random.default_rng(0))

@@ -81,6 +81,10 @@ def texts():
     return {name: words_of(figure) for name, figure in draw_all().items()}
 
 
+def test_no_text_is_a_formula_which_would_be_shown_as_it_is_written(texts):
+    assert not [name for name, words in texts.items() if "$" in words]
+
+
 @pytest.mark.parametrize("shape", [(60, 500, 4), (60, 500, 3), (60, 130, 4)])
 def test_stamp_stands_above_the_picture_and_hides_nothing(shape):
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)

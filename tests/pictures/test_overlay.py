@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from mstool.labels.legend import palette, parse_classes
 from mstool.pictures.overlay import draw_overlay, stretch
+from mstool.pictures.preview import draw_preview
+from mstool.pictures.repairs import draw_examples
 
 LEGEND = parse_classes("matrix=0,carbide=1")
 
@@ -61,3 +64,42 @@ def test_without_truth_the_prediction_is_drawn_everywhere():
 def test_heights_in_metres_are_drawn_from_black_to_white():
     shown = stretch(np.linspace(5e-8, 6e-8, 400, dtype=np.float32).reshape(20, 20))
     assert (shown.min(), shown.max()) == (0, 1)
+
+
+def test_nothing_to_compare_is_no_perfect_score():
+    assert draw(np.full((24, 24), 255, np.uint8))[2].get_title() == (
+        "errors: no pixel has a class in both"
+    )
+
+
+MANY = tuple(f"phase number {number}" for number in range(30))
+LONG = ("matrix", "degenerated upper bainite with films of retained austenite", "carbides")
+
+
+def is_inside(figure, artist):
+    """Whether all of it is in the picture, but for a pixel."""
+    box = artist.get_window_extent()
+    width, height = figure.bbox.size
+    return box.x0 >= -1 and box.y0 >= -1 and box.x1 <= width + 1 and box.y1 <= height + 1
+
+
+@pytest.mark.parametrize("names", [MANY, LONG], ids=["many", "long"])
+def test_legends_hold_all_classes_and_leave_panels_their_room(names):
+    colours = np.random.default_rng(0).integers(0, 256, (256, 3), np.uint8)
+    prediction = np.arange(24 * 24, dtype=np.uint16).reshape(24, 24) % len(names)
+    prediction, truth = prediction.astype(np.uint8), np.roll(prediction, 1).astype(np.uint8)
+    image = np.full((24, 24), 100, np.uint8)
+    crop = image[..., None], prediction
+    figures = [
+        draw_overlay(image, prediction, truth, names, colours, "a", None),
+        draw_preview([[crop] * 3], ["a"], names, colours, (0, 255), "a", None),
+        draw_examples([[("a", crop[0] / 255, prediction)] * 2], names, colours, "a", None),
+    ]
+    for figure, least_in in zip(figures, (4.5, 1.8, 2.8), strict=True):
+        FigureCanvasAgg(figure).draw()
+        legends = [*figure.legends, *(a.get_legend() for a in figure.axes if a.get_legend())]
+        assert legends
+        for legend in legends:
+            assert is_inside(figure, legend)
+            assert len(legend.get_texts()) == len(names)
+        assert min(axes.get_window_extent().width for axes in figure.axes) / figure.dpi > least_in

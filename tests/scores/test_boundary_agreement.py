@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from mstool.geometry.length import Length
 from mstool.scores.boundary_agreement import (
     count_boundaries,
     pool_boundaries,
@@ -137,3 +138,12 @@ def test_distances_agree_with_medpy_on_objects_inside_the_frame(seed):
     means = oracle.asd(mask, truth), oracle.asd(truth, mask)
     expected = (n_mask * means[0] + n_truth * means[1]) / (n_mask + n_truth)
     assert scores.surface_distance[1] == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_same_tolerance_in_micrometres_scores_the_same():
+    truth = np.repeat([[0] * 10 + [1] * 10], 8, axis=0).astype(np.uint8)
+    mask = np.roll(truth, 3, axis=1)
+    mask[:, :3] = 0
+    tolerances = [Length(3, "px").in_pixels(None), Length(0.3, "um").in_pixels(0.1)]
+    f1 = [score_boundaries(count_boundaries(truth, mask, 2, t)).boundary_f1 for t in tolerances]
+    assert f1[0].tolist() == f1[1].tolist() == [1.0, 1.0]

@@ -20,7 +20,8 @@ class Length:
         """Length [px] in an image of that pixel size; None if that is needed and unknown."""
         if self.unit == "px":
             return self.value
-        return None if pixel_size_um is None else self.value / pixel_size_um
+        # 0.3 um over 0.1 um/px, a last digit short of 3, would leave out what is 3 pixels away
+        return None if pixel_size_um is None else round(self.value / pixel_size_um, 9)
 
 
 def parse_length(text: str, flag: str) -> Length:

@@ -16,7 +16,8 @@ from mstool.errors import UsageError
 from mstool.phantoms.smooth_noise import smooth_noise
 
 N_SAMPLES = 128 * 128  # image points at which class fractions are solved
-N_SWEEPS = 12  # far more than two coupled fractions need
+LEAST_SWEEPS, MOST_SWEEPS = 12, 1000  # over coupled fractions; where ferrite is rare they crawl
+FRACTION_TOLERANCE = 0.01  # up to which a fraction is met [1]
 SLIVER = 0.3  # of the mean cell area; what is smaller is no grain to choose [1]
 
 
@@ -57,7 +58,7 @@ def tessellate(shape, grain_size_px, region_size_px, fractions, rng) -> Tessella
     Returns
     -------
     Tessellation
-        The fractions are met to about 0.01.
+        The fractions are met to about `FRACTION_TOLERANCE`.
     """
     seeds = scatter_seeds(shape, grain_size_px, rng)
     regions = scatter_seeds(shape, region_size_px, rng)
@@ -267,11 +268,19 @@ def solve_offsets(powers, fractions):
     True
     """
     offsets = np.zeros(len(fractions))
-    for _ in range(N_SWEEPS):
+    for n_done in range(MOST_SWEEPS):
+        if n_done >= LEAST_SWEEPS and _are_met(powers - offsets, fractions):
+            break
         for index in range(1, len(fractions)):
             others = np.delete(powers - offsets, index, axis=1).min(axis=1)
             offsets[index] = np.quantile(powers[:, index] - others, fractions[index])
     return offsets
+
+
+def _are_met(powers, fractions):
+    """Whether each class is the nearest, by its power (n, C) [px^2], at its fraction of points."""
+    shares = np.bincount(powers.argmin(axis=1), minlength=len(fractions)) / len(powers)
+    return np.abs(shares - fractions).max() <= FRACTION_TOLERANCE
 
 
 def _sample_positions(positions):

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from mstool.pictures.colours import SERIES
 
@@ -47,9 +48,18 @@ def draw_boundary(profiles: Mapping[str, Any], title: str, pixel_size_um: float 
     )
     if any(np.any(profile.enrichment > 0) for profile in profiles.values()):
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(_PlainNumber())
+        axes.yaxis.set_minor_formatter(_PlainNumber(minor_thresholds=(1.5, 0.5)))
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     return figure
+
+
+class _PlainNumber(LogFormatter):
+    """Numbers of a logarithmic axis in digits; a formula would be shown as it is written."""
+
+    def __call__(self, x, pos=None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
 
 
 def _span(low: float, high: float, pixel_size_um: float | None) -> str:

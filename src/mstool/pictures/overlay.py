@@ -1,17 +1,19 @@
 """Micrograph, prediction and error side by side."""
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from skimage.segmentation import find_boundaries
 
+from mstool.pictures.class_legend import class_patches, fit_legend, legend_height
 from mstool.pictures.colours import GREY
 from mstool.pictures.scale_bar import draw_scale_bar
 
 _WRONG_WEIGHT = 0.75
+_PANEL_IN = 5.2  # width of a panel
+_USUAL_LEGEND_IN = 0.5  # height of one for which there is room below
 
 
 def draw_overlay(
@@ -35,27 +37,28 @@ def draw_overlay(
     """
     n_panels = 2 if truth is None else 3
     height, width = image.shape[:2]
-    figure = Figure(figsize=(5.2 * n_panels, 5.2 * height / width + 1.3), layout="constrained")
-    figure.suptitle(title)
-    panels = figure.subplots(1, n_panels)
     painted = paint_panels(image, prediction, truth, colours)
     ignored = np.zeros(prediction.shape, bool) if truth is None else truth == 255
-    panels[0].imshow(painted[0])
-    panels[0].set_title("micrograph")
-    draw_scale_bar(panels[0], pixel_size_um)
-    panels[1].imshow(painted[1])
-    panels[1].set_title("prediction")
-    _add_legend(panels[1], classes, colours, prediction[~ignored], "", ignored.any())
+    titles = ["micrograph", "prediction"]
+    legends = [{}, _fit_legend(classes, colours, prediction[~ignored], "", ignored.any())]
     if truth is not None:
         wrong, is_scored = find_errors(prediction, truth)
-        share = wrong.sum() / max(1, is_scored.sum())
-        area = "labelled area" if (prediction[~ignored] != 255).all() else "area with a class"
-        panels[2].imshow(painted[2])
-        panels[2].set_title(f"errors: {share:.1%} of the {area}")
+        is_open = (prediction[~ignored] == 255).any()
+        titles.append(_errors_in_words(wrong, is_scored, is_open))
         wrongly = "wrong, taken for "
-        _add_legend(panels[2], classes, colours, prediction[wrong], wrongly, ignored.any())
-    for axes in panels:
-        axes.set(xticks=[], yticks=[])
+        legends.append(_fit_legend(classes, colours, prediction[wrong], wrongly, ignored.any()))
+    below = max([_USUAL_LEGEND_IN, *(legend_height(legend) for legend in legends if legend)])
+    tall = _PANEL_IN * height / width + 1.3 - _USUAL_LEGEND_IN + below
+    figure = Figure(figsize=(_PANEL_IN * n_panels, tall), layout="constrained")
+    figure.suptitle(title)
+    panels = figure.subplots(1, n_panels)
+    for axes, picture, words, legend in zip(panels, painted, titles, legends, strict=True):
+        axes.imshow(picture)
+        axes.set_title(words)
+        axes.set(xticks=[], yticks=[], anchor="N")  # at the top, so that all room is for the legend
+        if legend:
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), **legend)
+    draw_scale_bar(panels[0], pixel_size_um)
     return figure
 
 
@@ -94,14 +97,6 @@ def as_rgb(image: np.ndarray) -> np.ndarray:
     return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
 
 
-def class_patches(classes: Sequence[str], colours: np.ndarray, prefix: str = "") -> list[Patch]:
-    """Handles of a legend of classes."""
-    return [
-        Patch(facecolor=colours[index] / 255, edgecolor="black", label=prefix + name)
-        for index, name in enumerate(classes)
-    ]
-
-
 def outline(grey: np.ndarray, labels: np.ndarray, colours: np.ndarray) -> np.ndarray:
     """Tint an RGB picture by class, lightly, and strongly along the inner edge of each region."""
     tint = colours[labels] / 255
@@ -124,14 +119,22 @@ def _stripe(painted: np.ndarray, grey: np.ndarray, ignored: np.ndarray) -> np.nd
     return np.where(ignored[..., None], np.where(stripes[..., None], 0.5, grey), painted)
 
 
-def _add_legend(
-    axes: Axes,
+def _errors_in_words(wrong: np.ndarray, is_scored: np.ndarray, is_open: bool) -> str:
+    """Share of what `find_errors` gives; `is_open` where the prediction left pixels out."""
+    if not is_scored.any():
+        return "errors: no pixel has a class in both"
+    area = "area with a class" if is_open else "labelled area"
+    return f"errors: {wrong.sum() / is_scored.sum():.1%} of the {area}"
+
+
+def _fit_legend(
     classes: tuple[str, ...],
     colours: np.ndarray,
     labels: np.ndarray,
     prefix: str,
     has_ignored: bool,
-) -> None:
+) -> dict[str, Any]:
+    """Legend of what `labels` hold, for one panel; empty if that is nothing."""
     handles = [
         patch
         for index, patch in enumerate(class_patches(classes, colours, prefix))
@@ -142,7 +145,4 @@ def _add_legend(
     if has_ignored:
         label = "ignored by the labels"
         handles.append(Patch(facecolor="white", edgecolor=GREY, hatch="////", label=label))
-    if handles:
-        axes.legend(
-            handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2, fontsize=9
-        )
+    return fit_legend(handles, _PANEL_IN, 9, most_columns=2) if handles else {}

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from mstool.pictures.overlay import as_rgb, class_patches, outline
+from mstool.pictures.class_legend import class_patches, fit_legend, legend_height
+from mstool.pictures.overlay import as_rgb, outline
 from mstool.pictures.scale_bar import draw_scale_bar
 
 _MAGNIFIED = 2.2  # inches a crop
@@ -33,8 +34,10 @@ def draw_preview(
         Stored values that are shown black and white, the same in all crops.
     """
     n_columns = len(rows[0])
-    size = (_MAGNIFIED * n_columns, (_MAGNIFIED + 0.2) * len(rows) + 1.3)
-    figure = Figure(figsize=size, layout="constrained")
+    wide = _MAGNIFIED * n_columns
+    legend = fit_legend(class_patches(classes, colours), wide, 9)
+    tall = (_MAGNIFIED + 0.2) * len(rows) + 1.1 + legend_height(legend)
+    figure = Figure(figsize=(wide, tall), layout="constrained")
     figure.suptitle(title, fontsize=10)
     panels = figure.subplots(len(rows), n_columns, squeeze=False)
     black, white = levels
@@ -45,6 +48,5 @@ def draw_preview(
             axes.set(xticks=[], yticks=[])
             axes.set_title(f"{name}, as it is" if number == 0 else f"draw {number}", fontsize=8)
     draw_scale_bar(panels[0, 0], pixel_size_um)
-    patches = class_patches(classes, colours)
-    figure.legend(handles=patches, loc="outside lower center", ncols=len(classes), fontsize=9)
+    figure.legend(loc="outside lower center", **legend)
     return figure

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from mstool.pictures.class_legend import class_patches, fit_legend, legend_height
 from mstool.pictures.colours import BLUE, GREY, ORANGE
-from mstool.pictures.overlay import as_rgb, class_patches, outline
+from mstool.pictures.overlay import as_rgb, outline
 from mstool.pictures.scale_bar import draw_scale_bar
 
 
@@ -62,7 +63,11 @@ def draw_examples(
         For the legend; empty without a network.
     """
     n_columns = max(len(row) for row in rows)
-    figure = Figure(figsize=(3.4 * n_columns, 3.5 * len(rows) + 0.8), layout="constrained")
+    wide, tall = 3.4 * n_columns, 3.5 * len(rows) + 0.8
+    legend = fit_legend(class_patches(classes, colours), wide, 10) if classes else None
+    if legend:
+        tall += legend_height(legend) - 0.2
+    figure = Figure(figsize=(wide, tall), layout="constrained")
     figure.suptitle(title)
     panels = figure.subplots(len(rows), n_columns, squeeze=False)
     for panel_row, row in zip(panels, rows, strict=True):
@@ -73,7 +78,6 @@ def draw_examples(
             axes.imshow(grey if labels is None else outline(grey, labels, colours))
             axes.set_title(name, fontsize=9)
     draw_scale_bar(panels[0, 0], pixel_size_um)
-    if classes:
-        handles = class_patches(classes, colours)
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(classes))
+    if legend:
+        figure.legend(loc="outside lower center", **legend)
     return figure

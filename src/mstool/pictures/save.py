@@ -31,12 +31,20 @@ def refuse_picture(flag: str, path: Path | None, overwrite: bool) -> None:
 
 
 def save_figure(path: Path, figure: "Figure", dpi: int = 120) -> None:
-    """Write a figure as PNG, whole or not at all, and its folder; same figure, same bytes."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # 0.2 s that few runs need
+    """Write a figure as PNG, whole or not at all, and its folder; same figure, same bytes.
+
+    Text is drawn as it is written: names of files and classes may hold ``$``, and are no formulas.
+    """
+    from matplotlib import rc_context  # 0.2 s that few runs need
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.text import Text
 
     path.parent.mkdir(parents=True, exist_ok=True)
     FigureCanvasAgg(figure)
-    with warnings.catch_warnings(), atomic_path(path) as temporary:
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+    as_written = rc_context({"text.parse_math": False})  # of ticks, made as they are drawn
+    with warnings.catch_warnings(), as_written, atomic_path(path) as temporary:
         # a file name may have letters that the font lacks; they are drawn as boxes
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         figure.savefig(temporary, dpi=dpi, metadata={"Software": None})

@@ -26,6 +26,8 @@ def draw_scale_bar(axes: Axes, pixel_size_um: float | None) -> None:
 
 def nice_length(width_um: float) -> float:
     """Round length near a fifth of a width: 1, 2 or 5 times a power of ten [um]."""
-    wanted = width_um / 5
-    power = 10.0 ** np.floor(np.log10(wanted))
-    return float(max(factor * power for factor in (1, 2, 5) if factor * power <= wanted))
+    most = width_um / 5 * (1 + 1e-9)  # width x pixel size may be a last digit below a round length
+    power = 10.0 ** np.floor(np.log10(most))
+    # the power below too, since just below a power of ten the logarithm is rounded up to it
+    lengths = (factor * one for one in (power / 10, power) for factor in (1, 2, 5))
+    return float(max(length for length in lengths if length <= most))
