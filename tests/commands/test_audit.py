@@ -114,6 +114,9 @@ def test_sheet_of_nothing_is_told(run_mstool, raw):
     words = "2 micrographs, 1 pair: 0 show the same field; no sheet is drawn, none.png is not"
     assert words in ended.stderr
     assert not Path("none.png").exists()
+    Path("none.png").write_bytes(b"pairs of before")
+    ended = run_mstool("split", "--audit", raw, "--sheet", "none.png", "--overwrite")
+    assert (words in ended.stderr, Path("none.png").exists()) == (True, False)
 
 
 @pytest.mark.parametrize("given", ["--split", "--files-from"])

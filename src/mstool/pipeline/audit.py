@@ -60,6 +60,8 @@ def audit_micrographs(
     leaks = [pair for pair in pairs if folds and folds[pair.first.name] != folds[pair.second.name]]
     if sheet is not None and pairs:
         _draw(sheet, sorted(pairs, key=lambda pair: pair not in leaks), folds)
+    elif sheet is not None:  # one that is there shows pairs of before, and is to be overwritten
+        sheet.unlink(missing_ok=True)
     n = len(fields)
     drawn = f"; see {sheet}" if pairs else f"; no sheet is drawn, {sheet} is not written"
     n_pairs = n * (n - 1) // 2
