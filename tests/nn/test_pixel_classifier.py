@@ -227,8 +227,11 @@ def test_a_bank_beyond_the_bound_holds_the_same(tmp_path):
     assert torch.equal(in_a_file[1, 0][0], in_memory[1, 0][0])
 
 
-@pytest.mark.parametrize(("left_s", "n_views"), [(-1, 1), (0, 1), (59, 1), (60, 2), (80, 3)])
-def test_views_fit_into_the_time_that_one_tile_foretells(monkeypatch, left_s, n_views):
+@pytest.mark.parametrize(
+    ("left_s", "n_labelled", "n_views"),
+    [(-1, 4, 1), (0, 4, 1), (59, 4, 1), (60, 4, 2), (80, 4, 3), (60, 1, 8), (60, 0, 8)],
+)
+def test_views_fit_into_the_time_that_one_tile_foretells(monkeypatch, left_s, n_labelled, n_views):
     now, look = [0.0], PixelClassifier.features_at
 
     def look_slowly(*given):
@@ -237,7 +240,9 @@ def test_views_fit_into_the_time_that_one_tile_foretells(monkeypatch, left_s, n_
 
     monkeypatch.setattr("mstool.nn.pixel_bank.time.monotonic", lambda: now[0])
     monkeypatch.setattr(PixelClassifier, "features_at", look_slowly)
-    (view,) = views([np.zeros((64, 64), np.uint8)] * 4)
+    maps = np.full((4, 64, 64), IGNORE_INDEX, np.uint8)
+    maps[:n_labelled] = 0
+    (view,) = views([*maps])
     compute = choose_compute("cpu", "fp32")
     found = views_in_time(build("filters", None), view, compute, left_s)
     # 4 tiles are looked at for the components too

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
+from mstool.io.tiles import Tile
 from mstool.labels.legend import IGNORE_INDEX
 from mstool.nn.dataset import CropSet, derive_seed
 from mstool.nn.device import Compute
@@ -134,6 +135,8 @@ def fill_bank(
 def views_in_time(segmenter: Segmenter, view: CropSet, compute: Compute, left_s: float) -> int:
     """Views of the tiles, at least one, for which there is time, by that of one tile.
 
+    Tiles without a labelled pixel take none.
+
     Parameters
     ----------
     segmenter : Segmenter
@@ -152,8 +155,8 @@ def views_in_time(segmenter: Segmenter, view: CropSet, compute: Compute, left_s:
         # how many pixels hardly matters beside the maps of the whole image
         _features_at(segmenter, image, torch.arange(image.shape[-1]), compute)
         tile_s = min(tile_s, time.monotonic() - started)
-    n_tiles = len(view)
-    return max(1, int((left_s / tile_s - _n_fitted(n_tiles)) / n_tiles))
+    n_looked_at = sum(_n_labelled_in(tile) > 0 for tile in view.store.tiles)
+    return max(1, int((left_s / tile_s - _n_fitted(len(view))) / max(1, n_looked_at)))
 
 
 def head_of(segmenter: Segmenter) -> Segmenter:
@@ -212,8 +215,11 @@ def _n_labelled(view: CropSet, number: int, index: int) -> int:
     tile = view.store.tiles[index]
     if view.size < max(tile.height, tile.width):
         return int((view[number, index][1] != IGNORE_INDEX).sum())
-    counts = tile.counts or {}
-    return sum(n for name, n in counts.items() if name != "ignored")
+    return _n_labelled_in(tile)
+
+
+def _n_labelled_in(tile: Tile) -> int:
+    return sum(n for name, n in (tile.counts or {}).items() if name != "ignored")
 
 
 def _features_at(
