@@ -140,25 +140,20 @@ def domain_shift(
     from mstool.pipeline.job import Job
     from mstool.pipeline.kept_parts import start_budget
     from mstool.pipeline.shift.compare import RECORD, check_verdict, compare_sets, load_model
-    from mstool.pipeline.shift.plan import (
-        ShiftSettings,
-        check_simulations,
-        parse_repairs,
-        parse_simulations,
-    )
+    from mstool.pipeline.shift.plan import ShiftSettings, choose_doses, parse_repairs
     from mstool.pipeline.shift.products import check_free, write_augmentation
     from mstool.pipeline.shift.samples import find_sets
 
     job = Job(out, overwrite, make_reporter("domain-shift", quiet, verbose))
     budget = start_budget(job.run, max_time_s)
     repairs, is_auto = parse_repairs(mitigate)
-    check_simulations(simulate, save_simulated, model is not None)
+    doses = choose_doses(simulate, save_simulated, model is not None)
     make_deterministic()
     reuse_freed_memory()
     use_threads(threads, job.report)
     compute = choose_compute(device, precision)
     resolved = {"repairs": repairs, "is_auto": is_auto, "precision": compute.precision}
-    settings = pick(ShiftSettings, given | resolved | {"doses": parse_simulations(simulate)})
+    settings = pick(ShiftSettings, given | resolved | {"doses": doses})
     naming, labels = pick(Naming, given), (source_labels, target_labels)
     files = find_sets((source, target), labels, naming, job.report)
     if dry_run:

@@ -64,22 +64,25 @@ def parse_simulations(texts: Sequence[str] | None) -> dict[str, tuple[float, ...
     return doses
 
 
-def check_simulations(texts: Sequence[str] | None, save: bool, has_model: bool) -> None:
-    """Refuse simulations of which nothing would come.
+def choose_doses(
+    texts: Sequence[str] | None, save: bool, has_model: bool
+) -> dict[str, tuple[float, ...]]:
+    """Doses of `parse_simulations`, where something will come of them.
 
     Raises
     ------
     UsageError
-        If what is asked for is neither shown to a network nor written, or nothing is to write.
+        As there, and if they are neither shown to a network nor written, or there is none to write.
     """
     doses = parse_simulations(texts)
     if save and not doses:
         raise UsageError("--save-simulated: --simulate none leaves nothing to write; drop either")
     if texts and doses and not (save or has_model):
         raise UsageError(
-            f"--simulate {texts[0]}: needs a network; name one with --model, or give "
+            f"--simulate {texts[-1]}: needs a network; name one with --model, or give "
             "--save-simulated"
         )
+    return doses
 
 
 def parse_repairs(text: str) -> tuple[tuple[str, ...], bool]:
