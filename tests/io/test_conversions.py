@@ -213,7 +213,7 @@ def test_own_grey_of_one_value_is_in_the_middle(opened, value):
 def test_what_rounding_leaves_of_one_value_is_not_stretched(opened):
     values = np.full((30, 50), 1e8, np.float32)
     values[3, 4] = np.nextafter(values[3, 4], np.float32(np.inf))
-    assert (rescale_to_own_greys(opened(values), 8).read() == 128).all()
+    assert set(rescale_to_own_greys(opened(values), 8).read().flat) <= {127, 128}
 
 
 def test_mean_and_spread_of_parts_are_those_of_the_whole():
