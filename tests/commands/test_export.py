@@ -21,6 +21,7 @@ from mstool.nn.engines import installed_engines
 from mstool.nn.model import ModelSpec, build_segmenter
 from mstool.nn.whole_graph import probabilities_by_torch
 from mstool.phantoms.stand_in import make_stand_in
+from mstool.pipeline.model_package import describe_package, describe_processing, write_readme
 
 pytestmark = pytest.mark.skipif(
     "onnxruntime" not in installed_engines(), reason="needs onnx, onnxscript and onnxruntime"
@@ -172,6 +173,19 @@ def test_the_package_holds_what_its_description_says(exported):
     assert "| 1 | lath-bainite |" in files["README.md"].decode()
     record = json.loads((exported / "zoo" / "export.json").read_text())
     assert described["config"]["mstool"] == record["processing"]
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_package_says_how_greys_are_to_be_read(tmp_path, own):
+    model = load_checkpoint(make_model(tmp_path / "model", has_own_greys=own))
+    processing = describe_processing(model, SIZE, 17)
+    text = write_readme(model.checkpoint, processing)
+    files = dict.fromkeys(("model.onnx", "test-image.npy", "test-probabilities.npy"), b"")
+    described = json.loads(describe_package(model.checkpoint, processing, files, (), None))
+    said = described["inputs"][0]["description"]
+    assert processing["before"]["rescale_greys"] == ("each" if own else None)
+    assert ("values as stored (uint8)" in text, "4 standard deviations" in text) == (not own, own)
+    assert ("--rescale-greys each" in said, "as stored" in said) == (own, not own)
 
 
 def test_both_formats_have_the_same_graph_and_arrays(exported):

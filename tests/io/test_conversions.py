@@ -202,10 +202,18 @@ def test_own_greys_of_colour_are_those_of_all_channels(opened):
     np.testing.assert_allclose(found, np.rint(share * 255), atol=0)
 
 
-@pytest.mark.parametrize("value", [np.uint8(0), np.uint16(60000), np.float32(1e6 + 0.1)])
+@pytest.mark.parametrize(
+    "value", [np.uint8(0), np.uint16(60000), np.float32(1e6 + 0.1), np.float32(-1e30)]
+)
 def test_own_grey_of_one_value_is_in_the_middle(opened, value):
     found = rescale_to_own_greys(opened(np.full((30, 50), value)), 8).read()
     assert (found == 128).all()
+
+
+def test_what_rounding_leaves_of_one_value_is_not_stretched(opened):
+    values = np.full((30, 50), 1e8, np.float32)
+    values[3, 4] = np.nextafter(values[3, 4], np.float32(np.inf))
+    assert set(rescale_to_own_greys(opened(values), 8).read().flat) <= {127, 128}
 
 
 def test_mean_and_spread_of_parts_are_those_of_the_whole():

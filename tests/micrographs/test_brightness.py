@@ -7,7 +7,7 @@ from mstool.micrographs.brightness import Brightness, find_widest_gap, measure_b
 
 
 def test_the_farthest_is_held_against_the_nearest_to_learn_from():
-    learnt = {"a": Brightness(100, 10), "b": Brightness(180, 30), "c": Brightness(150, 20)}
+    learnt = {"a": Brightness(100, 10), "b": Brightness(180, 60), "c": Brightness(150, 20)}
     shown = {"x": Brightness(110, 1), "y": Brightness(230, 1), "z": Brightness(150, 1)}
     gap = find_widest_gap(shown, learnt)
     assert (gap.name, gap.mean, gap.nearest, gap.n_std) == ("y", 230, 180, 2.5)

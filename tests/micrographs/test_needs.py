@@ -129,11 +129,27 @@ def test_no_command_is_said_to_mend_what_none_can(model, micrographs):
 def test_own_greys_are_asked_for_and_refused_as_in_training(capsys):
     own, stored = needs(has_own_greys=True, greys=(10,) * 7), needs()
     text = refusal(own, given())
-    assert "set: greys are as stored, net was trained with --rescale-greys each; mstool" in text
+    assert "greys are read without --rescale-greys each, net was trained with it; mstool" in text
     assert text.endswith("; mstool tile --rescale-greys each makes them fit")
     text = refusal(stored, given(has_own_greys=True))
-    assert text.endswith("trained without; leave --rescale-greys each of mstool tile out")
+    assert text.endswith("trained without it; leave --rescale-greys each of mstool tile out")
     assert notes(capsys, own, given(has_own_greys=True, greys=(200,) * 7)) == ""
     wide = given(dtype="uint16", greys=(0, 10, 20, 30, 40, 50, 60), levels=(0, 65535))
     text = refusal(needs(has_own_greys=True, greys=(0, 40, 80, 120, 160, 200, 255)), wide)
     assert text.endswith("; mstool tile --bits 8 --rescale-greys each makes them fit")
+
+
+@pytest.mark.parametrize(
+    ("changes", "flags"),
+    [({"dtype": "uint16"}, "--bits 8"), ({"n_channels": 3}, "--grey")],
+    ids=["bits", "grey"],
+)
+def test_tiles_of_own_greys_are_mended_by_a_command_that_keeps_them(changes, flags):
+    text = refusal(needs(has_own_greys=True), given(has_own_greys=True, **changes))
+    assert text.endswith(f"; mstool tile {flags} --rescale-greys each makes them fit")
+    assert "greys are" not in text and "leave" not in text
+
+
+def test_own_greys_are_no_part_of_what_mends_for_a_network_without_them():
+    text = refusal(needs(), given(has_own_greys=True, dtype="uint16"))
+    assert text.endswith("each of mstool tile out; mstool tile --bits 8 makes them fit")

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -87,6 +88,14 @@ def test_greys_of_each_micrograph_can_be_its_own(raw):
     one, other = (found.open(member).micrograph.read().astype(float) for member in found.members)
     assert np.abs(one - other).max() <= 2
     assert not opened(raw).given(()).has_own_greys
+    wide = opened(raw, Reading(greys="each", bits=16))
+    assert wide.dtype == wide.open(wide.members[0]).micrograph.read().dtype == np.uint16
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_tiles_know_whether_greys_are_each_micrographs_own(raw, own):
+    tiles = SimpleNamespace(has_own_greys=own, legend=None, scale=1.0)
+    assert replace(opened(raw), tiles=tiles).given(()).has_own_greys is own
 
 
 @pytest.mark.parametrize(("dtype", "bits"), [(np.float32, 8), (np.uint16, 16)])

@@ -1,4 +1,5 @@
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -111,6 +112,21 @@ def test_damaged_settings_of_the_training_are_refused(tmp_path, settings, words)
     write(settings)
     with pytest.raises(InputError, match=f"its description is damaged .{words}"):
         load_checkpoint(tmp_path / "m.safetensors")
+
+
+def test_a_model_tells_whether_greys_were_each_micrographs_own(tmp_path):
+    path = tmp_path / "m.safetensors"
+    spec, numbers = ModelSpec(PLAIN, None, 1, 2, 2, 4), ((0.0,), (1.0,), "uint8", None, 32, 5)
+    plain = Checkpoint(
+        spec, ("a", "b"), CLASSES, *numbers, {"train": [], "val": [], "test": []}, {}, {}
+    )
+    for own in (False, True):
+        save_checkpoint(path, segmenter(), replace(plain, has_own_greys=own))
+        assert load_checkpoint(path).needs.has_own_greys is own
+    for damaged in ("each", None, 1):
+        save_checkpoint(path, segmenter(), replace(plain, has_own_greys=damaged))
+        with pytest.raises(InputError, match="its description is damaged .*has_own_greys"):
+            load_checkpoint(path)
 
 
 @pytest.mark.parametrize("padding", range(0, 256, 16))

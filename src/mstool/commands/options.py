@@ -252,8 +252,9 @@ RescaleGreys = Annotated[
         metavar="LOW,HIGH|each",
         help="Greys that become black and white, such as 0,4095 for 12 bits in a 16-bit file; the "
         "larger first turns greys round. each: those 4 standard deviations below and above the "
-        "mean of each micrograph, so that all are equally bright and contrasted, whatever the "
-        "lamp or the detector was set to; a model then asks the same of what it is shown.",
+        "mean of all pixels of each micrograph, an information bar among them, so that all are "
+        "equally bright and contrasted, whatever the lamp or the detector was set to; a model of "
+        "such tiles asks the same of what it is shown, and segment does it unasked.",
     ),
 ]
 Scale = Annotated[

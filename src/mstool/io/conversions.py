@@ -124,7 +124,7 @@ def rescale_to_own_greys(micrograph: Micrograph, bits: int | None = None) -> Mic
     @cache
     def ends() -> tuple[float, float]:
         mean, std = mean_and_std(micrograph.bands())
-        reach = _REACH * std if std > _ROUNDING * abs(mean) else 1.0
+        reach = _REACH * std if std > _ROUNDING * abs(mean) else abs(mean) or 1.0
         return mean - reach, mean + reach
 
     return _converted(micrograph, lambda values: _stretch(values, *ends(), dtype), dtype=dtype)

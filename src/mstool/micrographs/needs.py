@@ -151,8 +151,11 @@ def _remedy(needs: Needs, given: Given, flags: Sequence[str | None], verb: str) 
         remedies.append("give such")
     elif flags:
         size = _scale_to(needs, given)
-        scale = [f"--scale {size:.4g}"] if size else []
-        remedies.append(f"mstool {verb} {' '.join(filter(None, [*flags, *scale]))} makes them fit")
+        own = _OWN if needs.has_own_greys else ""  # also where they are: files are read anew
+        scale = f"--scale {size:.4g}" if size else ""
+        remedies.append(
+            f"mstool {verb} {' '.join(filter(None, [*flags, own, scale]))} makes them fit"
+        )
     return "; ".join(remedies)
 
 
@@ -182,10 +185,10 @@ def _list_obstacles(needs: Needs, given: Given) -> tuple[list[str], list[str | N
         wrong.append(f"pixels are {given.dtype}, {needs.name} was trained on {needs.dtype}")
         flags.append(_conversion(needs, given))
     if needs.has_own_greys and not given.has_own_greys:
-        wrong.append(f"greys are as stored, {needs.name} was trained with {_OWN}")
-        flags.append(_OWN)
+        wrong.append(f"greys are read without {_OWN}, {needs.name} was trained with it")
+        flags.append("")  # which `_remedy` knows
     if given.has_own_greys and not needs.has_own_greys:
-        wrong.append(f"greys are read with {_OWN}, {needs.name} was trained without")
+        wrong.append(f"greys are read with {_OWN}, {needs.name} was trained without it")
     if given.classes is not None and given.classes != needs.classes:
         wrong.append(
             f"label maps have classes {', '.join(given.classes)}, {needs.name} has "

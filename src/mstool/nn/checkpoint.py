@@ -17,6 +17,7 @@ from mstool.io.plain import to_plain
 from mstool.io.record_check import check_kinds
 from mstool.io.records import sha256_of_file
 from mstool.labels.legend import legend_from_toml
+from mstool.micrographs.grey_range import OWN_GREYS
 from mstool.micrographs.needs import Needs
 from mstool.nn.decoder_width import decoder_arguments
 from mstool.nn.model import ModelSpec, Segmenter, build_segmenter
@@ -276,8 +277,8 @@ def _refuse_pickle(path: Path) -> None:
         )
 
 
-def check_same_classes(models: list[LoadedModel]) -> None:
-    """Refuse an ensemble whose members name different classes.
+def check_ensemble(models: list[LoadedModel]) -> None:
+    """Refuse an ensemble whose members name different classes, or need greys read differently.
 
     Raises
     ------
@@ -290,6 +291,12 @@ def check_same_classes(models: list[LoadedModel]) -> None:
             raise InputError(
                 f"{other.path}: classes {', '.join(other.checkpoint.classes)} differ from those of "
                 f"{first.path} ({', '.join(first.checkpoint.classes)}); ensemble like with like"
+            )
+        if other.checkpoint.has_own_greys != first.checkpoint.has_own_greys:
+            pair = (other, first) if other.checkpoint.has_own_greys else (first, other)
+            raise InputError(
+                f"{pair[0].path} was trained with --rescale-greys {OWN_GREYS}, {pair[1].path} "
+                "without it, and no micrograph can be read in both ways; ensemble like with like"
             )
 
 

@@ -145,6 +145,7 @@ def describe_package(
 def write_readme(known: Checkpoint, processing: Mapping[str, Any]) -> str:
     """What a person is told who finds the package."""
     before, after = processing["before"], processing["after"]
+    stored = "stretched as below" if before["rescale_greys"] else "stored"
     size_um = before["pixel_size_um"]
     pixel_size = "an unknown pixel size" if size_um is None else f"{size_um:g} um/px"
     rows = [f"| {e['index']} | {e['name']} | {e['colour']} |" for e in processing["classes"]]
@@ -156,7 +157,7 @@ def write_readme(known: Checkpoint, processing: Mapping[str, Any]) -> str:
         "A network that segments micrographs, trained and exported by mstool.",
         "",
         f"Input: one tile of {after['tile']} x {after['tile']} pixels at {pixel_size}, values as "
-        f"stored ({before['dtype']}), as float32. Do not normalise: that is in the graph, as are "
+        f"{stored} ({before['dtype']}), as float32. Do not normalise: that is in the graph, as are "
         "padding and softmax.",
         *(_OWN_GREYS if before["rescale_greys"] else ()),
         "",

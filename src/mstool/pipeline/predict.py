@@ -22,7 +22,7 @@ from mstool.io.tiles import (
 )
 from mstool.micrographs.needs import check_needs
 from mstool.micrographs.tile_folder import TileFolder, open_tile_folder
-from mstool.nn.checkpoint import LoadedModel, check_same_classes, load_checkpoint
+from mstool.nn.checkpoint import LoadedModel, check_ensemble, load_checkpoint
 from mstool.nn.device import Compute
 from mstool.nn.graph_folder import user_graph_folder
 from mstool.nn.infer import predict_images
@@ -296,11 +296,11 @@ def load_models(paths: Sequence[Path]) -> list[LoadedModel]:
     Raises
     ------
     UsageError, InputError
-        If one is there twice, or one has other classes; as `find_models` and `load_checkpoint`.
+        If one is there twice, or they are not alike; as `find_models` and `load_checkpoint`.
     """
     models = [load_checkpoint(path) for path in find_models(paths)]
     _refuse_repeated(models)
-    check_same_classes(models)
+    check_ensemble(models)
     return models
 
 

@@ -289,20 +289,8 @@ def scale_of(models: Sequence[LoadedModel]) -> float:
 
 
 def greys_of(models: Sequence[LoadedModel]) -> Literal["each"] | None:
-    """Greys that become black and white where none are asked for: as models were trained.
-
-    Raises
-    ------
-    UsageError
-        If some were trained with those of each micrograph, and some without.
-    """
-    for model in models:
-        if model.needs.has_own_greys != models[0].needs.has_own_greys:
-            raise UsageError(
-                f"{model.path} and {models[0].path} were trained with and without "
-                f"--rescale-greys {OWN_GREYS}, which no micrograph can be at once; take one of them"
-            )
-    return OWN_GREYS if models[0].needs.has_own_greys else None
+    """Greys that become black and white where none are asked for: as of models that are alike."""
+    return OWN_GREYS if models[0].checkpoint.has_own_greys else None
 
 
 def leave_out_unreadable(files: SetFiles, report: Reporter) -> SetFiles:
@@ -482,7 +470,12 @@ def _read_part(part: Part, stream: Stream) -> Iterator[Segmented]:
 def _sample(
     micrographs: MicrographSet, found: Container[str], settings: SegmentSettings
 ) -> tuple[float, ...]:
-    """Grey levels of the micrographs, from some fields of each."""
+    """Grey levels of the micrographs, from some fields of each.
+
+    None of their own greys, which tell nothing and take a look at all pixels of each.
+    """
+    if micrographs.has_own_greys:
+        return ()
     members = [member for member in micrographs.members if member.name in found]
     views = (view for member in members for view in micrographs.views(member, settings.size, 4))
     return describe_greys([sample_greys(view.image) for view in views])

@@ -9,6 +9,7 @@ import numpy as np
 from mstool.errors import InputError
 from mstool.io.split_csv import read_split
 from mstool.io.tiles import SourceImage, Tile, read_tile_image
+from mstool.micrographs.grey_range import OWN_GREYS
 from mstool.micrographs.sets import common_pixel_size
 from mstool.micrographs.tile_folder import TileFolder, open_tile_folder
 from mstool.nn.dataset import TileStore
@@ -88,3 +89,9 @@ def _check_alike(folders: Sequence[TileFolder]) -> None:
                     f"{other.path}: has {what} {theirs}, {first.path} has {ours}; tile alike, "
                     "with --bits, --grey and --size"
                 )
+        if other.has_own_greys != first.has_own_greys:
+            pair = (other, first) if other.has_own_greys else (first, other)
+            raise InputError(
+                f"{pair[0].path}: was cut with --rescale-greys {OWN_GREYS}, {pair[1].path} without "
+                "it; tile alike"
+            )
