@@ -19,6 +19,11 @@ from PIL import Image
 # and where a test asks for more, their waiting takes the core that others need.
 os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
+# Started in the background by a shell, these are ignored by all processes that tests start too.
+for number in {signal.SIGINT, getattr(signal, "SIGQUIT", signal.SIGINT)}:
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
+
 # make test is one make, and those that tests start are others.
 for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
     os.environ.pop(name, None)
