@@ -10,7 +10,7 @@ import typer
 from mstool.commands.option_groups import Group
 from mstool.errors import InputError, MissingInputError, OutputExistsError, UsageError
 from mstool.io.pixel_size import COARSEST_STATED_UM, FINEST_UM
-from mstool.micrographs.grey_range import OWN_GREYS
+from mstool.micrographs.own_greys import OWN_GREYS
 
 
 def read_config(ctx: typer.Context, path: Path | None) -> Path | None:

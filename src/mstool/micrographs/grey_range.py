@@ -6,7 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-OWN_GREYS = "each"  # of --rescale-greys: those of each micrograph
+from mstool.micrographs.own_greys import OWN_GREYS
+
 QUANTILES = (0.001, 0.05, 0.25, 0.5, 0.75, 0.95, 0.999)
 
 _EVERY = 61  # pixels between those that count

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mstool.errors import InputError
-from mstool.micrographs.grey_range import OWN_GREYS, compare_greys, levels_beside_bits
+from mstool.micrographs.grey_range import compare_greys, levels_beside_bits
+from mstool.micrographs.own_greys import OWN_GREYS
 from mstool.reporting import Reporter
 
 _SAME_SIZE = 0.02  # pixel sizes closer than this are the same

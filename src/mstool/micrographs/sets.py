@@ -23,11 +23,12 @@ from mstool.io.images import open_micrograph
 from mstool.io.micrograph import Micrograph
 from mstool.labels.legend import Legend
 from mstool.micrographs.find import SetFiles
-from mstool.micrographs.grey_range import OWN_GREYS, levels_as_read
+from mstool.micrographs.grey_range import levels_as_read
 from mstool.micrographs.group_pattern import find_group
 from mstool.micrographs.label_maps import LabelMap
 from mstool.micrographs.label_sets import LabelMaps, open_label_maps
 from mstool.micrographs.needs import Given, GivenMicrograph, is_same_size
+from mstool.micrographs.own_greys import OWN_GREYS
 from mstool.micrographs.tile_folder import TileFolder, open_tile_folder
 from mstool.reporting import Reporter
 

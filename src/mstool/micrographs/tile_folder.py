@@ -23,9 +23,9 @@ from mstool.io.tiles import (
     read_tile_labels,
 )
 from mstool.labels.legend import Legend
-from mstool.micrographs.grey_range import OWN_GREYS
 from mstool.micrographs.label_maps import read_legend
 from mstool.micrographs.needs import Given, GivenMicrograph
+from mstool.micrographs.own_greys import OWN_GREYS
 
 LEGEND = "legend.toml"
 

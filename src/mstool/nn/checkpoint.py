@@ -17,8 +17,8 @@ from mstool.io.plain import to_plain
 from mstool.io.record_check import check_kinds
 from mstool.io.records import sha256_of_file
 from mstool.labels.legend import legend_from_toml
-from mstool.micrographs.grey_range import OWN_GREYS
 from mstool.micrographs.needs import Needs
+from mstool.micrographs.own_greys import OWN_GREYS
 from mstool.nn.decoder_width import decoder_arguments
 from mstool.nn.model import ModelSpec, Segmenter, build_segmenter
 from mstool.nn.pretrained import PretrainedEncoder, is_encoder_alone, sources_of_encoder

@@ -10,7 +10,7 @@ from typing import Any
 
 from mstool.io.records import to_json
 from mstool.labels.legend import legend_from_toml
-from mstool.micrographs.grey_range import OWN_GREYS
+from mstool.micrographs.own_greys import OWN_GREYS
 from mstool.nn.checkpoint import Checkpoint, LoadedModel
 from mstool.nn.whole_graph import IMAGE, PROBABILITIES
 

@@ -19,8 +19,9 @@ from mstool.io.records import pick, relative_to, require_keys
 from mstool.io.tiles import STITCH_RECORD, SourceImage, from_stored, read_sources, to_stored
 from mstool.labels.legend import Legend, index_legend, legend_from_toml, legend_to_toml
 from mstool.micrographs.find import SetFiles
-from mstool.micrographs.grey_range import OWN_GREYS, describe_greys, sample_greys
+from mstool.micrographs.grey_range import describe_greys, sample_greys
 from mstool.micrographs.needs import GivenMicrograph, Needs, check_needs
+from mstool.micrographs.own_greys import OWN_GREYS
 from mstool.micrographs.sets import Member, MicrographSet, Reading, ScaledMicrograph
 from mstool.micrographs.tile_folder import LEGEND
 from mstool.nn.checkpoint import LoadedModel

@@ -9,7 +9,7 @@ import numpy as np
 from mstool.errors import InputError
 from mstool.io.split_csv import read_split
 from mstool.io.tiles import SourceImage, Tile, read_tile_image
-from mstool.micrographs.grey_range import OWN_GREYS
+from mstool.micrographs.own_greys import OWN_GREYS
 from mstool.micrographs.sets import common_pixel_size
 from mstool.micrographs.tile_folder import TileFolder, open_tile_folder
 from mstool.nn.dataset import TileStore

@@ -10,9 +10,10 @@ from mstool.errors import InputError, UsageError
 from mstool.io.records import relative_to
 from mstool.labels.legend import IGNORE_INDEX, Legend
 from mstool.micrographs.find import Naming, SetFiles, find_set
-from mstool.micrographs.grey_range import OWN_GREYS, describe_greys, sample_greys
+from mstool.micrographs.grey_range import describe_greys, sample_greys
 from mstool.micrographs.label_sets import open_label_maps
 from mstool.micrographs.needs import Needs, check_needs, is_same_size
+from mstool.micrographs.own_greys import OWN_GREYS
 from mstool.micrographs.sets import Member, MicrographSet, Reading, open_set
 from mstool.reporting import Reporter
 from mstool.shift.grey_levels import extent_of

@@ -11,7 +11,7 @@ from mstool.micrographs.brightness import (
     find_widest_gap,
     measure_brightness,
 )
-from mstool.micrographs.grey_range import OWN_GREYS
+from mstool.micrographs.own_greys import OWN_GREYS
 from mstool.nn.dataset import TileStore
 from mstool.pipeline.train.training_data import TrainingData
 from mstool.reporting import Reporter
