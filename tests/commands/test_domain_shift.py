@@ -9,6 +9,7 @@ from PIL import Image
 from mstool.io.images import open_micrograph
 from mstool.nn.augment import load_augmentation
 from mstool.nn.checkpoint import load_checkpoint
+from mstool.shift.choice import LEAST_GAIN
 
 FAST = ("--device", "cpu", "-q", "--permutations", 499, "--simulated-images", 2)
 FEW = ("--simulate", "gamma=-0.5,1", "--simulate", "noise=0.04,0.1", "--simulate", "blur=1,2")
@@ -154,7 +155,8 @@ def test_a_repair_that_labels_show_to_be_worse_is_not_recommended(run_mstool, ba
     record = record_of("b")
     scores = {row["name"]: row["mean_iou"] for row in record["mitigation"]["repairs"]}
     advice = record["verdict"]["recommendation"]
-    assert ("do not use the repair adabn" in advice) == (scores["adabn"] < scores["none"])
+    is_clear = scores["adabn"] < scores["none"] - LEAST_GAIN
+    assert ("do not use the repair adabn" in advice) == is_clear
 
 
 def test_true_fractions_are_compared_where_both_sets_have_labels(run_mstool, batches):
