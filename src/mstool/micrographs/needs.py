@@ -166,8 +166,10 @@ def _list_doubts(needs: Needs, given: Given, verb: str) -> list[str]:
     size = _scale_to(needs, given)
     if size and (given.pixel_size_um or _has_unknown_sizes(needs, given)):
         doubts.append(_size_in_words(needs, given, size))
+    if needs.has_own_greys:  # of which no range tells anything
+        return doubts
     greys = compare_greys(given.greys, needs.greys, given.dtype, given.levels, verb)
-    if greys and not needs.has_own_greys:  # of which no range tells anything
+    if greys:
         doubts.append(f"warning: {given.name}: {greys}")
     return doubts
 

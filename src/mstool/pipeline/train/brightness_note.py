@@ -20,9 +20,10 @@ from mstool.reporting import Reporter
 def note_other_brightness(data: TrainingData, report: Reporter) -> None:
     """Say which micrograph of the validation is far from all to learn from, and what to do.
 
-    The test is not looked at. Nothing is said where greys are those of each micrograph already.
+    The test is not looked at. Nothing is said where greys are those of each micrograph already;
+    nor is any tile read where it would not be heard, as in all processes of a team but one.
     """
-    if data.folder.has_own_greys:
+    if data.folder.has_own_greys or report.verbosity < 0:
         return
     gap = find_widest_gap(
         _by_micrograph(data.val, data.roles.val), _by_micrograph(data.train, data.roles.train)
