@@ -42,7 +42,7 @@ class SpectrumFit:
     magnification: float  # how many times larger structures appear [1]
     moved: tuple[str, ...]  # what had to be changed: some of blur, noise, magnification
     rms: float  # what is left of the difference of the logarithms of power
-    rms_before: float  # what is left of it by contrast alone
+    rms_before: float  # what is left of it by contrast alone, where the simplest change is sought
     is_explained: bool = True
 
     @property
@@ -54,7 +54,7 @@ class SpectrumFit:
 def fit_spectrum(source, target) -> SpectrumFit:
     """Fit the simplest change of logarithms of power, (n, 32) and (m, 32)."""
     scatter = max(_LEAST_SCATTER, _scatter(source, target))
-    best = None
+    best, before = None, fit_named_spectrum((), source, target).rms
     for models in _MODELS:
         found = [fit_named_spectrum(model, source, target) for model in models]
         found = [one for one in found if _ZOOMS[0] < one.magnification < _ZOOMS[-1]]
@@ -64,8 +64,8 @@ def fit_spectrum(source, target) -> SpectrumFit:
         if best is None or fit.rms < _WORTH_MORE * best.rms:
             best = fit
         if best.rms <= _FITS_BELOW * scatter:
-            return best
-    return replace(best, is_explained=False)
+            return replace(best, rms_before=before)
+    return replace(best, rms_before=before, is_explained=False)
 
 
 def spectrum_intervals(fit, source, target, seed, n_resamples=60):
@@ -97,8 +97,7 @@ def fit_named_spectrum(model, source, target, zooms=None) -> SpectrumFit:
         zooms = _ZOOMS if "magnification" in model else [1.0]
     want = _log(np.exp(target)).mean(axis=0)
     found = (_fit_at(float(zoom), model, source, want) for zoom in zooms)
-    best = min(found, key=lambda fit: fit.rms)
-    return replace(best, rms_before=_fit_at(1.0, (), source, want).rms)
+    return min(found, key=lambda fit: fit.rms)
 
 
 def _fit_at(zoom, model, source, want):
